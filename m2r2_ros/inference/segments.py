@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The values that travel from the head to the planner."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+
+UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class FramePrediction:
+    """The head's answer for the window that ends at `stamp_ns`.
+
+    probabilities  float32 (C,), calibrated class posterior, sums to 1.
+    boundary       probability in [0, 1] that an action starts at this frame.
+    """
+
+    index: int
+    stamp_ns: int
+    probabilities: np.ndarray
+    boundary: float
+
+
+class SegmentStatus(IntEnum):
+    """As in m2r2_msgs/ActionSegment."""
+
+    STARTED = 0
+    ONGOING = 1
+    ENDED = 2
+
+
+@dataclass(frozen=True)
+class SegmentEvent:
+    """One message to the planner about one segment.
+
+    stamp_ns is the frame that caused it. Ids count up by one; every STARTED gets one ENDED, which
+    comes before the next STARTED; segments do not overlap; nothing published is ever revised.
+    While a segment is open `end_ns` is the time up to which it is known to last.
+    class_id is -1 for the label "unknown".
+    """
+
+    stamp_ns: int
+    segment_id: int
+    status: SegmentStatus
+    label: str
+    action: str
+    object: str
+    class_id: int
+    confidence: float
+    start_ns: int
+    end_ns: int
+    boundary_confidence: float
