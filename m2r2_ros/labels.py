@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Action labels: REASSEMBLE's 69 fine classes and their coarse form.
+
+A fine label is "Insert USB" (REASSEMBLE's text without its full stop); the coarse label is the
+activity alone, "Insert". "No action" is its own coarse label.
+"""
+
+from __future__ import annotations
+
+NO_ACTION = "No action"
+ACTIVITIES = ("Pick", "Insert", "Remove", "Place")
+OBJECTS = (
+    "round peg 1",
+    "round peg 2",
+    "round peg 3",
+    "round peg 4",
+    "square peg 1",
+    "square peg 2",
+    "square peg 3",
+    "square peg 4",
+    "BNC",
+    "D-SUB",
+    "USB",
+    "Ethernet",
+    "waterproof",
+    "bolt 4",
+    "large gear",
+    "medium gear",
+    "small gear",
+)
+FINE_LABELS = (NO_ACTION, *(f"{activity} {name}" for activity in ACTIVITIES for name in OBJECTS))
+COARSE_LABELS = (NO_ACTION, *ACTIVITIES)
+
+
+def label_from_text(text: str) -> str:
+    """REASSEMBLE's `text` ("Insert USB.") as a label ("Insert USB")."""
+    return text.strip().rstrip(".").strip()
+
+
+def text_from_label(label: str) -> str:
+    """The inverse of `label_from_text`."""
+    return f"{label}."
+
+
+def split_label(label: str) -> tuple[str, str]:
+    """Activity and object: "Insert USB" -> ("Insert", "USB"), "No action" -> ("", "").
+
+    A label of another data set is an activity without an object unless its first word is one of
+    REASSEMBLE's activities.
+    """
+    if label == NO_ACTION:
+        return "", ""
+    activity, _, name = label.partition(" ")
+    return (activity, name) if activity in ACTIVITIES else (label, "")
+
+
+def coarse_label(label: str) -> str:
+    """The activity alone; labels without one stay as they are ("No action", "unknown")."""
+    return split_label(label)[0] or label
