@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The `m2r2` command: one verb a file of this folder.
+
+A verb is a module with a docstring (first line: summary; rest: examples), `add_arguments(parser)`
+and `main(args) -> int`. Only the verb that is run is imported, so `m2r2 --help` needs nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import importlib
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from m2r2_ros import __version__
+from m2r2_ros.errors import M2R2Error, nearest_name
+
+EXIT_BAD_INPUT = 2
+EXIT_INTERRUPTED = 128 + signal.SIGINT
+EXIT_BROKEN_PIPE = 128 + 13  # SIGPIPE, which Windows does not name.
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point of `m2r2 VERB ...`; returns the exit status."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments and not arguments[0].startswith("-"):
+        return run_verb(arguments[0], arguments[1:])
+    _overview().parse_args(arguments)
+    _overview().print_help(sys.stderr)
+    return EXIT_BAD_INPUT
+
+
+def verb_main() -> int:
+    """Entry point of `ros2 run m2r2_ros VERB ...`: the program's file name is the verb."""
+    return run_verb(Path(sys.argv[0]).stem, sys.argv[1:])
+
+
+def verbs() -> dict[str, str]:
+    """Every verb with its summary, read without importing it."""
+    files = sorted(Path(__file__).parent.glob("[!_]*.py"))
+    return {path.stem: _summary(path) for path in files if path != Path(__file__)}
+
+
+def run_verb(verb: str, arguments: Sequence[str]) -> int:
+    """Run one verb. What the user can mend is one line on stderr and exit status 2."""
+    if verb not in verbs():
+        return _complain("m2r2", f"unknown verb '{verb}'{nearest_name(verb, verbs())}")
+    try:
+        status = _load(verb)(arguments)
+        sys.stdout.flush()
+    except M2R2Error as error:
+        return _complain(f"m2r2 {verb}", str(error))
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("m2r2_ros"):
+            raise
+        return _complain(f"m2r2 {verb}", f"needs the Python package '{error.name}': install it")
+    except BrokenPipeError:
+        # The reader has gone (`| head`); keep the interpreter's last flush from failing too.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_BROKEN_PIPE
+    except OSError as error:
+        return _complain(f"m2r2 {verb}", _one_line(error))
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    return status
+
+
+def _load(verb: str) -> Callable[[Sequence[str]], int]:
+    module = importlib.import_module(f"m2r2_ros.cli.{verb}")
+    summary, _, examples = (module.__doc__ or "").partition("\n")
+    parser = argparse.ArgumentParser(
+        prog=f"m2r2 {verb}",
+        description=summary,
+        epilog=examples.strip("\n"),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    module.add_arguments(parser)
+    return lambda arguments: module.main(parser.parse_args(arguments))
+
+
+def _overview() -> argparse.ArgumentParser:
+    table = "\n".join(f"  {verb:<10} {summary}" for verb, summary in verbs().items())
+    parser = argparse.ArgumentParser(
+        prog="m2r2",
+        usage="m2r2 VERB [...]",
+        description="Temporal action segmentation from many sensors, for ROS 2.",
+        epilog=f"verbs:\n{table}\n\n`m2r2 VERB --help` shows a verb's options and examples.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"m2r2_ros {__version__}")
+    return parser
+
+
+def _summary(path: Path) -> str:
+    docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+    return (docstring or "").partition("\n")[0]
+
+
+def _one_line(error: OSError) -> str:
+    return f"{error.filename}: {error.strerror}" if error.filename else str(error)
+
+
+def _complain(program: str, message: str) -> int:
+    print(f"{program}: {message}", file=sys.stderr)
+    return EXIT_BAD_INPUT
+
+
+if __name__ == "__main__":
+    sys.exit(main())
