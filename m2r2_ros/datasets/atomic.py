@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Outputs that appear only when they are complete."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from m2r2_ros.errors import M2R2Error
+
+
+@contextmanager
+def partial_file(path: Path) -> Iterator[Path]:
+    """Give a temporary path beside `path`, renamed to it when the block ends without an error."""
+    temporary = _beside(path)
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    except OSError as error:
+        raise M2R2Error(f"cannot write {path}: {error}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def partial_folder(path: Path) -> Iterator[Path]:
+    """Give a path for a folder beside `path`, renamed to it when the block ends without an error.
+
+    The folder is not created yet. What stood at `path` is replaced.
+    """
+    temporary = _beside(path)
+    shutil.rmtree(temporary, ignore_errors=True)
+    try:
+        yield temporary
+        if path.exists():
+            shutil.rmtree(path)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise M2R2Error(f"cannot write {path}: {error}") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _beside(path: Path) -> Path:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise M2R2Error(f"cannot create {path.parent}: {error}") from error
+    return path.with_name(f".{path.name}.{os.getpid()}.partial")

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where everything stands when a recording begins."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .objects import OBJECTS
+
+BOARD_XY_M = (0.50, -0.20)
+KIT_XY_M = (0.45, 0.27)
+
+# Spots of the kit in its own frame, far enough apart for open fingers between neighbours.
+_SPOTS_M = tuple((x, y) for y in (-0.15, -0.05, 0.05, 0.15) for x in (-0.14, -0.05, 0.04, 0.13))
+_SPARE_SPOT_M = (0.20, -0.10)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Planar poses (x m, y m, yaw rad) in the robot's base frame.
+
+    `spots`: the kit spot of every part; `on_board`: parts that begin assembled.
+    """
+
+    board: tuple[float, float, float]
+    spots: dict[str, tuple[float, float, float]]
+    on_board: frozenset[str]
+
+
+def sample_layout(rng: np.random.Generator, on_board: frozenset[str]) -> Layout:
+    """A random board and kit pose (+-2 cm, +-15 degrees) and a random spot for every part."""
+    board = _planar_pose(rng, BOARD_XY_M)
+    kit = _planar_pose(rng, KIT_XY_M)
+    spots = (*_SPOTS_M, _SPARE_SPOT_M)
+    order = rng.permutation(len(spots))
+    placed = {}
+    for thing, index in zip(OBJECTS, order, strict=True):
+        x, y = np.array(spots[index]) + rng.uniform(-0.006, 0.006, 2)
+        yaw = rng.uniform(-0.4, 0.4)
+        placed[thing.part] = _compose(kit, (x, y, yaw))
+    return Layout(board, placed, on_board)
+
+
+def _planar_pose(rng: np.random.Generator, centre) -> tuple[float, float, float]:
+    x, y = np.array(centre) + rng.uniform(-0.02, 0.02, 2)
+    return float(x), float(y), float(rng.uniform(-np.pi / 12, np.pi / 12))
+
+
+def _compose(frame, pose) -> tuple[float, float, float]:
+    """`pose`, given in `frame`, in the frame that `frame` is given in."""
+    cos, sin = np.cos(frame[2]), np.sin(frame[2])
+    return (
+        float(frame[0] + cos * pose[0] - sin * pose[1]),
+        float(frame[1] + sin * pose[0] + cos * pose[1]),
+        float(frame[2] + pose[2]),
+    )
