@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from m2r2_ros.datasets.reassemble_format import SIGNAL_WIDTHS
 from m2r2_ros.datasets.recording import (
     Action,
     AudioTrack,
@@ -13,7 +14,6 @@ from m2r2_ros.datasets.recording import (
     SignalTrack,
     VideoTrack,
 )
-from m2r2_ros.datasets.reassemble_format import SIGNAL_WIDTHS
 
 
 def video(duration_s=2.0, rate_hz=30.0, size=(48, 64), start_s=0.01) -> VideoTrack:

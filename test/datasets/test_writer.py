@@ -56,7 +56,7 @@ def broken():
     yield replace(data, videos={"hand": short}), "60 frames but 59 timestamps"
 
 
-@pytest.mark.parametrize("data,text", broken())
+@pytest.mark.parametrize("data,text", list(broken()))
 def test_refused_data_leaves_no_file(tmp_path, data, text):
     with pytest.raises(M2R2Error, match=text):
         write_recording(tmp_path / "a.h5", data)

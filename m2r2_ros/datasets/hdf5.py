@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Read what a foreign HDF5 file holds, within limits and without following it elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from m2r2_ros.errors import M2R2Error
+
+# What a file may make us allocate: an hour of seven columns at 1 kHz, and one 1 GiB payload.
+MAX_VALUES = 30_000_000
+MAX_PAYLOAD_BYTES = 2**30
+MAX_MEMBERS = 10_000
+MAX_TEXT_BYTES = 1000
+
+# What h5py raises on damaged content.
+HDF5_ERRORS = (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError, MemoryError)
+
+
+class Hdf5Error(M2R2Error):
+    """A file or dataset that cannot be read, or is larger than the limits."""
+
+
+@contextmanager
+def open_hdf5(path: Path) -> Iterator[h5py.File]:
+    """Open a file for reading. Raises Hdf5Error, in one line, when that fails."""
+    if not path.is_file():
+        raise Hdf5Error(f"{path}: no such file")
+    try:
+        file = h5py.File(path, "r")
+    except HDF5_ERRORS as error:
+        reason = "truncated or damaged" if _has_signature(path) else "not an HDF5 file"
+        raise Hdf5Error(f"{path}: {reason}") from error
+    with file:
+        yield file
+
+
+def member_names(group: h5py.Group) -> list[str]:
+    """Names in a group, in the file's order. Raises Hdf5Error on too many or damage."""
+    with _one_line(group.name):
+        if len(group) > MAX_MEMBERS:
+            raise Hdf5Error(f"'{group.name}' has {len(group)} members; the limit is {MAX_MEMBERS}")
+        return list(group)
+
+
+def subgroup(group: h5py.Group, name: str) -> h5py.Group | None:
+    """Group `name`, or None when there is none."""
+    member = _member(group, name)
+    return member if isinstance(member, h5py.Group) else None
+
+
+def read_numbers(group: h5py.Group, name: str) -> np.ndarray:
+    """Read a numeric dataset as float64. Raises Hdf5Error."""
+    dataset = _dataset(group, name)
+    with _one_line(name):
+        if dataset.dtype.kind not in "fiub":
+            raise Hdf5Error(f"'{name}' holds {dataset.dtype}, not numbers")
+        if dataset.size > MAX_VALUES:
+            raise Hdf5Error(f"'{name}' has {dataset.size} values; the limit is {MAX_VALUES}")
+        return np.asarray(dataset[()], dtype=np.float64)
+
+
+def read_number(group: h5py.Group, name: str) -> float:
+    """Read one number, stored as a scalar or as an array of one. Raises Hdf5Error."""
+    values = read_numbers(group, name)
+    if values.size != 1:
+        raise Hdf5Error(f"'{name}' holds {values.size} values, expected one")
+    return float(values.reshape(-1)[0])
+
+
+def read_payload(group: h5py.Group, name: str) -> bytes:
+    """Read a file stored as one opaque value (or as an array of bytes). Raises Hdf5Error."""
+    dataset = _dataset(group, name)
+    with _one_line(name):
+        size = dataset.size * dataset.dtype.itemsize
+        if dataset.dtype.kind not in "Vu" or (dataset.dtype.kind == "u" and dataset.dtype != "u1"):
+            raise Hdf5Error(f"'{name}' holds {dataset.dtype}, not the bytes of a file")
+        if size > MAX_PAYLOAD_BYTES:
+            raise Hdf5Error(f"'{name}' has {size} bytes; the limit is {MAX_PAYLOAD_BYTES}")
+        return dataset[()].tobytes()
+
+
+def read_text(group: h5py.Group, name: str) -> str:
+    """Read a short text, stored as bytes or as a string. Raises Hdf5Error."""
+    dataset = _dataset(group, name)
+    with _one_line(name):
+        if dataset.size != 1 or dataset.dtype.itemsize > MAX_TEXT_BYTES:
+            raise Hdf5Error(f"'{name}' is not one short text")
+        value = np.asarray(dataset[()]).reshape(-1)[0]
+        text = value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+        return text[:MAX_TEXT_BYTES]
+
+
+def _dataset(group: h5py.Group, name: str) -> h5py.Dataset:
+    member = _member(group, name)
+    if not isinstance(member, h5py.Dataset):
+        raise Hdf5Error(f"'{name}' is missing")
+    with _one_line(name):
+        # Data outside the file would be read with our rights, not its author's.
+        if member.external or member.is_virtual:
+            raise Hdf5Error(f"'{name}' points to another file")
+    return member
+
+
+def _member(group: h5py.Group, name: str) -> h5py.Group | h5py.Dataset | None:
+    with _one_line(name):
+        link = group.get(name, getlink=True)
+        return group[name] if isinstance(link, h5py.HardLink) else None
+
+
+@contextmanager
+def _one_line(name: str) -> Iterator[None]:
+    try:
+        yield
+    except HDF5_ERRORS as error:
+        raise Hdf5Error(f"'{name}' is damaged: {str(error).splitlines()[0]}") from error
+
+
+def _has_signature(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(8) == b"\x89HDF\r\n\x1a\n"
+    except OSError:
+        return False

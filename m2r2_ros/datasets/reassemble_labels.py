@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Read the labelled actions of a REASSEMBLE file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import h5py
+import numpy as np
+
+from m2r2_ros.datasets.hdf5 import (
+    Hdf5Error,
+    member_names,
+    read_number,
+    read_numbers,
+    read_text,
+    subgroup,
+)
+from m2r2_ros.datasets.recording import Action, LowLevelSkill
+from m2r2_ros.errors import M2R2Error
+
+
+def read_actions(file: h5py.File, report: Callable[[str], None]) -> list[Action] | None:
+    """All readable actions in order of time; None when the file has no labels at all."""
+    segments = subgroup(file, "segments_info")
+    if segments is None:
+        report("no segments_info: the recording has no labels")
+        return None
+    actions = []
+    for key in member_names(segments):
+        try:
+            actions.append(_read_action(segments, key))
+        except M2R2Error as error:
+            report(f"segment {key} is left out: {error}")
+    return sorted(actions, key=lambda action: action.start_s)
+
+
+def _read_action(segments: h5py.Group, key: str) -> Action:
+    group = _group(segments, key)
+    # Published with both capitalisations.
+    names = {name.lower(): name for name in member_names(group)}
+    skills = subgroup(group, names["low_level"]) if "low_level" in names else None
+    read = [_read_skill(skills, key) for key in member_names(skills)] if skills is not None else []
+    return Action(*_read_span(group), tuple(sorted(read, key=lambda skill: skill.start_s)))
+
+
+def _read_skill(skills: h5py.Group, key: str) -> LowLevelSkill:
+    return LowLevelSkill(*_read_span(_group(skills, key)))
+
+
+def _group(parent: h5py.Group, key: str) -> h5py.Group:
+    group = subgroup(parent, key)
+    if group is None:
+        raise Hdf5Error(f"'{key}' is no group")
+    return group
+
+
+def _read_span(group: h5py.Group) -> tuple[float, float, str, bool]:
+    start_s, end_s = read_number(group, "start"), read_number(group, "end")
+    if not 0 <= end_s - start_s < np.inf:
+        raise Hdf5Error(f"it lasts from {start_s} s to {end_s} s")
+    return start_s, end_s, read_text(group, "text"), bool(read_numbers(group, "success").all())
