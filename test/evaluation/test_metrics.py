@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from functools import cache
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -129,8 +130,7 @@ def test_empty_sequences_agree():
 
 
 def test_labels_may_be_numbers_or_numpy_values():
-    numpy = pytest.importorskip("numpy")
-    ids = numpy.array([0, 0, 1, 1])
+    ids = np.array([0, 0, 1, 1])
     assert score(ids, [0, 0, 1, 1])["f1@50"] == 100
 
 

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Segments in seconds as frame labels, and their scores."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from m2r2_ros.datasets.recording import Action
+from m2r2_ros.evaluation.metrics import score
+from m2r2_ros.labels import NO_ACTION, coarse_label, label_from_text
+
+# M2R2's features come at 10 Hz, so its metrics count frames of 0.1 s.
+FRAME_RATE_HZ = 10.0
+
+
+class Segment(NamedTuple):
+    """One label over `[start_s, end_s)`, seconds from the recording's first frame."""
+
+    label: str
+    start_s: float
+    end_s: float
+
+
+def segments_from_actions(actions: Iterable[Action]) -> list[Segment]:
+    """A recording's ground truth."""
+    return [Segment(label_from_text(a.text), a.start_s, a.end_s) for a in actions]
+
+
+def frame_labels(
+    segments: Iterable[Segment], duration_s: float, rate_hz: float = FRAME_RATE_HZ
+) -> list[str]:
+    """The label in the middle of each frame of `[0, duration_s)`; "No action" where none stands.
+
+    Where segments overlap, the later one in the list wins.
+    """
+    middles = (np.arange(round(duration_s * rate_hz)) + 0.5) / rate_hz
+    labels = [NO_ACTION] * len(middles)
+    for label, start_s, end_s in segments:
+        first, last = np.searchsorted(middles, (start_s, end_s))
+        labels[first:last] = [label] * (last - first)
+    return labels
+
+
+def score_segments(
+    prediction: Sequence[Segment], truth: Sequence[Segment], duration_s: float
+) -> dict[str, dict[str, float]]:
+    """Metrics of one recording in percent: {"coarse": {...}, "fine": {...}}, on 10 Hz frames."""
+    fine = [frame_labels(segments, duration_s) for segments in (prediction, truth)]
+    coarse = [[coarse_label(label) for label in labels] for labels in fine]
+    return {"coarse": score(*coarse), "fine": score(*fine)}

@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A picture of a recording: what was done above what was recognised, readable at a glance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from m2r2_ros.datasets.atomic import partial_file
+from m2r2_ros.errors import M2R2Error
+from m2r2_ros.evaluation.colours import Palette, ink
+from m2r2_ros.evaluation.segments import Segment
+from m2r2_ros.inference.segments import UNKNOWN
+from m2r2_ros.labels import NO_ACTION, split_label
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_WIDTH_IN, _TRACK_IN, _CURVES_IN, _MARGIN_IN = 16.0, 1.15, 1.5, 1.5
+# Width over height of an average letter of the default font, and the sizes tried, in points.
+_LETTER = 0.62
+_FONT_SIZES = (9, 8, 7, 6)
+
+
+@dataclass(frozen=True)
+class Curves:
+    """Frame by frame: time in s (N,), confidence and boundary probability in [0, 1] (N,)."""
+
+    times_s: np.ndarray
+    confidence: np.ndarray
+    boundary: np.ndarray
+
+
+def plot_timeline(
+    path: Path,
+    tracks: Mapping[str, Sequence[Segment]],
+    curves: Curves | None = None,
+    title: str = "",
+) -> None:
+    """Draw `tracks` (name -> segments in order of time) one above the other, curves below.
+
+    `path` ends in .png or .svg. Boundaries of the last track are drawn through the curves.
+    Raises M2R2Error for another ending or when nothing is to be drawn.
+    """
+    if path.suffix not in (".png", ".svg"):
+        raise M2R2Error(f"{path}: a timeline is written as .png or .svg")
+    segments = [segment for track in tracks.values() for segment in track]
+    if not segments:
+        raise M2R2Error(f"{path}: there is no segment to draw")
+    duration_s = max(segment.end_s for segment in segments)
+    palette = Palette(segment.label for segment in segments)
+
+    figure, axes = _layout(len(tracks), curves is not None, duration_s)
+    for axis, (name, track) in zip(axes, tracks.items(), strict=False):
+        _draw_track(axis, name, track, palette, _WIDTH_IN * 0.92 / duration_s)
+    if curves is not None:
+        _draw_curves(axes[-1], curves, list(tracks.values())[-1])
+    axes[0].set_title(title, loc="left", fontsize=12)
+    axes[-1].set_xlabel("time [s]")
+    _draw_legend(figure, palette, {segment.label for segment in segments})
+    with partial_file(path) as temporary:
+        figure.savefig(temporary, format=path.suffix[1:], dpi=120)
+
+
+def _layout(tracks: int, curves: bool, duration_s: float) -> tuple[Figure, list[Axes]]:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    heights = [_TRACK_IN] * tracks + [_CURVES_IN] * curves
+    height = sum(heights) + _MARGIN_IN
+    figure = Figure(figsize=(_WIDTH_IN, height))
+    FigureCanvasAgg(figure)
+    grid = figure.add_gridspec(
+        len(heights),
+        1,
+        height_ratios=heights,
+        hspace=0.12,
+        left=0.07,
+        right=0.99,
+        top=1 - 0.4 / height,
+        bottom=(_MARGIN_IN - 0.4) / height,
+    )
+    axes = [figure.add_subplot(grid[row]) for row in range(len(heights))]
+    for axis in axes:
+        axis.set_xlim(0, duration_s)
+        axis.tick_params(labelbottom=axis is axes[-1])
+    return figure, axes
+
+
+def _draw_track(
+    axis: Axes, name: str, track: Sequence[Segment], palette: Palette, inches_per_s: float
+) -> None:
+    for segment in track:
+        colour = palette.colour(segment.label)
+        length_s = segment.end_s - segment.start_s
+        axis.barh(0.5, length_s, 1.0, segment.start_s, color=colour, edgecolor="white", lw=0.8)
+        if segment.label != NO_ACTION:
+            _write(axis, segment, length_s * inches_per_s, ink(colour))
+    axis.set(ylim=(0, 1), yticks=[])
+    axis.set_ylabel(name, rotation=0, ha="right", va="center")
+
+
+def _write(axis: Axes, segment: Segment, width_in: float, colour: str) -> None:
+    """Write the label as large as it fits: level, then on two lines, then upright, else not."""
+    two_lines = "\n".join(filter(None, split_label(segment.label)))
+    middle = (segment.start_s + segment.end_s) / 2
+    for text, upright in product((segment.label, two_lines), (False, True)):
+        room = (_TRACK_IN, width_in) if upright else (width_in, _TRACK_IN)
+        size = next((size for size in _FONT_SIZES if _fits(text, size, *room)), None)
+        if size:
+            axis.text(
+                middle,
+                0.5,
+                text,
+                rotation=90 * upright,
+                fontsize=size,
+                color=colour,
+                ha="center",
+                va="center",
+            )
+            return
+
+
+def _fits(text: str, points: float, length_in: float, height_in: float) -> bool:
+    lines = text.split("\n")
+    letter_in = points / 72
+    longest = max(map(len, lines)) * letter_in * _LETTER
+    return longest + 0.06 <= length_in and len(lines) * letter_in * 1.25 <= height_in
+
+
+def _draw_curves(axis: Axes, curves: Curves, track: Sequence[Segment]) -> None:
+    for segment in track:
+        axis.axvline(segment.start_s, color="0.75", lw=0.8, zorder=0)
+    axis.plot(curves.times_s, curves.confidence, color="#0072B2", lw=1.2, label="confidence")
+    axis.fill_between(
+        curves.times_s, curves.boundary, color="#D55E00", alpha=0.7, lw=0, label="boundary"
+    )
+    axis.set(ylim=(0, 1.05), yticks=[0, 0.5, 1])
+    axis.legend(loc="lower right", ncols=2, fontsize=8, framealpha=0.8)
+
+
+def _draw_legend(figure: Figure, palette: Palette, labels: set[str]) -> None:
+    from matplotlib.patches import Patch
+
+    activities = [*palette.activities, *(name for name in (NO_ACTION, UNKNOWN) if name in labels)]
+    shades = {name: palette.shade("#404040", name) for name in palette.objects}
+    colours = {name: palette.colour(name) for name in activities}
+    groups = [(colours, "colour: activity", "lower left"), (shades, "shade: object", "lower right")]
+    for entries, title, corner in groups:
+        patches = [Patch(facecolor=colour, label=name) for name, colour in entries.items()]
+        if patches:
+            figure.legend(
+                handles=patches,
+                loc=corner,
+                ncols=min(len(patches), 9),
+                fontsize=8,
+                frameon=False,
+                title=title,
+                title_fontsize=8,
+                alignment="left",
+            )

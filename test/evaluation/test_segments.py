@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Segments in seconds against frames."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from m2r2_ros.datasets.recording import Action
+from m2r2_ros.evaluation.metrics import find_runs
+from m2r2_ros.evaluation.segments import (
+    Segment,
+    frame_labels,
+    score_segments,
+    segments_from_actions,
+)
+
+
+def test_a_frame_has_the_label_of_its_middle():
+    segments = [Segment("Pick USB", 0.14, 0.35)]
+    # Middles 0.05, 0.15, 0.25, 0.35, 0.45; the end is not part of the segment.
+    assert [label == "Pick USB" for label in frame_labels(segments, 0.5)] == [0, 1, 1, 0, 0]
+
+
+def test_frames_without_a_segment_are_no_action():
+    assert frame_labels([], 0.3) == ["No action"] * 3
+    assert frame_labels([], 0) == []
+
+
+@given(st.lists(st.integers(1, 40), min_size=1, max_size=12))
+def test_segments_on_the_frame_grid_come_back(lengths):
+    segments, start = [], 0
+    for i, length in enumerate(lengths):
+        segments.append(Segment(f"class {i}", start / 10, (start + length) / 10))
+        start += length
+    runs = find_runs(frame_labels(segments, start / 10))
+    assert [(run.label, run.start / 10, run.end / 10) for run in runs] == segments
+
+
+def test_ground_truth_loses_its_full_stop():
+    actions = [Action(0.5, 2.0, "Insert USB."), Action(2.0, 3.0, "No action.")]
+    expected = [Segment("Insert USB", 0.5, 2.0), Segment("No action", 2.0, 3.0)]
+    assert segments_from_actions(actions) == expected
+
+
+def test_coarse_score_forgives_the_object():
+    truth = [Segment("Pick USB", 0, 2), Segment("Insert USB", 2, 4)]
+    prediction = [Segment("Pick USB", 0, 2), Segment("Insert BNC", 2, 4)]
+    result = score_segments(prediction, truth, 4)
+    assert result["coarse"]["f1@50"] == 100
+    assert result["fine"]["f1@50"] == 50
+    assert result["fine"]["acc"] == 50
+
+
+def test_unknown_is_wrong_but_no_error():
+    result = score_segments([Segment("unknown", 0, 4)], [Segment("Pick USB", 0, 4)], 4)
+    assert result["coarse"]["acc"] == pytest.approx(0)
