@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: Apache-2.0
+# `make demo` and `make test` prepare what they need; see README.md.
+
+PYTHON ?= $(firstword $(wildcard .venv/bin/python) python3)
+
+.PHONY: setup setup-dev demo test lint bench clean
+
+setup:  ## ROS 2, the interfaces and what the nodes need, in .venv
+	@$(PYTHON) tools/prepare.py
+
+setup-dev:  ## the same, and what tests, training and simulation need
+	@$(PYTHON) tools/prepare.py train sim test
+
+demo: setup  ## a recording over DDS into the online nodes, results in out/demo
+	@.venv/bin/m2r2 demo --out out/demo
+
+test: setup-dev lint
+	@.venv/bin/python -m pytest -n 2 $(PYTEST_ARGS)
+
+lint: setup-dev
+	@.venv/bin/ruff check .
+
+bench: setup
+	@.venv/bin/m2r2 bench --json out/bench.json
+
+clean:  ## all that make has made, .venv and out too
+	rm -rf .venv out build install log .prepare.lock m2r2_ros.egg-info
