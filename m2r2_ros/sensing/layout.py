@@ -45,10 +45,15 @@ class SensorLayout:
             raise M2R2Error("a sensor layout needs at least one modality")
         if len(set(self.modalities)) != len(self.modalities):
             raise M2R2Error(f"a modality is named twice in {list(self.modalities)}")
+        for name in self.cameras:
+            if not isinstance(name, str) or not name.isidentifier():
+                raise M2R2Error(f"a camera's name must be a plain word, got {name!r:.40}")
         for name in ("window_rate_hz", "signal_rate_hz", "audio_rate_hz"):
             value = getattr(self, name)
             if not 0 < value < 1e6:
                 raise M2R2Error(f"{name} must be in (0, 1e6), got {value}")
+            if name != "window_rate_hz" and not isinstance(value, int):
+                raise M2R2Error(f"{name} must be a whole number, got {value}")
 
     @property
     def modalities(self) -> tuple[str, ...]:

@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The `m2r2` entry in an exported model's ONNX metadata (docs/architecture.md)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from math import prod
+from typing import Any
+
+from m2r2_ros.errors import M2R2Error, nearest_name
+from m2r2_ros.inference.tracker import TrackerConfig
+from m2r2_ros.sensing.layout import SensorLayout
+
+METADATA_KEY = "m2r2"
+FORMAT = 1
+
+# A file must not make us allocate without bound: larger than any sensible model by far.
+_MAX_TEXT = 1 << 20
+_MAX_NUMBERS = 1 << 24
+
+
+@dataclass(frozen=True)
+class EncoderMetadata:
+    """`image_size` is the (height, width) that the graph resizes every frame to."""
+
+    layout: SensorLayout
+    feature_dimension: int
+    image_size: tuple[int, int]
+    training_data: str
+
+    def to_json(self) -> str:
+        """Text for the ONNX file, the inverse of `from_json`."""
+        return _dump("encoder", asdict(self) | {"layout": self.layout.to_dict()})
+
+    @classmethod
+    def from_json(cls, text: str | None, source: object) -> EncoderMetadata:
+        """Parse the text found in `source`. Raises M2R2Error that names it."""
+        entry = _Entry(text, "encoder", source)
+        try:
+            layout = SensorLayout.from_dict(entry.get("layout", dict))
+            numbers = max(layout.audio_capacity, layout.signal_capacity)
+        except (M2R2Error, TypeError, ValueError, OverflowError) as error:
+            raise entry.error(f"layout: {error}") from error
+        if numbers > _MAX_NUMBERS:
+            raise entry.error(f"layout: windows of {numbers} samples are too long")
+        size = entry.get("image_size", list)
+        if len(size) != 2 or not all(type(side) is int and 0 < side < 10_000 for side in size):
+            raise entry.error("image_size must be [height, width]")
+        return cls(layout, entry.dimension(), (size[0], size[1]), entry.get("training_data", str))
+
+
+@dataclass(frozen=True)
+class HeadMetadata:
+    """`labels`: index = class id. `states`: input name -> shape of the carried state."""
+
+    labels: tuple[str, ...]
+    feature_dimension: int
+    states: Mapping[str, tuple[int, ...]]
+    encoder_sha256: str
+    training_data: str
+    tracker: TrackerConfig = field(default_factory=TrackerConfig)
+
+    def to_json(self) -> str:
+        """Text for the ONNX file, the inverse of `from_json`."""
+        return _dump("head", asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str | None, source: object) -> HeadMetadata:
+        """Parse the text found in `source`. Raises M2R2Error that names it."""
+        entry = _Entry(text, "head", source)
+        try:
+            tracker = TrackerConfig.from_dict(entry.get("tracker", dict))
+        except M2R2Error as error:
+            raise entry.error(str(error)) from error
+        return cls(
+            labels=_labels(entry),
+            feature_dimension=entry.dimension(),
+            states=_states(entry),
+            encoder_sha256=entry.get("encoder_sha256", str),
+            training_data=entry.get("training_data", str),
+            tracker=tracker,
+        )
+
+
+def _labels(entry: _Entry) -> tuple[str, ...]:
+    labels = entry.get("labels", list)
+    texts = all(isinstance(label, str) and label.strip() for label in labels)
+    if not labels or not texts or len(set(labels)) != len(labels):
+        raise entry.error("labels must be a list of different, non-empty texts")
+    return tuple(labels)
+
+
+def _states(entry: _Entry) -> dict[str, tuple[int, ...]]:
+    states = entry.get("states", dict)
+    for name, shape in states.items():
+        whole = isinstance(shape, list) and all(type(n) is int and n > 0 for n in shape)
+        if not name.startswith("state_") or not whole or prod(shape) > _MAX_NUMBERS:
+            raise entry.error(f"states: '{name}' must be 'state_<i>': [sizes], got {shape!r:.80}")
+    return {name: tuple(shape) for name, shape in states.items()}
+
+
+class _Entry:
+    """The parsed JSON object of one model, with errors that name the file."""
+
+    def __init__(self, text: str | None, kind: str, source: object) -> None:
+        self._source = source
+        self._values = self._parse(text)
+        version = self.get("format", int)
+        if version > FORMAT:
+            raise self.error(f"format {version} is newer than {FORMAT}: update m2r2_ros")
+        if version != FORMAT:
+            raise self.error(f"format must be {FORMAT}, got {version}")
+        if self.get("kind", str) != kind:
+            raise self.error(f"this is of kind '{self._values['kind']!s:.40}', not '{kind}'")
+
+    def _parse(self, text: str | None) -> dict[str, Any]:
+        if text is None:
+            raise M2R2Error(
+                f"{self._source}: no model of this package: its ONNX metadata has no "
+                f"'{METADATA_KEY}' entry (m2r2 export writes one)"
+            )
+        if len(text) > _MAX_TEXT:
+            raise self.error(f"longer than {_MAX_TEXT} characters")
+        try:
+            values = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise self.error(f"not JSON: {error}") from error
+        if not isinstance(values, dict):
+            raise self.error("not a JSON object")
+        return values
+
+    def error(self, problem: str) -> M2R2Error:
+        return M2R2Error(f"{self._source}: metadata '{METADATA_KEY}': {problem}")
+
+    def get(self, name: str, kind: type) -> Any:
+        """The entry `name`, which must be there and of type `kind`."""
+        if name not in self._values:
+            near = [match for match in self._values if nearest_name(match, [name])]
+            found = f" (found '{near[0]:.40}')" if near else ""
+            raise self.error(f"'{name}' is missing{found}")
+        value = self._values[name]
+        if type(value) is not kind:
+            raise self.error(f"'{name}' must be {kind.__name__}, got {type(value).__name__}")
+        return value
+
+    def dimension(self) -> int:
+        value = self.get("feature_dimension", int)
+        if not 0 < value <= _MAX_NUMBERS:
+            raise self.error(f"feature_dimension must be positive, got {value:.4g}")
+        return value
+
+
+def _dump(kind: str, values: dict[str, Any]) -> str:
+    return json.dumps({"format": FORMAT, "kind": kind} | values)

@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An ONNX file as bytes with its SHA-256: what is hashed is exactly what is run."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from m2r2_ros.errors import M2R2Error
+
+# Protobuf itself cannot hold more, and two ViT-B/16 with an AST (M2R2 in full) need half of it.
+MAX_MODEL_BYTES = 2**31 - 1
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """`sha256` is the hexadecimal digest of `data`."""
+
+    path: Path
+    data: bytes
+    sha256: str
+
+
+def read_model(path: str | Path) -> ModelFile:
+    """Read an ONNX file. Raises M2R2Error when it is missing, empty, unreadable or too large."""
+    path = Path(path)
+    try:
+        size = path.stat().st_size
+        if not path.is_file() or size == 0:
+            raise M2R2Error(f"{path}: not an ONNX file (empty or not a file)")
+        if size > MAX_MODEL_BYTES:
+            raise M2R2Error(f"{path}: {size} bytes, a model may have {MAX_MODEL_BYTES}")
+        data = path.read_bytes()
+    except OSError as error:
+        raise M2R2Error(f"{path}: cannot be read: {error.strerror}") from error
+    return ModelFile(path, data, hashlib.sha256(data).hexdigest())

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The online chain after sensing. Nodes and commands drive these same objects."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from m2r2_ros.inference.encoder import Encoder
+from m2r2_ros.inference.head import StreamingHead
+from m2r2_ros.inference.segments import FramePrediction, SegmentEvent
+from m2r2_ros.inference.tracker import SegmentTracker
+from m2r2_ros.sensing.window import SensorWindow
+
+# Windows come at the nominal rate even while a camera stalls, so a hole this long is a jump in
+# time. Shorter ones are windows that were skipped under load.
+MAX_GAP_NS = 1_000_000_000
+
+
+class Segmenter:
+    """Features in, frame predictions and segment events out: head and tracker as one sequence.
+
+    A new sequence starts, by itself, when the index does not count up, when the time does not
+    advance, and after a hole of more than `MAX_GAP_NS`.
+    """
+
+    def __init__(self, head: StreamingHead, tracker: SegmentTracker) -> None:
+        self.head = head
+        self.tracker = tracker
+        self._last: tuple[int, int] | None = None
+        # Events that a refused feature has kept from being returned.
+        self._due: list[SegmentEvent] = []
+
+    def process(
+        self, index: int, stamp_ns: int, feature: np.ndarray
+    ) -> tuple[FramePrediction, list[SegmentEvent]]:
+        """Take the feature, float32 (D,), of window `index`, which ends at `stamp_ns`.
+
+        Returns the prediction and the events to publish, in order. Raises M2R2Error as
+        `StreamingHead.step` does; the frame is then left out and the next one goes on.
+        """
+        if self._last is not None and not self._continues(index, stamp_ns):
+            self._due = self.reset(stamp_ns)
+        self._last = (index, stamp_ns)
+        prediction = FramePrediction(index, stamp_ns, *self.head.step(feature))
+        events = self._due + self.tracker.step(prediction)
+        self._due = []
+        return prediction, events
+
+    def reset(self, stamp_ns: int) -> list[SegmentEvent]:
+        """Start a new sequence; returns the ENDED event, stamped `stamp_ns`, of an open segment."""
+        events = self._due + self.tracker.close(stamp_ns)
+        self._last, self._due = None, []
+        self.head.reset()
+        return events
+
+    def close(self) -> list[SegmentEvent]:
+        """End the sequence at its last frame: the end of a recording, or a shutdown."""
+        return self.reset(self._last[1]) if self._last is not None else []
+
+    def _continues(self, index: int, stamp_ns: int) -> bool:
+        last_index, last_ns = self._last
+        return index > last_index and 0 < stamp_ns - last_ns <= MAX_GAP_NS
+
+
+class SegmentationPipeline:
+    """Windows in, features and segments out: encoder, head and tracker."""
+
+    def __init__(self, encoder: Encoder, head: StreamingHead, tracker: SegmentTracker) -> None:
+        """Raises M2R2Error when the head belongs to another encoder."""
+        head.check_encoder(encoder)
+        self.encoder = encoder
+        self.segmenter = Segmenter(head, tracker)
+
+    def process(
+        self, window: SensorWindow
+    ) -> tuple[np.ndarray, FramePrediction, list[SegmentEvent]]:
+        """The feature, float32 (D,), the prediction and the events of one window."""
+        feature = self.encoder(window)
+        prediction, events = self.segmenter.process(window.index, window.end_ns, feature)
+        return feature, prediction, events
+
+    def close(self) -> list[SegmentEvent]:
+        """End the open segment at the last window."""
+        return self.segmenter.close()

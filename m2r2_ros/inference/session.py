@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""onnxruntime sessions set up for a robot: few threads, no spinning, no silent loss of the GPU."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import onnxruntime
+
+from m2r2_ros.errors import M2R2Error
+from m2r2_ros.inference.model_file import ModelFile
+
+CPU = "CPUExecutionProvider"
+CUDA = "CUDAExecutionProvider"
+
+# ONNX element type and shape; None is a dimension that the caller chooses at each call.
+TensorType = tuple[str, tuple[int | None, ...]]
+
+_log = logging.getLogger(__name__)
+
+
+def open_session(
+    model: ModelFile, threads: int, allow_gpu: bool = True, require_gpu: bool = False
+) -> onnxruntime.InferenceSession:
+    """Open `model` on the GPU where there is one and it may, else on `threads` CPU threads.
+
+    The number of threads is the caller's constant, not the machine's: it is part of what makes
+    features equal everywhere. Raises M2R2Error when the file is no valid ONNX graph or, with
+    `require_gpu`, when the GPU cannot be used; without it the loss of a GPU is a logged warning.
+    """
+    offered = onnxruntime.get_available_providers()
+    if require_gpu and CUDA not in offered:
+        raise M2R2Error(
+            f"{model.path}: require_gpu is set, but this onnxruntime has only "
+            f"{', '.join(offered)}: install onnxruntime-gpu"
+        )
+    providers = [CUDA, CPU] if allow_gpu and CUDA in offered else [CPU]
+    try:
+        # From bytes, so that external data beside the file is never followed.
+        session = onnxruntime.InferenceSession(model.data, _options(threads), providers=providers)
+    except Exception as error:  # onnxruntime's own exceptions share no base class.
+        raise M2R2Error(f"{model.path}: no usable ONNX model: {_first_line(error)}") from error
+    # CUDA is offered even where its libraries do not load; only the session knows.
+    if session.get_providers()[0] != providers[0]:
+        problem = f"{model.path}: CUDA did not start (driver, CUDA or cuDNN of another version?)"
+        if require_gpu:
+            raise M2R2Error(f"{problem}, and require_gpu forbids the CPU")
+        _log.warning("%s: running on the CPU", problem)
+    if require_gpu:
+        # onnxruntime would otherwise answer a failure in mid-run by a new session on the CPU.
+        session.disable_fallback()
+    return session
+
+
+def _options(threads: int) -> onnxruntime.SessionOptions:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    # A spinning pool takes the cores that the sensor queues need.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.use_deterministic_compute = True
+    options.log_severity_level = 3
+    return options
+
+
+def check_tensors(
+    model: ModelFile,
+    direction: str,
+    tensors: Iterable[Any],
+    expected: Mapping[str, TensorType],
+    exact: bool = True,
+) -> None:
+    """Compare a graph's inputs or outputs with what its metadata promises.
+
+    `direction` ("input", "output") is for the message. With `exact` no other tensor may be there
+    and every dimension must be as declared; without, a free dimension matches a fixed one.
+    Raises M2R2Error that names the file, the tensor and both shapes.
+    """
+    found = {tensor.name: tensor for tensor in tensors}
+    for name, (kind, shape) in expected.items():
+        if name not in found:
+            raise M2R2Error(f"{model.path}: has no {direction} '{name}', its metadata promises one")
+        tensor = found[name]
+        if tensor.type != f"tensor({kind})" or not _shapes_agree(tensor.shape, shape, exact):
+            raise M2R2Error(
+                f"{model.path}: {direction} '{name}' is {tensor.type} {_text(tensor.shape)}, "
+                f"its metadata promises tensor({kind}) {_text(shape)}"
+            )
+    for name in found:
+        if exact and name not in expected:
+            raise M2R2Error(
+                f"{model.path}: has an {direction} '{name}' that its metadata does not know"
+            )
+
+
+def _shapes_agree(actual: list[Any], expected: tuple[int | None, ...], exact: bool) -> bool:
+    if len(actual) != len(expected):
+        return False
+    pairs = [(a if isinstance(a, int) else None, e) for a, e in zip(actual, expected, strict=True)]
+    return all(a == e or (not exact and None in (a, e)) for a, e in pairs)
+
+
+def _text(shape: Iterable[Any]) -> str:
+    return "(" + ", ".join(str(d) if isinstance(d, int) else "any" for d in shape) + ")"
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]
