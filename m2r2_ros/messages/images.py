@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Camera messages as RGB pictures."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from types import SimpleNamespace
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from m2r2_ros.errors import nearest_name
+from m2r2_ros.messages.cdr import CdrReader, MessageError
+
+IMAGE = "sensor_msgs/msg/Image"
+COMPRESSED_IMAGE = "sensor_msgs/msg/CompressedImage"
+IMAGE_TYPES = (IMAGE, COMPRESSED_IMAGE)
+
+# What a message may make us allocate.
+MAX_PIXELS = 4096 * 4096
+
+# encoding -> where red, green and blue are among how many bytes of a pixel.
+_CHANNELS = {
+    "rgb8": ((0, 1, 2), 3),
+    "bgr8": ((2, 1, 0), 3),
+    "rgba8": ((0, 1, 2), 4),
+    "bgra8": ((2, 1, 0), 4),
+    "mono8": ((0, 0, 0), 1),
+}
+_PLAIN_MODES = ("L", "RGB", "RGBA", "P")
+
+Picture = Callable[[], np.ndarray]
+
+
+def decode_image(type_name: str, message: bytes) -> tuple[int, Picture]:
+    """Stamp [ns] and a function that gives the picture, uint8 (H, W, 3) RGB.
+
+    Header and sizes are checked at once; pixels are decoded when the function is called, so a
+    frame that is not used costs little. Both raise MessageError.
+    """
+    if type_name == IMAGE:
+        return _raw(CdrReader(message))
+    if type_name == COMPRESSED_IMAGE:
+        return _compressed(CdrReader(message))
+    raise MessageError(
+        f"cannot read pictures from {type_name}{nearest_name(type_name, IMAGE_TYPES)}"
+    )
+
+
+def _raw(reader: CdrReader) -> tuple[int, Picture]:
+    stamp_ns, _ = reader.header()
+    height, width = reader.number("I"), reader.number("I")
+    encoding, is_bigendian, step = reader.text(), reader.number("B"), reader.number("I")
+    data = reader.array("u1")
+    _check_size(width, height)
+    if len(data) < step * height:
+        raise MessageError(f"image has {len(data)} bytes, {height} rows need {step * height}")
+    if encoding in _CHANNELS:
+        channels, size = _CHANNELS[encoding]
+        if step < width * size:
+            raise MessageError(f"image has rows of {step} bytes, {width} x {encoding} need more")
+        rows = data[: step * height].reshape(height, step)[:, : width * size]
+        pixels = rows.reshape(height, width, size)
+        return stamp_ns, lambda: np.ascontiguousarray(pixels[:, :, channels])
+    image = SimpleNamespace(
+        height=height, width=width, encoding=encoding, is_bigendian=is_bigendian, step=step
+    )
+    image.data = data
+    return stamp_ns, lambda: _through_cv_bridge(image)
+
+
+def _through_cv_bridge(image: SimpleNamespace) -> np.ndarray:
+    """Bayer, YUV and 16 bit, where a robot's ROS brings cv_bridge."""
+    try:
+        from cv_bridge import CvBridge
+    except Exception as error:  # built against another NumPy, it fails with more than ImportError
+        raise MessageError(
+            f"encoding '{image.encoding}' needs the ROS package cv_bridge ({error}); "
+            f"without it: {', '.join(_CHANNELS)}"
+        ) from error
+    try:
+        picture = np.ascontiguousarray(CvBridge().imgmsg_to_cv2(image, "rgb8"))
+    except Exception as error:  # cv_bridge and OpenCV have exceptions of their own
+        raise MessageError(f"cv_bridge cannot read '{image.encoding}': {error}") from error
+    if picture.dtype != np.uint8 or picture.shape != (image.height, image.width, 3):
+        raise MessageError(f"cv_bridge made {picture.dtype} {picture.shape} of '{image.encoding}'")
+    return picture
+
+
+def _compressed(reader: CdrReader) -> tuple[int, Picture]:
+    stamp_ns, _ = reader.header()
+    reader.text()
+    data = reader.array("u1")
+    if not len(data):
+        raise MessageError("compressed image is empty")
+    return stamp_ns, lambda: decode_picture(data)
+
+
+def decode_picture(data: bytes | np.ndarray) -> np.ndarray:
+    """Decode the bytes of a PNG or JPEG file to uint8 (H, W, 3) RGB. Raises MessageError."""
+    try:
+        with Image.open(io.BytesIO(data), formats=("PNG", "JPEG")) as image:
+            _check_size(*image.size)
+            if image.mode not in _PLAIN_MODES:
+                raise MessageError(f"compressed image has pixels '{image.mode}', not 8-bit colour")
+            return np.asarray(image.convert("RGB"))
+    except UnidentifiedImageError as error:
+        raise MessageError("compressed image is neither PNG nor JPEG") from error
+    except MessageError:
+        raise
+    except Exception as error:  # Pillow has no common exception for damaged files
+        raise MessageError(f"compressed image is damaged: {error}") from error
+
+
+def encode_png(picture: np.ndarray) -> bytes:
+    """Encode uint8 (H, W, 3) RGB as PNG, without loss, quickly rather than small."""
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "PNG", compress_level=1)
+    return buffer.getvalue()
+
+
+def _check_size(width: int, height: int) -> None:
+    if not 0 < width * height <= MAX_PIXELS:
+        raise MessageError(f"image of {width} x {height}; the limit is {MAX_PIXELS} pixels")
