@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Programs that run beside a command and never outlive it."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from m2r2_ros.errors import M2R2Error
+
+# What is sent, and for how long the program may take to obey. A ROS node ends cleanly on SIGINT.
+_PERSUASION = ((signal.SIGINT, 10.0), (signal.SIGTERM, 3.0), (signal.SIGKILL, None))
+
+
+class Companion:
+    """A program in the background, its output in a log file; leaving the block stops it."""
+
+    def __init__(self, name: str, command: Sequence[str], log: Path) -> None:
+        self.name = name
+        self._command = list(command)
+        self._log = log
+
+    def __enter__(self) -> Companion:
+        with self._log.open("wb") as log:
+            # In a session of its own, so that Ctrl-C reaches it through `stop`, in our order.
+            self._process = subprocess.Popen(
+                self._command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def ended(self) -> bool:
+        """Whether it ended by itself without an error. Raises M2R2Error when it failed."""
+        status = self._process.poll()
+        if status:
+            raise M2R2Error(f"the {self.name} failed: {self._last_line()} (log: {self._log})")
+        return status == 0
+
+    def check_running(self) -> None:
+        """Raise M2R2Error when it has ended, whatever its status."""
+        if self.ended():
+            raise M2R2Error(f"the {self.name} ended too early (log: {self._log})")
+
+    def stop(self) -> None:
+        """End it, politely first; returns when it is gone."""
+        for number, patience_s in _PERSUASION:
+            if self._process.poll() is not None:
+                return
+            self._process.send_signal(number)
+            try:
+                self._process.wait(patience_s)
+            except subprocess.TimeoutExpired:
+                continue
+
+    def _last_line(self) -> str:
+        lines = self._log.read_text(encoding="utf-8", errors="replace").split("\n")
+        return next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")

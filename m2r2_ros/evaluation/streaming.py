@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a causal head would have published on extracted features, and when it would have known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from m2r2_ros.inference.head import StreamingHead
+from m2r2_ros.inference.pipeline import Segmenter
+from m2r2_ros.inference.segments import UNKNOWN, SegmentEvent, SegmentStatus
+from m2r2_ros.inference.tracker import SegmentTracker
+
+
+@dataclass(frozen=True)
+class StreamedLabels:
+    """Two label sequences of T frames each.
+
+    published  the label of the segment that was published for the frame, perhaps later.
+    decided    the label of the segment that was open once the frame had been processed.
+    """
+
+    published: list[str]
+    decided: list[str]
+
+
+def stream(head: StreamingHead, features: np.ndarray, rate_hz: float) -> StreamedLabels:
+    """Run head and tracker frame by frame over features, float32 (T, D), as the robot does.
+
+    Frames without a published segment are "unknown". Raises M2R2Error as `StreamingHead.step` does.
+    """
+    period_ns = 1e9 / rate_hz
+    segmenter = Segmenter(head, SegmentTracker(head.labels, head.metadata.tracker))
+    stamps_ns = np.round(np.arange(len(features)) * period_ns).astype(np.int64)
+    head.reset()
+    events: list[SegmentEvent] = []
+    decided = []
+    for index, (stamp_ns, feature) in enumerate(zip(stamps_ns, features, strict=True)):
+        events += segmenter.process(index, int(stamp_ns), feature)[1]
+        current = segmenter.tracker.current
+        decided.append(current.label if current else UNKNOWN)
+    events += segmenter.close()
+    return StreamedLabels(_published(events, stamps_ns - period_ns / 2), decided)
+
+
+def _published(events: list[SegmentEvent], middles_ns: np.ndarray) -> list[str]:
+    """The label over the middle of the time that each frame stands for, [t_{i-1}, t_i)."""
+    labels = [UNKNOWN] * len(middles_ns)
+    for event in events:
+        if event.status == SegmentStatus.ENDED:
+            first, last = np.searchsorted(middles_ns, (event.start_ns, event.end_ns))
+            labels[first:last] = [event.label] * (last - first)
+    # To the tracker the first frame stands for no time; it goes with the second.
+    return labels[1:2] + labels[1:] or labels
