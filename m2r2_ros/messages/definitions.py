@@ -29,9 +29,7 @@ def typestore() -> Typestore:
 
 def message_folder() -> Path:
     """Where the .msg files are: beside the source, in an installed share, or in sourced ROS."""
-    shares = [
-        Path(prefix) / "share" for prefix in os.environ.get("AMENT_PREFIX_PATH", "").split(":")
-    ]
+    prefixes = os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)
     candidates = [
         Path(__file__).resolve().parents[2] / PACKAGE / "msg",
         Path(sys.prefix) / "share" / "m2r2_ros" / PACKAGE / "msg",
