@@ -48,7 +48,7 @@ def main(extras: list[str]) -> int:
         with only_one():
             make_environment()
             done = [
-                step("packages", packages_digest(), lambda: install_packages(extras), extras),
+                step("packages", packages_digest(), install_packages, extras),
                 step("interfaces", interfaces_digest(), build_interfaces),
                 step("registration", registration_digest(), register_package),
             ]
@@ -110,16 +110,19 @@ def only_one() -> object:
 # Steps
 
 
-def step(name: str, digest: str, action: Callable[[], None], wanted: Iterable[str] = ()) -> bool:
-    """Run one step unless it was done for the same digest and at least the wanted extras."""
+def step(
+    name: str, digest: str, action: Callable[[list[str]], None], extras: Iterable[str] = ()
+) -> bool:
+    """Run one step unless it was done for the same digest and at least these extras."""
     state = read_state()
-    before = state.get(name, {})
-    if before.get("digest") == digest and set(wanted) <= set(before.get("extras", ())):
+    before = state.pop(name, {})
+    wanted = sorted({*extras, *before.get("extras", ())})
+    if before == {"digest": digest, "extras": wanted}:
         return False
-    write_state({key: value for key, value in state.items() if key != name})
-    action()
-    extras = sorted({*wanted, *before.get("extras", ())})
-    write_state({**read_state(), name: {"digest": digest, "extras": extras}})
+    # Until it is done the step counts as not done, but what was once asked for is not forgotten.
+    write_state({**state, name: {"extras": wanted}})
+    action(wanted)
+    write_state({**state, name: {"digest": digest, "extras": wanted}})
     return True
 
 
@@ -140,12 +143,13 @@ def packages_digest() -> str:
 
 
 def install_packages(extras: list[str]) -> None:
-    """Install m2r2_ros in editable mode with the wanted extras and all that was wanted before."""
+    """Install what m2r2_ros needs to run, and the extras."""
     groups = sorted({*extras, *([] if ROS_DISTRO else ["ros"])})
     say(f"installing packages ({', '.join(['run time', *groups])})")
     constraints = CONSTRAINTS if not ROS_DISTRO else constraints_for_sourced_ros()
     pip("install", "-c", constraints, "setuptools<80", "wheel")
-    pip("install", "-c", constraints, "--no-build-isolation", "-e", f"{ROOT}[{','.join(groups)}]")
+    wanted = f"{ROOT}[{','.join(groups)}]"
+    pip("install", "-c", constraints, "--no-build-isolation", "-e", wanted)
 
 
 def constraints_for_sourced_ros() -> Path:
@@ -169,7 +173,7 @@ def interfaces_digest() -> str:
     return digest_of([CONSTRAINTS, *sorted(p for p in INTERFACES.rglob("*") if p.is_file())])
 
 
-def build_interfaces() -> None:
+def build_interfaces(_: list[str]) -> None:
     """Build m2r2_msgs and install it into .venv, beside the other interface packages."""
     say("building m2r2_msgs")
     if not ROS_DISTRO:
@@ -197,8 +201,11 @@ def build_interfaces() -> None:
 
 def point_wheels_here() -> None:
     """Put this machine's include folders where the wheels' CMake files name their builder's."""
-    query = "import numpy, sysconfig; print(sysconfig.get_path('include')); print(numpy.get_include())"
-    python_include, numpy_include = run([PYTHON, "-c", query]).stdout.split("\n")[:2]
+    query = (
+        "import numpy, sysconfig;"
+        "print(sysconfig.get_path('include'), numpy.get_include(), sep='\\n')"
+    )
+    python_include, numpy_include = run([PYTHON, "-c", query]).stdout.splitlines()
     for path in VENV.glob("share/*/cmake/*.cmake"):
         text = path.read_text()
         here = re.sub(r"/opt/python/cp\d+-cp\d+/include/python3\.\d+", python_include, text)
@@ -208,18 +215,22 @@ def point_wheels_here() -> None:
 
 
 def registration_digest() -> str:
-    files = [ROOT / "tools" / "ros_environment.py", ROOT / "setup.py"]
-    return digest_of(files)
+    verbs = sorted(path.name for path in (ROOT / "m2r2_ros" / "cli").glob("*.py"))
+    files = [ROOT / "tools" / "ros_environment.py", ROOT / "setup.py", ROOT / "setup.cfg"]
+    return digest_of(files) + " ".join(verbs)
 
 
-def register_package() -> None:
-    """Let `ros2 run`, `ros2 launch` and the ament index find m2r2_ros in .venv."""
+def register_package(_: list[str]) -> None:
+    """Install m2r2_ros in editable mode, where `ros2 run`, `ros2 launch` and ament find it too."""
+    say("registering m2r2_ros")
+    pip("install", "--no-deps", "--no-build-isolation", "-e", ROOT)
     site = next(VENV.glob("lib/python3.*/site-packages"))
     shutil.copy(ROOT / "tools" / "ros_environment.py", site / f"{HOOK}.py")
     (site / f"{HOOK}.pth").write_text(f"import {HOOK}\n")
     link(VENV / "share/ament_index/resource_index/packages/m2r2_ros", ROOT / "resource/m2r2_ros")
     for name in ("package.xml", "config", "launch", "models"):
         link(VENV / "share/m2r2_ros" / name, ROOT / name)
+    shutil.rmtree(VENV / "lib/m2r2_ros", ignore_errors=True)
     for name in executables():
         link(VENV / "lib/m2r2_ros" / name, PYTHON.parent / name)
 
