@@ -9,7 +9,9 @@ from typing import NamedTuple
 import numpy as np
 
 from m2r2_ros.datasets.recording import Action
+from m2r2_ros.evaluation.delay import decision_delays
 from m2r2_ros.evaluation.metrics import score
+from m2r2_ros.inference.segments import SegmentEvent, SegmentStatus
 from m2r2_ros.labels import NO_ACTION, coarse_label, label_from_text
 
 # M2R2's features come at 10 Hz, so its metrics count frames of 0.1 s.
@@ -27,6 +29,27 @@ class Segment(NamedTuple):
 def segments_from_actions(actions: Iterable[Action]) -> list[Segment]:
     """A recording's ground truth."""
     return [Segment(label_from_text(a.text), a.start_s, a.end_s) for a in actions]
+
+
+def segments_from_events(events: Iterable[SegmentEvent], origin_ns: int) -> list[Segment]:
+    """The segments that ended, in seconds from `origin_ns`."""
+    return [
+        Segment(event.label, (event.start_ns - origin_ns) / 1e9, (event.end_ns - origin_ns) / 1e9)
+        for event in events
+        if event.status == SegmentStatus.ENDED
+    ]
+
+
+def decisions_from_events(events: Iterable[SegmentEvent], origin_ns: int) -> list[Segment]:
+    """What a planner believed and when: from each STARTED message to its ENDED one."""
+    decisions, since_ns = [], {}
+    for event in events:
+        if event.status == SegmentStatus.STARTED:
+            since_ns[event.segment_id] = event.stamp_ns
+        elif event.status == SegmentStatus.ENDED and event.segment_id in since_ns:
+            bounds = (since_ns[event.segment_id], event.stamp_ns)
+            decisions.append(Segment(event.label, *((ns - origin_ns) / 1e9 for ns in bounds)))
+    return decisions
 
 
 def frame_labels(
@@ -51,3 +74,11 @@ def score_segments(
     fine = [frame_labels(segments, duration_s) for segments in (prediction, truth)]
     coarse = [[coarse_label(label) for label in labels] for labels in fine]
     return {"coarse": score(*coarse), "fine": score(*fine)}
+
+
+def action_delays(
+    decisions: Sequence[Segment], truth: Sequence[Segment], duration_s: float
+) -> list[float | None]:
+    """Decision delay in s of each true action, "No action" left out, to the nearest 0.1 s frame."""
+    decided, labels = (frame_labels(segments, duration_s) for segments in (decisions, truth))
+    return decision_delays(decided, labels, 1 / FRAME_RATE_HZ, background=[NO_ACTION])

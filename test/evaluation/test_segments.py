@@ -11,10 +11,14 @@ from m2r2_ros.datasets.recording import Action
 from m2r2_ros.evaluation.metrics import find_runs
 from m2r2_ros.evaluation.segments import (
     Segment,
+    action_delays,
+    decisions_from_events,
     frame_labels,
     score_segments,
     segments_from_actions,
+    segments_from_events,
 )
+from m2r2_ros.inference.segments import SegmentEvent, SegmentStatus
 
 
 def test_a_frame_has_the_label_of_its_middle():
@@ -56,3 +60,42 @@ def test_coarse_score_forgives_the_object():
 def test_unknown_is_wrong_but_no_error():
     result = score_segments([Segment("unknown", 0, 4)], [Segment("Pick USB", 0, 4)], 4)
     assert result["coarse"]["acc"] == pytest.approx(0)
+
+
+ORIGIN_NS = 1_700_000_000_000_000_000
+
+
+def event(status: SegmentStatus, segment_id: int, label: str, *times_s: float) -> SegmentEvent:
+    """`times_s`: of the message, of the start, of the end."""
+    stamp_ns, start_ns, end_ns = (ORIGIN_NS + round(time_s * 1e9) for time_s in times_s)
+    return SegmentEvent(stamp_ns, segment_id, status, label, "", "", 0, 1, start_ns, end_ns, 1)
+
+
+EVENTS = [
+    event(SegmentStatus.STARTED, 0, "No action", 0.3, 0.0, 0.3),
+    event(SegmentStatus.ENDED, 0, "No action", 1.4, 0.0, 1.0),
+    event(SegmentStatus.STARTED, 1, "Pick USB", 1.4, 1.0, 1.4),
+    event(SegmentStatus.ONGOING, 1, "Pick USB", 2.4, 1.0, 2.4),
+    event(SegmentStatus.ENDED, 1, "Pick USB", 3.0, 1.0, 3.0),
+    event(SegmentStatus.STARTED, 2, "Insert USB", 3.0, 3.0, 3.0),
+]
+
+
+def test_events_become_the_segments_that_ended():
+    expected = [Segment("No action", 0.0, 1.0), Segment("Pick USB", 1.0, 3.0)]
+    assert segments_from_events(EVENTS, ORIGIN_NS) == expected
+
+
+def test_a_planner_believes_from_the_message_on():
+    expected = [Segment("No action", 0.3, 1.4), Segment("Pick USB", 1.4, 3.0)]
+    assert decisions_from_events(EVENTS, ORIGIN_NS) == expected
+
+
+def test_a_planner_that_joins_late_knows_nothing_of_an_end_without_a_start():
+    assert decisions_from_events(EVENTS[1:2], ORIGIN_NS) == []
+
+
+def test_action_delays_run_from_the_true_start_to_the_message():
+    truth = [Segment("Pick USB", 0.9, 3.0), Segment("Insert USB", 3.0, 4.0)]
+    delays = action_delays(decisions_from_events(EVENTS, ORIGIN_NS), truth, 4.0)
+    assert delays == [pytest.approx(0.5), None]
