@@ -29,6 +29,7 @@ class Segmenter:
         self._last: tuple[int, int] | None = None
         # Events that a refused feature has kept from being returned.
         self._due: list[SegmentEvent] = []
+        head.reset()
 
     def process(
         self, index: int, stamp_ns: int, feature: np.ndarray
