@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Segmentation heads: features to class and boundary probabilities."""

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The robot's segmentation head: dilated causal convolutions with carried state.
+
+After MS-TCN (Farha and Gall 2019: dilated stages, refinement of class posteriors) and ASRF
+(Ishikawa et al. 2021: a boundary branch), with every convolution looking back only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+KERNEL = 3
+
+
+@dataclass(frozen=True)
+class CausalConfig:
+    """Sizes of the head; the defaults are those of the shipped model."""
+
+    channels: int = 64
+    # Dilation doubles from layer to layer: 9 layers look back 1022 frames.
+    layers: int = 9
+    # Stages that refine the class posterior of the stage before.
+    refinements: int = 1
+    dropout: float = 0.3
+
+
+class CausalHead(nn.Module):
+    """Features (B, T, D) and states -> logits of every stage, boundary logits, next states.
+
+    Zero states start a sequence. The whole sequence at once and any chunks with carried states are
+    the same computation: each convolution sees its last inputs in front of the new ones.
+    """
+
+    def __init__(self, dimension: int, classes: int, config: CausalConfig) -> None:
+        super().__init__()
+        self.config, self.dimension, self.classes = config, dimension, classes
+        self.register_buffer("mean", torch.zeros(dimension))
+        self.register_buffer("std", torch.ones(dimension))
+        self.register_buffer("temperature", torch.ones(()))
+        self.stages = nn.ModuleList(
+            _Stage(width, config) for width in (dimension, *[classes] * config.refinements)
+        )
+        self.classifiers = nn.ModuleList(
+            nn.Conv1d(config.channels, classes, 1) for _ in self.stages
+        )
+        self.boundary = nn.Conv1d(config.channels, 1, 1)
+        self.feature_dropout = nn.Dropout1d(config.dropout / 2)
+
+    def forward(
+        self, features: Tensor, states: list[Tensor]
+    ) -> tuple[list[Tensor], Tensor, list[Tensor]]:
+        """Returns per stage logits (B, T, C), boundary logits (B, T), next states."""
+        x = ((features - self.mean) / self.std).transpose(1, 2)
+        x = self.feature_dropout(x)
+        remaining, next_states, logits = iter(states), [], []
+        boundary = None
+        for stage, classifier in zip(self.stages, self.classifiers, strict=True):
+            hidden, carried = stage(x, remaining)
+            next_states += carried
+            logits.append(classifier(hidden).transpose(1, 2))
+            x = classifier(hidden).softmax(1)
+            if boundary is None:
+                boundary = self.boundary(hidden).squeeze(1)
+        return logits, boundary, next_states
+
+    def predict(
+        self, features: Tensor, states: list[Tensor]
+    ) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """The exported form: probabilities (B, T, C), boundary (B, T) in [0, 1], next states."""
+        logits, boundary, next_states = self(features, states)
+        return (logits[-1] / self.temperature).softmax(-1), boundary.sigmoid(), next_states
+
+    def zero_states(self, batch: int = 1) -> list[Tensor]:
+        """States that start a sequence, each (batch, channels, look back)."""
+        return [
+            torch.zeros(batch, self.config.channels, look_back, device=self.mean.device)
+            for look_back in self.look_backs
+        ]
+
+    @property
+    def look_backs(self) -> list[int]:
+        """Frames that each convolution carries over."""
+        return [layer.look_back for stage in self.stages for layer in stage.layers]
+
+
+class _Stage(nn.Module):
+    """(B, width, T) -> (B, channels, T) through layers of doubling dilation."""
+
+    def __init__(self, width: int, config: CausalConfig) -> None:
+        super().__init__()
+        self.enter = nn.Conv1d(width, config.channels, 1)
+        self.layers = nn.ModuleList(
+            _Layer(config.channels, 2**index, config.dropout) for index in range(config.layers)
+        )
+
+    def forward(self, x: Tensor, states: object) -> tuple[Tensor, list[Tensor]]:
+        x, carried = self.enter(x), []
+        for layer in self.layers:
+            x, state = layer(x, next(states))
+            carried.append(state)
+        return x, carried
+
+
+class _Layer(nn.Module):
+    """Residual dilated convolution over [state, x]; returns the last inputs as the next state."""
+
+    def __init__(self, channels: int, dilation: int, dropout: float) -> None:
+        super().__init__()
+        self.look_back = (KERNEL - 1) * dilation
+        self.dilated = nn.Conv1d(channels, channels, KERNEL, dilation=dilation)
+        self.mix = nn.Conv1d(channels, channels, 1)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        past = torch.cat([state, x], -1)
+        y = self.mix(torch.relu(self.dilated(past)))
+        return x + self.dropout(y), past[..., -self.look_back :]

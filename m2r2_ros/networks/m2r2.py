@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The M2R2 feature extractor (M2R2 III-C, figure 2), raw sensor data in, x_i out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from m2r2_ros.networks.log_mel import LogMel, right_aligned
+from m2r2_ros.networks.statistics import Statistics
+from m2r2_ros.networks.tokens import (
+    AudioToken,
+    ImageGrid,
+    ImageToken,
+    TemporalFusion,
+    transformer,
+)
+from m2r2_ros.sensing.layout import AUDIO, SIGNALS, SensorLayout
+
+
+@dataclass(frozen=True)
+class M2R2Config:
+    """Sizes of the extractor; the defaults are the compact configuration."""
+
+    # D_e, length of every token and of the feature x_i.
+    feature_dimension: int = 128
+    # Side to which images are resized, in pixels: a multiple of 16 times `image_cells`.
+    image_size: int = 128
+    # Stages kept of EfficientNet-Lite0; five give 112 channels at 1/16 of the image size.
+    image_stages: int = 5
+    # The image token sees a grid of this many cells along each side.
+    image_cells: int = 4
+    audio_width: int = 64
+    audio_layers: int = 1
+    # Attention heads of every transformer.
+    heads: int = 4
+    dropout: float = 0.1
+
+
+class M2R2(nn.Module):
+    """Windows of all sensors -> features float32 (B, D_e).
+
+    Inputs are named and shaped as in the exported graph (docs/architecture.md). `forward` is
+    `encode(prepare(inputs))`: `prepare` holds nothing that is trained, so training caches it.
+    """
+
+    def __init__(self, layout: SensorLayout, config: M2R2Config) -> None:
+        super().__init__()
+        self.layout, self.config = layout, config
+        width = config.feature_dimension
+        if layout.cameras:
+            self.image_grid = ImageGrid(config.image_size, config.image_stages, config.image_cells)
+        self.image_tokens = nn.ModuleDict(
+            {name: ImageToken(self.image_grid.length, width) for name in layout.cameras}
+        )
+        if layout.audio:
+            self.log_mel = LogMel(layout.audio_rate_hz, layout.audio_capacity)
+            self.audio_token = AudioToken(
+                self.log_mel.frames, config.audio_width, config.audio_layers, config.heads, width
+            )
+        self.temporal_fusion = nn.ModuleDict(
+            {
+                name: TemporalFusion(SIGNALS[name][0], layout.signal_capacity, width)
+                for name in layout.signals
+            }
+        )
+        modalities = len(layout.modalities)
+        self.missing = nn.Parameter(torch.randn(modalities, width) * 0.02)
+        self.modality_transformer = transformer(width, config.heads, 1, config.dropout)
+        self.fuse = nn.Sequential(
+            nn.LayerNorm(modalities * width),
+            nn.Linear(modalities * width, 2 * width),
+            nn.GELU(),
+            nn.Linear(2 * width, width),
+        )
+        self._register_statistics()
+
+    def forward(self, inputs: dict[str, Tensor]) -> Tensor:
+        return self.encode(self.prepare(inputs))
+
+    def prepare(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Everything before the first trained weight.
+
+        Returns `image_<camera>` (B, grid), `audio` (B, frames, mel) in dB, `audio_valid`
+        (B, frames), `<signal>` (B, S, D) in its unit, `<signal>_valid` (B, S), `mask` (B, M) as
+        given. Rows that are padding or not finite are zero and invalid.
+        """
+        prepared = {"mask": inputs["mask"]}
+        prepared |= self._prepare_images(inputs)
+        if self.layout.audio:
+            length = inputs["audio_length"]
+            present = right_aligned(length, self.layout.audio_capacity)
+            audio = torch.where(present & inputs[AUDIO].isfinite(), inputs[AUDIO], 0.0)
+            prepared[AUDIO] = self.log_mel(audio)
+            prepared["audio_valid"] = self.log_mel.valid_frames(length)
+        for name in self.layout.signals:
+            rows = right_aligned(inputs[f"{name}_length"], self.layout.signal_capacity)
+            valid = rows & inputs[name].isfinite().all(-1)
+            prepared[name] = torch.where(valid[..., None], inputs[name], 0.0)
+            prepared[f"{name}_valid"] = valid
+        return prepared
+
+    def encode(self, prepared: dict[str, Tensor]) -> Tensor:
+        """Prepared windows -> x_i (B, D_e), equations (2) and (3) and the MLP."""
+        tokens, mask = self.tokens(prepared)
+        tokens = torch.where(mask[..., None], tokens, self.missing)
+        return self.fuse(self.modality_transformer(tokens).flatten(1))
+
+    def tokens(self, prepared: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """Equation (2): tokens (B, M, D_e), and which of them are measured, bool (B, M)."""
+        tokens, measured = [], []
+        for name in self.layout.cameras:
+            tokens.append(self.image_tokens[name](prepared[f"image_{name}"]))
+            measured.append(torch.ones_like(prepared["mask"][:, 0]))
+        if self.layout.audio:
+            valid = prepared["audio_valid"]
+            tokens.append(self.audio_token(self._scaled_decibel(prepared[AUDIO]), valid))
+            measured.append(valid.any(1))
+        for name in self.layout.signals:
+            valid = prepared[f"{name}_valid"]
+            samples = self._standardised(name, prepared[name], valid)
+            tokens.append(self.temporal_fusion[name](samples, valid))
+            measured.append(valid.any(1))
+        return torch.stack(tokens, 1), torch.stack(measured, 1) & prepared["mask"]
+
+    def set_statistics(self, statistics: Statistics) -> None:
+        """Use these for normalisation; raises M2R2Error when they are of another sensor set."""
+        statistics.check(self.layout)
+        for name in self.layout.signals:
+            self.get_buffer(f"{name}_mean").copy_(torch.tensor(statistics.mean[name]))
+            self.get_buffer(f"{name}_std").copy_(torch.tensor(statistics.std[name]))
+        self.decibel_range.copy_(torch.tensor([statistics.decibel_low, statistics.decibel_high]))
+
+    def _register_statistics(self) -> None:
+        for name in self.layout.signals:
+            for part in ("mean", "std"):
+                self.register_buffer(f"{name}_{part}", torch.zeros(SIGNALS[name][0]))
+        self.register_buffer("decibel_range", torch.zeros(2))
+        self.set_statistics(Statistics.neutral(self.layout))
+
+    def _prepare_images(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+        if not self.layout.cameras:
+            return {}
+        names = [f"image_{camera}" for camera in self.layout.cameras]
+        resized = [self.image_grid.resize(inputs[name]) for name in names]
+        # One pass over the backbone for all cameras.
+        stacked = torch.stack(resized).flatten(0, 1)
+        grids = self.image_grid(stacked).reshape(len(names), -1, self.image_grid.length)
+        return {name: grids[index] for index, name in enumerate(names)}
+
+    def _scaled_decibel(self, decibel: Tensor) -> Tensor:
+        low, high = self.decibel_range
+        return (2 * (decibel - low) / (high - low) - 1).clamp(-1, 1)
+
+    def _standardised(self, name: str, samples: Tensor, valid: Tensor) -> Tensor:
+        scaled = (samples - self.get_buffer(f"{name}_mean")) / self.get_buffer(f"{name}_std")
+        return torch.where(valid[..., None], scaled, 0.0)

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One token per modality (M2R2 III-C), each float32 (B, D_e)."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from m2r2_ros.networks.image_backbone import EfficientNetLite0
+from m2r2_ros.networks.log_mel import MEL_FILTERS
+
+# The published weights expect (pixel - 127) / 128.
+PIXEL_CENTRE, PIXEL_SCALE = 127.0, 128.0
+
+
+class ImageGrid(nn.Module):
+    """What the frozen backbone sees: uint8 (B, H, W, 3) of any size -> float32 (B, length).
+
+    The last feature map is averaged to `cells` x `cells`, which keeps where things are.
+    """
+
+    def __init__(self, image_size: int, stages: int, cells: int) -> None:
+        super().__init__()
+        self.image_size = image_size
+        self.backbone = EfficientNetLite0(stages).requires_grad_(False)
+        self.pool = nn.AvgPool2d(image_size // self.backbone.stride // cells)
+        self.length = self.backbone.channels * cells**2
+
+    def train(self, mode: bool = True) -> ImageGrid:
+        """Frozen also means that batch statistics stay as published."""
+        return super().train(False)
+
+    def resize(self, images: torch.Tensor) -> torch.Tensor:
+        """uint8 (B, H, W, 3) -> float32 (B, 3, image_size, image_size), in [0, 255]."""
+        pixels = images.permute(0, 3, 1, 2).float()
+        size = (self.image_size, self.image_size)
+        return functional.interpolate(pixels, size, mode="bilinear", antialias=True)
+
+    def forward(self, resized: torch.Tensor) -> torch.Tensor:
+        """Resized images (B, 3, image_size, image_size) -> (B, length)."""
+        features = self.backbone((resized - PIXEL_CENTRE) / PIXEL_SCALE)
+        return self.pool(features).flatten(1)
+
+
+class ImageToken(nn.Module):
+    """I_i from the image grid (B, length)."""
+
+    def __init__(self, length: int, embedding: int) -> None:
+        super().__init__()
+        self.project = nn.Sequential(nn.LayerNorm(length), nn.Linear(length, embedding))
+
+    def forward(self, grid: torch.Tensor) -> torch.Tensor:
+        return self.project(grid)
+
+
+class AudioToken(nn.Module):
+    """A_i: the class token of a small spectrogram transformer, one patch a frame.
+
+    Takes the spectrogram (B, frames, MEL_FILTERS) in [-1, 1] and which frames are valid.
+    """
+
+    def __init__(self, frames: int, width: int, layers: int, heads: int, embedding: int) -> None:
+        super().__init__()
+        self.patch = nn.Linear(MEL_FILTERS, width)
+        self.class_token = nn.Parameter(torch.randn(width) * 0.02)
+        self.position = nn.Parameter(torch.randn(frames, width) * 0.02)
+        self.encoder = transformer(width, heads, layers)
+        self.project = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, embedding))
+
+    def forward(self, spectrogram: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
+        patches = self.patch(spectrogram) + self.position
+        first = self.class_token.expand(patches.shape[0], 1, -1)
+        ignored = functional.pad(~valid, (1, 0), value=False)
+        tokens = self.encoder(torch.cat([first, patches], 1), src_key_padding_mask=ignored)
+        return self.project(tokens[:, 0])
+
+
+class TemporalFusion(nn.Module):
+    """S_i^s: mean over the valid rows t of (W_p x_t) * E_t, element by element.
+
+    Takes right-aligned samples (B, capacity, dimension), zero where invalid, and which rows are
+    valid. The last row of E_t belongs to the last sample.
+    """
+
+    def __init__(self, dimension: int, capacity: int, embedding: int) -> None:
+        super().__init__()
+        self.projection = nn.Linear(dimension, embedding, bias=False)
+        # Around one, so that the token starts as a plain mean with some sense of order.
+        self.temporal = nn.Parameter(1 + 0.5 * torch.randn(capacity, embedding))
+
+    def forward(self, samples: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
+        total = (self.projection(samples) * self.temporal).sum(1)
+        return total / valid.sum(1, keepdim=True).clamp(min=1)
+
+
+def transformer(width: int, heads: int, layers: int, dropout: float = 0.0) -> nn.TransformerEncoder:
+    """Self-attention encoder (Vaswani et al. 2017), normalised before each sub-layer."""
+    layer = nn.TransformerEncoderLayer(
+        width, heads, 4 * width, dropout, "gelu", batch_first=True, norm_first=True
+    )
+    return nn.TransformerEncoder(layer, layers, enable_nested_tensor=False)
