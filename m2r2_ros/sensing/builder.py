@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Streams in, windows out: the one preprocessing of live topics and of recordings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import inf
+from typing import TypeVar
+
+import numpy as np
+
+from m2r2_ros.errors import M2R2Error, nearest_name
+from m2r2_ros.sensing.audio import AudioStream
+from m2r2_ros.sensing.camera import CameraStream, Image
+from m2r2_ros.sensing.counters import Counters
+from m2r2_ros.sensing.layout import AUDIO, SensorLayout
+from m2r2_ros.sensing.limits import SensingLimits, to_ns
+from m2r2_ros.sensing.reference import WindowGrid
+from m2r2_ros.sensing.signals import SignalStream
+from m2r2_ros.sensing.stream import Stream
+from m2r2_ros.sensing.time_line import TimeLine, Verdict
+from m2r2_ros.sensing.window import SensorWindow
+
+StreamType = TypeVar("StreamType")
+
+
+class WindowBuilder:
+    """Collects stamped samples and closes windows between reference frames.
+
+    Add what has arrived, then `poll`. A window's content follows from stamps and values alone: it
+    is the same, bit for bit, however the samples were batched, as long as none came late. Stamps
+    are integer nanoseconds of any epoch. Not thread-safe.
+
+    `reference_camera` is the layout's first camera unless named. Raises M2R2Error for a name that
+    is not in the layout.
+    """
+
+    def __init__(
+        self,
+        layout: SensorLayout,
+        limits: SensingLimits = SensingLimits(),  # noqa: B008 (frozen)
+        reference_camera: str | None = None,
+    ) -> None:
+        self.layout = layout
+        self.counters = Counters(layout.modalities)
+        counts = self.counters.streams
+        self._cameras = {n: CameraStream(n, limits, counts[n]) for n in layout.cameras}
+        self._audio = {n: AudioStream(layout, limits, counts[n]) for n in [AUDIO] * layout.audio}
+        self._signals = {
+            n: SignalStream(n, layout.signal_rate_hz, limits, counts[n]) for n in layout.signals
+        }
+        self._streams: dict[str, Stream] = {**self._cameras, **self._audio, **self._signals}
+        self._reference = self._find_reference(reference_camera)
+        self._max_wait_ns = to_ns(limits.max_wait_s)
+        self._reorder_ns = to_ns(limits.reorder_s)
+        self._time_line = TimeLine(
+            to_ns(limits.jump_s), self._reference.name if self._reference else None
+        )
+        self._clear()
+
+    def _find_reference(self, name: str | None) -> CameraStream | None:
+        if name is None:
+            return next(iter(self._cameras.values()), None)
+        return _find(self._cameras, name, "camera")
+
+    def _clear(self) -> None:
+        self._grid = WindowGrid(self.layout.period_ns, self.layout.longest_window_ns)
+        self._index = 0
+        self._time_line.clear()
+        for stream in self._streams.values():
+            stream.clear()
+
+    def add_image(self, camera: str, stamp_ns: int, image: Image) -> None:
+        """Add a frame, uint8 (H, W, 3) RGB, or a function that decodes it if a window shows it.
+
+        A frame that is none, or whose function raises M2R2Error, is counted; an older one holds.
+        The array is kept, not copied.
+        """
+        _find(self._cameras, camera, "camera").add(stamp_ns, image)
+
+    def add_signal(self, name: str, stamps_ns: np.ndarray, values: np.ndarray) -> None:
+        """Add rows: stamps int64 (n,), values float (n, D) in the units of `SIGNALS`.
+
+        Rows with NaN, inf or out of range are counted and mask the windows they touch.
+        """
+        _find(self._signals, name, "signal").add(stamps_ns, values)
+
+    def add_audio(self, stamp_ns: int, samples: np.ndarray, rate_hz: int) -> None:
+        """Add a chunk: float32 (n, channels) or (n,), the first sample stamped `stamp_ns`."""
+        _find(self._audio, AUDIO, "audio").add(stamp_ns, samples, rate_hz)
+
+    def poll(self) -> list[SensorWindow]:
+        """Return the windows that can be closed. Call it after all that has arrived was added.
+
+        When time has jumped (a bag loop), the windows before the jump come first, then those
+        after it with the index at 0 again, and `counters.resets` counts up.
+        """
+        windows = []
+        verdict = self._judge()
+        if verdict and verdict.jumped:
+            windows = self.flush()
+            self.counters.resets += bool(windows) or self._index > 0
+            self._clear()
+            self._judge()
+        return windows + self._close()
+
+    def flush(self) -> list[SensorWindow]:
+        """Close what the samples so far reach, without waiting (end of a recording)."""
+        return self._close(final=True)
+
+    def reset(self) -> None:
+        """Forget all samples and start with window 0; the counts stay."""
+        for stream in self._streams.values():
+            stream.inbox.clear()
+        self._clear()
+
+    def _judge(self) -> Verdict | None:
+        """Let the streams ingest what belongs to the present."""
+        inboxes = {name: stream.inbox for name, stream in self._streams.items()}
+        verdict = self._time_line.judge(inboxes, self._alive)
+        if verdict is None:
+            return None
+        closed = self._grid.start_ns if self._index else None
+        for name, stream in self._streams.items():
+            batches = stream.inbox.take(verdict.low_ns, verdict.high_ns)
+            if batches:
+                stream.ingest(batches, closed)
+            if name in verdict.refused:
+                stream.inbox.reject(verdict.low_ns)
+        return verdict
+
+    def _newest(self) -> int | None:
+        stamps = (stream.newest_ns for stream in self._streams.values())
+        return max((stamp for stamp in stamps if stamp is not None), default=None)
+
+    def _is_alive(self, stream: Stream, newest_ns: int) -> bool:
+        """Whether a stream is waited for."""
+        if stream.newest_ns is None:
+            return False
+        return stream.newest_ns + stream.interval_ns() + self._max_wait_ns >= newest_ns
+
+    def _alive(self) -> set[str]:
+        newest = self._newest()
+        return {name for name, stream in self._streams.items() if self._is_alive(stream, newest)}
+
+    def _close(self, final: bool = False) -> list[SensorWindow]:
+        newest = self._newest()
+        if newest is None or not self._begin(inf if final else newest - self._max_wait_ns):
+            return []
+        frames = self._reference.stamps if self._reference else ()
+        frames_known = inf if final else self._frames_known_until(newest)
+        known = newest if final else self._known_until(newest)
+        windows = []
+        while end := self._grid.next_end(frames, frames_known):
+            if end[0] > known:
+                break
+            windows.append(self._build(*end))
+        return windows
+
+    def _begin(self, decided_ns: float) -> bool:
+        """Find the start of the first window; False while samples before it may still come.
+
+        It is the first reference frame, or the first sample of any stream when no frame follows
+        it within a window.
+        """
+        if self._grid.start_ns is not None:
+            return True
+        start = min(s.oldest_ns for s in self._streams.values() if s.oldest_ns is not None)
+        decided_at = start
+        if self._reference:
+            decided_at = start + self.layout.longest_window_ns
+            frames = self._reference.stamps
+            if frames and frames[0] <= decided_at:
+                start = decided_at = frames[0]
+        if decided_at > decided_ns:
+            return False
+        self._grid.begin(start)
+        return True
+
+    def _frames_known_until(self, newest_ns: int) -> float:
+        if self._reference is None:
+            return inf
+        if self._is_alive(self._reference, newest_ns):
+            return self._reference.newest_ns
+        return newest_ns - self._reorder_ns
+
+    def _known_until(self, newest_ns: int) -> int:
+        """Time before which no stream is expected to bring anything more."""
+        return min(
+            stream.known_until()
+            if self._is_alive(stream, newest_ns)
+            else newest_ns - self._reorder_ns
+            for stream in self._streams.values()
+        )
+
+    def _build(self, end_ns: int, has_frame: bool) -> SensorWindow:
+        start = self._grid.start_ns
+        data = {name: stream.window(start, end_ns) for name, stream in self._streams.items()}
+        mask = {name: part is not None for name, part in data.items()}
+        window = SensorWindow(
+            index=self._index,
+            start_ns=start,
+            end_ns=end_ns,
+            images={name: data[name] for name in self._cameras if mask[name]},
+            audio=data[AUDIO] if mask.get(AUDIO) else np.empty(0, np.float32),
+            signals={name: data[name] for name in self._signals if mask[name]},
+            mask=mask,
+        )
+        self._count(mask, has_frame)
+        self._index += 1
+        self._grid.advance(end_ns)
+        return window
+
+    def _count(self, mask: dict[str, bool], has_frame: bool) -> None:
+        self.counters.windows += 1
+        self.counters.gap_windows += not has_frame
+        for name, present in mask.items():
+            self.counters.streams[name].masked += not present
+
+
+def _find(streams: Mapping[str, StreamType], name: str, kind: str) -> StreamType:
+    try:
+        return streams[name]
+    except KeyError:
+        hint = nearest_name(name, streams)
+        raise M2R2Error(f"the sensor layout has no {kind} '{name}'{hint}") from None

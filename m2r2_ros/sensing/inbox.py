@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Samples of one stream that have arrived and are not yet placed on the common time line."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+import numpy as np
+
+from m2r2_ros.sensing.counters import StreamCounters
+
+# Stamps int64 (n,) in order of arrival, and what they stamp: an array of n rows, or, when n is 1,
+# anything.
+Batch = tuple[np.ndarray, Any]
+
+
+class Inbox:
+    """Bounded list of batches in order of arrival; the oldest fall out first and are counted."""
+
+    def __init__(self, capacity: int, counters: StreamCounters) -> None:
+        self._batches: deque[tuple[np.ndarray, Any, int]] = deque()
+        self._capacity = capacity
+        self._total = 0
+        self._counters = counters
+
+    def __len__(self) -> int:
+        return len(self._batches)
+
+    def add(self, stamps: np.ndarray, payload: Any, size: int) -> None:
+        """Append a batch that counts `size` >= 1 against the capacity."""
+        self._batches.append((stamps, payload, size))
+        self._total += size
+        while self._total > self._capacity and len(self._batches) > 1:
+            lost = self._batches.popleft()[2]
+            self._total -= lost
+            self._counters.dropped += lost
+
+    def stamps(self) -> np.ndarray:
+        """All stamps in order of arrival, int64."""
+        return np.concatenate([stamps for stamps, _, _ in self._batches])
+
+    def take(self, low: int, high: int) -> list[Batch]:
+        """Remove and return what is stamped in [low, high], in order of arrival."""
+        taken: list[Batch] = []
+        batches = list(self._batches)
+        self.clear()
+        for stamps, payload, size in batches:
+            inside = (stamps >= low) & (stamps <= high)
+            if inside.all():
+                taken.append((stamps, payload))
+            elif not inside.any():
+                self.add(stamps, payload, size)
+            else:
+                taken.append((stamps[inside], payload[inside]))
+                self.add(stamps[~inside], payload[~inside], int((~inside).sum()))
+        return taken
+
+    def reject(self, low: int) -> None:
+        """Drop everything: `past` when stamped before `low`, `future` otherwise."""
+        for stamps, _, size in self._batches:
+            early = int((stamps < low).sum()) * size // len(stamps)
+            self._counters.rejected["past"] += early
+            self._counters.rejected["future"] += size - early
+        self.clear()
+
+    def clear(self) -> None:
+        self._batches.clear()
+        self._total = 0

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What all streams have in common: an inbox, a newest stamp, and how far they are known."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+from m2r2_ros.sensing.counters import StreamCounters
+from m2r2_ros.sensing.inbox import Batch, Inbox
+
+# A window may close this long (a quarter of the usual interval and this) before the next sample
+# of a slow stream is due; fast streams are waited for to the last sample.
+EARLIEST_NS = 5_000_000
+
+
+class Stream(ABC):
+    """One modality between its subscription and the windows."""
+
+    def __init__(self, name: str, capacity: int, counters: StreamCounters) -> None:
+        self.name = name
+        self.counters = counters
+        self.inbox = Inbox(capacity, counters)
+
+    @property
+    @abstractmethod
+    def newest_ns(self) -> int | None:
+        """Time up to which data is there, None before the first sample."""
+
+    @property
+    @abstractmethod
+    def oldest_ns(self) -> int | None:
+        """Stamp of the oldest sample that is held."""
+
+    @abstractmethod
+    def interval_ns(self) -> int:
+        """Usual distance of two samples, 0 when unknown."""
+
+    @abstractmethod
+    def ingest(self, batches: list[Batch], closed_ns: int | None) -> None:
+        """Place accepted batches on the time line; windows up to `closed_ns` are closed."""
+
+    @abstractmethod
+    def window(self, start_ns: int, end_ns: int) -> Any | None:
+        """Return the stream's part of [start, end), None when it is no measurement.
+
+        Forgets what no later window needs.
+        """
+
+    @abstractmethod
+    def clear(self) -> None:
+        """Forget everything but the inbox and the counts."""
+
+    def known_until(self) -> int:
+        """Time before which nothing more is expected from a stream that is alive."""
+        assert self.newest_ns is not None
+        return self.newest_ns + max(0, self.interval_ns() * 3 // 4 - EARLIEST_NS)
