@@ -27,17 +27,17 @@ def partial_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def partial_folder(path: Path) -> Iterator[Path]:
-    """Give a path for a folder beside `path`, renamed to it when the block ends without an error.
+    """Give a path for a folder of the same name, moved to `path` when the block ends well.
 
     The folder is not created yet. What stood at `path` is replaced.
     """
     temporary = _beside(path)
-    shutil.rmtree(temporary, ignore_errors=True)
     try:
-        yield temporary
+        temporary.mkdir()
+        yield temporary / path.name
         if path.exists():
             shutil.rmtree(path)
-        os.replace(temporary, path)
+        os.replace(temporary / path.name, path)
     except OSError as error:
         raise M2R2Error(f"cannot write {path}: {error}") from error
     finally:

@@ -91,10 +91,11 @@ class ReassembleRecording:
         if count != len(stamps):
             self._report(f"camera '{camera}': {count} frames, {len(stamps)} timestamps")
 
-    def frame_stamps(self, camera: str) -> np.ndarray:
-        """Usable stamps int64 (N,) of a camera, without decoding it; empty when there are none."""
+    def stamps(self, stream: str) -> np.ndarray:
+        """Usable stamps int64 (N,) of a camera or signal, without its data; empty if none."""
         try:
-            stamps, usable = self._clocks.stamps(camera)
+            names = (stream,) if stream in CAMERAS else self._state.clock_names(stream)
+            stamps, usable = self._clocks.stamps(*names)
         except M2R2Error:
             return np.zeros(0, np.int64)
         return stamps[usable]

@@ -84,8 +84,15 @@ class RobotState:
         values = read_numbers(self._group, spelling)
         if values.ndim != 2 or values.shape[1] != SIGNAL_WIDTHS[name]:
             raise Hdf5Error(f"it has shape {values.shape}, expected (N, {SIGNAL_WIDTHS[name]})")
-        stamps, values = self._clocks.stamp_values(values, spelling, *_spellings(name))
+        stamps, values = self._clocks.stamp_values(values, *self.clock_names(name))
         return stamps, self._xyzw(values) if name == "pose" else values
+
+    def clock_names(self, name: str) -> tuple[str, ...]:
+        """Names under which the timestamps of a signal may be kept."""
+        spelling = self._spelling(name)
+        if spelling is None:
+            return COMPONENTS[name][0], name
+        return spelling, *_spellings(name)
 
     def _has(self, name: str) -> bool:
         return self._spelling(name) is not None or self._members.issuperset(COMPONENTS[name])

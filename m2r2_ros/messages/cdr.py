@@ -45,11 +45,11 @@ class CdrReader:
         data = self._take(size)
         return struct.unpack(self.byte_order + code, data)[0]
 
-    def text(self) -> str:
-        """Read a string."""
+    def text(self, limit: int = MAX_TEXT_BYTES) -> str:
+        """Read a string of at most `limit` bytes."""
         length = self.number("I")
-        if length > MAX_TEXT_BYTES:
-            raise MessageError(f"a text of {length} bytes; the limit is {MAX_TEXT_BYTES}")
+        if length > limit:
+            raise MessageError(f"a text of {length} bytes; the limit is {limit}")
         return bytes(self._take(length)).rstrip(b"\0").decode(errors="replace")
 
     def array(self, code: str) -> np.ndarray:
@@ -60,12 +60,16 @@ class CdrReader:
             self.align(dtype.itemsize)
         return np.frombuffer(self._take(length * dtype.itemsize), dtype)
 
-    def header(self) -> tuple[int, str]:
-        """Read a std_msgs/Header: stamp in nanoseconds and frame_id."""
+    def time(self) -> int:
+        """Read a builtin_interfaces/Time as nanoseconds."""
         seconds, nanoseconds = self.number("i"), self.number("I")
         if nanoseconds >= NANOSECONDS:
-            raise MessageError(f"a stamp with {nanoseconds} nanoseconds")
-        return seconds * NANOSECONDS + nanoseconds, self.text()
+            raise MessageError(f"a time with {nanoseconds} nanoseconds")
+        return seconds * NANOSECONDS + nanoseconds
+
+    def header(self) -> tuple[int, str]:
+        """Read a std_msgs/Header: stamp in nanoseconds and frame_id."""
+        return self.time(), self.text()
 
     def _take(self, size: int) -> memoryview:
         start, self.position = self.position, self.position + size

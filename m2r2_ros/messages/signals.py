@@ -23,24 +23,9 @@ JOINTS = "sensor_msgs/msg/JointState"
 # Number of float64 that follow the header.
 _WIDTHS = {WRENCH: 6, POSE: 7, TWIST: 6}
 # Any package's stamped scalar: a header and one number.
-_SCALARS = {"Float64Stamped": "f8", "Float32Stamped": "f4"}
-
-# Message types that may carry each signal of a sensor layout.
-SIGNAL_TYPES = {
-    "wrench": (WRENCH,),
-    "pose": (POSE,),
-    "twist": (TWIST,),
-    "gripper": (JOINTS, *(f"*/msg/{name}" for name in _SCALARS)),
-}
+SCALARS = {"Float64Stamped": "f8", "Float32Stamped": "f4"}
 
 Stamped = tuple[np.ndarray, np.ndarray]
-
-
-def check_signal_type(signal: str, type_name: str) -> None:
-    """Raise MessageError unless messages of `type_name` can carry `signal`."""
-    expected = SIGNAL_TYPES[signal]
-    if type_name not in expected and f"*/msg/{type_name.split('/')[-1]}" not in expected:
-        raise MessageError(f"'{signal}' is a {' or '.join(expected)}, not a {type_name}")
 
 
 def decode_batch(type_name: str, messages: Sequence[bytes], joints: Sequence[str] = ()) -> Stamped:
@@ -62,6 +47,12 @@ def decode_batch(type_name: str, messages: Sequence[bytes], joints: Sequence[str
                 for row in rows:
                     batch.fill(type_name, messages, joints, row[None])
     return batch.stamps[batch.read], batch.values[batch.read]
+
+
+def check_message(type_name: str, message: bytes, joints: Sequence[str] = ()) -> None:
+    """Raise a MessageError that says why `decode_batch` leaves this message out, if it does."""
+    CdrReader(message).header()
+    _layout(type_name, message, joints)
 
 
 class _Batch:
@@ -175,12 +166,17 @@ def _joint_layout(reader: CdrReader, structure: list, joints: Sequence[str]) -> 
     structure.append((start, stop, bytes(reader.message[start:stop])))
     if len(positions) != len(names) or not names:
         raise MessageError(f"{len(names)} joint names but {len(positions)} positions")
-    for joint in joints:
-        if joint not in names:
-            raise MessageError(f"no joint '{joint}'{nearest_name(joint, names)}")
-    columns = tuple(names.index(joint) for joint in joints) or tuple(range(len(names)))
+    columns = joint_columns(names, joints)
     return _Layout(reader.byte_order, tuple(structure), stop, "f8", len(names), columns)
 
 
+def joint_columns(names: Sequence[str], joints: Sequence[str]) -> tuple[int, ...]:
+    """Where `joints` are among `names`; everywhere when none is asked for. Raises MessageError."""
+    for joint in joints:
+        if joint not in names:
+            raise MessageError(f"no joint '{joint}'{nearest_name(joint, names)}")
+    return tuple(names.index(joint) for joint in joints) or tuple(range(len(names)))
+
+
 def _scalar(type_name: str) -> str | None:
-    return _SCALARS.get(type_name.split("/")[-1])
+    return SCALARS.get(type_name.split("/")[-1])

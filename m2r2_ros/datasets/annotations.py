@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Labelled actions inside a bag: as action segments, and complete as one JSON text."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, replace
+
+from m2r2_ros.datasets.recording import Action, LowLevelSkill
+from m2r2_ros.errors import M2R2Error
+from m2r2_ros.inference.segments import SegmentStatus
+from m2r2_ros.labels import FINE_LABELS, label_from_text, split_label, text_from_label
+from m2r2_ros.messages.cdr import CdrReader
+from m2r2_ros.messages.encode import encode_segment
+
+MAX_ACTIONS = 10_000
+MAX_JSON_BYTES = 2**24
+
+
+def shifted(actions: Iterable[Action], offset_ns: int) -> list[Action]:
+    """Count the actions' times from `offset_ns` later on; exact to the nanosecond."""
+
+    def moved(seconds: float) -> float:
+        return (round(seconds * 1e9) - offset_ns) / 1e9
+
+    return [
+        replace(
+            action,
+            start_s=moved(action.start_s),
+            end_s=moved(action.end_s),
+            low_level=tuple(
+                replace(skill, start_s=moved(skill.start_s), end_s=moved(skill.end_s))
+                for skill in action.low_level
+            ),
+        )
+        for action in actions
+    ]
+
+
+def segment_messages(actions: Iterable[Action], epoch_ns: int) -> Iterator[tuple[int, bytes]]:
+    """Yield (stamp_ns, ActionSegment): STARTED and ENDED of each action, in order of time."""
+    for segment_id, action in enumerate(actions):
+        start_ns = epoch_ns + round(action.start_s * 1e9)
+        end_ns = epoch_ns + round(action.end_s * 1e9)
+        label = label_from_text(action.text)
+        activity, name = split_label(label)
+        for status, stamp_ns in ((SegmentStatus.STARTED, start_ns), (SegmentStatus.ENDED, end_ns)):
+            yield (
+                stamp_ns,
+                encode_segment(
+                    stamp_ns,
+                    start_ns,
+                    stamp_ns,
+                    segment_id=segment_id,
+                    status=int(status),
+                    label=label,
+                    action=activity.lower(),
+                    object=name,
+                    class_id=FINE_LABELS.index(label) if label in FINE_LABELS else -1,
+                    confidence=1.0,
+                    boundary_confidence=1.0,
+                ),
+            )
+
+
+def action_from_segment(message: bytes, epoch_ns: int) -> Action | None:
+    """Read the action of an ENDED ActionSegment; None for any other status.
+
+    Raises MessageError.
+    """
+    reader = CdrReader(message)
+    reader.header()
+    reader.number("Q")
+    status, label = reader.number("B"), reader.text()
+    reader.text()
+    reader.text()
+    reader.number("i")
+    reader.number("f")
+    start_ns, end_ns = reader.time(), reader.time()
+    if status != SegmentStatus.ENDED:
+        return None
+    times = ((stamp - epoch_ns) / 1e9 for stamp in (start_ns, end_ns))
+    return Action(*times, text_from_label(label))
+
+
+def actions_to_json(actions: Iterable[Action], epoch_ns: int) -> str:
+    """Everything that is known about the actions."""
+    return json.dumps({"epoch_ns": epoch_ns, "actions": [asdict(action) for action in actions]})
+
+
+def actions_from_json(text: str) -> tuple[int, list[Action]]:
+    """Read what `actions_to_json` wrote: the epoch [ns] and the actions. Raises M2R2Error."""
+    try:
+        content = json.loads(text)
+        actions = [_action(entry) for entry in content["actions"][:MAX_ACTIONS]]
+        return int(content["epoch_ns"]), actions
+    except (ValueError, TypeError, KeyError, RecursionError, OverflowError) as error:
+        raise M2R2Error(f"bad annotations: {error}") from error
+
+
+def _action(entry: dict) -> Action:
+    skills = tuple(LowLevelSkill(*_span(skill)) for skill in entry["low_level"])
+    return Action(*_span(entry), skills)
+
+
+def _span(entry: dict) -> tuple[float, float, str, bool]:
+    start_s, end_s = float(entry["start_s"]), float(entry["end_s"])
+    if not (abs(start_s) < 1e9 and 0 <= end_s - start_s < 1e9):
+        raise ValueError(f"an action from {start_s} s to {end_s} s")
+    return start_s, end_s, str(entry["text"]), bool(entry["success"])

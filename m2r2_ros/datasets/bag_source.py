@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A rosbag2 bag as a recording source."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from m2r2_ros.datasets.annotations import (
+    MAX_JSON_BYTES,
+    action_from_segment,
+    actions_from_json,
+    shifted,
+)
+from m2r2_ros.datasets.bag_reader import Bag, BagMessage, open_bag
+from m2r2_ros.datasets.recording import Action
+from m2r2_ros.datasets.source import BLOCK_NS, SensorBatch, present_topics
+from m2r2_ros.datasets.topics import ANNOTATIONS_TOPIC, GROUND_TRUTH_TOPIC, TopicMap
+from m2r2_ros.messages.audio import decode_audio
+from m2r2_ros.messages.cdr import CdrReader, MessageError
+from m2r2_ros.messages.images import decode_image
+from m2r2_ros.messages.signals import Stamped, check_message, decode_batch
+from m2r2_ros.sensing.layout import AUDIO, SIGNALS, SensorLayout
+
+
+@contextmanager
+def open_bag_source(path: Path, topics: TopicMap) -> Iterator[BagSource]:
+    """Open a bag folder, an .mcap or a .db3. Raises M2R2Error."""
+    with open_bag(path) as bag:
+        yield BagSource(bag, topics)
+
+
+class BagSource:
+    """See `source.RecordingSource`. Messages that cannot be read are counted in `problems`."""
+
+    def __init__(self, bag: Bag, topics: TopicMap) -> None:
+        self.name = bag.path.stem if bag.path.is_file() else bag.path.name
+        self.problems: list[str] = []
+        self._bag = bag
+        self._topics = topics
+        self.start_ns, self.end_ns = self._first_frame_ns(), bag.end_ns - 1
+        self.actions = self._read_actions()
+
+    def batches(self, layout: SensorLayout) -> Iterator[SensorBatch]:
+        """See `source.RecordingSource`."""
+        chosen = present_topics(self.name, self._bag.types, self._topics, layout, self.problems)
+        decoder = _Decoder({topic: modality for modality, topic in chosen.items()}, self._topics)
+        block: list[BagMessage] = []
+        for message in self._bag.messages(chosen.values()):
+            if block and message.log_ns >= block[0].log_ns + BLOCK_NS:
+                yield decoder.decode(block)
+                block = []
+            block.append(message)
+        if block:
+            yield decoder.decode(block)
+        self.problems += decoder.problems()
+
+    def _first_frame_ns(self) -> int:
+        for message in self._bag.messages([self._topics.topic(self._topics.reference_camera)]):
+            return CdrReader(message.data).header()[0]
+        return self._bag.start_ns
+
+    def _read_actions(self) -> list[Action] | None:
+        for message in self._bag.messages([ANNOTATIONS_TOPIC]):
+            epoch_ns, actions = actions_from_json(CdrReader(message.data).text(MAX_JSON_BYTES))
+            return shifted(actions, self.start_ns - epoch_ns)
+        if GROUND_TRUTH_TOPIC not in self._bag.types:
+            return None
+        messages = self._bag.messages([GROUND_TRUTH_TOPIC])
+        read = (action_from_segment(message.data, self.start_ns) for message in messages)
+        return sorted((action for action in read if action), key=lambda action: action.start_s)
+
+
+class _Decoder:
+    """Turns blocks of messages into batches and keeps count of those that cannot be read."""
+
+    def __init__(self, modalities: dict[str, str], topics: TopicMap) -> None:
+        self._modalities = modalities
+        self._joints = topics.gripper_joints
+        self._unread: Counter[str] = Counter()
+        self._reasons: dict[str, str] = {}
+
+    def decode(self, block: list[BagMessage]) -> SensorBatch:
+        batch = SensorBatch()
+        signals: dict[str, list[BagMessage]] = {}
+        for message in block:
+            modality = self._modalities[message.topic]
+            if modality in SIGNALS:
+                signals.setdefault(modality, []).append(message)
+            else:
+                self._add(batch, modality, message)
+        batch.signals = {name: self._signal(messages) for name, messages in signals.items()}
+        return batch
+
+    def problems(self) -> list[str]:
+        """One line for each topic that had unreadable messages."""
+        return [
+            f"{topic}: {count} messages cannot be read: {self._reasons[topic]}"
+            for topic, count in self._unread.items()
+        ]
+
+    def _add(self, batch: SensorBatch, modality: str, message: BagMessage) -> None:
+        try:
+            if modality == AUDIO:
+                batch.audio.append(decode_audio(message.data))
+            else:
+                frame = decode_image(message.type_name, message.data)
+                batch.images.append((modality, *frame))
+        except MessageError as error:
+            self._reject(message.topic, str(error))
+
+    def _signal(self, messages: list[BagMessage]) -> Stamped:
+        type_name = messages[0].type_name
+        data = [message.data for message in messages]
+        stamped = decode_batch(type_name, data, self._joints)
+        if len(stamped[0]) < len(messages):
+            for message in messages:
+                try:
+                    check_message(type_name, message.data, self._joints)
+                except MessageError as error:
+                    self._reject(message.topic, str(error))
+        return stamped
+
+    def _reject(self, topic: str, reason: str) -> None:
+        self._unread[topic] += 1
+        self._reasons.setdefault(topic, reason)

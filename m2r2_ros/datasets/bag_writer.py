@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Write a REASSEMBLE recording as a rosbag2 bag, without ROS."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable
+from pathlib import Path
+
+import yaml
+from rosbags.interfaces import (
+    Qos,
+    QosDurability,
+    QosHistory,
+    QosLiveliness,
+    QosReliability,
+    QosTime,
+)
+from rosbags.rosbag2 import StoragePlugin, Writer
+
+from m2r2_ros.datasets.atomic import partial_folder
+from m2r2_ros.datasets.bag_streams import streams, topic_types
+from m2r2_ros.datasets.reassemble import ReassembleRecording
+from m2r2_ros.errors import M2R2Error, nearest_name
+from m2r2_ros.messages.audio import AUDIO_CHUNK
+from m2r2_ros.messages.definitions import typestore
+from m2r2_ros.messages.encode import ACTION_SEGMENT, TEXT
+from m2r2_ros.messages.images import COMPRESSED_IMAGE
+
+STORAGES = {"mcap": StoragePlugin.MCAP, "sqlite3": StoragePlugin.SQLITE3}
+
+# A second of each stream, so that a subscriber that drains now and then loses nothing.
+QUEUE_DEPTHS = {COMPRESSED_IMAGE: 30, AUDIO_CHUNK: 50}
+SIGNAL_QUEUE_DEPTH = 1000
+LABEL_QUEUE_DEPTH = 100
+
+_FOREVER = QosTime(9223372036, 854775807)
+
+_SOURCE = "source_sha256"
+
+
+def write_bag(
+    recording: ReassembleRecording,
+    path: Path,
+    storage: str = "mcap",
+    source_sha256: str = "",
+    progress: Callable[[int], None] = lambda elapsed_ns: None,
+) -> None:
+    """Write all streams and labels of a recording to the bag folder `path`.
+
+    Log times are unique and strictly increasing; header stamps are the recording's. The folder
+    appears when it is complete and replaces one that was there; `source_sha256` is kept in its
+    metadata. `progress` is told the time that has been written, in nanoseconds from the
+    recording's start. Raises M2R2Error.
+    """
+    if storage not in STORAGES:
+        raise M2R2Error(f"unknown storage '{storage}'{nearest_name(storage, STORAGES)}")
+    with (
+        partial_folder(path) as folder,
+        Writer(folder, version=9, storage_plugin=STORAGES[storage]) as writer,
+    ):
+        writer.set_custom_data(_SOURCE, source_sha256)
+        connections = {
+            topic: writer.add_connection(
+                topic, type_name, typestore=typestore(), offered_qos_profiles=[_qos(type_name)]
+            )
+            for topic, type_name in topic_types(recording).items()
+        }
+        newest = -1
+        for log_ns, topic, message in heapq.merge(*streams(recording)):
+            newest = max(log_ns, newest + 1)
+            writer.write(connections[topic], newest, message)
+            progress(newest - recording.epoch_ns)
+
+
+def source_of_bag(path: Path) -> str | None:
+    """SHA-256 of the recording that a bag was made from; None when it does not say."""
+    try:
+        metadata = yaml.safe_load((path / "metadata.yaml").read_text("utf-8"))
+        return str(metadata["rosbag2_bagfile_information"]["custom_data"][_SOURCE])
+    except (OSError, ValueError, TypeError, KeyError, yaml.YAMLError, RecursionError):
+        return None
+
+
+def _qos(type_name: str) -> Qos:
+    """Labels stay for those who join late; sensors are delivered once."""
+    is_label = type_name in (ACTION_SEGMENT, TEXT)
+    depth = QUEUE_DEPTHS.get(type_name, LABEL_QUEUE_DEPTH if is_label else SIGNAL_QUEUE_DEPTH)
+    return Qos(
+        history=QosHistory.KEEP_LAST,
+        depth=depth,
+        reliability=QosReliability.RELIABLE,
+        durability=QosDurability.TRANSIENT_LOCAL if is_label else QosDurability.VOLATILE,
+        deadline=_FOREVER,
+        lifespan=_FOREVER,
+        liveliness=QosLiveliness.AUTOMATIC,
+        liveliness_lease_duration=_FOREVER,
+        avoid_ros_namespace_conventions=False,
+    )

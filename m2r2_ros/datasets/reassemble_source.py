@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A REASSEMBLE file as a recording source: it looks like the bag that `m2r2 convert` makes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from m2r2_ros.datasets.annotations import shifted
+from m2r2_ros.datasets.blocks import ItemStream, RowStream
+from m2r2_ros.datasets.reassemble import ReassembleRecording, open_recording
+from m2r2_ros.datasets.reassemble_topics import (
+    TOPICS,
+    audio_chunks,
+    available_topics,
+    chunk_end_ns,
+    joint_track,
+    vector_track,
+)
+from m2r2_ros.datasets.source import BLOCK_NS, SensorBatch, present_topics
+from m2r2_ros.datasets.topics import TopicMap
+from m2r2_ros.messages.signals import joint_columns, sum_columns
+from m2r2_ros.sensing.layout import AUDIO, SensorLayout
+
+
+@contextmanager
+def open_reassemble_source(path: Path, topics: TopicMap) -> Iterator[ReassembleSource]:
+    """Open an .h5 file. Raises M2R2Error."""
+    with open_recording(path) as recording:
+        yield ReassembleSource(recording, topics)
+
+
+class ReassembleSource:
+    """See `source.RecordingSource`."""
+
+    def __init__(self, recording: ReassembleRecording, topics: TopicMap) -> None:
+        self.name = recording.name
+        self.problems = recording.problems
+        self._recording = recording
+        self._topics = topics
+        self._types = {topic: TOPICS[topic].type_name for topic in available_topics(recording)}
+        self.start_ns, self.end_ns = self._span()
+        actions, offset_ns = recording.actions, self.start_ns - recording.epoch_ns
+        self.actions = None if actions is None else shifted(actions, offset_ns)
+
+    def batches(self, layout: SensorLayout) -> Iterator[SensorBatch]:
+        """See `source.RecordingSource`."""
+        chosen = present_topics(self.name, self._types, self._topics, layout, self.problems)
+        signals = {name: self._rows(chosen[name]) for name in layout.signals if name in chosen}
+        cameras = {
+            name: ItemStream(self._recording.frames(TOPICS[chosen[name]].stream))
+            for name in layout.cameras
+            if name in chosen
+        }
+        audio = ItemStream(self._chunks(chosen[AUDIO]) if AUDIO in chosen else ())
+        streams = [*signals.values(), *cameras.values(), audio]
+        while pending := [stream.next_ns for stream in streams if stream.next_ns is not None]:
+            end_ns = min(pending) + BLOCK_NS
+            yield SensorBatch(
+                images=[
+                    (name, *frame) for name in cameras for frame in cameras[name].before(end_ns)
+                ],
+                signals={name: rows.before(end_ns) for name, rows in signals.items()},
+                audio=[tuple(chunk) for _, *chunk in audio.before(end_ns)],
+            )
+
+    def _span(self) -> tuple[int, int]:
+        recording = self._recording
+        reference = TOPICS.get(self._topics.topic(self._topics.reference_camera))
+        tracks = [recording.stamps(name) for name in (*recording.cameras, *recording.signals)]
+        if reference is not None:
+            tracks.insert(0, recording.stamps(reference.stream))
+        tracks = [track for track in tracks if len(track)] or [np.array([recording.epoch_ns])]
+        return int(tracks[0][0]), max(int(track[-1]) for track in tracks)
+
+    def _rows(self, topic: str) -> RowStream:
+        if not TOPICS[topic].joints:
+            return RowStream(*vector_track(self._recording, topic))
+        track = joint_track(self._recording, topic)
+        columns = joint_columns(TOPICS[topic].joints, self._topics.gripper_joints)
+        return RowStream(track.stamps, sum_columns(track.positions, columns))
+
+    def _chunks(self, topic: str) -> Iterator[tuple[int, int, np.ndarray, int]]:
+        for chunk in audio_chunks(self._recording, topic):
+            yield chunk_end_ns(*chunk), *chunk

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Arrays as serialised ROS 2 messages (little-endian CDR), for bags."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from m2r2_ros.messages.audio import AUDIO_CHUNK
+from m2r2_ros.messages.cdr import NANOSECONDS
+from m2r2_ros.messages.definitions import typestore
+from m2r2_ros.messages.images import COMPRESSED_IMAGE, IMAGE
+from m2r2_ros.messages.signals import JOINTS, POSE, TWIST, WRENCH
+
+ACTION_SEGMENT = "m2r2_msgs/msg/ActionSegment"
+TEXT = "std_msgs/msg/String"
+
+_NOTHING = np.zeros(0)
+
+
+def encode_vectors(
+    type_name: str, stamps: np.ndarray, values: np.ndarray, frame_id: str
+) -> Iterator[bytes]:
+    """Yield one WrenchStamped, PoseStamped or TwistStamped a row of `values` (N, 6 or 7)."""
+    build = {WRENCH: _wrench, POSE: _pose, TWIST: _twist}[type_name]
+    for stamp_ns, row in zip(stamps.tolist(), values.tolist(), strict=True):
+        yield _serialised(type_name, _header(stamp_ns, frame_id), build(row))
+
+
+def encode_joints(
+    stamps: np.ndarray,
+    names: Sequence[str],
+    positions: np.ndarray,
+    velocities: np.ndarray | None = None,
+    efforts: np.ndarray | None = None,
+) -> Iterator[bytes]:
+    """Yield one JointState a row; each quantity is float64 (N, joints) or absent."""
+    columns = [np.ascontiguousarray(q) if q is not None else None for q in (velocities, efforts)]
+    for index, stamp_ns in enumerate(stamps.tolist()):
+        rest = [_NOTHING if column is None else column[index] for column in columns]
+        header = _header(stamp_ns, "")
+        yield _serialised(JOINTS, header, list(names), np.array(positions[index]), *rest)
+
+
+def encode_compressed_image(stamp_ns: int, frame_id: str, image_format: str, data: bytes) -> bytes:
+    """Encode the bytes of a picture file; `image_format` is "png" or "jpeg"."""
+    pixels = np.frombuffer(data, np.uint8)
+    return _serialised(COMPRESSED_IMAGE, _header(stamp_ns, frame_id), image_format, pixels)
+
+
+def encode_image(stamp_ns: int, frame_id: str, picture: np.ndarray) -> bytes:
+    """Encode uint8 (H, W, 3) RGB as an rgb8 Image."""
+    height, width, channels = picture.shape
+    sizes = height, width, "rgb8", 0, width * channels
+    return _serialised(IMAGE, _header(stamp_ns, frame_id), *sizes, np.ravel(picture))
+
+
+def encode_audio(stamp_ns: int, frame_id: str, samples: np.ndarray, rate_hz: int) -> bytes:
+    """Encode samples float32 (n, channels) as an AudioChunk."""
+    header = _header(stamp_ns, frame_id)
+    return _serialised(AUDIO_CHUNK, header, rate_hz, samples.shape[1], np.ravel(samples))
+
+
+def encode_segment(stamp_ns: int, start_ns: int, end_ns: int, **fields: Any) -> bytes:
+    """Encode an ActionSegment; `fields` are its other fields, by name."""
+    message = typestore().types[ACTION_SEGMENT](
+        header=_header(stamp_ns, ""), start_time=_time(start_ns), end_time=_time(end_ns), **fields
+    )
+    return bytes(typestore().serialize_cdr(message, ACTION_SEGMENT))
+
+
+def encode_text(text: str) -> bytes:
+    """Encode a std_msgs/String."""
+    return _serialised(TEXT, text)
+
+
+def _serialised(type_name: str, *fields: Any) -> bytes:
+    store = typestore()
+    return bytes(store.serialize_cdr(store.types[type_name](*fields), type_name))
+
+
+def _time(stamp_ns: int) -> Any:
+    return _new("builtin_interfaces/msg/Time", *divmod(stamp_ns, NANOSECONDS))
+
+
+def _header(stamp_ns: int, frame_id: str) -> Any:
+    return _new("std_msgs/msg/Header", _time(stamp_ns), frame_id)
+
+
+def _wrench(row: list[float]) -> Any:
+    return _new("geometry_msgs/msg/Wrench", _vector(row[:3]), _vector(row[3:]))
+
+
+def _twist(row: list[float]) -> Any:
+    return _new("geometry_msgs/msg/Twist", _vector(row[:3]), _vector(row[3:]))
+
+
+def _pose(row: list[float]) -> Any:
+    position = _new("geometry_msgs/msg/Point", *row[:3])
+    return _new("geometry_msgs/msg/Pose", position, _new("geometry_msgs/msg/Quaternion", *row[3:]))
+
+
+def _vector(row: list[float]) -> Any:
+    return _new("geometry_msgs/msg/Vector3", *row)
+
+
+def _new(type_name: str, *fields: Any) -> Any:
+    return typestore().types[type_name](*fields)
