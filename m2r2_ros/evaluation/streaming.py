@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from m2r2_ros.evaluation.delay import decision_delays, mean_decision_delay
+from m2r2_ros.evaluation.metrics import score_many
 from m2r2_ros.inference.head import StreamingHead
 from m2r2_ros.inference.pipeline import Segmenter
 from m2r2_ros.inference.segments import UNKNOWN, SegmentEvent, SegmentStatus
@@ -53,3 +56,23 @@ def _published(events: list[SegmentEvent], middles_ns: np.ndarray) -> list[str]:
             labels[first:last] = [event.label] * (last - first)
     # To the tracker the first frame stands for no time; it goes with the second.
     return labels[1:2] + labels[1:] or labels
+
+
+def score_stream(
+    head: StreamingHead,
+    recordings: Iterable[tuple[np.ndarray, Sequence[str]]],
+    rate_hz: float,
+    rename: Callable[[str], str] = str,
+) -> dict[str, float | None]:
+    """Metrics in percent over (features (T, D), true labels (T,)) pairs, and `delay_s`.
+
+    `rename` is applied to true and published labels alike: `coarse_label` for coarse scores.
+    delay_s is the mean over all true segments that were recognised; None when none was.
+    """
+    pairs, delays = [], []
+    for features, labels in recordings:
+        streamed = stream(head, features, rate_hz)
+        truth = list(map(rename, labels))
+        pairs.append((list(map(rename, streamed.published)), truth))
+        delays += decision_delays(list(map(rename, streamed.decided)), truth, 1 / rate_hz)
+    return {**score_many(pairs), "delay_s": mean_decision_delay(delays)}
