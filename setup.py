@@ -98,6 +98,8 @@ setup(
         (f"share/{PACKAGE}", ["package.xml"]),
         *files_below("config"),
         *files_below("launch"),
+        # Bags are read and written by these definitions where there is no ROS.
+        *files_below("m2r2_msgs/msg"),
         *files_below("models"),
     ],
     install_requires=RUN_TIME,

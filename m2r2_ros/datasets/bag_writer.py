@@ -36,21 +36,20 @@ LABEL_QUEUE_DEPTH = 100
 
 _FOREVER = QosTime(9223372036, 854775807)
 
-_SOURCE = "source_sha256"
+_ORIGIN = "origin"
 
 
 def write_bag(
     recording: ReassembleRecording,
     path: Path,
     storage: str = "mcap",
-    source_sha256: str = "",
+    origin: str = "",
     progress: Callable[[int], None] = lambda elapsed_ns: None,
 ) -> None:
     """Write all streams and labels of a recording to the bag folder `path`.
 
     Log times are unique and strictly increasing; header stamps are the recording's. The folder
-    appears when it is complete and replaces one that was there; `source_sha256` is kept in its
-    metadata. `progress` is told the time that has been written, in nanoseconds from the
+    appears when it is complete and replaces one that was there; `origin` is kept in its metadata. `progress` is told the time that has been written, in nanoseconds from the
     recording's start. Raises M2R2Error.
     """
     if storage not in STORAGES:
@@ -59,7 +58,7 @@ def write_bag(
         partial_folder(path) as folder,
         Writer(folder, version=9, storage_plugin=STORAGES[storage]) as writer,
     ):
-        writer.set_custom_data(_SOURCE, source_sha256)
+        writer.set_custom_data(_ORIGIN, origin)
         connections = {
             topic: writer.add_connection(
                 topic, type_name, typestore=typestore(), offered_qos_profiles=[_qos(type_name)]
@@ -73,11 +72,11 @@ def write_bag(
             progress(newest - recording.epoch_ns)
 
 
-def source_of_bag(path: Path) -> str | None:
-    """SHA-256 of the recording that a bag was made from; None when it does not say."""
+def origin_of_bag(path: Path) -> str | None:
+    """What `write_bag` was given as `origin`; None when the bag does not say."""
     try:
         metadata = yaml.safe_load((path / "metadata.yaml").read_text("utf-8"))
-        return str(metadata["rosbag2_bagfile_information"]["custom_data"][_SOURCE])
+        return str(metadata["rosbag2_bagfile_information"]["custom_data"][_ORIGIN])
     except (OSError, ValueError, TypeError, KeyError, yaml.YAMLError, RecursionError):
         return None
 

@@ -100,6 +100,12 @@ class ReassembleRecording:
             return np.zeros(0, np.int64)
         return stamps[usable]
 
+    @property
+    def duration_s(self) -> float:
+        """Seconds from the recording's start to the last stamp of a camera or signal."""
+        tracks = [self.stamps(name) for name in (*self.cameras, *self.signals)]
+        return max((int(t[-1]) - self.epoch_ns for t in tracks if len(t)), default=0) / 1e9
+
     def audio(self, stream: str) -> tuple[np.ndarray, int] | None:
         """Samples float32 (N, channels) and rate [Hz]; sample 0 is stamped `epoch_ns`."""
         try:

@@ -18,7 +18,11 @@ from m2r2_ros.datasets.recording import Action
 from m2r2_ros.datasets.topics import TopicMap
 from m2r2_ros.errors import M2R2Error, nearest_name
 from m2r2_ros.messages.types import check_type
+from m2r2_ros.sensing.builder import WindowBuilder
+from m2r2_ros.sensing.counters import Counters
 from m2r2_ros.sensing.layout import SensorLayout
+from m2r2_ros.sensing.limits import SensingLimits
+from m2r2_ros.sensing.window import SensorWindow
 
 # Length of a block of data; what is in memory at once.
 BLOCK_NS = 50_000_000
@@ -84,6 +88,25 @@ def open_source(path: Path | str, topics: TopicMap | None = None) -> Iterator[Re
         yield source
 
 
+def windows(
+    source: RecordingSource,
+    layout: SensorLayout,
+    limits: SensingLimits = SensingLimits(),  # noqa: B008 (frozen)
+    reference_camera: str | None = None,
+) -> Iterator[SensorWindow]:
+    """Yield the windows of a recording, as the nodes build them while it is played.
+
+    `reference_camera` is the layout's first camera unless named. What was dropped, late or
+    refused is added to `source.problems` at the end. Raises M2R2Error as `batches` does.
+    """
+    builder = WindowBuilder(layout, limits, reference_camera)
+    for batch in source.batches(layout):
+        _add(builder, batch)
+        yield from builder.poll()
+    yield from builder.flush()
+    source.problems += _losses(builder.counters)
+
+
 def present_topics(
     name: str, there: dict[str, str], topics: TopicMap, layout: SensorLayout, problems: list[str]
 ) -> dict[str, str]:
@@ -105,3 +128,28 @@ def present_topics(
     for modality, topic in chosen.items():
         check_type(modality, there[topic])
     return chosen
+
+
+def _add(builder: WindowBuilder, batch: SensorBatch) -> None:
+    for name, (stamps, values) in batch.signals.items():
+        builder.add_signal(name, stamps, values)
+    for chunk in batch.audio:
+        builder.add_audio(*chunk)
+    for frame in batch.images:
+        builder.add_image(*frame)
+
+
+def _losses(counters: Counters) -> list[str]:
+    """One line for each stream that lost samples."""
+    lines = []
+    for name, counts in counters.streams.items():
+        lost = {
+            "late": counts.late,
+            "duplicate": counts.duplicate,
+            "dropped": counts.dropped,
+            **counts.rejected,
+        }
+        said = ", ".join(f"{count} {reason}" for reason, count in lost.items() if count)
+        if said:
+            lines.append(f"'{name}': {said} of {counts.received} samples")
+    return lines

@@ -80,7 +80,7 @@ def load_topics(path: Path | str) -> TopicMap:
     Parameters that are not a TopicMap's are the nodes' own and left to them, but a misspelled one
     is named. Raises M2R2Error.
     """
-    parameters = _parameters(Path(path))
+    parameters = read_parameters(Path(path))
     names = tuple(entry.name for entry in fields(TopicMap))
     for name in parameters:
         if name not in names and (near := _typo(name, names)):
@@ -94,7 +94,8 @@ def load_topics(path: Path | str) -> TopicMap:
         raise M2R2Error(f"{path}: {error}") from error
 
 
-def _parameters(path: Path) -> dict[str, Any]:
+def read_parameters(path: Path) -> dict[str, Any]:
+    """Parameters for all nodes in a ROS 2 parameter file (`/**`). Raises M2R2Error."""
     try:
         content = yaml.safe_load(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError) as error:
