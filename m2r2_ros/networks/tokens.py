@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional
 
 from m2r2_ros.networks.image_backbone import EfficientNetLite0
@@ -31,13 +31,13 @@ class ImageGrid(nn.Module):
         """Frozen also means that batch statistics stay as published."""
         return super().train(False)
 
-    def resize(self, images: torch.Tensor) -> torch.Tensor:
+    def resize(self, images: Tensor) -> Tensor:
         """uint8 (B, H, W, 3) -> float32 (B, 3, image_size, image_size), in [0, 255]."""
         pixels = images.permute(0, 3, 1, 2).float()
         size = (self.image_size, self.image_size)
         return functional.interpolate(pixels, size, mode="bilinear", antialias=True)
 
-    def forward(self, resized: torch.Tensor) -> torch.Tensor:
+    def forward(self, resized: Tensor) -> Tensor:
         """Resized images (B, 3, image_size, image_size) -> (B, length)."""
         features = self.backbone((resized - PIXEL_CENTRE) / PIXEL_SCALE)
         return self.pool(features).flatten(1)
@@ -50,14 +50,15 @@ class ImageToken(nn.Module):
         super().__init__()
         self.project = nn.Sequential(nn.LayerNorm(length), nn.Linear(length, embedding))
 
-    def forward(self, grid: torch.Tensor) -> torch.Tensor:
+    def forward(self, grid: Tensor) -> Tensor:
         return self.project(grid)
 
 
 class AudioToken(nn.Module):
     """A_i: the class token of a small spectrogram transformer, one patch a frame.
 
-    Takes the spectrogram (B, frames, MEL_FILTERS) in [-1, 1] and which frames are valid.
+    Takes the last frames of the spectrogram (B, n, MEL_FILTERS), in [-1, 1], and which of them are
+    valid; older ones that are valid nowhere may be left out.
     """
 
     def __init__(self, frames: int, width: int, layers: int, heads: int, embedding: int) -> None:
@@ -68,8 +69,8 @@ class AudioToken(nn.Module):
         self.encoder = transformer(width, heads, layers)
         self.project = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, embedding))
 
-    def forward(self, spectrogram: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
-        patches = self.patch(spectrogram) + self.position
+    def forward(self, spectrogram: Tensor, valid: Tensor) -> Tensor:
+        patches = self.patch(spectrogram) + _last(self.position, spectrogram.shape[1])
         first = self.class_token.expand(patches.shape[0], 1, -1)
         ignored = functional.pad(~valid, (1, 0), value=False)
         tokens = self.encoder(torch.cat([first, patches], 1), src_key_padding_mask=ignored)
@@ -79,8 +80,9 @@ class AudioToken(nn.Module):
 class TemporalFusion(nn.Module):
     """S_i^s: mean over the valid rows t of (W_p x_t) * E_t, element by element.
 
-    Takes right-aligned samples (B, capacity, dimension), zero where invalid, and which rows are
-    valid. The last row of E_t belongs to the last sample.
+    Takes right-aligned samples (B, n, dimension), zero where invalid, and which rows are valid;
+    older rows that are valid nowhere may be left out. The last row of E_t belongs to the last
+    sample.
     """
 
     def __init__(self, dimension: int, capacity: int, embedding: int) -> None:
@@ -89,8 +91,9 @@ class TemporalFusion(nn.Module):
         # Around one, so that the token starts as a plain mean with some sense of order.
         self.temporal = nn.Parameter(1 + 0.5 * torch.randn(capacity, embedding))
 
-    def forward(self, samples: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
-        total = (self.projection(samples) * self.temporal).sum(1)
+    def forward(self, samples: Tensor, valid: Tensor) -> Tensor:
+        weights = _last(self.temporal, samples.shape[1])
+        total = (self.projection(samples) * weights).sum(1)
         return total / valid.sum(1, keepdim=True).clamp(min=1)
 
 
@@ -100,3 +103,7 @@ def transformer(width: int, heads: int, layers: int, dropout: float = 0.0) -> nn
         width, heads, 4 * width, dropout, "gelu", batch_first=True, norm_first=True
     )
     return nn.TransformerEncoder(layer, layers, enable_nested_tensor=False)
+
+
+def _last(rows: Tensor, count: int) -> Tensor:
+    return rows[rows.shape[0] - count :]

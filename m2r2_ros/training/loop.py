@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The epochs that pretraining and head training share.
+
+All randomness of an epoch follows from the seed and the epoch's number, so a run that was killed
+goes on to the same losses.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from m2r2_ros.errors import M2R2Error
+from m2r2_ros.training.run import Run
+from m2r2_ros.training.settings import OptimiserSettings
+
+# Named losses of a batch; "loss" is the one to descend.
+Losses = dict[str, Tensor]
+
+
+def train_epochs(
+    run: Run,
+    module: nn.Module,
+    settings: OptimiserSettings,
+    seed: int,
+    batches: Callable[[np.random.Generator], list[Any]],
+    losses: Callable[[Any], Losses],
+    validation: list[Any],
+) -> None:
+    """Train up to `settings.epochs`, going on where the run's checkpoint is.
+
+    `batches` draws one epoch's batches; `losses` scores a batch (random parts of the network are
+    on when `module.training`); `validation` holds the same batches after every epoch.
+    """
+    parameters = [p for p in module.parameters() if p.requires_grad]
+    optimiser = torch.optim.AdamW(
+        parameters, settings.learning_rate, weight_decay=settings.weight_decay
+    )
+    first, best = run.resume(module, optimiser)
+    for epoch in range(first, settings.epochs):
+        torch.manual_seed(seed * 100_003 + epoch)
+        drawn = batches(np.random.default_rng((seed, epoch)))
+        module.train()
+        metrics = _descend(module, optimiser, settings, epoch, drawn, losses, parameters)
+        module.eval()
+        metrics |= _evaluate(validation, losses)
+        best = run.save(epoch, module, optimiser, metrics, best)
+
+
+def _descend(
+    module: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    settings: OptimiserSettings,
+    epoch: int,
+    batches: list[Any],
+    losses: Callable[[Any], Losses],
+    parameters: list[Tensor],
+) -> dict[str, float]:
+    means = _Means("train")
+    progress = tqdm(batches, desc=f"epoch {epoch + 1}/{settings.epochs}", disable=None)
+    for step, batch in enumerate(progress):
+        rate = learning_rate(settings, (epoch + step / len(batches)) / settings.epochs)
+        for group in optimiser.param_groups:
+            group["lr"] = rate
+        found = losses(batch)
+        if not torch.isfinite(found["loss"]):
+            raise M2R2Error(f"the loss is {found['loss'].item()} in epoch {epoch + 1}")
+        optimiser.zero_grad()
+        found["loss"].backward()
+        nn.utils.clip_grad_norm_(parameters, settings.clip)
+        optimiser.step()
+        means.add(found)
+        progress.set_postfix(loss=f"{means.mean('loss'):.4f}", refresh=False)
+    return means.all()
+
+
+@torch.no_grad()
+def _evaluate(batches: Iterable[Any], losses: Callable[[Any], Losses]) -> dict[str, float]:
+    means = _Means("validation")
+    for batch in batches:
+        means.add(losses(batch))
+    return means.all()
+
+
+def learning_rate(settings: OptimiserSettings, progress: float) -> float:
+    """Linear warm-up, then a cosine to zero; `progress` of the whole run in [0, 1)."""
+    if progress < settings.warm_up:
+        return settings.learning_rate * (progress + 1e-3) / (settings.warm_up + 1e-3)
+    rest = (progress - settings.warm_up) / (1 - settings.warm_up)
+    return settings.learning_rate * (1 + math.cos(math.pi * rest)) / 2
+
+
+def split_validation(names: list[str], fraction: float) -> tuple[list[int], list[int]]:
+    """Indices for training and validation: evenly spaced over the sorted names.
+
+    Raises M2R2Error when there are too few for both.
+    """
+    if len(names) < 2:
+        raise M2R2Error("training needs at least two recordings, one of them for validation")
+    count = min(len(names) - 1, max(1, round(len(names) * fraction)))
+    order = np.argsort(names, kind="stable")
+    places = (np.arange(count) + 0.5) * len(names) / count
+    chosen = {int(order[int(place)]) for place in places}
+    return [i for i in range(len(names)) if i not in chosen], sorted(chosen)
+
+
+class _Means:
+    def __init__(self, prefix: str) -> None:
+        self._prefix, self._sums, self._count = prefix, defaultdict(float), 0
+
+    def add(self, losses: Losses) -> None:
+        self._count += 1
+        for name, value in losses.items():
+            self._sums[name] += float(value.detach())
+
+    def mean(self, name: str) -> float:
+        return self._sums[name] / self._count
+
+    def all(self) -> dict[str, float]:
+        return {f"{self._prefix}/{name}": self.mean(name) for name in self._sums}

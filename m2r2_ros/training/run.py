@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The folder of a training run: settings, checkpoints, metrics; resumable, no pickle.
+
+settings.yaml           what the run was started with
+checkpoint.safetensors  last finished epoch: weights and optimiser
+best.safetensors        weights of the epoch with the lowest validation loss
+metrics.jsonl           one line an epoch; also as TensorBoard events in tensorboard/
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import nn
+from torch.utils.tensorboard import SummaryWriter
+
+from m2r2_ros.errors import M2R2Error
+
+SETTINGS_FILE = "settings.yaml"
+CHECKPOINT_FILE = "checkpoint.safetensors"
+BEST_FILE = "best.safetensors"
+METRICS_FILE = "metrics.jsonl"
+_OPTIMISER = "optimiser."
+
+
+class Run:
+    """One run's folder; opening an existing one with other settings raises M2R2Error."""
+
+    def __init__(self, folder: Path, settings: dict[str, Any]) -> None:
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        file = folder / SETTINGS_FILE
+        if not file.exists():
+            file.write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
+        elif read_settings(folder) != settings:
+            raise M2R2Error(f"{folder} holds a run with other settings: choose another folder")
+        self._writer = SummaryWriter(str(folder / "tensorboard"))
+
+    def resume(self, module: nn.Module, optimiser: torch.optim.Optimizer) -> tuple[int, float]:
+        """Load the checkpoint, if any: the epoch to do next and the lowest validation loss."""
+        file = self.folder / CHECKPOINT_FILE
+        if not file.exists():
+            self._keep_metrics(0)
+            return 0, float("inf")
+        tensors, metadata = _load(file)
+        state = {k: v for k, v in tensors.items() if not k.startswith(_OPTIMISER)}
+        module.load_state_dict(state)
+        optimiser.load_state_dict(_nested(optimiser, tensors))
+        epoch = int(metadata["epoch"])
+        self._keep_metrics(epoch)
+        return epoch, float(metadata["best"])
+
+    def save(
+        self,
+        epoch: int,
+        module: nn.Module,
+        optimiser: torch.optim.Optimizer,
+        metrics: dict[str, float],
+        best: float,
+    ) -> float:
+        """Write epoch `epoch` (from 0), whose validation loss is metrics["validation/loss"].
+
+        Returns the lowest validation loss so far.
+        """
+        state = {name: value.contiguous() for name, value in module.state_dict().items()}
+        if metrics["validation/loss"] < best:
+            best = metrics["validation/loss"]
+            _save(self.folder / BEST_FILE, state, {"epoch": str(epoch)})
+        progress = {"epoch": str(epoch + 1), "best": repr(best)}
+        _save(self.folder / CHECKPOINT_FILE, state | _flat(optimiser), progress)
+        with (self.folder / METRICS_FILE).open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"epoch": epoch} | metrics) + "\n")
+        for name, value in metrics.items():
+            self._writer.add_scalar(name, value, epoch)
+        self._writer.flush()
+        return best
+
+    def load_best(self, module: nn.Module) -> None:
+        """The weights of the best epoch."""
+        module.load_state_dict(_load(self.folder / BEST_FILE)[0])
+
+    def _keep_metrics(self, epochs: int) -> None:
+        """Drop the lines of epochs that were not checkpointed before a kill."""
+        file = self.folder / METRICS_FILE
+        lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+        file.write_text("".join(f"{line}\n" for line in lines[:epochs]), encoding="utf-8")
+
+
+def read_settings(folder: Path) -> dict[str, Any]:
+    """The settings of the run in `folder`; raises M2R2Error when there is none."""
+    file = Path(folder) / SETTINGS_FILE
+    try:
+        settings = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise M2R2Error(f"{folder} is no training run: cannot read {SETTINGS_FILE}") from error
+    if not isinstance(settings, dict):
+        raise M2R2Error(f"{file} holds no settings")
+    return settings
+
+
+def best_weights(folder: Path, prefix: str = "") -> dict[str, torch.Tensor]:
+    """The best epoch's weights whose names begin with `prefix`, without it.
+
+    Raises M2R2Error when the run has finished no epoch.
+    """
+    file = Path(folder) / BEST_FILE
+    if not file.exists():
+        raise M2R2Error(f"{folder}: no finished epoch yet ({BEST_FILE} is missing)")
+    weights = _load(file)[0]
+    return {name[len(prefix) :]: w for name, w in weights.items() if name.startswith(prefix)}
+
+
+def _load(file: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    try:
+        with safe_open(file, "pt") as opened:
+            metadata = opened.metadata() or {}
+        return load_file(file), metadata
+    except (SafetensorError, OSError) as error:
+        raise M2R2Error(f"cannot read {file}: {error}") from error
+
+
+def _save(file: Path, tensors: dict[str, torch.Tensor], metadata: dict[str, str]) -> None:
+    partial = file.with_name(file.name + ".partial")
+    save_file(tensors, partial, metadata)
+    os.replace(partial, file)
+
+
+def _flat(optimiser: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
+    return {
+        f"{_OPTIMISER}{index}.{name}": value.contiguous()
+        for index, entries in optimiser.state_dict()["state"].items()
+        for name, value in entries.items()
+    }
+
+
+def _nested(optimiser: torch.optim.Optimizer, tensors: dict[str, torch.Tensor]) -> dict[str, Any]:
+    state: dict[int, dict[str, torch.Tensor]] = {}
+    for key, value in tensors.items():
+        if key.startswith(_OPTIMISER):
+            index, name = key[len(_OPTIMISER) :].split(".")
+            state.setdefault(int(index), {})[name] = value
+    return {"state": state, "param_groups": optimiser.state_dict()["param_groups"]}

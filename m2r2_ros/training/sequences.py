@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Feature sequences as padded batches for head training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from m2r2_ros.labels import coarse_label
+from m2r2_ros.training.sampler import soft_boundaries
+
+# Class of padding; torch's cross entropy ignores it.
+PADDING = -100
+
+
+@dataclass(frozen=True)
+class FeatureSequence:
+    """One recording: `features` float32 (T, D), `classes` int64 (T,)."""
+
+    name: str
+    features: np.ndarray
+    classes: np.ndarray
+
+
+@dataclass(frozen=True)
+class SequenceBatch:
+    """Sequences of different length, padded at the end.
+
+    features float32 (B, T, D), classes int64 (B, T) with PADDING, soft boundaries float32 (B, T).
+    """
+
+    features: Tensor
+    classes: Tensor
+    boundaries: Tensor
+
+    @property
+    def present(self) -> Tensor:
+        """bool (B, T): False in the padding."""
+        return self.classes != PADDING
+
+
+def make_batch(sequences: Sequence[FeatureSequence], boundary_sigma: float) -> SequenceBatch:
+    """Pad and stack; a boundary is the first frame of a new label."""
+    soft = [
+        torch.from_numpy(soft_boundaries(_starts(s.classes), boundary_sigma)) for s in sequences
+    ]
+    pad = torch.nn.utils.rnn.pad_sequence
+    return SequenceBatch(
+        pad([torch.from_numpy(s.features) for s in sequences], batch_first=True),
+        pad([torch.from_numpy(s.classes) for s in sequences], True, PADDING),
+        pad(soft, batch_first=True),
+    )
+
+
+def cropped(sequence: FeatureSequence, random: np.random.Generator) -> FeatureSequence:
+    """The sequence from a random frame of its first half on: a robot is not switched on at 0."""
+    start = int(random.integers(len(sequence.classes) // 2 + 1))
+    return FeatureSequence(sequence.name, sequence.features[start:], sequence.classes[start:])
+
+
+def feature_moments(sequences: Sequence[FeatureSequence]) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation, float32 (D,), over all frames."""
+    frames = np.concatenate([sequence.features for sequence in sequences]).astype(np.float64)
+    mean, std = frames.mean(0), np.maximum(frames.std(0), 1e-6)
+    return torch.from_numpy(mean).float(), torch.from_numpy(std).float()
+
+
+def coarse_membership(labels: Sequence[str]) -> Tensor:
+    """float32 (C, K): 1 where fine class C belongs to the coarse class K."""
+    coarse = [coarse_label(label) for label in labels]
+    names = sorted(set(coarse))
+    return torch.tensor([[float(label == name) for name in names] for label in coarse])
+
+
+def _starts(classes: np.ndarray) -> np.ndarray:
+    return np.concatenate([[False], classes[1:] != classes[:-1]])

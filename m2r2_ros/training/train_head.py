@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Training of a segmentation head on extracted features."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from m2r2_ros.networks.heads.causal import CausalHead
+from m2r2_ros.training.calibration import best_temperature
+from m2r2_ros.training.loop import Losses, split_validation, train_epochs
+from m2r2_ros.training.losses import smoothing_loss
+from m2r2_ros.training.run import Run
+from m2r2_ros.training.sequences import (
+    PADDING,
+    FeatureSequence,
+    SequenceBatch,
+    coarse_membership,
+    cropped,
+    feature_moments,
+    make_batch,
+)
+from m2r2_ros.training.settings import HeadSettings, settings_to_dict
+
+
+class HeadTraining(nn.Module):
+    """A causal head and its losses."""
+
+    def __init__(self, head: CausalHead, labels: Sequence[str], settings: HeadSettings) -> None:
+        super().__init__()
+        self.head, self._settings = head, settings
+        self._coarse = coarse_membership(labels)
+
+    def losses(self, batch: SequenceBatch) -> Losses:
+        """Cross entropy of fine and coarse labels, smoothing, boundaries; "loss" is their sum."""
+        settings, present = self._settings, batch.present
+        features = batch.features
+        if self.training:
+            features = features + settings.feature_noise * self.head.std * torch.randn_like(
+                features
+            )
+        stages, boundary, _ = self.head(features, self.head.zero_states(len(features)))
+        fine = sum(_cross_entropy(logits, batch.classes) for logits in stages)
+        coarse = sum(self._coarse_loss(logits, batch.classes) for logits in stages)
+        smoothing = sum(smoothing_loss(logits, present) for logits in stages)
+        edges = functional.binary_cross_entropy_with_logits(
+            boundary[present], batch.boundaries[present]
+        )
+        loss = fine + settings.coarse_weight * coarse
+        loss = loss + settings.smoothing_weight * smoothing + settings.boundary_weight * edges
+        right = (stages[-1].argmax(-1) == batch.classes)[present].float().mean()
+        return {
+            "loss": loss,
+            "fine": fine,
+            "coarse": coarse,
+            "smoothing": smoothing,
+            "boundary": edges,
+            "accuracy": right,
+        }
+
+    def _coarse_loss(self, logits: Tensor, classes: Tensor) -> Tensor:
+        present = classes != PADDING
+        probabilities = logits[present].softmax(-1) @ self._coarse
+        right = (probabilities * self._coarse[classes[present]]).sum(-1)
+        return -right.clamp(min=1e-8).log().mean()
+
+
+def train_head(
+    sequences: Sequence[FeatureSequence], labels: Sequence[str], out: Path, settings: HeadSettings
+) -> CausalHead:
+    """Train on the sequences, some of which are kept for validation, into the run folder `out`.
+
+    Returns the head of the best epoch, its temperature calibrated on the validation sequences.
+    """
+    dimension = sequences[0].features.shape[1]
+    run = Run(
+        out,
+        {"kind": "causal", "labels": list(labels), "dimension": dimension}
+        | settings_to_dict(settings),
+    )
+    training, validation = split_validation([s.name for s in sequences], settings.validation)
+    chosen, held_out = [sequences[i] for i in training], [sequences[i] for i in validation]
+    torch.manual_seed(settings.seed)
+    head = CausalHead(dimension, len(labels), settings.model)
+    head.mean, head.std = feature_moments(chosen)
+    module = HeadTraining(head, labels, settings)
+    train_epochs(
+        run,
+        module,
+        settings.optimiser,
+        settings.seed,
+        batches=lambda random: _epoch(chosen, random, settings),
+        losses=module.losses,
+        validation=[make_batch([s], settings.boundary_sigma) for s in held_out],
+    )
+    run.load_best(module)
+    calibrate(head, held_out)
+    return head.eval()
+
+
+@torch.no_grad()
+def calibrate(head: CausalHead, sequences: Sequence[FeatureSequence]) -> None:
+    """Set the head's temperature by these sequences, which it was not trained on."""
+    head.eval()
+    logits = [
+        head(torch.from_numpy(s.features)[None], head.zero_states())[0][-1][0] for s in sequences
+    ]
+    classes = torch.from_numpy(np.concatenate([s.classes for s in sequences]))
+    head.temperature.fill_(best_temperature(torch.cat(logits), classes))
+
+
+def _epoch(
+    sequences: Sequence[FeatureSequence], random: np.random.Generator, settings: HeadSettings
+) -> list[SequenceBatch]:
+    size = settings.optimiser.batch_size
+    order = random.permutation(len(sequences))
+    drawn = [cropped(sequences[i], random) for i in order]
+    parts = [drawn[start : start + size] for start in range(0, len(drawn), size)]
+    return [make_batch(part, settings.boundary_sigma) for part in parts]
+
+
+def _cross_entropy(logits: Tensor, classes: Tensor) -> Tensor:
+    return functional.cross_entropy(logits.flatten(0, 1), classes.flatten(), ignore_index=PADDING)

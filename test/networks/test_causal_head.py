@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+import numpy as np
+import torch
+
+from m2r2_ros.networks.heads.causal import CausalConfig, CausalHead, _Layer
+
+TINY = CausalConfig(channels=6, layers=4, refinements=2, dropout=0.5)
+
+
+def make_head() -> CausalHead:
+    torch.manual_seed(0)
+    head = CausalHead(dimension=5, classes=3, config=TINY).eval()
+    head.mean.copy_(torch.randn(5))
+    head.std.copy_(torch.rand(5) + 0.5)
+    return head
+
+
+def run(head, features, chunks):
+    states, outputs, start = head.zero_states(), [], 0
+    with torch.no_grad():
+        for length in chunks:
+            part = features[:, start : start + length]
+            probabilities, boundary, states = head.predict(part, states)
+            outputs.append(torch.cat([probabilities, boundary[..., None]], -1))
+            start += length
+    return torch.cat(outputs, 1)
+
+
+def test_any_chunking_equals_the_whole_sequence():
+    head, random = make_head(), np.random.default_rng(0)
+    features = torch.randn(1, 300, 5)
+    whole = run(head, features, [300])
+    chunks = random.integers(1, 40, 100)
+    chunks = chunks[: np.searchsorted(np.cumsum(chunks), 300)]
+    for lengths in ([1] * 300, [*chunks, 300 - chunks.sum()]):
+        torch.testing.assert_close(run(head, features, lengths), whole, atol=1e-6, rtol=0)
+
+
+def test_nothing_depends_on_the_future():
+    head = make_head()
+    features = torch.randn(1, 60, 5)
+    other = features.clone()
+    other[:, 40:] = torch.randn(1, 20, 5)
+    before, after = run(head, features, [60]), run(head, other, [60])
+    assert torch.equal(before[:, :40], after[:, :40])
+    assert not torch.allclose(before[:, 40], after[:, 40])
+
+
+def test_a_layer_is_a_residual_dilated_convolution_of_the_past():
+    torch.manual_seed(0)
+    layer = _Layer(channels=2, dilation=3, dropout=0.0).eval()
+    x = np.random.default_rng(0).normal(size=(2, 9)).astype(np.float32)
+    with torch.no_grad():
+        found = layer(torch.from_numpy(x)[None], torch.zeros(1, 2, 6))[0][0].numpy()
+    weight, bias = layer.dilated.weight.detach().numpy(), layer.dilated.bias.detach().numpy()
+    mix, mix_bias = layer.mix.weight.detach().numpy()[..., 0], layer.mix.bias.detach().numpy()
+    for t in range(9):
+        past = [x[:, t - back] if t >= back else np.zeros(2) for back in (6, 3, 0)]
+        hidden = np.maximum(0, sum(weight[..., k] @ past[k] for k in range(3)) + bias)
+        np.testing.assert_allclose(found[:, t], x[:, t] + mix @ hidden + mix_bias, atol=1e-5)
+
+
+def test_it_looks_back_as_far_as_its_layers_say():
+    head = make_head()
+    assert head.look_backs == [2, 4, 8, 16] * 3
+    assert [tuple(state.shape) for state in head.zero_states()] == [
+        (1, 6, n) for n in head.look_backs
+    ]
+
+
+def test_outputs_are_probabilities_and_temperature_flattens_them():
+    head = make_head()
+    features = torch.randn(1, 20, 5)
+    sharp = run(head, features, [20])
+    torch.testing.assert_close(sharp[..., :3].sum(-1), torch.ones(1, 20))
+    assert ((sharp[..., 3] >= 0) & (sharp[..., 3] <= 1)).all()
+    head.temperature.fill_(100.0)
+    flat = run(head, features, [20])[..., :3]
+    assert (flat - 1 / 3).abs().max() < 0.02 < (sharp[..., :3] - 1 / 3).abs().max()
