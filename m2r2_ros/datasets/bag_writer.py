@@ -49,8 +49,9 @@ def write_bag(
     """Write all streams and labels of a recording to the bag folder `path`.
 
     Log times are unique and strictly increasing; header stamps are the recording's. The folder
-    appears when it is complete and replaces one that was there; `origin` is kept in its metadata. `progress` is told the time that has been written, in nanoseconds from the
-    recording's start. Raises M2R2Error.
+    appears when it is complete and replaces one that was there; `origin` is kept in its metadata.
+    `progress` is told the time that has been written, in nanoseconds from the recording's start.
+    Raises M2R2Error.
     """
     if storage not in STORAGES:
         raise M2R2Error(f"unknown storage '{storage}'{nearest_name(storage, STORAGES)}")

@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The folder layout in which temporal action segmentation keeps its data sets (MS-TCN's).
+
+    features/<recording>.npy        float32, D x T
+    groundTruth/<recording>.txt     one label a frame, T lines
+    mapping.txt                     one "<id> <label>" a class, ids 0 to C - 1
+    splits/train.split<N>.bundle    one "<recording>.txt" a line; test.split<N>.bundle likewise
+
+50Salads, GTEA and Breakfast come this way, `m2r2 extract` writes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from m2r2_ros.datasets.atomic import partial_file
+from m2r2_ros.datasets.recording import Action
+from m2r2_ros.errors import M2R2Error, nearest_name
+from m2r2_ros.labels import NO_ACTION, label_from_text
+
+# 10 hours at 30 Hz, as published data sets have it at most, with 4096 dimensions or more.
+MAX_FEATURE_VALUES = 10 * 3600 * 30 * 4096
+MAX_TEXT_BYTES = 64 * 2**20
+
+
+@dataclass(frozen=True)
+class LabelledFeatures:
+    """One recording: features float32 (T, D), its T labels, and their ids int64 (T,)."""
+
+    name: str
+    features: np.ndarray
+    labels: list[str]
+    classes: np.ndarray
+
+
+@dataclass(frozen=True)
+class Split:
+    """Names of the recordings to train on and to test on."""
+
+    train: tuple[str, ...]
+    test: tuple[str, ...]
+
+
+class FeatureFolder:
+    """Reads a folder in this layout. Every problem is a M2R2Error that names the file."""
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        if not self.path.is_dir():
+            raise M2R2Error(f"{self.path}: no such folder")
+
+    @cached_property
+    def labels(self) -> list[str]:
+        """Labels by class id."""
+        path = self.path / "mapping.txt"
+        labels: dict[int, str] = {}
+        for line in _lines(path):
+            number, _, label = line.partition(" ")
+            if not (number.isascii() and number.isdigit() and label):
+                raise M2R2Error(f"{path}: '{line}' is not '<id> <label>'")
+            if int(number) in labels or label in labels.values():
+                raise M2R2Error(f"{path}: '{line}' is there twice")
+            labels[int(number)] = label
+        if not labels or sorted(labels) != list(range(len(labels))):
+            raise M2R2Error(f"{path}: the ids are not 0 to {len(labels) - 1}")
+        return [labels[number] for number in range(len(labels))]
+
+    def split(self, number: int) -> Split:
+        """Split `number`, with every recording checked to have features and ground truth."""
+        return Split(*(self._bundle(part, number) for part in ("train", "test")))
+
+    def read(self, name: str) -> LabelledFeatures:
+        """One recording; its lengths agree, its labels are in the mapping, all is finite."""
+        features, labels = self.features(name), self.ground_truth(name)
+        if len(features) != len(labels):
+            raise M2R2Error(
+                f"{self._truth_path(name)}: {len(labels)} labels, but "
+                f"{self._feature_path(name)} has {len(features)} frames"
+            )
+        ids = {label: number for number, label in enumerate(self.labels)}
+        classes = np.array([ids[label] for label in labels], np.int64)
+        return LabelledFeatures(name, features, labels, classes)
+
+    def features(self, name: str) -> np.ndarray:
+        """Features float32 (T, D), T and D at least 1."""
+        path = self._feature_path(name)
+        try:
+            stored = np.load(path, mmap_mode="r", allow_pickle=False)
+        except FileNotFoundError as error:
+            raise M2R2Error(f"{path}: no such file") from error
+        except (OSError, ValueError, EOFError, SyntaxError, MemoryError) as error:
+            raise M2R2Error(f"{path}: not a .npy file of numbers, or truncated") from error
+        if (
+            stored.ndim != 2
+            or stored.dtype.kind != "f"
+            or not 0 < stored.size <= MAX_FEATURE_VALUES
+        ):
+            raise M2R2Error(f"{path}: holds {stored.dtype} {stored.shape}, expected float32 (D, T)")
+        features = np.ascontiguousarray(stored.T, dtype=np.float32)
+        if not np.isfinite(features).all():
+            raise M2R2Error(f"{path}: holds NaN or infinite values")
+        return features
+
+    def ground_truth(self, name: str) -> list[str]:
+        """One label a frame, each in the mapping."""
+        path = self._truth_path(name)
+        labels = _lines(path)
+        for label in set(labels).difference(self.labels):
+            near = nearest_name(label, self.labels)
+            raise M2R2Error(f"{path}: label '{label}' is not in mapping.txt{near}")
+        return labels
+
+    def _bundle(self, part: str, number: int) -> tuple[str, ...]:
+        path = self.path / "splits" / f"{part}.split{number}.bundle"
+        names = tuple(line.removesuffix(".txt") for line in _lines(path))
+        if not names:
+            raise M2R2Error(f"{path}: names no recording")
+        for name in names:
+            if Path(name).name != name:
+                raise M2R2Error(f"{path}: '{name}' is not the name of a recording")
+            for file in (self._feature_path(name), self._truth_path(name)):
+                if not file.is_file():
+                    raise M2R2Error(f"{path}: names {name}, but {file} is missing")
+        return names
+
+    def _feature_path(self, name: str) -> Path:
+        return self.path / "features" / f"{name}.npy"
+
+    def _truth_path(self, name: str) -> Path:
+        return self.path / "groundTruth" / f"{name}.txt"
+
+
+def write_recording_features(
+    folder: Path, name: str, features: np.ndarray, labels: Sequence[str]
+) -> None:
+    """Write features (T, D) and their T labels. Raises M2R2Error when the lengths differ."""
+    if features.ndim != 2 or len(features) != len(labels) or not len(labels):
+        raise M2R2Error(f"{name}: features {features.shape} do not fit {len(labels)} labels")
+    with partial_file(folder / "features" / f"{name}.npy") as path, path.open("wb") as file:
+        np.save(file, np.ascontiguousarray(features.T, dtype=np.float32), allow_pickle=False)
+    _write_lines(folder / "groundTruth" / f"{name}.txt", labels)
+
+
+def write_mapping(folder: Path, labels: Sequence[str]) -> None:
+    """Write mapping.txt: class id = place in `labels`."""
+    _write_lines(folder / "mapping.txt", (f"{number} {name}" for number, name in enumerate(labels)))
+
+
+def write_split(folder: Path, number: int, split: Split) -> None:
+    """Write both bundles of a split."""
+    for part, names in (("train", split.train), ("test", split.test)):
+        path = folder / "splits" / f"{part}.split{number}.bundle"
+        _write_lines(path, (f"{name}.txt" for name in names))
+
+
+def frame_labels(actions: Iterable[Action], times_s: Sequence[float] | np.ndarray) -> list[str]:
+    """Label of each time (same origin as the actions): of the action in [start, end).
+
+    Where none is, "No action"; where several are, the one that started last.
+    """
+    labels = np.full(len(times_s), NO_ACTION, dtype=object)
+    times = np.asarray(times_s, dtype=np.float64)
+    for action in sorted(actions, key=lambda action: action.start_s):
+        inside = (times >= action.start_s) & (times < action.end_s)
+        labels[inside] = label_from_text(action.text)
+    return labels.tolist()
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        if path.stat().st_size > MAX_TEXT_BYTES:
+            raise M2R2Error(f"{path}: larger than {MAX_TEXT_BYTES} bytes")
+        text = path.read_text("utf-8")
+    except FileNotFoundError as error:
+        raise M2R2Error(f"{path}: no such file") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise M2R2Error(f"{path}: cannot be read as text") from error
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def _write_lines(path: Path, lines: Iterable[str]) -> None:
+    with partial_file(path) as temporary:
+        temporary.write_text("".join(f"{line}\n" for line in lines), "utf-8")
