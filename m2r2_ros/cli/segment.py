@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Segment a recording offline, faster than real time.
+
+The windows, the models and the segment tracker are those of the online nodes: the segments are
+the ones that the robot would have published, event for event.
+
+Examples:
+    m2r2 segment 2025-01-10-15-28-50.h5 --models models/taskboard_compact --json segments.json
+    m2r2 segment my_bag --models models/taskboard_compact --json s.json --plot timeline.png
+    m2r2 segment my_bag --models my_models --json s.json --config config/franka.yaml
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+from m2r2_ros.cli._deployment import Deployment
+from m2r2_ros.cli._offline import OfflineRun, segment_source, write_segments
+from m2r2_ros.datasets.source import RecordingSource, open_source
+from m2r2_ros.inference.models import Models
+from m2r2_ros.inference.segments import SegmentStatus
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "recording", type=Path, help="REASSEMBLE .h5, rosbag2 folder, .mcap or .db3"
+    )
+    parser.add_argument(
+        "--models", type=Path, required=True, help="folder with encoder.onnx and head.onnx"
+    )
+    parser.add_argument("--json", type=Path, required=True, help="file for the segments")
+    parser.add_argument("--plot", type=Path, help="picture of the segments, .png or .svg")
+    parser.add_argument(
+        "--config", type=Path, help="parameter file of the nodes: topics, limits, tracker"
+    )
+    parser.add_argument(
+        "--require-gpu", action="store_true", help="refuse to run the encoder on the CPU"
+    )
+
+
+def main(args: argparse.Namespace) -> int:
+    deployment = Deployment.load(args.config)
+    models = Models.load(args.models, args.require_gpu)
+    began = time.perf_counter()
+    with open_source(args.recording, deployment.topics) as source:
+        run = segment_source(source, models, deployment)
+        elapsed_s = time.perf_counter() - began
+        for problem in source.problems:
+            print(f"{source.name}: {problem}", file=sys.stderr)
+        write_segments(args.json, run.events, source.start_ns)
+        if args.plot:
+            _plot(args.plot, source, run)
+    _report(run, elapsed_s, models, args.json)
+    return 0
+
+
+def _plot(path: Path, source: RecordingSource, run: OfflineRun) -> None:
+    from m2r2_ros.evaluation.segments import segments_from_actions, segments_from_events
+    from m2r2_ros.evaluation.timeline import Curves, plot_timeline
+
+    tracks = {"prediction": segments_from_events(run.events, source.start_ns)}
+    if source.actions is not None:
+        tracks = {"ground truth": segments_from_actions(source.actions), **tracks}
+    curves = Curves(
+        times_s=np.array([(p.stamp_ns - source.start_ns) / 1e9 for p in run.predictions]),
+        confidence=np.array([p.probabilities.max() for p in run.predictions]),
+        boundary=np.array([p.boundary for p in run.predictions]),
+    )
+    plot_timeline(path, tracks, curves, title=source.name)
+
+
+def _report(run: OfflineRun, elapsed_s: float, models: Models, path: Path) -> None:
+    segments = sum(event.status == SegmentStatus.ENDED for event in run.events)
+    recorded_s = len(run.predictions) * models.encoder.layout.period_ns / 1e9
+    print(
+        f"{segments} segments in {path}; {recorded_s:.1f} s in {elapsed_s:.1f} s, "
+        f"{recorded_s / elapsed_s:.1f} times real time on {models.encoder.providers[0]}"
+    )

@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`m2r2 segment`: a recording in, a segments file out."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from recordings import recording
+from tiny_models import LABELS, write_encoder, write_models
+
+from m2r2_ros.cli import main as command
+from m2r2_ros.cli._deployment import Deployment
+from m2r2_ros.cli._offline import segment_source
+from m2r2_ros.cli.convert import convert
+from m2r2_ros.datasets.reassemble_writer import write_recording
+from m2r2_ros.datasets.source import open_source, windows
+from m2r2_ros.inference.models import Models
+from m2r2_ros.inference.segments import SegmentStatus
+from m2r2_ros.sensing.layout import SensorLayout
+
+LAYOUT = SensorLayout(cameras=("hama1",))
+DURATION_S = 8.0
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with `demo.h5` and `models`."""
+    folder = tmp_path_factory.mktemp("segment")
+    write_recording(folder / "demo.h5", recording(DURATION_S, cameras=("hama1",)))
+    write_models(folder / "models", LAYOUT)
+    return folder
+
+
+def segment(recording: Path, models: Path, json_file: Path, *more: object) -> int:
+    arguments = [recording, "--models", models, "--json", json_file, *more]
+    return command.main(["segment", *map(str, arguments)])
+
+
+def test_writes_the_segments_that_the_pipeline_publishes(place: Path, tmp_path: Path) -> None:
+    assert segment(place / "demo.h5", place / "models", tmp_path / "segments.json") == 0
+    written = json.loads((tmp_path / "segments.json").read_text())
+
+    models = Models.load(place / "models")
+    pipeline, events = models.pipeline(), []
+    with open_source(place / "demo.h5") as source:
+        origin_ns = source.start_ns
+        for window in windows(source, LAYOUT):
+            events += pipeline.process(window)[2]
+    events += pipeline.close()
+    ended = [event for event in events if event.status is SegmentStatus.ENDED]
+    assert [tuple(entry) for entry in written] == [
+        ("segment_id", "label", "action", "object", "start", "end", "confidence")
+    ] * len(ended)
+    assert [tuple(entry.values()) for entry in written] == [
+        (
+            event.segment_id,
+            event.label,
+            event.action,
+            event.object,
+            pytest.approx((event.start_ns - origin_ns) / 1e9, abs=1e-9),
+            pytest.approx((event.end_ns - origin_ns) / 1e9, abs=1e-9),
+            event.confidence,
+        )
+        for event in ended
+    ]
+
+
+def test_segments_tile_the_recording(place: Path, tmp_path: Path, capsys) -> None:
+    segment(place / "demo.h5", place / "models", tmp_path / "segments.json")
+    written = json.loads((tmp_path / "segments.json").read_text())
+    assert len(written) >= 2
+    assert {entry["label"] for entry in written} <= {*LABELS, "unknown"}
+    assert all(first["end"] == second["start"] for first, second in pairwise(written))
+    assert 0 <= written[0]["start"] < 0.5  # Until a first label has won long enough.
+    assert written[-1]["end"] == pytest.approx(DURATION_S, abs=0.15)
+    report = capsys.readouterr().out
+    assert f"{len(written)} segments in" in report
+    assert float(report.split(" times real time")[0].split()[-1]) > 1
+
+
+def test_a_bag_gives_the_events_of_the_recording_that_it_was_made_from(
+    place: Path, tmp_path: Path
+) -> None:
+    bag = convert(place / "demo.h5", tmp_path)
+    runs = []
+    for path in (place / "demo.h5", bag):
+        with open_source(path) as source:
+            runs.append(segment_source(source, Models.load(place / "models"), Deployment()))
+    assert runs[0].events == runs[1].events
+    assert len(runs[0].events) > 4
+
+
+def test_draws_a_timeline(place: Path, tmp_path: Path) -> None:
+    plot = tmp_path / "timeline.png"
+    models = place / "models"
+    assert segment(place / "demo.h5", models, tmp_path / "s.json", "--plot", plot) == 0
+    assert plot.read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_nodes_parameter_file_sets_the_tracker(place: Path, tmp_path: Path) -> None:
+    config = tmp_path / "robot.yaml"
+    config.write_text("/**:\n  ros__parameters:\n    confirm_s: 0\n    min_duration_s: 3\n")
+    segment(place / "demo.h5", place / "models", tmp_path / "s.json", "--config", config)
+    written = json.loads((tmp_path / "s.json").read_text())
+    lengths = [entry["end"] - entry["start"] for entry in written]
+    assert len(lengths) >= 2
+    assert all(length >= 3 - 1e-9 for length in lengths[:-1])
+
+
+def write_text(path: Path, text: str) -> Path:
+    path.write_text(text)
+    return path
+
+
+def truncated(place: Path, path: Path) -> Path:
+    content = (place / "demo.h5").read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    return path
+
+
+def models_of(layout: SensorLayout, folder: Path) -> Path:
+    return write_models(folder, layout)
+
+
+def headless(place: Path, folder: Path) -> Path:
+    shutil.copytree(place / "models", folder)
+    (folder / "head.onnx").unlink()
+    return folder
+
+
+def mixed(place: Path, folder: Path) -> Path:
+    shutil.copytree(place / "models", folder)
+    write_encoder(folder / "encoder.onnx", LAYOUT, seed=5)
+    return folder
+
+
+BAD_INPUT = {
+    "no recording": ({"recording": lambda p, t: t / "none.h5"}, "none.h5"),
+    "truncated": ({"recording": lambda p, t: truncated(p, t / "cut.h5")}, "cut.h5"),
+    "text": ({"recording": lambda p, t: write_text(t / "notes.txt", "hello")}, "notes.txt"),
+    "text in h5": ({"recording": lambda p, t: write_text(t / "x.h5", "hello")}, "x.h5"),
+    "empty folder": ({"recording": lambda p, t: t}, "bag"),
+    "no models": ({"models": lambda p, t: t / "none"}, "no such models folder"),
+    "no head": ({"models": lambda p, t: headless(p, t / "m")}, "has no head.onnx"),
+    "mixed models": ({"models": lambda p, t: mixed(p, t / "m")}, "trained on another encoder"),
+    "another camera": (
+        {"models": lambda p, t: models_of(SensorLayout(cameras=("front",)), t / "m")},
+        "reference_camera 'hama1' is none of the encoder's cameras: front",
+    ),
+    "no config": ({"config": lambda p, t: t / "none.yaml"}, "none.yaml"),
+    "not YAML": ({"config": lambda p, t: write_text(t / "c.yaml", "{:")}, "c.yaml: not YAML"),
+    "tracker typo": (
+        {"config": lambda p, t: write_text(t / "c.yaml", "/**: {ros__parameters: {confirm: 1}}")},
+        "c.yaml: unknown parameter 'confirm' (did you mean 'confirm_s'?)",
+    ),
+    "tracker value": (
+        {
+            "config": lambda p, t: write_text(
+                t / "c.yaml", "/**: {ros__parameters: {unknown_below: 7}}"
+            )
+        },
+        "c.yaml: tracker unknown_below must be in [0.0, 1.0], got 7",
+    ),
+}
+
+
+@pytest.mark.parametrize(("changes", "message"), BAD_INPUT.values(), ids=BAD_INPUT)
+def test_bad_input_is_one_line(changes, message: str, place: Path, tmp_path: Path, capsys) -> None:
+    arguments = {"recording": place / "demo.h5", "models": place / "models"}
+    arguments |= {name: make(place, tmp_path) for name, make in changes.items()}
+    more = ["--config", arguments["config"]] if "config" in arguments else []
+    target = tmp_path / "out" / "segments.json"
+    assert segment(arguments["recording"], arguments["models"], target, *more) == 2
+    complaint = capsys.readouterr().err
+    assert message in complaint
+    assert complaint.startswith("m2r2 segment: ")
+    assert complaint.count("\n") == 1
+    assert not target.parent.exists() or not any(target.parent.iterdir())
