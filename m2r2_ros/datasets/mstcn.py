@@ -23,8 +23,8 @@ from m2r2_ros.datasets.recording import Action
 from m2r2_ros.errors import M2R2Error, nearest_name
 from m2r2_ros.labels import NO_ACTION, label_from_text
 
-# 10 hours at 30 Hz, as published data sets have it at most, with 4096 dimensions or more.
-MAX_FEATURE_VALUES = 10 * 3600 * 30 * 4096
+# What a file may make us allocate: 1 GiB of float32.
+MAX_FEATURE_VALUES = 2**28
 MAX_TEXT_BYTES = 64 * 2**20
 
 
@@ -95,12 +95,10 @@ class FeatureFolder:
             raise M2R2Error(f"{path}: no such file") from error
         except (OSError, ValueError, EOFError, SyntaxError, MemoryError) as error:
             raise M2R2Error(f"{path}: not a .npy file of numbers, or truncated") from error
-        if (
-            stored.ndim != 2
-            or stored.dtype.kind != "f"
-            or not 0 < stored.size <= MAX_FEATURE_VALUES
-        ):
+        if stored.ndim != 2 or stored.dtype.kind != "f" or stored.size == 0:
             raise M2R2Error(f"{path}: holds {stored.dtype} {stored.shape}, expected float32 (D, T)")
+        if stored.size > MAX_FEATURE_VALUES:
+            raise M2R2Error(f"{path}: more than {MAX_FEATURE_VALUES} values")
         features = np.ascontiguousarray(stored.T, dtype=np.float32)
         if not np.isfinite(features).all():
             raise M2R2Error(f"{path}: holds NaN or infinite values")

@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Signals decoded from CDR against rosbags' serialisers."""
+
+import struct
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from ros_messages import joints, pose, serialised, twist, wrench
+
+from m2r2_ros.messages.cdr import MessageError, frame_id
+from m2r2_ros.messages.signals import (
+    JOINTS,
+    POSE,
+    TWIST,
+    WRENCH,
+    check_message,
+    decode_batch,
+)
+from m2r2_ros.messages.types import accepted_types, check_type
+
+VECTORS = {WRENCH: (wrench, 6), TWIST: (twist, 6), POSE: (pose, 7)}
+
+stamps_ns = st.integers(-(2**31) * 10**9, (2**31 - 1) * 10**9 + 999_999_999)
+floats = st.floats(width=64)
+frame_ids = st.text(
+    st.characters(blacklist_categories=["Cs"], blacklist_characters="\0"), max_size=40
+)
+
+
+@st.composite
+def vector_messages(draw, width):
+    rows = st.lists(floats, min_size=width, max_size=width)
+    return draw(st.lists(st.tuples(stamps_ns, rows, frame_ids, st.booleans()), max_size=12))
+
+
+@pytest.mark.parametrize("type_name", VECTORS)
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_vectors_of_any_layout(type_name, data):
+    make, width = VECTORS[type_name]
+    content = data.draw(vector_messages(width))
+    messages = [serialised(make(t, row, frame), little) for t, row, frame, little in content]
+    stamps, values = decode_batch(type_name, messages)
+    assert stamps.dtype == np.int64 and values.dtype == np.float64
+    assert stamps.tolist() == [t for t, *_ in content]
+    assert values.shape == (len(content), width)
+    expected = np.array([row for _, row, *_ in content], np.float64).reshape(-1, width)
+    np.testing.assert_array_equal(values, expected)
+    assert [frame_id(message) for message in messages] == [frame for _, _, frame, _ in content]
+
+
+names_of_joints = st.lists(frame_ids, min_size=1, max_size=5, unique=True)
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    names=names_of_joints,
+    count=st.integers(1, 6),
+    extras=st.booleans(),
+    little=st.booleans(),
+    data=st.data(),
+)
+def test_joint_states_give_the_sum_of_the_chosen(names, count, extras, little, data):
+    chosen = data.draw(st.lists(st.sampled_from(names), unique=True))
+    width = len(names)
+    positions = data.draw(
+        st.lists(
+            st.lists(st.floats(-10, 10), min_size=width, max_size=width),
+            min_size=count,
+            max_size=count,
+        )
+    )
+    more = [[1.0] * width, [2.0] * width] if extras else [[], []]
+    messages = [serialised(joints(k, names, row, *more), little) for k, row in enumerate(positions)]
+    stamps, values = decode_batch(JOINTS, messages, chosen)
+    columns = [names.index(name) for name in chosen] or range(width)
+    assert stamps.tolist() == list(range(count))
+    for row, value in zip(positions, values, strict=True):
+        total = 0.0
+        for column in columns:
+            total += row[column]
+        assert value.tolist() == [total]
+
+
+def test_two_publishers_of_one_topic_alternate():
+    """Other joints, other order, other frame: each message is read by its own layout."""
+    messages, expected = [], []
+    for k in range(10):
+        if k % 2:
+            messages.append(serialised(joints(k, ["b", "x", "a"], [k, 9, 100])))
+        else:
+            messages.append(serialised(joints(k, ["a", "b"], [100, k], frame_id="other")))
+        expected.append(100.0 + k)
+    stamps, values = decode_batch(JOINTS, messages, ["a", "b"])
+    assert stamps.tolist() == list(range(10)) and values[:, 0].tolist() == expected
+
+
+def test_same_length_but_other_names():
+    messages = [
+        serialised(joints(0, ["a", "b"], [1, 2])),
+        serialised(joints(1, ["b", "a"], [3, 4])),
+    ]
+    assert decode_batch(JOINTS, messages, ["a"])[1][:, 0].tolist() == [1.0, 4.0]
+
+
+@pytest.mark.parametrize(("name", "code"), [("Float64Stamped", "d"), ("Float32Stamped", "f")])
+def test_stamped_scalars_of_any_package(name, code):
+    body = struct.pack("<iII4s", 3, 7, 4, b"abc\0")
+    padding = b"\0" * (-len(body) % struct.calcsize(code))
+    message = b"\0\1\0\0" + body + padding + struct.pack("<" + code, 0.25)
+    stamps, values = decode_batch(f"some_msgs/msg/{name}", [message])
+    assert stamps.tolist() == [3_000_000_007] and values.tolist() == [[0.25]]
+    check_type("gripper", f"some_msgs/msg/{name}")
+
+
+def good(k):
+    return serialised(wrench(k, [k] * 6))
+
+
+def malformed():
+    whole = good(5)
+    late = bytearray(whole)
+    late[8:12] = (2_000_000_000).to_bytes(4, "little")
+    huge = bytearray(whole)
+    huge[12:16] = b"\xff\xff\xff\x7f"
+    return {
+        "empty": b"",
+        "two bytes": whole[:2],
+        "encapsulation only": whole[:4],
+        "header only": whole[:20],
+        "one byte short": whole[:-1],
+        "other encapsulation": b"\0\7" + whole[2:],
+        "two seconds of nanoseconds": bytes(late),
+        "frame_id beyond the end": bytes(huge),
+    }
+
+
+@pytest.mark.parametrize("bad", malformed().values(), ids=malformed())
+@pytest.mark.parametrize("place", [0, 2, 4])
+def test_malformed_messages_are_left_out(bad, place):
+    messages = [good(k) for k in range(4)]
+    messages.insert(place, bad)
+    stamps, values = decode_batch(WRENCH, messages)
+    assert stamps.tolist() == [0, 1, 2, 3]
+    assert values[:, 0].tolist() == [0.0, 1.0, 2.0, 3.0]
+    with pytest.raises(MessageError):
+        check_message(WRENCH, bad)
+    check_message(WRENCH, good(1))
+
+
+def test_joint_states_that_contradict_themselves():
+    short = serialised(joints(0, ["a", "b"], [1.0]))
+    none = serialised(joints(0, [], []))
+    other = serialised(joints(0, ["a", "c"], [1.0, 2.0]))
+    assert len(decode_batch(JOINTS, [short, none, other], ["a", "b"])[0]) == 0
+    with pytest.raises(MessageError, match=r"no joint 'finger_jiont1'.*'finger_joint1'"):
+        check_message(JOINTS, serialised(joints(0, ["finger_joint1"], [1])), ["finger_jiont1"])
+    # Four thousand million joints in a message of 60 bytes.
+    liar = bytearray(serialised(joints(0, ["a"], [1.0])))
+    liar[20:24] = b"\xff\xff\xff\xff"
+    assert len(decode_batch(JOINTS, [bytes(liar)])[0]) == 0
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.sampled_from([*VECTORS, JOINTS]), st.lists(st.binary(max_size=120), max_size=8))
+def test_garbage_never_raises(type_name, messages):
+    stamps, values = decode_batch(type_name, messages)
+    assert len(stamps) == len(values) <= len(messages)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_a_damaged_byte_costs_at_most_its_message(data):
+    messages = [serialised(joints(k, ["a", "b"], [k, k])) for k in range(3)]
+    broken = bytearray(messages[1])
+    broken[data.draw(st.integers(0, len(broken) - 1))] ^= data.draw(st.integers(1, 255))
+    stamps, values = decode_batch(JOINTS, [messages[0], bytes(broken), messages[2]])
+    assert stamps[0] == 0 and stamps[-1] == 2 and values[0] == [0.0] and values[-1] == [4.0]
+
+
+def test_types():
+    with pytest.raises(MessageError, match="cannot read geometry_msgs/msg/WrenchStampd"):
+        decode_batch("geometry_msgs/msg/WrenchStampd", [])
+    with pytest.raises(MessageError, match=r"'pose' needs geometry_msgs/msg/PoseStamped, not"):
+        check_type("pose", WRENCH)
+    assert accepted_types("hand") == ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
+    for modality, type_name in {"wrench": WRENCH, "twist": TWIST, "gripper": JOINTS}.items():
+        check_type(modality, type_name)
