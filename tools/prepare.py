@@ -170,7 +170,8 @@ def constraints_for_sourced_ros() -> Path:
 
 
 def interfaces_digest() -> str:
-    return digest_of([CONSTRAINTS, *sorted(p for p in INTERFACES.rglob("*") if p.is_file())])
+    wheels = [line for line in CONSTRAINTS.read_text().splitlines() if line.startswith("ros-")]
+    return digest_of(sorted(p for p in INTERFACES.rglob("*") if p.is_file())) + " ".join(wheels)
 
 
 def build_interfaces(_: list[str]) -> None:
@@ -224,6 +225,8 @@ def register_package(_: list[str]) -> None:
     """Install m2r2_ros in editable mode, where `ros2 run`, `ros2 launch` and ament find it too."""
     say("registering m2r2_ros")
     pip("install", "--no-deps", "--no-build-isolation", "-e", ROOT)
+    # Left by the build; found before the installed one wherever this folder is on the path.
+    shutil.rmtree(ROOT / "m2r2_ros.egg-info", ignore_errors=True)
     site = next(VENV.glob("lib/python3.*/site-packages"))
     shutil.copy(ROOT / "tools" / "ros_environment.py", site / f"{HOOK}.py")
     (site / f"{HOOK}.pth").write_text(f"import {HOOK}\n")

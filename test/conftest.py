@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every test process keeps its ROS traffic to itself and leaves the other cores alone."""
+
+from __future__ import annotations
+
+import os
+
+from hypothesis import settings
+
+# Domains 1 to 101 use ports that no operating system hands out otherwise.
+DOMAINS = 101
+
+
+def own_domain() -> int:
+    """The domain given by the user, or one after this process, plus one a parallel worker."""
+    base = int(os.environ.get("ROS_DOMAIN_ID") or os.getpid())
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "gw-1").removeprefix("gw")
+    return 1 + (base + int(worker)) % DOMAINS
+
+
+os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+os.environ["ROS_DOMAIN_ID"] = str(own_domain())
+os.environ["MPLBACKEND"] = "Agg"
+for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(variable, "1")
+
+# A busy machine is no reason to fail.
+settings.register_profile("m2r2", deadline=None)
+settings.load_profile("m2r2")
