@@ -91,32 +91,43 @@ class AudioStream(Stream):
         # The clock as it will be once all chunks are joined.
         self._ahead: AudioClock | None = None
         self._newest_stamp: int | None = None
-        self._joined_stamp: int | None = None
         self._chunk_ns = 0
 
     def add(self, stamp_ns: int, samples: np.ndarray, rate_hz: int) -> None:
-        """Take a chunk: float (n, channels) or (n,); anything else is refused and counted."""
+        """Take a chunk, float (n, channels) or (n,).
+
+        Anything else is refused and counted. Faulty samples mask the windows they touch.
+        """
         samples = np.asarray(samples)
         size = len(samples) if samples.ndim else 1
         self.counters.received += size
-        reason = self._fault(samples, rate_hz)
-        if reason:
-            self.counters.rejected[reason] += size
+        if not self._well_formed(samples, rate_hz):
+            self.counters.reject("malformed", size)
         elif size:
-            mono = samples.reshape(size, -1).mean(axis=1, dtype=np.float32)
-            chunk = Chunk(int(stamp_ns), mono, int(rate_hz))
+            chunk = Chunk(int(stamp_ns), self._mono(samples), int(rate_hz))
             self.inbox.add(np.array([stamp_ns], np.int64), chunk, size)
 
-    def _fault(self, samples: np.ndarray, rate_hz: int) -> str | None:
-        if samples.ndim not in (1, 2) or samples.dtype.kind != "f" or 0 in samples.shape[1:]:
-            return "malformed"
-        if not 0 < rate_hz <= self._limits.max_audio_rate_hz or len(samples) > self._capacity:
-            return "malformed"
-        if not np.isfinite(samples).all():
-            return "nan"
-        if len(samples) and np.abs(samples).max() > self._limits.max_audio:
-            return "range"
-        return None
+    def _well_formed(self, samples: np.ndarray, rate_hz: int) -> bool:
+        return (
+            samples.ndim in (1, 2)
+            and samples.dtype.kind == "f"
+            and 0 not in samples.shape[1:]
+            and len(samples) <= self._capacity
+            and 0 < rate_hz <= self._limits.max_audio_rate_hz
+        )
+
+    def _mono(self, samples: np.ndarray) -> np.ndarray:
+        """Mean of the channels; NaN where a sample is no measurement, which is counted."""
+        samples = samples.reshape(len(samples), -1)
+        loudest = np.abs(samples).max(axis=1)
+        mono = samples.mean(axis=1, dtype=np.float32)
+        faulty = ~(loudest <= self._limits.max_audio)
+        if faulty.any():
+            finite = np.isfinite(loudest)
+            self.counters.reject("nan", int((~finite).sum()))
+            self.counters.reject("range", int((faulty & finite).sum()))
+            mono[faulty] = np.nan
+        return mono
 
     @property
     def newest_ns(self) -> int | None:
@@ -147,14 +158,8 @@ class AudioStream(Stream):
 
     def _insert(self, chunk: Chunk) -> None:
         size = len(chunk.samples)
-        if chunk.stamp_ns in (self._joined_stamp, *(other.stamp_ns for other in self._chunks)):
-            self.counters.duplicate += size
-            return
         if self._newest_stamp is not None and chunk.stamp_ns < self._newest_stamp:
             self.counters.out_of_order += size
-            if self._joined_stamp is not None and chunk.stamp_ns < self._joined_stamp:
-                self.counters.rejected["past"] += size
-                return
         else:
             self._newest_stamp = chunk.stamp_ns
         self._chunk_ns = size * 1_000_000_000 // chunk.rate_hz
@@ -180,13 +185,21 @@ class AudioStream(Stream):
         """
         if clock is None or self._breaks(clock, chunk):
             clock = AudioClock(chunk.rate_hz, chunk.stamp_ns)
-        overlap_ns = clock.end_ns - chunk.stamp_ns
-        size, skip = len(chunk.samples), 0
-        if overlap_ns > self._gap_ns:
-            skip = min(size, overlap_ns * chunk.rate_hz // 1_000_000_000)
-        skipped_ns = skip * 1_000_000_000 // chunk.rate_hz
-        clock.advance(chunk.stamp_ns + skipped_ns, size - skip, self._limits)
+        skip = self._repeated(clock, chunk)
+        if skip < len(chunk.samples):
+            skipped_ns = skip * 1_000_000_000 // chunk.rate_hz
+            clock.advance(chunk.stamp_ns + skipped_ns, len(chunk.samples) - skip, self._limits)
         return clock, skip
+
+    def _repeated(self, clock: AudioClock, chunk: Chunk) -> int:
+        """How many of a chunk's first samples lie before the clock's end."""
+        size, overlap_ns = len(chunk.samples), clock.end_ns - chunk.stamp_ns
+        if chunk.stamp_ns == clock.stamp_ns:
+            return min(size, clock.since_stamp)
+        in_order = clock.stamp_ns is None or chunk.stamp_ns > clock.stamp_ns
+        if overlap_ns <= (self._gap_ns if in_order else 0):
+            return 0
+        return min(size, round(overlap_ns * chunk.rate_hz / 1e9))
 
     def _breaks(self, clock: AudioClock, chunk: Chunk) -> bool:
         """Whether a chunk cannot continue the run: a hole lies before it, or the rate changed."""
@@ -202,7 +215,8 @@ class AudioStream(Stream):
         if not self._run.covers(start_ns, end_ns):
             self._run.skip(end_ns)
             return None
-        return np.clip(self._run.cut(start_ns, end_ns, self._window_capacity), -1.0, 1.0)
+        samples = self._run.cut(start_ns, end_ns, self._window_capacity)
+        return np.clip(samples, -1.0, 1.0) if np.isfinite(samples).all() else None
 
     def _begins_before(self, end_ns: int) -> bool:
         """Whether the first waiting chunk has samples before `end_ns`, by the sample clock."""
@@ -218,4 +232,3 @@ class AudioStream(Stream):
             self._run = Run(clock, chunk.stamp_ns, self._rate_out)
         self.counters.duplicate += skip
         self._run.append(chunk.samples[skip:])
-        self._joined_stamp = chunk.stamp_ns

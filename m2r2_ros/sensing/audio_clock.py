@@ -20,6 +20,9 @@ class AudioClock:
     rate_hz: int
     anchor_ns: int
     count: int = 0
+    # Newest stamp of a chunk so far, and how many samples have come since.
+    stamp_ns: int | None = None
+    since_stamp: int = 0
 
     def time_ns(self, index: int, rate_hz: int) -> int:
         """Time of sample `index` at `rate_hz` (of the input or of the resampled audio)."""
@@ -42,3 +45,6 @@ class AudioClock:
         gain = min(1.0, count / (self.rate_hz * limits.audio_drift_s))
         self.anchor_ns += round(excess * gain)
         self.count += count
+        if self.stamp_ns is None or stamp_ns > self.stamp_ns:
+            self.stamp_ns, self.since_stamp = stamp_ns, 0
+        self.since_stamp += count

@@ -39,19 +39,21 @@ class StampedBuffer:
         excess = max(0, len(stamps) - self._capacity)
         self._counters.dropped += excess
         stamps, values = stamps[excess:], values[excess:]
-        self._note_order(stamps)
+        in_order = self._note_order(stamps)
         self._make_room(len(stamps))
+        self._sorted &= in_order
         stop = self._end + len(stamps)
         self._stamps[self._end : stop] = stamps
         self._values[self._end : stop] = values
         self._end = stop
 
-    def _note_order(self, stamps: np.ndarray) -> None:
+    def _note_order(self, stamps: np.ndarray) -> bool:
+        """Count rows older than one before them; True when each is newer than all before."""
         newest = stamps[0] - 1 if self.newest_ns is None else self.newest_ns
         reached = np.maximum.accumulate(np.concatenate(([newest], stamps)))
         self._counters.out_of_order += int((stamps < reached[:-1]).sum())
-        self._sorted &= bool((stamps > reached[:-1]).all())
         self.newest_ns = int(reached[-1])
+        return bool((stamps > reached[:-1]).all())
 
     def _make_room(self, count: int) -> None:
         if len(self) + count > self._capacity:

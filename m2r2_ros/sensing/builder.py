@@ -104,6 +104,13 @@ class WindowBuilder:
             self._judge()
         return windows + self._close()
 
+    @property
+    def is_window_due(self) -> bool:
+        """Whether the frame that ends the next window is here and other streams are waited for."""
+        if self._reference is None or self._grid.start_ns is None:
+            return False
+        return self._grid.next_end(self._reference.stamps, -inf) is not None
+
     def flush(self) -> list[SensorWindow]:
         """Close what the samples so far reach, without waiting (end of a recording)."""
         return self._close(final=True)

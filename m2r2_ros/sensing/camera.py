@@ -52,7 +52,7 @@ class CameraStream(Stream):
         if callable(image) or is_image(image):
             self.inbox.add(np.array([stamp_ns], np.int64), image, 1)
         else:
-            self.counters.rejected["malformed"] += 1
+            self.counters.reject("malformed", 1)
 
     @property
     def newest_ns(self) -> int | None:
@@ -116,7 +116,7 @@ class CameraStream(Stream):
         if is_image(pixels):
             self._images[index] = pixels
             return True
-        self.counters.rejected["undecodable"] += 1
+        self.counters.reject("undecodable", 1)
         del self.stamps[index], self._images[index]
         return False
 

@@ -29,6 +29,11 @@ class StreamCounters:
     # Windows that went out without this stream.
     masked: int = 0
 
+    def reject(self, reason: str, count: int) -> None:
+        """Count what was refused, if anything."""
+        if count:
+            self.rejected[reason] += count
+
     def as_dict(self) -> dict[str, Any]:
         return {**vars(self), "rejected": dict(self.rejected)}
 

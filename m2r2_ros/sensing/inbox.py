@@ -60,8 +60,8 @@ class Inbox:
         """Drop everything: `past` when stamped before `low`, `future` otherwise."""
         for stamps, _, size in self._batches:
             early = int((stamps < low).sum()) * size // len(stamps)
-            self._counters.rejected["past"] += early
-            self._counters.rejected["future"] += size - early
+            self._counters.reject("past", early)
+            self._counters.reject("future", size - early)
         self.clear()
 
     def clear(self) -> None:

@@ -30,8 +30,9 @@ class SensingLimits:
     max_camera_age_s: float = 0.5
     # Longest hold or hole between two samples of a signal that is still a measurement.
     max_signal_age_s: float = 0.25
-    # Longest hole in the audio that passes for jitter of the chunks' stamps.
-    max_audio_gap_s: float = 0.02
+    # Longest hole in the audio that passes for jitter of the chunks' stamps: less than the usual
+    # 20 ms chunk, so that one lost chunk is seen.
+    max_audio_gap_s: float = 0.015
 
     # Stamps of audio chunks may be off by this much before the sample clock follows them ...
     audio_jitter_s: float = 0.001

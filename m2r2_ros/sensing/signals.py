@@ -45,7 +45,7 @@ class SignalStream(Stream):
         size = len(stamps) if stamps.ndim else 1
         self.counters.received += size
         if not self._well_formed(stamps, values):
-            self.counters.rejected["malformed"] += size
+            self.counters.reject("malformed", size)
         elif size:
             stamps, values = stamps.astype(np.int64), values.astype(np.float64)
             self.inbox.add(stamps, self._void_faults(values), size)
@@ -67,8 +67,8 @@ class SignalStream(Stream):
                 norm = np.linalg.norm(values[:, self._quaternion], axis=1)
                 sane &= norm >= MIN_QUATERNION_NORM
         if not sane.all():
-            self.counters.rejected["nan"] += int((~finite).sum())
-            self.counters.rejected["range"] += int((finite & ~sane).sum())
+            self.counters.reject("nan", int((~finite).sum()))
+            self.counters.reject("range", int((finite & ~sane).sum()))
             values[~sane] = np.nan
         return values
 

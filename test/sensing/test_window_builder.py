@@ -1,0 +1,247 @@
+# SPDX-License-Identifier: Apache-2.0
+import numpy as np
+import pytest
+from sensor_rig import EPOCH, MS, SECOND, camera, content, recording, run, signal
+
+from m2r2_ros.errors import M2R2Error
+from m2r2_ros.sensing.builder import WindowBuilder
+from m2r2_ros.sensing.layout import SensorLayout
+from m2r2_ros.sensing.limits import SensingLimits
+
+ONE = SensorLayout(cameras=("front",), audio=False, signals=("wrench",))
+FRAME = np.zeros((2, 2, 3), np.uint8)
+
+
+def fill(
+    builder: WindowBuilder, seconds: float = 1.0, name: str = "wrench", faults: dict | None = None
+) -> np.ndarray:
+    """Frames at 10 Hz and rows at 1 kHz whose values are their time in seconds."""
+    frames = range(0, round(seconds * 1000) + 1, 100)
+    for ms in frames:
+        builder.add_image("front", EPOCH + ms * MS, FRAME)
+    times = np.arange(round(seconds * 1000))
+    values = np.repeat(times[:, None] / 1000, 6, axis=1)
+    for row, value in (faults or {}).items():
+        values[row, 2] = value
+    builder.add_signal(name, EPOCH + times * MS, values)
+    return values
+
+
+def test_windows_lie_between_reference_frames():
+    windows = run(recording())
+    assert [window.index for window in windows] == list(range(len(windows)))
+    assert all(a.end_ns == b.start_ns for a, b in zip(windows, windows[1:], strict=False))
+    frames = {int(e.stamps[0]) for e in recording() if e.stream == "hama1"}
+    assert {w.end_ns for w in windows} | {windows[0].start_ns} <= frames
+    assert windows[0].start_ns == min(frames)
+
+
+def test_everything_of_a_healthy_rig_is_measured():
+    builder = WindowBuilder(SensorLayout())
+    windows = run(recording(), builder=builder)
+    assert len(windows) == 20
+    assert all(all(window.mask.values()) for window in windows)
+    for window in windows:
+        rows = -(-(window.end_ns - window.start_ns) * 300 // SECOND)
+        assert {name: v.shape for name, v in window.signals.items()} == {
+            "wrench": (rows, 6),
+            "pose": (rows, 7),
+            "twist": (rows, 6),
+            "gripper": (rows, 1),
+        }
+        assert all(v.dtype == np.float32 for v in window.signals.values())
+        assert window.audio.dtype == np.float32
+        assert abs(len(window.audio) - (window.end_ns - window.start_ns) * 16 / MS) < 1
+    totals = builder.counters.as_dict()
+    assert (totals["windows"], totals["gap_windows"], totals["resets"]) == (20, 0, 0)
+    for counts in totals["streams"].values():
+        assert {k for k, v in counts.items() if v} == {"received"}
+
+
+def test_signal_values_are_interpolated_from_samples_before_the_end():
+    builder = WindowBuilder(ONE)
+    fill(builder)
+    windows = builder.poll() + builder.flush()
+    assert len(windows) == 10
+    for k, window in enumerate(windows):
+        grid = np.arange(30) * SECOND // 300 / SECOND
+        # The last sample before the end is 1 ms old there and is held.
+        expected = np.minimum(k / 10 + grid, k / 10 + 0.099)
+        np.testing.assert_allclose(window.signals["wrench"][:, 3], expected, atol=1e-6)
+
+
+def test_a_row_at_the_end_belongs_to_the_next_window():
+    builder = WindowBuilder(ONE)
+    for ms in (0, 100, 200):
+        builder.add_image("front", EPOCH + ms * MS, FRAME)
+    stamps = EPOCH + np.array([0, 50, 100, 150, 200]) * MS
+    builder.add_signal("wrench", stamps, np.array([0, 0, 9, 9, 0])[:, None] * np.ones(6))
+    first, second = builder.poll() + builder.flush()
+    assert (first.signals["wrench"] == 0).all()
+    assert (second.signals["wrench"] == 9).all()
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"), [(np.nan, "nan"), (np.inf, "nan"), (-np.inf, "nan"), (1e6, "range")]
+)
+def test_a_row_that_is_no_measurement_masks_the_windows_it_touches(value, reason):
+    builder = WindowBuilder(ONE)
+    fill(builder, faults={450: value, 799: value})
+    masks = [window.mask["wrench"] for window in builder.poll() + builder.flush()]
+    # Row 799 is the last before 800 ms; row 800 lies at the next window's start.
+    assert masks == [True, True, True, True, False, True, True, False, True, True]
+    assert builder.counters.streams["wrench"].rejected == {reason: 2}
+
+
+def test_a_zero_quaternion_is_no_rotation():
+    builder = WindowBuilder(SensorLayout(cameras=(), audio=False, signals=("pose",)))
+    stamps = EPOCH + np.arange(1000) * MS
+    values = np.tile([0.5, 0, 0.3, 1.0, 0, 0, 0], (1000, 1))
+    values[500:, 3:] = 0
+    builder.add_signal("pose", stamps, values)
+    masks = [window.mask["pose"] for window in builder.poll() + builder.flush()]
+    assert masks == [True] * 5 + [False] * 4
+    assert builder.counters.streams["pose"].rejected == {"range": 500}
+
+
+def test_a_stopped_signal_is_held_and_then_masked_and_comes_back():
+    builder = WindowBuilder(ONE)
+    for ms in range(0, 1501, 100):
+        builder.add_image("front", EPOCH + ms * MS, FRAME)
+    times = np.concatenate([np.arange(0, 400), np.arange(1000, 1500)])
+    builder.add_signal("wrench", EPOCH + times * MS, np.ones((900, 6)))
+    masks = [window.mask["wrench"] for window in builder.poll() + builder.flush()]
+    # The last sample before the hole is from 399 ms: held at 500 and 600 ms, too old at 700.
+    assert masks == [True] * 6 + [False] * 4 + [True] * 5
+    assert builder.counters.streams["wrench"].gaps == 1
+
+
+def test_malformed_rows_are_refused_and_counted():
+    builder = WindowBuilder(ONE)
+    builder.add_signal("wrench", np.array([EPOCH]), np.zeros((1, 5)))
+    builder.add_signal("wrench", np.array([EPOCH, EPOCH + 1]), np.zeros((1, 6)))
+    builder.add_signal("wrench", np.array([0.5]), np.zeros((1, 6)))
+    builder.add_signal("wrench", np.array([EPOCH]), np.array([["a"] * 6]))
+    builder.add_signal("wrench", np.array(EPOCH), np.zeros(6))
+    builder.add_signal("wrench", np.zeros(0, np.int64), np.zeros((0, 6)))
+    assert builder.counters.streams["wrench"].rejected == {"malformed": 6}
+    assert builder.poll() == []
+
+
+def test_a_stalled_camera_leaves_gap_windows_and_the_rest_goes_on():
+    events = [
+        e
+        for e in recording(4)
+        if e.stream != "hama1" or not 0.9 < (e.stamps[0] - EPOCH) / SECOND < 2.8
+    ]
+    builder = WindowBuilder(SensorLayout())
+    windows = run(events, builder=builder)
+    assert len(windows) == pytest.approx(39, abs=1)
+    assert 17 <= builder.counters.gap_windows <= 20
+    stalled = [w for w in windows if 1.0 * SECOND < w.end_ns - EPOCH < 2.8 * SECOND]
+    assert all(w.end_ns - w.start_ns <= 150 * MS for w in windows)
+    for window in stalled:
+        others = {name: there for name, there in window.mask.items() if name != "hama1"}
+        assert all(others.values())
+        age = window.end_ns - max(
+            int(e.stamps[0]) for e in events if e.stream == "hama1" and e.stamps[0] <= window.end_ns
+        )
+        assert window.mask["hama1"] == (age <= 500 * MS)
+
+
+def test_without_a_camera_windows_have_the_nominal_rate():
+    layout = SensorLayout(cameras=(), audio=False, signals=("wrench",))
+    rng = np.random.default_rng(0)
+    events = signal("wrench", EPOCH + np.arange(1000) * MS, rng)
+    windows = run(events, builder=WindowBuilder(layout))
+    assert [w.end_ns - EPOCH for w in windows] == [100 * MS * k for k in range(1, 10)]
+
+
+def test_a_camera_that_never_appears_does_not_hold_up_the_rest():
+    events = [e for e in recording() if e.stream not in ("hama1", "gripper")]
+    builder = WindowBuilder(SensorLayout())
+    windows = run(events, builder=builder)
+    assert len(windows) == 20
+    assert builder.counters.gap_windows == 20
+    assert all(w.mask["hama2"] and w.mask["wrench"] and not w.mask["gripper"] for w in windows[1:])
+
+
+def test_another_reference_camera_can_be_named():
+    windows = run(recording(), builder=WindowBuilder(SensorLayout(), reference_camera="hama2"))
+    frames = {int(e.stamps[0]) for e in recording() if e.stream == "hama2"}
+    assert {w.end_ns for w in windows} <= frames
+
+
+def test_unknown_names_are_refused_with_a_hint():
+    with pytest.raises(M2R2Error, match="no camera 'hama3'.*did you mean 'hama"):
+        WindowBuilder(SensorLayout(), reference_camera="hama3")
+    builder = WindowBuilder(ONE)
+    with pytest.raises(M2R2Error, match="no signal 'wrenches'.*did you mean 'wrench'"):
+        builder.add_signal("wrenches", np.zeros(1, np.int64), np.zeros((1, 6)))
+    with pytest.raises(M2R2Error, match="no audio"):
+        builder.add_audio(0, np.zeros((1, 1), np.float32), 16_000)
+
+
+def test_a_window_waits_for_fast_streams_and_not_for_silent_ones():
+    builder = WindowBuilder(ONE, SensingLimits())
+    for ms in (0, 100):
+        builder.add_image("front", EPOCH + ms * MS, FRAME)
+    builder.add_signal("wrench", EPOCH + np.arange(100) * MS, np.zeros((100, 6)))
+    assert builder.poll() == []
+    builder.add_signal("wrench", EPOCH + np.array([100]) * MS, np.zeros((1, 6)))
+    assert len(builder.poll()) == 1
+    builder.add_image("front", EPOCH + 200 * MS, FRAME)
+    assert builder.poll() == []
+    builder.add_image("front", EPOCH + 230 * MS, FRAME)
+    assert len(builder.poll()) == 1
+
+
+def test_late_rows_are_counted():
+    builder = WindowBuilder(ONE)
+    fill(builder, 0.5)
+    builder.poll()
+    builder.add_image("front", EPOCH + 700 * MS, FRAME)
+    assert [w.end_ns - EPOCH for w in builder.poll()] == [500 * MS, 600 * MS]
+    builder.add_signal("wrench", EPOCH + np.array([598, 599, 600]) * MS, np.zeros((3, 6)))
+    builder.poll()
+    assert builder.counters.streams["wrench"].late == 2
+
+
+def test_memory_is_bounded_when_nobody_polls():
+    limits = SensingLimits(buffer_s=0.5, max_signal_rate_hz=1000, max_camera_rate_hz=20)
+    builder = WindowBuilder(SensorLayout(), limits)
+    for event in recording(3):
+        event.feed(builder)
+    windows = builder.poll() + builder.flush()
+    counts = builder.counters.streams
+    assert counts["wrench"].dropped == 3000 - 500
+    assert counts["hama1"].dropped == 90 - 10
+    assert counts["audio"].dropped == 144_000 - 96_000
+    # The gripper kept all its rows, so the windows begin with it.
+    assert [w.mask["wrench"] for w in windows[:20] + windows[-3:]] == [False] * 20 + [True] * 3
+
+
+def test_reset_starts_with_window_0():
+    builder = WindowBuilder(SensorLayout())
+    events = recording(1)
+    first = run(events, builder=builder)
+    for event in events[:50]:
+        event.feed(builder)
+    builder.reset()
+    assert content(run(events, builder=builder)) == content(first)
+
+
+@pytest.mark.parametrize("field", ["max_wait_s", "buffer_s", "max_force_n"])
+@pytest.mark.parametrize("value", [0, -1.0, float("nan"), "long"])
+def test_limits_are_checked(field, value):
+    with pytest.raises(M2R2Error, match=field):
+        SensingLimits(**{field: value})
+
+
+def test_camera_rates_are_thinned():
+    rng = np.random.default_rng(0)
+    layout = SensorLayout(cameras=("front",), audio=False, signals=())
+    for rate in (60, 30, 25, 15, 10):
+        stamps = EPOCH + np.round(np.arange(rate * 5) * SECOND / rate).astype(np.int64)
+        windows = run(camera("front", stamps, rng), builder=WindowBuilder(layout))
+        assert len(windows) == pytest.approx(49.5, abs=0.6)
