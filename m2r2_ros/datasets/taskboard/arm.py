@@ -22,6 +22,7 @@ _POSTURE_NM_RAD = 8.0
 _POSTURE_DAMPING = 2.0
 _FINGER_SPEED_M_S = 0.05
 _FULL_WIDTH_M = 0.08
+_GRIP_N, _GRIP_N_A_KG, _STRONGEST_GRIP_N = 9.0, 1400.0, 45.0
 
 
 def pointing_down(yaw: float) -> np.ndarray:
@@ -60,6 +61,13 @@ class Arm:
     def twist(self) -> np.ndarray:
         """Linear then angular velocity (6,) of the tool centre, of the last `command`."""
         return self._twist
+
+    def grip_gently(self, mass_kg: float) -> None:
+        """Limit the finger force: a hard grip would sink into a light part's soft contacts."""
+        cell = self._cell
+        force = min(_STRONGEST_GRIP_N, _GRIP_N + _GRIP_N_A_KG * mass_kg)
+        # The tendon carries the force of both fingers.
+        cell.model.actuator_forcerange[cell.gripper_actuator] = [-2 * force, 2 * force]
 
     def command(self, period_s: float) -> None:
         """Write motor torques and the gripper's set-point for the next `period_s`."""

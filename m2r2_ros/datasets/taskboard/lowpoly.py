@@ -55,6 +55,9 @@ def _add_mesh(spec, body, name: str, rgba, pieces) -> None:
     vertices = np.concatenate([vertices for vertices, _ in pieces])
     faces = np.concatenate([f + o for (_, f), o in zip(pieces, offsets, strict=False)])
     if len(faces) > _FACES_A_BODY:
+        # The compiled mesh has a vertex for every normal: unwelded, it would fall to pieces.
+        vertices, welded = np.unique(np.round(vertices, 6), axis=0, return_inverse=True)
+        faces = welded.reshape(-1)[faces]
         reduction = 1 - _FACES_A_BODY / len(faces)
         vertices, faces = fast_simplification.simplify(
             vertices.astype(np.float32), faces.astype(np.int32), reduction

@@ -28,10 +28,19 @@ HAND = "panda/hand"
 TOOL_CENTRE_M = 0.1034  # finger tip centre below the hand's origin
 
 _ARM_TORQUE_NM = (87, 87, 87, 87, 12, 12, 12)
-_GRIP_FORCE_N = 50.0
 _CHAMFER_M = 1e-3
-_POCKET_PLAY_M = 0.8e-3
-_POCKET_HEIGHT_M = 0.014
+_POCKET_PLAY_M = 0.5e-3
+_STEADY_KG = 0.02
+_PART_MASS_KG = {
+    "peg_round_4": 0.0049,
+    "peg_rect_4": 0.0063,
+    "gear_small": 0.0049,
+    "bnc": 0.0087,
+    "usb": 0.0071,
+    "rj45": 0.0068,
+}
+_PEG_POCKET_HEIGHT_M = 0.016
+_PLUG_POCKET_HEIGHT_M = 0.011  # lower than the noses are long
 _POCKET_WALL_M = 0.006
 _SLEEP_TOLERANCE = 1e-3  # the default keeps resting parts awake for ever
 
@@ -48,7 +57,7 @@ class QuickNut(stock.Nut):
 
     def status(self, p, R, data=None):
         engaged = self.coupling.engaged()
-        return engaged, engaged and self.coupling.slide(data) < 0.3e-3
+        return engaged, engaged and self.coupling.slide(data) < 0.6e-3
 
 
 def make_parts() -> dict[str, stock.Part]:
@@ -83,6 +92,7 @@ def build_model(parts: dict[str, stock.Part], draw: bool = True) -> mujoco.MjMod
     spec = stock_scene.build(board, fixtures, "assembly")
     for part in fixtures:
         _chamfer(spec, part)
+        _steady_light_part(spec, part)
     for thing in OBJECTS:
         if thing.footprint_m:
             _add_pocket(spec, thing)
@@ -90,6 +100,21 @@ def build_model(parts: dict[str, stock.Part], draw: bool = True) -> mujoco.MjMod
     if draw:
         simplify_robot(spec, "panda/")
     return spec.compile()
+
+
+def _steady_light_part(spec, part: stock.Part) -> None:
+    """Add inertia, not weight: contacts are as stiff as the lighter body is heavy.
+
+    Without it the fingers sink 1.6 mm into a 4 mm peg of 5 g.
+    """
+    for name in (part.name, f"{part.name}_threaded"):
+        body = spec.body(name)
+        mass = _PART_MASS_KG.get(part.name, _STEADY_KG)
+        if body is None or mass >= _STEADY_KG:
+            continue
+        for geom in body.geoms:
+            geom.density *= _STEADY_KG / mass
+        body.gravcomp = 1 - mass / _STEADY_KG
 
 
 def _build_board(spec, body, fixtures) -> None:
@@ -122,8 +147,9 @@ def _add_pocket(spec, thing: BoardObject) -> None:
     pocket = spec.worldbody.add_body(name=pocket_name(thing), mocap=True)
     inner = np.array(thing.footprint_m) + 2 * _POCKET_PLAY_M
     outer = inner + 2 * _POCKET_WALL_M
+    height = _PEG_POCKET_HEIGHT_M if "peg" in thing.name else _PLUG_POCKET_HEIGHT_M
     colour = (0.25, 0.45, 0.7, 1)
-    rect_frame(pocket, inner, outer, 0.0, _POCKET_HEIGHT_M, rgba=colour, friction=stock.FRICTION)
+    rect_frame(pocket, inner, outer, 0.0, height, rgba=colour, friction=stock.FRICTION)
 
 
 def pocket_name(thing: BoardObject) -> str:
@@ -143,7 +169,8 @@ def _instrument(spec) -> None:
         motor = spec.actuator(name)
         motor.gainprm[0], motor.biasprm[:3] = 1.0, [0, 0, 0]
         motor.ctrlrange = motor.forcerange = [-limit, limit]
-    spec.actuator(GRIPPER_ACTUATOR).forcerange = [-2 * _GRIP_FORCE_N, 2 * _GRIP_FORCE_N]
+    # Below zero the fingers keep squeezing what they hold, whatever its width.
+    spec.actuator(GRIPPER_ACTUATOR).ctrlrange = [-255, 255]
     for geom in spec.geoms:
         geom.solref, geom.solimp = stock_scene.SOLREF, stock_scene.SOLIMP
     spec.option.enableflags |= mujoco.mjtEnableBit.mjENBL_SLEEP

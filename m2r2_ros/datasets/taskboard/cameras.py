@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pictures of a run, drawn afterwards from its tape, one frame at a time."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import mujoco
+import numpy as np
+
+from m2r2_ros.datasets.recording import VideoTrack
+from m2r2_ros.errors import M2R2Error
+
+from .sensors import clock
+from .tape import Tape
+
+# REASSEMBLE's names for the scene's cameras: one on the board, one on the kit, one on the hand.
+CAMERAS = {"hama1": "right", "hama2": "left", "hand": "panda/hand"}
+SIZE_PX = 224
+_EXPENSIVE_FLAGS = (
+    mujoco.mjtRndFlag.mjRND_SHADOW,
+    mujoco.mjtRndFlag.mjRND_REFLECTION,
+    mujoco.mjtRndFlag.mjRND_SKYBOX,
+    mujoco.mjtRndFlag.mjRND_HAZE,
+    mujoco.mjtRndFlag.mjRND_FOG,
+)
+_NOISE_LEVELS = 1.0  # standard deviation of the sensor noise, of 255
+_NOISE_FRAMES = 16
+
+
+class Studio:
+    """Lights and cameras around one model; `film` turns a tape into videos."""
+
+    def __init__(self, model: mujoco.MjModel):
+        self._model, self._data = model, mujoco.MjData(model)
+        model.vis.quality.offsamples = 0
+        model.vis.global_.offwidth = model.vis.global_.offheight = SIZE_PX
+        self._renderer = make_renderer(model)
+        for flag in _EXPENSIVE_FLAGS:
+            self._renderer.scene.flags[flag] = False
+        self._stock = {name: getattr(model, name).copy() for name in _VARIED}
+
+    def film(
+        self,
+        tape: Tape,
+        mocap: tuple[np.ndarray, np.ndarray],
+        cameras: tuple[str, ...],
+        rate_hz: float,
+        rng: np.random.Generator,
+    ) -> dict[str, VideoTrack]:
+        """Videos of the tape; frames are drawn as they are iterated, before the next `film`.
+
+        `mocap`: positions and quaternions of what stands still (board, kit) during the run.
+        """
+        self._vary(rng)
+        self._data.mocap_pos[:], self._data.mocap_quat[:] = mocap
+        tracks = {}
+        for camera in cameras:
+            times = clock(tape.duration_s, rate_hz, rng)
+            look = _Look(rng)
+            tracks[camera] = VideoTrack(times, self._frames(tape, CAMERAS[camera], times, look))
+        return tracks
+
+    def _frames(self, tape: Tape, camera: str, times: np.ndarray, look: _Look) -> Iterator:
+        rows = np.round(times / (tape.step_s * tape.scene_every)).astype(int)
+        for index, row in enumerate(np.minimum(rows, len(tape.scene_states) - 1)):
+            self._data.qpos[:] = tape.scene_states[row]
+            mujoco.mj_kinematics(self._model, self._data)
+            mujoco.mj_camlight(self._model, self._data)
+            self._renderer.update_scene(self._data, camera)
+            yield look(self._renderer.render(), index)
+
+    def _vary(self, rng: np.random.Generator) -> None:
+        """Another room for every recording: light, colours, and where the cameras stand."""
+        model = self._model
+        for name, values in self._stock.items():
+            getattr(model, name)[:] = values
+        model.light_diffuse *= 0.55 * rng.uniform(0.75, 1.2, (model.nlight, 1))
+        model.light_pos += rng.normal(0, 0.15, model.light_pos.shape)
+        model.cam_pos[:2] += rng.normal(0, 0.02, (2, 3))
+        model.cam_fovy[:2] += rng.uniform(-2, 3, 2)
+        _tint(model.geom_rgba, model.geom("table").id, rng, 0.12)
+        for body in range(model.nbody):
+            geoms = np.flatnonzero(model.geom_bodyid == body)
+            if len(geoms) and not model.body(body).name.startswith("panda/"):
+                _tint(model.geom_rgba, geoms, rng, 0.05)
+
+
+_VARIED = ("light_diffuse", "light_pos", "cam_pos", "cam_fovy", "geom_rgba")
+
+
+class _Look:
+    """One camera's exposure, white balance and noise."""
+
+    def __init__(self, rng: np.random.Generator):
+        gain = rng.uniform(0.88, 1.12) * rng.uniform(0.96, 1.04, 3)
+        levels = 255 * (np.arange(256)[:, None] / 255 * gain) ** rng.uniform(0.9, 1.1)
+        self._curve = np.clip(levels, 0, 255).astype(np.int16)
+        shape = (_NOISE_FRAMES, SIZE_PX, SIZE_PX, 1)
+        self._noise = np.round(rng.normal(0, _NOISE_LEVELS, shape)).astype(np.int16)
+
+    def __call__(self, picture: np.ndarray, index: int) -> np.ndarray:
+        toned = np.stack([self._curve[picture[..., c], c] for c in range(3)], axis=-1)
+        return np.clip(toned + self._noise[index % _NOISE_FRAMES], 0, 255).astype(np.uint8)
+
+
+def _tint(rgba: np.ndarray, geoms, rng: np.random.Generator, spread: float) -> None:
+    rgba[geoms, :3] = np.clip(rgba[geoms, :3] * rng.uniform(1 - spread, 1 + spread, 3), 0, 1)
+
+
+def make_renderer(model: mujoco.MjModel) -> mujoco.Renderer:
+    """An off-screen renderer; raises M2R2Error when there is no GL to draw with."""
+    try:
+        return mujoco.Renderer(model, SIZE_PX, SIZE_PX)
+    except Exception as error:  # every GL back end fails in its own way
+        backend = os.environ.get("MUJOCO_GL", "")
+        raise M2R2Error(
+            f"cannot draw pictures (MUJOCO_GL={backend}: {error}): install a GL library, on "
+            "Debian and Ubuntu `apt install libegl1 libgl1-mesa-dri`"
+        ) from error

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From the ideal tape to what sensors would have delivered: filters, bias, drift, noise, clocks."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.signal import butter, lfilter
+
+from m2r2_ros.datasets.recording import SignalTrack
+
+from .tape import Tape
+
+_WRENCH_HZ, _POSE_HZ, _JOINT_HZ, _FINGER_HZ, _BASE_HZ = 500.0, 200.0, 100.0, 50.0, 100.0
+_WRENCH_CUTOFF_HZ = 60.0
+_FORCE_NOISE_N, _TORQUE_NOISE_NM = 0.06, 0.002
+_FORCE_BIAS_N, _TORQUE_BIAS_NM = 0.4, 0.02
+_FORCE_DRIFT_N_SQRT_S, _TORQUE_DRIFT_NM_SQRT_S = 0.02, 0.001
+_FORCE_STEP_N, _TORQUE_STEP_NM = 0.01, 0.0005
+_TARE_S = 0.3
+
+
+def sense(tape: Tape, rng: np.random.Generator) -> dict[str, SignalTrack]:
+    """Every `robot_state` signal of the format, float32, each on a clock of its own."""
+    wrench = wrist_sensor(tape.wrench, tape.step_s, rng)
+    base = _in_base_frame(wrench, tape.rotation, tape.step_s)
+    tool = tape.tool + rng.normal(0, 1, tape.tool.shape) * np.repeat(
+        [2e-5, 5e-5, 5e-4, 1e-3], [3, 4, 3, 3]
+    )
+    tool[:, 3:7] /= np.linalg.norm(tool[:, 3:7], axis=1, keepdims=True)
+    arm = tape.arm + rng.normal(0, 1, tape.arm.shape) * np.repeat([2e-5, 1e-3, 0.05], 7)
+    fingers = tape.fingers + rng.normal(0, 1, tape.fingers.shape) * [2e-5, 2e-5, 5e-4, 5e-4]
+    signals = {
+        "measured_force": (wrench[:, :3], _WRENCH_HZ, _FORCE_STEP_N),
+        "measured_torque": (wrench[:, 3:], _WRENCH_HZ, _TORQUE_STEP_NM),
+        "compensated_base_force": (base[:, :3], _BASE_HZ, _FORCE_STEP_N),
+        "compensated_base_torque": (base[:, 3:], _BASE_HZ, _TORQUE_STEP_NM),
+        "pose": (tool[:, :7], _POSE_HZ, 1e-6),
+        "velocity": (tool[:, 7:], _POSE_HZ, 1e-5),
+        "joint_positions": (arm[:, :7], _JOINT_HZ, 1e-5),
+        "joint_velocities": (arm[:, 7:14], _JOINT_HZ, 1e-4),
+        "joint_efforts": (arm[:, 14:], _JOINT_HZ, 0.01),
+        "gripper_positions": (fingers[:, :2], _FINGER_HZ, 1e-5),
+        "gripper_velocities": (fingers[:, 2:], _FINGER_HZ, 1e-4),
+    }
+    tracks = {}
+    for name, (values, rate_hz, step) in signals.items():
+        times = clock(tape.duration_s, rate_hz, rng)
+        sampled = sample(values, tape.step_s, times)
+        tracks[name] = SignalTrack(times, (np.round(sampled / step) * step).astype(np.float32))
+    return tracks
+
+
+def wrist_sensor(ideal: np.ndarray, step_s: float, rng: np.random.Generator) -> np.ndarray:
+    """Force/torque (N, 6) as strain gauges give it: low-passed, biased, drifting, noisy."""
+    b, a = butter(2, _WRENCH_CUTOFF_HZ, fs=1 / step_s)
+    start = lfilter(b, a, np.repeat(ideal[:1], round(1 / step_s), axis=0), axis=0)[-1]
+    filtered = lfilter(b, a, ideal - start, axis=0) + start
+    scale = np.repeat([1.0, 0.0], 3), np.repeat([0.0, 1.0], 3)
+
+    def each(force: float, torque: float) -> np.ndarray:
+        return force * scale[0] + torque * scale[1]
+
+    bias = rng.normal(0, 1, 6) * each(_FORCE_BIAS_N, _TORQUE_BIAS_NM)
+    steps = rng.normal(0, np.sqrt(step_s), filtered.shape)
+    drift = np.cumsum(steps, axis=0) * each(_FORCE_DRIFT_N_SQRT_S, _TORQUE_DRIFT_NM_SQRT_S)
+    noise = rng.normal(0, 1, filtered.shape) * each(_FORCE_NOISE_N, _TORQUE_NOISE_NM)
+    return filtered + bias + drift + noise
+
+
+def _in_base_frame(wrench: np.ndarray, rotation: np.ndarray, step_s: float) -> np.ndarray:
+    """The wrench turned into the base frame, tared over the first moments of the recording."""
+    tared = wrench - wrench[: round(_TARE_S / step_s)].mean(axis=0)
+    turned = [np.einsum("nij,nj->ni", rotation, tared[:, part]) for part in _FORCE_AND_TORQUE]
+    return np.concatenate(turned, axis=1)
+
+
+_FORCE_AND_TORQUE = (slice(0, 3), slice(3, 6))
+
+
+def clock(duration_s: float, rate_hz: float, rng: np.random.Generator) -> np.ndarray:
+    """Stamps of one stream in [0, duration_s): own phase and rate, jitter, now and then a gap."""
+    period = (1 + rng.normal(0, 3e-4)) / rate_hz
+    ticks = rng.uniform(0, period) + period * np.arange(int(duration_s / period) + 2)
+    ticks += np.clip(rng.normal(0, 0.06, len(ticks)), -0.3, 0.3) * period
+    kept = rng.uniform(size=len(ticks)) > 1e-3
+    return ticks[kept & (ticks >= 0) & (ticks < duration_s)]
+
+
+def sample(values: np.ndarray, step_s: float, times_s: np.ndarray) -> np.ndarray:
+    """Grid values (N, D), row i at `step_s` * (i + 1), interpolated at the times."""
+    grid = step_s * np.arange(1, len(values) + 1)
+    columns = [np.interp(times_s, grid, column) for column in values.T]
+    return np.stack(columns, axis=1)
