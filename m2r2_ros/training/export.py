@@ -8,7 +8,6 @@ import hashlib
 import io
 import itertools
 import logging
-import os
 import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -18,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from m2r2_ros.datasets.atomic import partial_file
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.inference.metadata import METADATA_KEY, EncoderMetadata, HeadMetadata
 from m2r2_ros.inference.packing import input_types
@@ -254,7 +254,5 @@ def _session(data: bytes) -> Any:
 
 
 def _replace(path: Path, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_bytes(data)
-    os.replace(partial, path)
+    with partial_file(path) as partial:
+        partial.write_bytes(data)

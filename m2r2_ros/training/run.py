@@ -10,7 +10,6 @@ metrics.jsonl           one line an epoch; also as TensorBoard events in tensorb
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.utils.tensorboard import SummaryWriter
 
+from m2r2_ros.datasets.atomic import partial_file
 from m2r2_ros.errors import M2R2Error
 
 SETTINGS_FILE = "settings.yaml"
@@ -127,9 +127,8 @@ def _load(file: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
 
 
 def _save(file: Path, tensors: dict[str, torch.Tensor], metadata: dict[str, str]) -> None:
-    partial = file.with_name(file.name + ".partial")
-    save_file(tensors, partial, metadata)
-    os.replace(partial, file)
+    with partial_file(file) as partial:
+        save_file(tensors, partial, metadata)
 
 
 def _flat(optimiser: torch.optim.Optimizer) -> dict[str, torch.Tensor]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -31,8 +32,8 @@ class SampledWindow:
 def action_spans(labels: Sequence[str]) -> list[ActionSpan]:
     """The actions of a recording: runs of equal frame labels."""
     starts = [i for i, label in enumerate(labels) if i == 0 or label != labels[i - 1]]
-    ends = [*starts[1:], len(labels)]
-    return [ActionSpan(b, e, labels[b]) for b, e in zip(starts, ends, strict=True)]
+    edges = [*starts, len(labels)] if starts else []
+    return [ActionSpan(b, e, labels[b]) for b, e in pairwise(edges)]
 
 
 def sample_window(
@@ -78,7 +79,7 @@ def _sections(spans: Sequence[ActionSpan], action: int, padding: int) -> list[Ac
     if action + 1 < len(spans):
         after = spans[action + 1]
         sections.append(ActionSpan(middle.end, min(after.end, middle.end + padding), after.label))
-    return sections
+    return [section for section in sections if section.begin < section.end]
 
 
 def _proportional(durations: Sequence[int], samples: int) -> list[int]:

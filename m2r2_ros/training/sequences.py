@@ -10,20 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from m2r2_ros.datasets.mstcn import LabelledFeatures
 from m2r2_ros.labels import coarse_label
 from m2r2_ros.training.sampler import soft_boundaries
 
 # Class of padding; torch's cross entropy ignores it.
 PADDING = -100
-
-
-@dataclass(frozen=True)
-class FeatureSequence:
-    """One recording: `features` float32 (T, D), `classes` int64 (T,)."""
-
-    name: str
-    features: np.ndarray
-    classes: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -43,7 +35,7 @@ class SequenceBatch:
         return self.classes != PADDING
 
 
-def make_batch(sequences: Sequence[FeatureSequence], boundary_sigma: float) -> SequenceBatch:
+def make_batch(sequences: Sequence[LabelledFeatures], boundary_sigma: float) -> SequenceBatch:
     """Pad and stack; a boundary is the first frame of a new label."""
     soft = [
         torch.from_numpy(soft_boundaries(_starts(s.classes), boundary_sigma)) for s in sequences
@@ -56,13 +48,14 @@ def make_batch(sequences: Sequence[FeatureSequence], boundary_sigma: float) -> S
     )
 
 
-def cropped(sequence: FeatureSequence, random: np.random.Generator) -> FeatureSequence:
+def cropped(sequence: LabelledFeatures, random: np.random.Generator) -> LabelledFeatures:
     """The sequence from a random frame of its first half on: a robot is not switched on at 0."""
     start = int(random.integers(len(sequence.classes) // 2 + 1))
-    return FeatureSequence(sequence.name, sequence.features[start:], sequence.classes[start:])
+    parts = (sequence.features, sequence.labels, sequence.classes)
+    return LabelledFeatures(sequence.name, *(part[start:] for part in parts))
 
 
-def feature_moments(sequences: Sequence[FeatureSequence]) -> tuple[Tensor, Tensor]:
+def feature_moments(sequences: Sequence[LabelledFeatures]) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation, float32 (D,), over all frames."""
     frames = np.concatenate([sequence.features for sequence in sequences]).astype(np.float64)
     mean, std = frames.mean(0), np.maximum(frames.std(0), 1e-6)

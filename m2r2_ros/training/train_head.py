@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from m2r2_ros.datasets.mstcn import LabelledFeatures
 from m2r2_ros.networks.heads.causal import CausalHead
 from m2r2_ros.training.calibration import best_temperature
 from m2r2_ros.training.loop import Losses, split_validation, train_epochs
@@ -18,7 +19,6 @@ from m2r2_ros.training.losses import smoothing_loss
 from m2r2_ros.training.run import Run
 from m2r2_ros.training.sequences import (
     PADDING,
-    FeatureSequence,
     SequenceBatch,
     coarse_membership,
     cropped,
@@ -71,7 +71,7 @@ class HeadTraining(nn.Module):
 
 
 def train_head(
-    sequences: Sequence[FeatureSequence], labels: Sequence[str], out: Path, settings: HeadSettings
+    sequences: Sequence[LabelledFeatures], labels: Sequence[str], out: Path, settings: HeadSettings
 ) -> CausalHead:
     """Train on the sequences, some of which are kept for validation, into the run folder `out`.
 
@@ -104,7 +104,7 @@ def train_head(
 
 
 @torch.no_grad()
-def calibrate(head: CausalHead, sequences: Sequence[FeatureSequence]) -> None:
+def calibrate(head: CausalHead, sequences: Sequence[LabelledFeatures]) -> None:
     """Set the head's temperature by these sequences, which it was not trained on."""
     head.eval()
     logits = [
@@ -115,7 +115,7 @@ def calibrate(head: CausalHead, sequences: Sequence[FeatureSequence]) -> None:
 
 
 def _epoch(
-    sequences: Sequence[FeatureSequence], random: np.random.Generator, settings: HeadSettings
+    sequences: Sequence[LabelledFeatures], random: np.random.Generator, settings: HeadSettings
 ) -> list[SequenceBatch]:
     size = settings.optimiser.batch_size
     order = random.permutation(len(sequences))

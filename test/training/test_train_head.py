@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+import json
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+
+from m2r2_ros.datasets.mstcn import LabelledFeatures
+from m2r2_ros.errors import M2R2Error
+from m2r2_ros.networks.heads.causal import CausalConfig, CausalHead
+from m2r2_ros.training.loop import learning_rate, split_validation
+from m2r2_ros.training.sequences import (
+    PADDING,
+    coarse_membership,
+    cropped,
+    make_batch,
+)
+from m2r2_ros.training.settings import HeadSettings, OptimiserSettings
+from m2r2_ros.training.train_head import HeadTraining, train_head
+
+LABELS = ("No action", "Pick USB", "Pick BNC", "Insert USB")
+SETTINGS = HeadSettings(
+    model=CausalConfig(channels=16, layers=3, refinements=1, dropout=0.1),
+    optimiser=OptimiserSettings(epochs=30, batch_size=2, learning_rate=1e-2),
+    validation=0.25,
+)
+
+
+def sequence(seed: int, dimension: int = 6) -> LabelledFeatures:
+    """Each class has its own mean feature, under noise."""
+    random = np.random.default_rng(seed)
+    classes = np.repeat(random.permutation(len(LABELS)), random.integers(10, 20, len(LABELS)))
+    means = np.random.default_rng(99).normal(size=(len(LABELS), dimension))
+    features = means[classes] + random.normal(size=(len(classes), dimension)) * 0.3
+    return LabelledFeatures(
+        str(seed),
+        features.astype(np.float32),
+        [LABELS[i] for i in classes],
+        classes.astype(np.int64),
+    )
+
+
+def test_it_learns_what_can_be_learned_and_resumes(tmp_path):
+    sequences = [sequence(seed) for seed in range(8)]
+    head = train_head(sequences, LABELS, tmp_path / "run", SETTINGS)
+    unseen = sequence(100)
+    with torch.no_grad():
+        features = torch.from_numpy(unseen.features)[None]
+        probabilities, boundary, _ = head.predict(features, head.zero_states())
+    accuracy = (probabilities[0].argmax(-1).numpy() == unseen.classes).mean()
+    assert accuracy > 0.8
+    starts = np.flatnonzero(np.diff(unseen.classes)) + 1
+    assert boundary[0, starts].mean() > 2 * boundary.mean()
+    assert head.temperature != 1
+    again = train_head(sequences, LABELS, tmp_path / "run", SETTINGS)
+    for name, value in head.state_dict().items():
+        assert torch.equal(value, again.state_dict()[name])
+    lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line)["epoch"] for line in lines] == list(range(30))
+
+
+def test_padding_has_no_influence_on_the_losses():
+    torch.manual_seed(0)
+    training = HeadTraining(CausalHead(6, 4, SETTINGS.model), LABELS, SETTINGS).eval()
+    short = sequence(0)
+    alone = training.losses(make_batch([short], 2.0))
+    padded = make_batch([short], 2.0)
+    padded = type(padded)(
+        torch.nn.functional.pad(padded.features, (0, 0, 0, 9), value=5.0),
+        torch.nn.functional.pad(padded.classes, (0, 9), value=PADDING),
+        torch.nn.functional.pad(padded.boundaries, (0, 9), value=1.0),
+    )
+    for name, value in training.losses(padded).items():
+        torch.testing.assert_close(value, alone[name])
+
+
+def test_coarse_loss_is_the_likelihood_of_summed_probabilities():
+    membership = coarse_membership(LABELS)
+    assert membership.tolist() == [[0, 1, 0], [0, 0, 1], [0, 0, 1], [1, 0, 0]]
+    training = HeadTraining(CausalHead(6, 4, SETTINGS.model), LABELS, SETTINGS)
+    logits = torch.randn(1, 5, 4, generator=torch.Generator().manual_seed(0))
+    classes = torch.tensor([[1, 2, 0, 3, PADDING]])
+    p = logits[0].softmax(-1).numpy()
+    right = [p[0, 1] + p[0, 2], p[1, 1] + p[1, 2], p[2, 0], p[3, 3]]
+    found = training._coarse_loss(logits, classes)
+    assert found.item() == pytest.approx(-np.log(right).mean(), rel=1e-5)
+
+
+def test_crops_keep_the_end_and_at_least_half():
+    whole = sequence(0)
+    starts = set()
+    for seed in range(50):
+        part = cropped(whole, np.random.default_rng(seed))
+        assert len(part.classes) >= len(whole.classes) // 2
+        np.testing.assert_array_equal(part.features, whole.features[-len(part.features) :])
+        starts.add(len(part.classes))
+    assert len(starts) > 10
+
+
+def test_validation_recordings_are_spread_and_disjoint():
+    names = [f"{i:02d}" for i in range(20)]
+    training, validation = split_validation(names, 0.2)
+    assert sorted(training + validation) == list(range(20))
+    assert validation == [2, 7, 12, 17]
+    assert split_validation(names, 0.2) == (training, validation)
+    assert len(split_validation(names[:2], 0.9)[0]) == 1
+    with pytest.raises(M2R2Error, match="at least two"):
+        split_validation(["a"], 0.5)
+
+
+def test_learning_rate_warms_up_and_ends_at_zero():
+    settings = OptimiserSettings(learning_rate=1.0, warm_up=0.1)
+    rates = [learning_rate(settings, p) for p in np.linspace(0, 1, 101)]
+    assert rates[0] < 0.02 and max(rates) == pytest.approx(1.0) and rates[100] < 1e-9
+    assert int(np.argmax(rates)) == 10
+    assert all(a >= b for a, b in pairwise(rates[10:]))
