@@ -43,13 +43,18 @@ def segment_source(source: RecordingSource, models: Models, deployment: Deployme
 
 
 def watched_windows(
-    source: RecordingSource, layout: SensorLayout, deployment: Deployment
+    source: RecordingSource,
+    layout: SensorLayout,
+    deployment: Deployment,
+    show_progress: bool = True,
 ) -> Iterator[SensorWindow]:
     """The windows of a recording, with a progress bar in seconds of the recording."""
     reference = _reference_camera(layout, deployment)
+    # None: shown on a terminal only.
+    hidden = None if show_progress else True
     total_s = (source.end_ns - source.start_ns) / 1e9
     shape = "{desc}: {percentage:3.0f}% |{bar}| {n:.0f}/{total:.0f} s of recording"
-    with tqdm(desc=source.name, total=total_s, bar_format=shape, disable=None) as bar:
+    with tqdm(desc=source.name, total=total_s, bar_format=shape, disable=hidden) as bar:
         for window in windows(source, layout, deployment.limits, reference):
             yield window
             bar.update((window.end_ns - window.start_ns) / 1e9)

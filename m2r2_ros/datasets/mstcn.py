@@ -134,14 +134,17 @@ class FeatureFolder:
 
 
 def write_recording_features(
-    folder: Path, name: str, features: np.ndarray, labels: Sequence[str]
+    folder: Path, name: str, features: np.ndarray, labels: Sequence[str] | None
 ) -> None:
-    """Write features (T, D) and their T labels. Raises M2R2Error when the lengths differ."""
-    if features.ndim != 2 or len(features) != len(labels) or not len(labels):
+    """Write features (T, D) and their T labels, if any. Raises M2R2Error when lengths differ."""
+    if features.ndim != 2 or not len(features):
+        raise M2R2Error(f"{name}: features {features.shape} are not (T, D)")
+    if labels is not None and len(features) != len(labels):
         raise M2R2Error(f"{name}: features {features.shape} do not fit {len(labels)} labels")
     with partial_file(folder / "features" / f"{name}.npy") as path, path.open("wb") as file:
         np.save(file, np.ascontiguousarray(features.T, dtype=np.float32), allow_pickle=False)
-    _write_lines(folder / "groundTruth" / f"{name}.txt", labels)
+    if labels is not None:
+        _write_lines(folder / "groundTruth" / f"{name}.txt", labels)
 
 
 def write_mapping(folder: Path, labels: Sequence[str]) -> None:

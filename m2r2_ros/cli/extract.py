@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Extract the encoder's features from recordings, in the folder layout of MS-TCN.
+
+Writes features/<recording>.npy (float32, D x T, a frame for each window),
+groundTruth/<recording>.txt, mapping.txt, splits/{train,test}.split1.bundle and extraction.json
+(what the features were made with). The features are those of the online nodes, bit for bit.
+A command that was interrupted, or given more recordings, goes on where it was.
+
+Examples:
+    m2r2 extract data/taskboard --encoder models/taskboard_compact/encoder.onnx --out features
+    m2r2 extract data/train --test data/test --encoder encoder.onnx --out features --workers 4
+    m2r2 extract my_bag other_bag --encoder encoder.onnx --out features --config franka.yaml
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from m2r2_ros.cli._deployment import Deployment
+from m2r2_ros.cli._extraction import (
+    ExtractionRecord,
+    Job,
+    find_recordings,
+    recording_name,
+    run_jobs,
+)
+from m2r2_ros.datasets.mstcn import Split, write_mapping, write_split
+from m2r2_ros.errors import M2R2Error
+from m2r2_ros.inference.encoder import Encoder
+from m2r2_ros.labels import FINE_LABELS
+
+# Without --test: one recording in five is for testing.
+_TEST_EVERY = 5
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "recordings",
+        nargs="+",
+        type=Path,
+        metavar="RECORDING",
+        help=".h5, rosbag2 folder, .mcap, .db3, or a folder of these",
+    )
+    parser.add_argument("--encoder", type=Path, required=True, help="an exported encoder.onnx")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to fill")
+    parser.add_argument(
+        "--test",
+        nargs="+",
+        type=Path,
+        metavar="RECORDING",
+        help="recordings of the test split (default: every fifth one, in order of name)",
+    )
+    parser.add_argument("--config", type=Path, help="parameter file of the nodes: topics, limits")
+    parser.add_argument(
+        "--workers", type=int, default=1, metavar="N", help="processes (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--require-gpu", action="store_true", help="refuse to run the encoder on the CPU"
+    )
+
+
+def main(args: argparse.Namespace) -> int:
+    if args.workers < 1:
+        raise M2R2Error(f"--workers must be at least 1, not {args.workers}")
+    test = find_recordings(args.test or [])
+    recordings = find_recordings([*args.recordings, *test])
+    encoder = Encoder(args.encoder, args.require_gpu)
+    record = ExtractionRecord(args.out, encoder, Deployment.load(args.config))
+
+    jobs = [
+        Job(recording, args.encoder, args.out, args.config, args.require_gpu)
+        for recording in recordings
+    ]
+    pending = [job for job in jobs if not record.has(job)]
+    failures = []
+    for result in run_jobs(pending, args.workers):
+        for problem in filter(None, [*result.problems, result.error]):
+            print(f"{result.job.name}: {problem}", file=sys.stderr)
+        if result.error:
+            failures.append(result)
+        else:
+            record.add(result)
+
+    done = [job.name for job in jobs if record.has(job)]
+    labelled = sorted(filter(record.is_labelled, done))
+    _write_mapping(args.out, labelled)
+    _write_split(args.out, labelled, [recording_name(path) for path in test])
+    print(
+        f"{args.out}: {len(done)} recordings, {len(labelled)} with labels; "
+        f"{len(jobs) - len(pending)} were there already"
+    )
+    if failures:
+        raise M2R2Error(f"{len(failures)} of {len(jobs)} recordings could not be extracted")
+    return 0
+
+
+def _write_mapping(folder: Path, names: list[str]) -> None:
+    """REASSEMBLE's classes with their ids, then any others."""
+    truths = [(folder / "groundTruth" / f"{name}.txt").read_text("utf-8") for name in names]
+    others = {label for truth in truths for label in truth.splitlines()}.difference(FINE_LABELS)
+    if truths:
+        write_mapping(folder, [*FINE_LABELS, *sorted(others)])
+
+
+def _write_split(folder: Path, names: list[str], test: list[str]) -> None:
+    chosen = [name for name in names if name in test] if test else names[::-_TEST_EVERY]
+    rest = [name for name in names if name not in chosen]
+    if chosen and rest:
+        write_split(folder, 1, Split(tuple(rest), tuple(sorted(chosen))))
+    else:
+        print("no split written: it takes a recording to train on and one to test on")
