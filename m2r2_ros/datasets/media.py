@@ -92,6 +92,8 @@ def _opened(payload: bytes, kind: str, formats: tuple[str, ...]) -> Iterator[tup
             streams = [stream for stream in container.streams if stream.type == kind]
             if not streams:
                 raise MediaError(f"payload has no {kind} stream")
+            if streams[0].codec_context is None:
+                raise MediaError(f"payload's {kind} has an unknown codec")
             yield container, streams[0]
     except (av.FFmpegError, ValueError) as error:
         raise MediaError(f"cannot decode {kind}: {error}") from error
