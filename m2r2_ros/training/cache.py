@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -22,6 +20,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from m2r2_ros.datasets.atomic import partial_folder
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.inference.packing import WindowPacker
 from m2r2_ros.networks.m2r2 import M2R2
@@ -99,13 +98,11 @@ def _prepare(windows: LabelledWindows, encoder: M2R2, place: Path) -> None:
         labels += [label for _, label in batch]
     if not parts:
         raise M2R2Error(f"recording '{place.name}' gives no window of this sensor layout")
-    partial = place.with_name(place.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    for name in parts[0]:
-        np.save(partial / f"{name}.npy", np.concatenate([part[name] for part in parts]))
-    (partial / LABELS_FILE).write_text(json.dumps(labels), encoding="utf-8")
-    os.replace(partial, place)
+    with partial_folder(place) as partial:
+        partial.mkdir()
+        for name in parts[0]:
+            np.save(partial / f"{name}.npy", np.concatenate([part[name] for part in parts]))
+        (partial / LABELS_FILE).write_text(json.dumps(labels), encoding="utf-8")
 
 
 def _batches(windows: LabelledWindows) -> Iterator[list[tuple[SensorWindow, str]]]:

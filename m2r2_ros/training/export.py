@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import io
 import itertools
 import logging
@@ -55,8 +54,11 @@ class _HeadGraph(nn.Module):
         return probabilities, boundary, *next_states
 
 
-def export_encoder(encoder: M2R2, path: Path, training_data: str) -> None:
-    """Write the encoder's graph; raises M2R2Error when it does not agree with torch."""
+def export_encoder(encoder: M2R2, path: Path, training_data: str) -> float:
+    """Write the encoder's graph; returns its largest difference from torch.
+
+    Raises M2R2Error, and writes nothing, when that is more than rounding.
+    """
     encoder.eval()
     layout = encoder.layout
     names = list(input_types(layout))
@@ -78,19 +80,25 @@ def export_encoder(encoder: M2R2, path: Path, training_data: str) -> None:
     image_size = (config.image_size, config.image_size)
     metadata = EncoderMetadata(layout, config.feature_dimension, image_size, training_data)
     data = with_metadata(data, metadata.to_json())
-    check_encoder(encoder, data)
-    _replace(path, data)
+    difference = check_encoder(encoder, data)
+    _write(path, data)
+    return difference
 
 
 def export_head(
     head: CausalHead,
     path: Path,
     labels: Iterable[str],
-    encoder_path: Path,
+    encoder_sha256: str,
     tracker: TrackerConfig,
     training_data: str,
-) -> None:
-    """Write the head's graph; raises M2R2Error when it does not agree with torch."""
+) -> float:
+    """Write the head's graph; returns its largest difference from torch.
+
+    `encoder_sha256` is the hash of the encoder.onnx whose features it was trained on, "" when they
+    come from elsewhere. Raises M2R2Error, and writes nothing, when the difference is more than
+    rounding.
+    """
     head.eval()
     states = head.zero_states()
     names = [f"state_{index}" for index in range(len(states))]
@@ -106,13 +114,14 @@ def export_head(
         labels=tuple(labels),
         feature_dimension=head.dimension,
         states={name: tuple(state.shape) for name, state in zip(names, states, strict=True)},
-        encoder_sha256=sha256(encoder_path),
+        encoder_sha256=encoder_sha256,
         training_data=training_data,
         tracker=tracker,
     )
     data = with_metadata(data, metadata.to_json())
-    check_head(head, data)
-    _replace(path, data)
+    difference = check_head(head, data)
+    _write(path, data)
+    return difference
 
 
 def random_inputs(
@@ -182,11 +191,6 @@ def with_metadata(data: bytes, metadata: str) -> bytes:
     return model.SerializeToString(deterministic=True)
 
 
-def sha256(path: Path) -> str:
-    """Hash of a file's bytes, in hexadecimal."""
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
-
-
 def _encoder_cases(layout: SensorLayout) -> Iterator[dict[str, Tensor]]:
     masks = list(itertools.product((False, True), repeat=len(layout.modalities)))
     every_mask = random_inputs(layout, len(masks), (32, 40))
@@ -253,6 +257,6 @@ def _session(data: bytes) -> Any:
     return onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
 
 
-def _replace(path: Path, data: bytes) -> None:
+def _write(path: Path, data: bytes) -> None:
     with partial_file(path) as partial:
         partial.write_bytes(data)

@@ -23,11 +23,16 @@ from m2r2_ros.training.cache import (
 )
 from m2r2_ros.training.loop import Losses, split_validation, train_epochs
 from m2r2_ros.training.losses import action_loss, boundary_loss
-from m2r2_ros.training.run import Run
+from m2r2_ros.training.run import Run, best_weights, describe_data, read_settings
 from m2r2_ros.training.sampler import action_spans, sample_window, soft_boundaries
 from m2r2_ros.training.sentence_encoder import SentenceEncoder
 from m2r2_ros.training.sentences import reordered, sentence
-from m2r2_ros.training.settings import PretrainSettings, WindowSettings, settings_to_dict
+from m2r2_ros.training.settings import (
+    PretrainSettings,
+    WindowSettings,
+    settings_from_dict,
+    settings_to_dict,
+)
 from m2r2_ros.training.statistics import measure_statistics
 
 STATISTICS_FILE = "statistics.json"
@@ -155,7 +160,8 @@ def pretrain(
 
     `read` yields a recording's windows with their labels; `cache` keeps prepared recordings.
     """
-    run = Run(out, {"kind": "m2r2"} | settings_to_dict(settings))
+    names = [path.stem for path in paths]
+    run = Run(out, {"kind": "m2r2", "recordings": names, "settings": settings_to_dict(settings)})
     encoder = build_encoder(settings)
     if settings.imagenet and encoder.layout.cameras:
         encoder.image_grid.backbone.load_imagenet()
@@ -185,6 +191,21 @@ def build_encoder(settings: PretrainSettings) -> M2R2:
     """The extractor as the settings say, its trained part initialised by their seed."""
     torch.manual_seed(settings.seed)
     return M2R2(settings.layout, settings.model)
+
+
+def load_encoder(run: Path) -> tuple[M2R2, str]:
+    """The best epoch's extractor of a run, and what it was trained on.
+
+    Raises M2R2Error when the folder is no pretraining run or has finished no epoch.
+    """
+    stored = read_settings(run)
+    if stored.get("kind") != "m2r2":
+        raise M2R2Error(f"{run}: no run of `m2r2 pretrain`, but of kind '{stored.get('kind')}'")
+    settings = settings_from_dict(PretrainSettings, stored.get("settings"), str(run))
+    encoder = build_encoder(settings)
+    encoder.load_state_dict(best_weights(run, "encoder."))
+    names = [str(name) for name in stored.get("recordings", ())]
+    return encoder.eval(), settings.training_data or describe_data(names)
 
 
 def drop_modalities(mask: Tensor, probability: float) -> Tensor:

@@ -10,6 +10,7 @@ metrics.jsonl           one line an epoch; also as TensorBoard events in tensorb
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,12 @@ CHECKPOINT_FILE = "checkpoint.safetensors"
 BEST_FILE = "best.safetensors"
 METRICS_FILE = "metrics.jsonl"
 _OPTIMISER = "optimiser."
+
+
+def describe_data(names: Sequence[str]) -> str:
+    """Recordings in a few words: "3 recordings: a, b, c", or the first and the last of many."""
+    shown = list(names) if len(names) <= 3 else [names[0], "...", names[-1]]
+    return f"{len(names)} recordings: {', '.join(shown)}"
 
 
 class Run:

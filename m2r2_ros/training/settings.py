@@ -10,6 +10,7 @@ from typing import Any, TypeVar, get_type_hints
 import yaml
 
 from m2r2_ros.errors import M2R2Error, nearest_name
+from m2r2_ros.inference.tracker import TrackerConfig
 from m2r2_ros.networks.heads.causal import CausalConfig
 from m2r2_ros.networks.m2r2 import M2R2Config
 from m2r2_ros.sensing.layout import SensorLayout
@@ -48,6 +49,8 @@ class PretrainSettings:
     """`m2r2 pretrain --encoder m2r2`."""
 
     seed: int = 0
+    # Names the data in the exported model's metadata; empty: the recordings' names.
+    training_data: str = ""
     layout: SensorLayout = field(default_factory=SensorLayout)
     model: M2R2Config = field(default_factory=M2R2Config)
     window: WindowSettings = field(default_factory=WindowSettings)
@@ -75,6 +78,8 @@ class HeadSettings:
     """`m2r2 train`."""
 
     seed: int = 0
+    # Names the data in the exported model's metadata; empty: the recordings' names.
+    training_data: str = ""
     model: CausalConfig = field(default_factory=CausalConfig)
     optimiser: OptimiserSettings = field(
         default_factory=lambda: OptimiserSettings(epochs=60, batch_size=4, learning_rate=1e-3)
@@ -90,6 +95,8 @@ class HeadSettings:
     feature_noise: float = 0.1
     # Part of the training recordings that are kept for validation.
     validation: float = 0.15
+    # The segment tracker's defaults, exported with the head.
+    tracker: TrackerConfig = field(default_factory=TrackerConfig)
 
 
 def load_settings(kind: type[Settings], path: Path | None) -> Settings:

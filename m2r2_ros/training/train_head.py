@@ -78,12 +78,12 @@ def train_head(
     Returns the head of the best epoch, its temperature calibrated on the validation sequences.
     """
     dimension = sequences[0].features.shape[1]
-    run = Run(
-        out,
-        {"kind": "causal", "labels": list(labels), "dimension": dimension}
-        | settings_to_dict(settings),
-    )
-    training, validation = split_validation([s.name for s in sequences], settings.validation)
+    plain = settings_to_dict(settings)
+    # What is done with the probabilities may change after training.
+    plain.pop("tracker")
+    names = [sequence.name for sequence in sequences]
+    run = Run(out, {"kind": "causal", "recordings": names, "settings": plain})
+    training, validation = split_validation(names, settings.validation)
     chosen, held_out = [sequences[i] for i in training], [sequences[i] for i in validation]
     torch.manual_seed(settings.seed)
     head = CausalHead(dimension, len(labels), settings.model)

@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
+import hashlib
+
 import numpy as np
 import pytest
 import torch
@@ -32,10 +34,9 @@ def folder(networks, tmp_path_factory):
     folder = tmp_path_factory.mktemp("models")
     encoder, head = networks
     export.export_encoder(encoder, folder / "encoder.onnx", "made up")
+    digest = hashlib.sha256((folder / "encoder.onnx").read_bytes()).hexdigest()
     tracker = TrackerConfig(confirm_s=0.7)
-    export.export_head(
-        head, folder / "head.onnx", LABELS, folder / "encoder.onnx", tracker, "made up"
-    )
+    export.export_head(head, folder / "head.onnx", LABELS, digest, tracker, "made up")
     return folder
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import torch
 from synthetic import LABELS
 
 from m2r2_ros.training.sentences import sentence
@@ -14,6 +15,7 @@ def write_sentence_encoder(folder: Path) -> str:
     """Write the model and its tokenizer; returns the folder as settings name it."""
     from transformers import BertConfig, BertModel, BertTokenizerFast
 
+    torch.manual_seed(0)
     folder.mkdir(parents=True)
     words = " ".join(sentence([label] * n) for label in LABELS for n in (1, 2, 3)).lower()
     for mark in ",.":
