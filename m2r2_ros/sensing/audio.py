@@ -77,7 +77,7 @@ class AudioStream(Stream):
         self, layout: SensorLayout, limits: SensingLimits, counters: StreamCounters
     ) -> None:
         self._capacity = round(limits.buffer_s * limits.max_audio_rate_hz)
-        super().__init__(AUDIO, self._capacity, counters)
+        super().__init__(AUDIO, self._capacity, limits.max_signal_age_s, counters)
         self._rate_out = layout.audio_rate_hz
         self._window_capacity = layout.audio_capacity
         self._limits = limits

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import inf
 from typing import TypeVar
 
@@ -15,6 +15,7 @@ from m2r2_ros.sensing.camera import CameraStream, Image
 from m2r2_ros.sensing.counters import Counters
 from m2r2_ros.sensing.layout import AUDIO, SensorLayout
 from m2r2_ros.sensing.limits import SensingLimits, to_ns
+from m2r2_ros.sensing.progress import Progress
 from m2r2_ros.sensing.reference import WindowGrid
 from m2r2_ros.sensing.signals import SignalStream
 from m2r2_ros.sensing.stream import Stream
@@ -51,8 +52,7 @@ class WindowBuilder:
         }
         self._streams: dict[str, Stream] = {**self._cameras, **self._audio, **self._signals}
         self._reference = self._find_reference(reference_camera)
-        self._max_wait_ns = to_ns(limits.max_wait_s)
-        self._reorder_ns = to_ns(limits.reorder_s)
+        self._progress = Progress(self._streams, limits)
         self._time_line = TimeLine(
             to_ns(limits.jump_s), self._reference.name if self._reference else None
         )
@@ -67,6 +67,7 @@ class WindowBuilder:
         self._grid = WindowGrid(self.layout.period_ns, self.layout.longest_window_ns)
         self._index = 0
         self._time_line.clear()
+        self._progress.clear()
         for stream in self._streams.values():
             stream.clear()
 
@@ -124,39 +125,33 @@ class WindowBuilder:
     def _judge(self) -> Verdict | None:
         """Let the streams ingest what belongs to the present."""
         inboxes = {name: stream.inbox for name, stream in self._streams.items()}
-        verdict = self._time_line.judge(inboxes, self._alive)
+        verdict = self._time_line.judge(inboxes, self._progress.alive)
         if verdict is None:
             return None
         closed = self._grid.start_ns if self._index else None
+        delivered = []
         for name, stream in self._streams.items():
             batches = stream.inbox.take(verdict.low_ns, verdict.high_ns)
             if batches:
                 stream.ingest(batches, closed)
+                delivered.append(name)
             if name in verdict.refused:
                 stream.inbox.reject(verdict.low_ns)
+        if delivered:
+            self._progress.note(delivered)
         return verdict
 
-    def _newest(self) -> int | None:
-        stamps = (stream.newest_ns for stream in self._streams.values())
-        return max((stamp for stamp in stamps if stamp is not None), default=None)
-
-    def _is_alive(self, stream: Stream, newest_ns: int) -> bool:
-        """Whether a stream is waited for."""
-        if stream.newest_ns is None:
-            return False
-        return stream.newest_ns + stream.interval_ns() + self._max_wait_ns >= newest_ns
-
-    def _alive(self) -> set[str]:
-        newest = self._newest()
-        return {name for name, stream in self._streams.items() if self._is_alive(stream, newest)}
-
     def _close(self, final: bool = False) -> list[SensorWindow]:
-        newest = self._newest()
-        if newest is None or not self._begin(inf if final else newest - self._max_wait_ns):
+        progress = self._progress
+        if progress.newest_ns is None or not self._begin(inf if final else progress.decided_ns()):
             return []
-        frames = self._reference.stamps if self._reference else ()
-        frames_known = inf if final else self._frames_known_until(newest)
-        known = newest if final else self._known_until(newest)
+        frames: Sequence[int] = ()
+        frames_known: float = inf
+        if self._reference:
+            frames = self._reference.stamps
+            if not final:
+                frames_known = progress.samples_until(self._reference.name)
+        known = progress.newest_ns if final else progress.known_until()
         windows = []
         while end := self._grid.next_end(frames, frames_known):
             if end[0] > known:
@@ -172,7 +167,8 @@ class WindowBuilder:
         """
         if self._grid.start_ns is not None:
             return True
-        start = min(s.oldest_ns for s in self._streams.values() if s.oldest_ns is not None)
+        oldest = (stream.oldest_ns for stream in self._streams.values())
+        start = min(stamp for stamp in oldest if stamp is not None)
         decided_at = start
         if self._reference:
             decided_at = start + self.layout.longest_window_ns
@@ -183,22 +179,6 @@ class WindowBuilder:
             return False
         self._grid.begin(start)
         return True
-
-    def _frames_known_until(self, newest_ns: int) -> float:
-        if self._reference is None:
-            return inf
-        if self._is_alive(self._reference, newest_ns):
-            return self._reference.newest_ns
-        return newest_ns - self._reorder_ns
-
-    def _known_until(self, newest_ns: int) -> int:
-        """Time before which no stream is expected to bring anything more."""
-        return min(
-            stream.known_until()
-            if self._is_alive(stream, newest_ns)
-            else newest_ns - self._reorder_ns
-            for stream in self._streams.values()
-        )
 
     def _build(self, end_ns: int, has_frame: bool) -> SensorWindow:
         start = self._grid.start_ns

@@ -12,7 +12,7 @@ from m2r2_ros.errors import M2R2Error
 from m2r2_ros.sensing.buffer import INTERVAL_SAMPLES, usual_interval
 from m2r2_ros.sensing.counters import StreamCounters
 from m2r2_ros.sensing.inbox import Batch
-from m2r2_ros.sensing.limits import SensingLimits, to_ns
+from m2r2_ros.sensing.limits import SensingLimits
 from m2r2_ros.sensing.stream import Stream
 
 # uint8 (H, W, 3) RGB, or a function that decodes it and may raise M2R2Error.
@@ -35,8 +35,7 @@ class CameraStream(Stream):
 
     def __init__(self, name: str, limits: SensingLimits, counters: StreamCounters) -> None:
         self._capacity = max(2, round(limits.buffer_s * limits.max_camera_rate_hz))
-        super().__init__(name, self._capacity, counters)
-        self._max_age_ns = to_ns(limits.max_camera_age_s)
+        super().__init__(name, self._capacity, limits.max_camera_age_s, counters)
         self.clear()
 
     def clear(self) -> None:
@@ -87,7 +86,7 @@ class CameraStream(Stream):
     def _note(self, stamp_ns: int) -> None:
         if self._newest_ns is None or stamp_ns > self._newest_ns:
             if self._newest_ns is not None:
-                self.counters.gaps += stamp_ns - self._newest_ns > self._max_age_ns
+                self.counters.gaps += stamp_ns - self._newest_ns > self.max_age_ns
             self._newest_ns = stamp_ns
             self._recent = [*self._recent[1 - INTERVAL_SAMPLES :], stamp_ns]
         else:
@@ -96,7 +95,7 @@ class CameraStream(Stream):
     def window(self, start_ns: int, end_ns: int) -> np.ndarray | None:
         """Return the newest decodable frame stamped in [end - max age, end], uint8 (H, W, 3)."""
         index = bisect_right(self.stamps, end_ns) - 1
-        while index >= 0 and end_ns - self.stamps[index] <= self._max_age_ns:
+        while index >= 0 and end_ns - self.stamps[index] <= self.max_age_ns:
             if self._decode(index):
                 break
             index -= 1

@@ -36,6 +36,11 @@ class Inbox:
             self._total -= lost
             self._counters.dropped += lost
 
+    @property
+    def size(self) -> int:
+        """What the waiting batches count against the capacity."""
+        return self._total
+
     def stamps(self) -> np.ndarray:
         """All stamps in order of arrival, int64."""
         return np.concatenate([stamps for stamps, _, _ in self._batches])

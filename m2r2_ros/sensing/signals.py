@@ -15,7 +15,7 @@ from m2r2_ros.sensing.interpolation import (
     interpolate,
 )
 from m2r2_ros.sensing.layout import SIGNALS
-from m2r2_ros.sensing.limits import SensingLimits, to_ns
+from m2r2_ros.sensing.limits import SensingLimits
 from m2r2_ros.sensing.stream import Stream
 
 # Columns that hold a unit quaternion.
@@ -31,10 +31,9 @@ class SignalStream(Stream):
         self, name: str, rate_hz: int, limits: SensingLimits, counters: StreamCounters
     ) -> None:
         capacity = max(2, round(limits.buffer_s * limits.max_signal_rate_hz))
-        super().__init__(name, capacity, counters)
+        super().__init__(name, capacity, limits.max_signal_age_s, counters)
         self.columns = SIGNALS[name][0]
         self._rate_hz = rate_hz
-        self._max_age_ns = to_ns(limits.max_signal_age_s)
         self._range = limits.signal_range(name)
         self._quaternion = QUATERNIONS.get(name)
         self._buffer = StampedBuffer(capacity, self.columns, counters)
@@ -91,7 +90,7 @@ class SignalStream(Stream):
             self.counters.late += int((stamps < closed_ns).sum())
         newest = self.newest_ns
         reached = stamps if newest is None else np.concatenate(([newest], stamps))
-        self.counters.gaps += int((np.diff(np.sort(reached)) > self._max_age_ns).sum())
+        self.counters.gaps += int((np.diff(np.sort(reached)) > self.max_age_ns).sum())
         self._buffer.append(stamps, values)
 
     def window(self, start_ns: int, end_ns: int) -> np.ndarray | None:
@@ -110,7 +109,7 @@ class SignalStream(Stream):
         if not len(times) or not np.isfinite(rows).all():
             return False
         edges = np.concatenate(([min(0, times[0])], times, [duration_ns]))
-        return bool(np.diff(edges).max() <= self._max_age_ns)
+        return bool(np.diff(edges).max() <= self.max_age_ns)
 
     def _resample(self, times: np.ndarray, rows: np.ndarray, duration_ns: int) -> np.ndarray:
         if self._quaternion:

@@ -8,6 +8,7 @@ from typing import Any
 
 from m2r2_ros.sensing.counters import StreamCounters
 from m2r2_ros.sensing.inbox import Batch, Inbox
+from m2r2_ros.sensing.limits import to_ns
 
 # A window may close this long (a quarter of the usual interval and this) before the next sample
 # of a slow stream is due; fast streams are waited for to the last sample.
@@ -17,8 +18,12 @@ EARLIEST_NS = 5_000_000
 class Stream(ABC):
     """One modality between its subscription and the windows."""
 
-    def __init__(self, name: str, capacity: int, counters: StreamCounters) -> None:
+    def __init__(
+        self, name: str, capacity: int, max_age_s: float, counters: StreamCounters
+    ) -> None:
         self.name = name
+        # A sample older than this is no measurement of the present.
+        self.max_age_ns = to_ns(max_age_s)
         self.counters = counters
         self.inbox = Inbox(capacity, counters)
 

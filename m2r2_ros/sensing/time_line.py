@@ -41,11 +41,16 @@ class TimeLine:
     reference: str | None = None
     # Newest stamp of the present, None before the first sample.
     now_ns: int | None = None
-    # Streams that went on while others strayed.
+    # Whether any stream had strayed at the last verdict, and the streams that went on since.
+    _straying: bool = False
     _agreed: set[str] = field(default_factory=set)
 
     def clear(self) -> None:
         self.now_ns = None
+        self._settle()
+
+    def _settle(self) -> None:
+        self._straying = False
         self._agreed.clear()
 
     def judge(self, inboxes: Mapping[str, Inbox], alive: Callable[[], set[str]]) -> Verdict | None:
@@ -69,11 +74,14 @@ class TimeLine:
         )
         stray = {name: arrivals[name][out] for name, out in outside.items() if out[-1]}
         if not stray or starting:
-            self._agreed.clear()
+            self._settle()
             return Verdict(low, high, frozenset(arrivals))
-        self._agreed |= arrivals.keys() - stray.keys()
+        # What comes together with the first stray may still be from before a jump.
+        if self._straying:
+            self._agreed |= arrivals.keys() - stray.keys()
         self._agreed -= stray.keys()
-        return self._decide(low, high, stray, arrivals.keys() | alive())
+        self._straying = True
+        return self._decide(low, high, arrivals, stray, alive())
 
     def _first_bounds(self, arrivals: dict[str, np.ndarray]) -> tuple[int, int]:
         """Bounds of the time at which most streams are."""
@@ -92,21 +100,28 @@ class TimeLine:
         return low, high
 
     def _decide(
-        self, low: int, high: int, stray: dict[str, np.ndarray], voters: set[str]
+        self,
+        low: int,
+        high: int,
+        arrivals: dict[str, np.ndarray],
+        stray: dict[str, np.ndarray],
+        alive: set[str],
     ) -> Verdict:
         latest = {n: int(times[-1]) for n, times in stray.items() if self._runs(times)}
         groups = _together(latest, self.jump_ns)
         gone = max(groups, key=lambda group: self._weight(group, latest), default=frozenset())
+        voters = len(alive | arrivals.keys())
         # The strays' own time tells how long the others have been silent.
         waited = any(int(stray[n][-1]) - int(stray[n].min()) >= self.jump_ns for n in gone)
         majority = len(gone) > len(self._agreed) or (
             len(gone) == len(self._agreed) and self.reference in gone
         )
-        if 2 * len(gone) > len(voters) or (waited and majority):
+        if 2 * len(gone) > voters or (waited and majority):
             return Verdict(low, high, jumped=True)
-        if waited or 2 * len(self._agreed) >= len(voters):
-            return Verdict(low, high, refused=frozenset(stray) | self._agreed)
-        return Verdict(low, high, refused=frozenset(self._agreed))
+        if waited or 2 * len(self._agreed) >= voters:
+            self._settle()
+            return Verdict(low, high, frozenset(arrivals))
+        return Verdict(low, high, frozenset(arrivals) - stray.keys())
 
     def _weight(self, group: frozenset[str], latest: dict[str, int]) -> tuple[int, bool, int]:
         return len(group), self.reference in group, max(latest[name] for name in group)

@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from sensor_rig import EPOCH, MS, SECOND, camera, content, recording, run, signal
@@ -30,7 +32,7 @@ def fill(
 def test_windows_lie_between_reference_frames():
     windows = run(recording())
     assert [window.index for window in windows] == list(range(len(windows)))
-    assert all(a.end_ns == b.start_ns for a, b in zip(windows, windows[1:], strict=False))
+    assert all(a.end_ns == b.start_ns for a, b in pairwise(windows))
     frames = {int(e.stamps[0]) for e in recording() if e.stream == "hama1"}
     assert {w.end_ns for w in windows} | {windows[0].start_ns} <= frames
     assert windows[0].start_ns == min(frames)
@@ -173,10 +175,10 @@ def test_another_reference_camera_can_be_named():
 
 
 def test_unknown_names_are_refused_with_a_hint():
-    with pytest.raises(M2R2Error, match="no camera 'hama3'.*did you mean 'hama"):
+    with pytest.raises(M2R2Error, match=r"no camera 'hama3'.*did you mean 'hama"):
         WindowBuilder(SensorLayout(), reference_camera="hama3")
     builder = WindowBuilder(ONE)
-    with pytest.raises(M2R2Error, match="no signal 'wrenches'.*did you mean 'wrench'"):
+    with pytest.raises(M2R2Error, match=r"no signal 'wrenches'.*did you mean 'wrench'"):
         builder.add_signal("wrenches", np.zeros(1, np.int64), np.zeros((1, 6)))
     with pytest.raises(M2R2Error, match="no audio"):
         builder.add_audio(0, np.zeros((1, 1), np.float32), 16_000)

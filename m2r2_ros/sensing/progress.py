@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How far in time the streams have come, and which of them windows wait for."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from m2r2_ros.sensing.limits import SensingLimits, to_ns
+from m2r2_ros.sensing.stream import Stream
+
+
+class Progress:
+    """Everything in stream time.
+
+    A stream is active while it brings anything at all. The present is the median of the active
+    streams' newest stamps, so that one clock that runs ahead does not make all others late. A
+    stream is alive when it is active and keeps up with the present.
+    """
+
+    def __init__(self, streams: Mapping[str, Stream], limits: SensingLimits) -> None:
+        self._streams = streams
+        self._max_wait_ns = to_ns(limits.max_wait_s)
+        self._reorder_ns = to_ns(limits.reorder_s)
+        self.clear()
+
+    def clear(self) -> None:
+        # Stream -> newest stamp of any stream when it last brought something.
+        self._seen: dict[str, int] = {}
+        self._patience: dict[str, int] = {}
+        self.newest_ns: int | None = None
+        self.present_ns: int | None = None
+
+    def note(self, delivered: Collection[str]) -> None:
+        """Take note of what these streams have just ingested."""
+        for name in delivered:
+            stamp = self._streams[name].newest_ns
+            if self.newest_ns is None or stamp > self.newest_ns:
+                self.newest_ns = stamp
+        for name in delivered:
+            stream = self._streams[name]
+            self._seen[name] = self.newest_ns
+            interval = min(stream.interval_ns(), stream.max_age_ns)
+            self._patience[name] = interval + self._max_wait_ns
+        active = sorted(self._streams[name].newest_ns for name in self._seen if self._active(name))
+        self.present_ns = active[len(active) // 2]
+
+    def _active(self, name: str) -> bool:
+        return self.newest_ns - self._seen[name] <= self._patience[name]
+
+    def is_alive(self, name: str) -> bool:
+        """Whether windows wait for a stream."""
+        if name not in self._seen or not self._active(name):
+            return False
+        return self.present_ns - self._streams[name].newest_ns <= self._patience[name]
+
+    def alive(self) -> set[str]:
+        return {name for name in self._seen if self.is_alive(name)}
+
+    def decided_ns(self) -> int:
+        """What is stamped up to here has arrived, or is late."""
+        return self.present_ns - self._max_wait_ns
+
+    def known_until(self) -> int:
+        """No stream is expected to bring anything more before this time."""
+        return min(
+            stream.known_until() if self.is_alive(name) else self.present_ns - self._reorder_ns
+            for name, stream in self._streams.items()
+        )
+
+    def samples_until(self, name: str) -> int:
+        """All samples of one stream up to here are there; its usual interval is not trusted."""
+        if self.is_alive(name):
+            return self._streams[name].newest_ns
+        return self.present_ns - self._reorder_ns
