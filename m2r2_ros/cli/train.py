@@ -55,13 +55,14 @@ def main(args: argparse.Namespace) -> int:
         if args.epochs < 1:
             raise M2R2Error(f"--epochs must be at least 1, not {args.epochs}")
         settings = replace(settings, optimiser=replace(settings.optimiser, epochs=args.epochs))
+    encoder_sha256 = _encoder_sha256(args.data)
     head = train_head(sequences, folder.labels, args.out, settings)
     graph = args.out / "head.onnx"
     difference = export_head(
         head,
         graph,
         folder.labels,
-        _encoder_sha256(args.data),
+        encoder_sha256,
         settings.tracker,
         settings.training_data or describe_data([sequence.name for sequence in sequences]),
     )

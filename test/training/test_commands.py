@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The commands as a user runs them, on small made-up data."""
+
+import json
+
+import numpy as np
+import pytest
+
+from m2r2_ros.cli.main import main
+from m2r2_ros.datasets.mstcn import Split, write_mapping, write_recording_features, write_split
+from m2r2_ros.inference.head import StreamingHead
+
+LABELS = ("pour milk", "stir", "rest a while")
+DIMENSION = 5
+
+
+@pytest.fixture
+def data(tmp_path):
+    """A data set that this package did not make: other labels, another dimension."""
+    folder = tmp_path / "data"
+    names = [f"subject {i}" for i in range(4)]
+    for i, name in enumerate(names):
+        random = np.random.default_rng(i)
+        classes = np.repeat(random.permutation(len(LABELS)), 12)
+        features = np.eye(len(LABELS), DIMENSION)[classes] + random.normal(0, 0.1, (36, DIMENSION))
+        write_recording_features(folder, name, features, [LABELS[c] for c in classes])
+    write_mapping(folder, LABELS)
+    write_split(folder, 2, Split(tuple(names[:3]), tuple(names[3:])))
+    (tmp_path / "settings.yaml").write_text("model: {channels: 8, layers: 2}\n")
+    return folder
+
+
+def train(data, *more):
+    out = data.parent / "out"
+    settings = data.parent / "settings.yaml"
+    arguments = ["--data", data, "--split", "2", "--head", "causal", "--out", out]
+    return main(["train", *map(str, [*arguments, "--config", settings, *more])]), out
+
+
+def test_train_makes_a_head_that_streams(data, capsys):
+    status, out = train(data, "--epochs", "2", "--seed", "3")
+    assert status == 0
+    assert "head.onnx" in capsys.readouterr().out
+    head = StreamingHead(out / "head.onnx")
+    assert head.labels == LABELS
+    assert head.metadata.encoder_sha256 == ""
+    assert head.metadata.training_data == "3 recordings: subject 0, subject 1, subject 2"
+    probabilities, boundary = head.step(np.zeros(DIMENSION, np.float32))
+    assert probabilities.shape == (3,) and 0 <= boundary <= 1
+    lines = (out / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line)["epoch"] for line in lines] == [0, 1]
+
+
+def test_the_head_names_the_encoder_of_its_features(data):
+    record = {"made_with": {"encoder_sha256": "abc"}, "recordings": {}}
+    (data / "extraction.json").write_text(json.dumps(record))
+    status, out = train(data, "--epochs", "1")
+    assert status == 0
+    assert StreamingHead(out / "head.onnx").metadata.encoder_sha256 == "abc"
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (lambda d: (d / "mapping.txt").unlink(), "mapping.txt: no such file"),
+        (lambda d: (d.parent / "settings.yaml").write_text("model: {layer: 2}"), "'layers'"),
+        (lambda d: (d / "extraction.json").write_text("{}"), "extraction.json: cannot be read"),
+        (
+            lambda d: write_recording_features(d, "subject 1", np.zeros((4, 3)), ["stir"] * 4),
+            "different dimensions: [3, 5]",
+        ),
+    ],
+)
+def test_bad_input_is_one_line_and_status_2(data, change, message, capsys):
+    change(data)
+    status, out = train(data, "--epochs", "1")
+    error = capsys.readouterr().err
+    assert status == 2
+    assert message in error.splitlines()[-1]
+    assert "Traceback" not in error
+    assert not (out / "head.onnx").exists()
+
+
+def test_epochs_must_be_positive(data, capsys):
+    assert train(data, "--epochs", "0")[0] == 2
+    assert "--epochs must be at least 1" in capsys.readouterr().err
+
+
+def test_export_refuses_what_is_no_pretraining_run(tmp_path, capsys):
+    out = str(tmp_path / "encoder.onnx")
+    assert main(["export", str(tmp_path / "none"), "--out", out]) == 2
+    assert "is no training run" in capsys.readouterr().err
+    (tmp_path / "settings.yaml").write_text("kind: causal\n")
+    assert main(["export", str(tmp_path), "--out", out]) == 2
+    assert "no run of `m2r2 pretrain`" in capsys.readouterr().err
+    (tmp_path / "settings.yaml").write_text("kind: m2r2\nsettings: {imagenet: false}\n")
+    assert main(["export", str(tmp_path), "--out", out]) == 2
+    assert "no finished epoch yet" in capsys.readouterr().err
+
+
+def test_pretrain_names_a_folder_without_recordings(tmp_path, capsys):
+    arguments = ["--encoder", "m2r2", "--data", str(tmp_path), "--out", str(tmp_path / "run")]
+    assert main(["pretrain", *arguments]) == 2
+    assert "holds no recording" in capsys.readouterr().err
