@@ -10,7 +10,7 @@ from pathlib import Path
 
 from m2r2_ros.errors import M2R2Error
 
-# What is sent, and for how long the program may take to obey. A ROS node ends cleanly on SIGINT.
+# What is sent, and for how many seconds the program may take to obey.
 _PERSUASION = ((signal.SIGINT, 10.0), (signal.SIGTERM, 3.0), (signal.SIGKILL, None))
 
 
@@ -48,6 +48,10 @@ class Companion:
         """Raise M2R2Error when it has ended, whatever its status."""
         if self.ended():
             raise M2R2Error(f"the {self.name} ended too early (log: {self._log})")
+
+    def ask_to_end(self) -> None:
+        """Send SIGINT, on which a ROS node ends in order, and do not wait."""
+        self._process.send_signal(signal.SIGINT)
 
     def stop(self) -> None:
         """End it, politely first; returns when it is gone."""

@@ -65,11 +65,11 @@ def convert(
     bag = out / path.stem
     with open_recording(path, quaternion_order) as recording:
         origin = f"sha256:{_sha256(path)} {storage} {quaternion_order}"
-        if bag.exists() and not overwrite:
-            if origin_of_bag(bag) != origin:
-                raise M2R2Error(f"{bag} exists and was made otherwise: give --overwrite")
+        if bag.exists() and origin_of_bag(bag) == origin:
             print(f"{bag}: is there already", file=sys.stderr)
             return bag
+        if bag.exists() and not overwrite:
+            raise M2R2Error(f"{bag} exists and was made otherwise: give --overwrite")
         _write(recording, bag, storage, origin)
         for problem in recording.problems:
             print(f"{path}: {problem}", file=sys.stderr)

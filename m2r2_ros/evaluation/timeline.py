@@ -15,7 +15,7 @@ from m2r2_ros.datasets.atomic import partial_file
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.evaluation.colours import Palette, ink
 from m2r2_ros.evaluation.segments import Segment
-from m2r2_ros.inference.segments import UNKNOWN
+from m2r2_ros.inference.segments import UNKNOWN, FramePrediction
 from m2r2_ros.labels import NO_ACTION, split_label
 
 if TYPE_CHECKING:
@@ -35,6 +35,15 @@ class Curves:
     times_s: np.ndarray
     confidence: np.ndarray
     boundary: np.ndarray
+
+    @classmethod
+    def of(cls, predictions: Sequence[FramePrediction], origin_ns: int) -> Curves:
+        """The most probable class's posterior and the boundary, times from `origin_ns`."""
+        return cls(
+            times_s=np.array([(frame.stamp_ns - origin_ns) / 1e9 for frame in predictions]),
+            confidence=np.array([frame.probabilities.max() for frame in predictions]),
+            boundary=np.array([frame.boundary for frame in predictions]),
+        )
 
 
 def plot_timeline(

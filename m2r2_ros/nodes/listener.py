@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A planner's side of /action_segment: what was published, as values without ROS."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from lifecycle_msgs.msg import State
+from lifecycle_msgs.srv import GetState
+from m2r2_msgs.msg import ActionSegment as RosActionSegment
+from m2r2_msgs.msg import FramePrediction as RosFramePrediction
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.task import Future
+
+from m2r2_ros.inference.segments import FramePrediction, SegmentEvent
+from m2r2_ros.nodes.conversions import event_from_ros, prediction_from_ros
+
+# Deep enough for all that is published while this process is busy elsewhere.
+_DEPTH = 1000
+
+
+class Listener(Node):
+    """Collects segment events and frame predictions in the order in which they arrive."""
+
+    def __init__(self, on_event: Callable[[SegmentEvent], None]) -> None:
+        super().__init__("listener")
+        self.events: list[SegmentEvent] = []
+        self.predictions: list[FramePrediction] = []
+        self._on_event = on_event
+        self._heard = time.monotonic()
+        # Transient local: whoever joins late gets the current segment.
+        qos = QoSProfile(
+            depth=_DEPTH,
+            reliability=ReliabilityPolicy.RELIABLE,
+            durability=DurabilityPolicy.TRANSIENT_LOCAL,
+        )
+        self.create_subscription(RosActionSegment, "/action_segment", self._keep_event, qos)
+        self.create_subscription(
+            RosFramePrediction, "/m2r2/frame_prediction", self._keep_prediction, _DEPTH
+        )
+
+    @property
+    def silence_s(self) -> float:
+        """Seconds of wall time since anything was published."""
+        return time.monotonic() - self._heard
+
+    def probe(self, name: str) -> Callable[[], bool]:
+        """Return a function that tells, as long as this node spins, whether a node is active."""
+        client = self.create_client(GetState, f"/{name}/get_state")
+        answers: list[Future] = []
+
+        def is_active() -> bool:
+            if answers and answers[-1].done():
+                return answers.pop().result().current_state.id == State.PRIMARY_STATE_ACTIVE
+            if not answers and client.service_is_ready():
+                answers.append(client.call_async(GetState.Request()))
+            return False
+
+        return is_active
+
+    def _keep_event(self, message: RosActionSegment) -> None:
+        self._heard = time.monotonic()
+        event = event_from_ros(message)
+        self.events.append(event)
+        self._on_event(event)
+
+    def _keep_prediction(self, message: RosFramePrediction) -> None:
+        self._heard = time.monotonic()
+        self.predictions.append(prediction_from_ros(message))
