@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a node says about itself on /diagnostics, once a second and whenever it goes wrong."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.clock import Clock, ClockType
+from rclpy.duration import Duration
+from rclpy.node import Node
+
+OK = DiagnosticStatus.OK
+WARN = DiagnosticStatus.WARN
+ERROR = DiagnosticStatus.ERROR
+
+_PERIOD_S = 1.0
+
+
+@dataclass(frozen=True)
+class Report:
+    """A status: one line for people, values for tools."""
+
+    level: bytes
+    message: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Diagnostics:
+    """Publishes what `report` returns, on a steady clock so that it goes on without /clock."""
+
+    def __init__(self, node: Node, report: Callable[[], Report]) -> None:
+        self._node = node
+        self._report = report
+        self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._timer = node.create_timer(_PERIOD_S, self.publish, clock=steady)
+
+    def publish(self) -> None:
+        """Send the present state."""
+        report = self._report()
+        status = DiagnosticStatus(
+            level=report.level,
+            name=self._node.get_fully_qualified_name().lstrip("/"),
+            message=report.message,
+            hardware_id="m2r2_ros",
+            values=[KeyValue(key=key, value=_text(v)) for key, v in report.values.items()],
+        )
+        stamp = self._node.get_clock().now().to_msg()
+        message = DiagnosticArray(status=[status])
+        message.header.stamp = stamp
+        self._publisher.publish(message)
+
+    def publish_last_words(self, timeout_s: float) -> None:
+        """Send the present state so that whoever is about to find this node still hears it."""
+        deadline = time.monotonic() + timeout_s
+        while not self._publisher.get_subscription_count() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        self.publish()
+        self._publisher.wait_for_all_acked(Duration(seconds=timeout_s))
+
+
+def _text(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The node `feature_extractor`: a window of all sensors in, the encoder's feature out.
+
+/m2r2/window (SensorWindow) -> /m2r2/features (FeatureVector). Composed with its neighbours it is
+handed windows in memory and publishes features only when somebody listens.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+
+from m2r2_msgs.msg import FeatureVector as RosFeatureVector
+from m2r2_msgs.msg import SensorWindow as RosSensorWindow
+from m2r2_ros.inference.encoder import Encoder
+from m2r2_ros.inference.models import ENCODER_FILE
+from m2r2_ros.nodes import settings
+from m2r2_ros.nodes.conversions import WindowFeature, feature_to_ros, window_from_ros
+from m2r2_ros.nodes.diagnostics import OK, WARN, Report
+from m2r2_ros.nodes.process import run
+from m2r2_ros.nodes.station import Station
+from m2r2_ros.sensing.window import SensorWindow
+
+WINDOW_TOPIC = "/m2r2/window"
+FEATURE_TOPIC = "/m2r2/features"
+# Between stations nothing may be lost while one of them is busy for a few seconds.
+STATION_QOS = QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE)
+
+
+class FeatureExtractor(Station):
+    """Encodes one window a callback, so that topics are drained in between."""
+
+    SETTINGS = settings.FEATURE_EXTRACTOR
+
+    def __init__(
+        self,
+        on_feature: Callable[[WindowFeature], None] | None = None,
+        values: dict[str, Any] | None = None,
+    ) -> None:
+        """With `on_feature` the node is one of a composed process and does not subscribe."""
+        super().__init__("feature_extractor", values)
+        self._on_feature = on_feature
+        self._encoder: Encoder | None = None
+        self._queue: deque[SensorWindow] = deque()
+        self._work = self.create_guard_condition(self.guard(self._encode_next))
+
+    def configure(self, values: dict[str, Any]) -> None:
+        folder = settings.models_folder(values["models"])
+        self._encoder = Encoder(folder / ENCODER_FILE, values["require_gpu"])
+        self._max_backlog = values["max_backlog"]
+        self._windows = self._skipped = 0
+        self._longest_s = self._last_s = 0.0
+        self._publisher = self.create_publisher(RosFeatureVector, FEATURE_TOPIC, STATION_QOS)
+
+    def activate(self) -> None:
+        self._subscription = None
+        if self._on_feature is None:
+            self._subscription = self.create_subscription(
+                RosSensorWindow, WINDOW_TOPIC, self.guard(self._receive), STATION_QOS
+            )
+
+    def deactivate(self) -> None:
+        if self._subscription is not None:
+            self.destroy_subscription(self._subscription)
+        encode = self.guard(self._encode)
+        while self._queue:
+            encode(self._queue.popleft())
+
+    def cleanup(self) -> None:
+        if self._encoder is not None:
+            self.destroy_publisher(self._publisher)
+            self._encoder = None
+
+    def accept(self, window: SensorWindow) -> None:
+        """Queue a window. When too many wait the newest wins, and the others are skipped."""
+        if not self.is_active:
+            return
+        if len(self._queue) >= self._max_backlog:
+            self._skipped += len(self._queue)
+            self._queue.clear()
+        self._queue.append(window)
+        self._work.trigger()
+
+    def report(self) -> Report:
+        values = {
+            "encoder": self._encoder.path,
+            "encoder_sha256": self._encoder.sha256,
+            "providers": ", ".join(self._encoder.providers),
+            "windows": self._windows,
+            "skipped": self._skipped,
+            "waiting": len(self._queue),
+            "inference_ms": 1e3 * self._last_s,
+            "longest_inference_ms": 1e3 * self._longest_s,
+        }
+        if self._skipped:
+            message = f"slower than the camera: {self._skipped} windows skipped"
+            return Report(WARN, message, values)
+        return Report(OK, "active" if self.is_active else "inactive", values)
+
+    def _receive(self, message: RosSensorWindow) -> None:
+        self.accept(window_from_ros(message, self._encoder.layout))
+
+    def _encode_next(self) -> None:
+        if not self._queue:
+            return
+        window = self._queue.popleft()
+        if self._queue:
+            self._work.trigger()
+        self._encode(window)
+
+    def _encode(self, window: SensorWindow) -> None:
+        began = time.perf_counter()
+        values = self._encoder(window)
+        self._last_s = time.perf_counter() - began
+        self._longest_s = max(self._longest_s, self._last_s)
+        self._windows += 1
+        mask = tuple(window.mask[name] for name in self._encoder.layout.modalities)
+        feature = WindowFeature(
+            window.index, window.start_ns, window.end_ns, values, self._encoder.sha256, mask
+        )
+        if self._on_feature is not None:
+            self._on_feature(feature)
+        if self._publisher.get_subscription_count():
+            self._publisher.publish(feature_to_ros(feature))
+
+
+def main() -> int:
+    """Run the node in a process of its own."""
+    return run(lambda: [FeatureExtractor()], __doc__)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The life of a process that holds one or more stations: start, spin, end.
+
+rclpy's own signal handlers end the context at once. Ours only end the spinning: the nodes still
+shut down in order, so that the last segment's ENDED reaches everyone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable, Sequence
+
+import rclpy
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.lifecycle import TransitionCallbackReturn
+from rclpy.signals import SignalHandlerOptions
+from rclpy.task import Future
+from rclpy.utilities import remove_ros_args
+
+from m2r2_ros.nodes.station import Station
+from m2r2_ros.nodes.transport import use_large_shared_memory
+
+EXIT_FAULT = 2
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+# A monitor that runs already finds a new node within this time.
+_LAST_WORDS_S = 2.0
+
+
+def run(
+    build: Callable[[], Sequence[Station]],
+    description: str,
+    arguments: Sequence[str] | None = None,
+) -> int:
+    """Run the stations that `build` makes, given from upstream to downstream.
+
+    Returns 0 after a signal or when a station has finished, 2 when one could not start or failed.
+    `description` is the text of `--help`.
+    """
+    arguments = list(sys.argv if arguments is None else arguments)
+    _parse_plain_arguments(description, arguments)
+    stop: Future = Future()
+    _await_signals(stop)
+    use_large_shared_memory()
+    try:
+        rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
+        stations = build()
+    except Exception as error:  # rclpy's errors about bad arguments share no base class.
+        print(f"{arguments[0]}: {_one_line(error)}", file=sys.stderr)
+        rclpy.try_shutdown()
+        return EXIT_FAULT
+    try:
+        return _run_stations(stations, stop)
+    finally:
+        for station in stations:
+            station.destroy_node()
+        rclpy.try_shutdown()
+
+
+def _parse_plain_arguments(description: str, arguments: Sequence[str]) -> None:
+    """There are none but --help: the rest is ROS's."""
+    parser = argparse.ArgumentParser(
+        description=description,
+        epilog="Parameters are given as to any ROS node: --ros-args -p NAME:=VALUE "
+        "--params-file FILE. `ros2 param describe` tells what each one does.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.parse_args(remove_ros_args(arguments)[1:])
+
+
+def _await_signals(stop: Future) -> None:
+    """Complete `stop` on a signal, whichever thread gets it and whatever the main one waits for."""
+    reading, writing = socket.socketpair()
+    writing.setblocking(False)
+    signal.set_wakeup_fd(writing.fileno(), warn_on_full_buffer=False)
+    for number in _SIGNALS:
+        signal.signal(number, lambda *_: None)
+
+    def wait(_keep_open: socket.socket = writing) -> None:
+        reading.recv(1)
+        _finish(stop)
+
+    threading.Thread(target=wait, name="signals", daemon=True).start()
+
+
+def _finish(stop: Future) -> None:
+    if not stop.done():
+        stop.set_result(None)
+
+
+def _run_stations(stations: Sequence[Station], stop: Future) -> int:
+    executor = SingleThreadedExecutor()
+    for station in stations:
+        station.finish = lambda: _finish(stop)
+        executor.add_node(station)
+    try:
+        if _autostart(stations):
+            executor.spin_until_future_complete(stop)
+    except ExternalShutdownException:
+        return 0
+    for station in stations:
+        station.shut_down()
+    return EXIT_FAULT if any(station.fault for station in stations) else 0
+
+
+def _autostart(stations: Sequence[Station]) -> bool:
+    """Configure all, then activate from downstream to upstream, so that nobody talks to a wall."""
+    stations = [station for station in stations if station.autostart]
+    configure = [(station, station.trigger_configure) for station in stations]
+    activate = [(station, station.trigger_activate) for station in reversed(stations)]
+    for station, transition in configure + activate:
+        if transition() != TransitionCallbackReturn.SUCCESS:
+            station.diagnostics.publish_last_words(_LAST_WORDS_S)
+            return False
+    return True
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join((str(error) or type(error).__name__).split())

@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The node `replayer`: a bag as live topics, where `ros2 bag play` is not installed.
+
+Every message goes out as it was recorded, byte for byte, with the recorded type and quality of
+service, at its log time. The ground truth is one of the topics.
+"""
+
+from __future__ import annotations
+
+import heapq
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from rclpy.duration import Duration
+from rclpy.publisher import Publisher
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.serialization import serialize_message
+from rosbags.interfaces import Connection
+from rosgraph_msgs.msg import Clock as RosClock
+
+from m2r2_ros.datasets.bag_reader import Bag, BagMessage, open_bag
+from m2r2_ros.errors import M2R2Error
+from m2r2_ros.nodes import settings
+from m2r2_ros.nodes.conversions import time_to_ros
+from m2r2_ros.nodes.diagnostics import OK, Report
+from m2r2_ros.nodes.ingest import message_class
+from m2r2_ros.nodes.process import run
+from m2r2_ros.nodes.station import Station
+
+CLOCK_TOPIC = "/clock"
+CLOCK_TYPE = "rosgraph_msgs/msg/Clock"
+# rclpy spends 20 to 35 % of a core on a clock of 1 kHz.
+_CLOCK_HZ = 100.0
+# A recorded depth was the driver's; here nothing may be lost when a subscriber is slow for once.
+_LEAST_DEPTH = 200
+# Subscribers are complete when none has come for this long.
+_SETTLED_S = 0.5
+_LOOK_S = 0.02
+
+
+class Replayer(Station):
+    """Plays in a thread of its own, against absolute deadlines, so that no error adds up."""
+
+    SETTINGS = settings.REPLAYER
+
+    def __init__(self, values: dict[str, Any] | None = None) -> None:
+        super().__init__("replayer", values)
+        self._outputs: dict[str, Publisher] = {}
+        self._thread: threading.Thread | None = None
+        self.published = self.position_ns = self.duration_ns = 0
+
+    def configure(self, values: dict[str, Any]) -> None:
+        if not values["bag"]:
+            raise M2R2Error("parameter bag is empty: give the bag to play")
+        self._path = Path(values["bag"]).expanduser()
+        self._rate, self._loop, self._wait_s = values["rate"], values["loop"], values["wait_s"]
+        self.published = self.position_ns = 0
+        with open_bag(self._path) as bag:
+            self.message_count, self.duration_ns = bag.message_count, bag.end_ns - bag.start_ns
+            self._make_publishers(bag, values["clock"])
+
+    def activate(self) -> None:
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._play, name="player")
+        self._thread.start()
+
+    def deactivate(self) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def cleanup(self) -> None:
+        for publisher in self._outputs.values():
+            self.destroy_publisher(publisher)
+        self._outputs.clear()
+
+    def report(self) -> Report:
+        values = {
+            "bag": self._path,
+            "published": self.published,
+            "messages": self.message_count,
+            "position_s": self.position_ns / 1e9,
+            "duration_s": self.duration_ns / 1e9,
+        }
+        return Report(OK, "playing" if self.is_active else "inactive", values)
+
+    def _make_publishers(self, bag: Bag, with_clock: bool) -> None:
+        for connection in bag.connections:
+            if connection.topic not in self._outputs and connection.topic != CLOCK_TOPIC:
+                self._outputs[connection.topic] = self.create_publisher(
+                    message_class(connection.msgtype), connection.topic, _recorded_qos(connection)
+                )
+        if with_clock:
+            self._outputs[CLOCK_TOPIC] = self.create_publisher(RosClock, CLOCK_TOPIC, 10)
+
+    def _play(self) -> None:
+        try:
+            self._await_subscribers()
+            while not self._stop.is_set():
+                self._play_once()
+                if not self._loop:
+                    break
+            self._await_acknowledgement()
+        except Exception as error:
+            self.fail(error)
+        self.finish()
+
+    def _play_once(self) -> None:
+        with open_bag(self._path) as bag:
+            began = time.monotonic()
+            for message in self._schedule(bag):
+                self.position_ns = message.log_ns - bag.start_ns
+                deadline = began + self.position_ns / (1e9 * self._rate)
+                if self._stop.wait(max(0.0, deadline - time.monotonic())):
+                    return
+                self._outputs[message.topic].publish(message.data)
+                self.published += message.topic != CLOCK_TOPIC
+
+    def _schedule(self, bag: Bag) -> Iterator[BagMessage]:
+        """Messages in order of log time, the clock's among them."""
+        topics = [topic for topic in self._outputs if topic != CLOCK_TOPIC]
+        streams = [bag.messages(topics)]
+        if CLOCK_TOPIC in self._outputs:
+            streams.insert(0, self._ticks(bag))
+        return heapq.merge(*streams, key=lambda message: message.log_ns)
+
+    def _ticks(self, bag: Bag) -> Iterator[BagMessage]:
+        step_ns = max(1, round(1e9 * self._rate / _CLOCK_HZ))
+        for now_ns in range(bag.start_ns, bag.end_ns + step_ns, step_ns):
+            data = serialize_message(RosClock(clock=time_to_ros(now_ns)))
+            yield BagMessage(CLOCK_TOPIC, CLOCK_TYPE, now_ns, data)
+
+    def _await_subscribers(self) -> None:
+        """Until those that listen are all there, so that they get the first message too."""
+        started = changed = time.monotonic()
+        found = 0
+        # A node listens to the clock long before it is active.
+        publishers = [self._outputs[topic] for topic in self._outputs if topic != CLOCK_TOPIC]
+        while time.monotonic() - started < self._wait_s:
+            count = sum(publisher.get_subscription_count() for publisher in publishers)
+            if count != found:
+                found, changed = count, time.monotonic()
+            if (found and time.monotonic() - changed >= _SETTLED_S) or self._stop.wait(_LOOK_S):
+                return
+        if not found:
+            self.get_logger().warning(f"nobody listens after {self._wait_s:g} s; playing anyway")
+
+    def _await_acknowledgement(self) -> None:
+        deadline = time.monotonic() + self._wait_s
+        for publisher in self._outputs.values():
+            publisher.wait_for_all_acked(Duration(seconds=max(0.0, deadline - time.monotonic())))
+
+
+def _recorded_qos(connection: Connection) -> QoSProfile:
+    """The quality of service that the bag says its publisher had."""
+    profiles = getattr(connection.ext, "offered_qos_profiles", None)
+    if not profiles:
+        return QoSProfile(depth=_LEAST_DEPTH)
+    recorded = profiles[0]
+    qos = QoSProfile(depth=max(_LEAST_DEPTH, recorded.depth))
+    if recorded.reliability.name == "BEST_EFFORT":
+        qos.reliability = ReliabilityPolicy.BEST_EFFORT
+    if recorded.durability.name == "TRANSIENT_LOCAL":
+        qos.durability = DurabilityPolicy.TRANSIENT_LOCAL
+    return qos
+
+
+def main() -> int:
+    """Run the node."""
+    return run(lambda: [Replayer()], __doc__)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The node `segmenter`: features in, action segments out.
+
+/m2r2/features (FeatureVector) -> /m2r2/frame_prediction (FramePrediction) for every window and
+/action_segment (ActionSegment; reliable, transient local: a planner that joins late gets the
+current segment). Services: ~/reset, ~/get_segments.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+from rclpy.duration import Duration
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from std_srvs.srv import Trigger
+
+from m2r2_msgs.msg import ActionSegment as RosActionSegment
+from m2r2_msgs.msg import FeatureVector as RosFeatureVector
+from m2r2_msgs.msg import FramePrediction as RosFramePrediction
+from m2r2_msgs.srv import GetSegments
+from m2r2_ros.errors import M2R2Error
+from m2r2_ros.inference.head import StreamingHead
+from m2r2_ros.inference.model_file import read_model
+from m2r2_ros.inference.models import ENCODER_FILE, HEAD_FILE
+from m2r2_ros.inference.pipeline import Segmenter as SegmentSequence
+from m2r2_ros.inference.segments import SegmentEvent, SegmentStatus
+from m2r2_ros.inference.tracker import SegmentTracker, TrackerConfig
+from m2r2_ros.nodes import settings
+from m2r2_ros.nodes.conversions import (
+    WindowFeature,
+    event_to_ros,
+    feature_from_ros,
+    prediction_to_ros,
+)
+from m2r2_ros.nodes.diagnostics import OK, Report
+from m2r2_ros.nodes.feature_extractor import FEATURE_TOPIC, STATION_QOS
+from m2r2_ros.nodes.process import run
+from m2r2_ros.nodes.station import Station
+
+SEGMENT_TOPIC = "/action_segment"
+PREDICTION_TOPIC = "/m2r2/frame_prediction"
+SEGMENT_QOS = QoSProfile(
+    depth=1,
+    reliability=ReliabilityPolicy.RELIABLE,
+    durability=DurabilityPolicy.TRANSIENT_LOCAL,
+)
+
+# The topic keeps one message, so an ENDED must have reached everyone before the STARTED that
+# follows it at once. A subscriber that is stuck may hold up the others by no more than this.
+_DELIVERY_S = 0.2
+# At shutdown there is nothing left to hold up.
+_LAST_DELIVERY_S = 2.0
+
+
+class Segmenter(Station):
+    """Publishes what the head and the segment tracker make of each feature."""
+
+    SETTINGS = settings.SEGMENTER
+
+    def __init__(self, composed: bool = False, values: dict[str, Any] | None = None) -> None:
+        """A `composed` node is handed its features by `accept` and does not subscribe."""
+        super().__init__("segmenter", values)
+        self._composed = composed
+        self._sequence: SegmentSequence | None = None
+
+    def configure(self, values: dict[str, Any]) -> None:
+        folder = settings.models_folder(values["models"])
+        head = StreamingHead(folder / HEAD_FILE)
+        self._check_encoder(head, read_model(folder / ENCODER_FILE).sha256)
+        tracker = self.declare_more(settings.tracker_settings(head.metadata.tracker))
+        self._sequence = SegmentSequence(
+            head, SegmentTracker(head.labels, TrackerConfig.from_dict(tracker))
+        )
+        self._frames = 0
+        self._segments = self.create_publisher(RosActionSegment, SEGMENT_TOPIC, SEGMENT_QOS)
+        self._predictions = self.create_publisher(RosFramePrediction, PREDICTION_TOPIC, STATION_QOS)
+        self._offered = [
+            self.create_service(Trigger, "~/reset", self._reset),
+            self.create_service(GetSegments, "~/get_segments", self._get_segments),
+        ]
+
+    def activate(self) -> None:
+        self._subscription = None
+        if not self._composed:
+            self._subscription = self.create_subscription(
+                RosFeatureVector, FEATURE_TOPIC, self.guard(self._receive), STATION_QOS
+            )
+
+    def deactivate(self) -> None:
+        if self._subscription is not None:
+            self.destroy_subscription(self._subscription)
+        self._publish(self._sequence.close())
+        timeout = Duration(seconds=_LAST_DELIVERY_S)
+        for publisher in (self._segments, self._predictions):
+            publisher.wait_for_all_acked(timeout)
+
+    def cleanup(self) -> None:
+        if self._sequence is None:
+            return
+        self._sequence = None
+        self.destroy_publisher(self._segments)
+        self.destroy_publisher(self._predictions)
+        for service in self._offered:
+            self.destroy_service(service)
+
+    def accept(self, feature: WindowFeature) -> None:
+        """Take the feature of the next window."""
+        if not self.is_active:
+            return
+        head = self._sequence.head
+        self._check_encoder(head, feature.encoder_sha256)
+        frame, events = self._sequence.process(feature.index, feature.end_ns, feature.values)
+        self._frames += 1
+        self._predictions.publish(prediction_to_ros(frame, head.labels))
+        self._publish(events)
+
+    def report(self) -> Report:
+        current = self._sequence.tracker.current
+        values = {
+            "head": self._sequence.head.path,
+            "frames": self._frames,
+            "segments": len(self._sequence.tracker.history),
+            "current_segment": current.label if current else "",
+            "confidence": current.confidence if current else 0.0,
+        }
+        return Report(OK, "active" if self.is_active else "inactive", values)
+
+    def _receive(self, message: RosFeatureVector) -> None:
+        self.accept(feature_from_ros(message))
+
+    def _check_encoder(self, head: StreamingHead, encoder_sha256: str) -> None:
+        expected = head.metadata.encoder_sha256
+        if encoder_sha256 != expected:
+            raise M2R2Error(
+                f"{head.path}: was trained on another encoder (sha256 {expected[:12]}...) than "
+                f"the one in use ({encoder_sha256[:12]}...)"
+            )
+
+    def _publish(self, events: Iterable[SegmentEvent]) -> None:
+        for event in events:
+            self._segments.publish(event_to_ros(event))
+            if event.status == SegmentStatus.ENDED:
+                self._segments.wait_for_all_acked(Duration(seconds=_DELIVERY_S))
+
+    def _reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        current = self._sequence.tracker.current
+        self._publish(self._sequence.close())
+        response.success = True
+        response.message = f"ended segment {current.segment_id}" if current else "no open segment"
+        return response
+
+    def _get_segments(
+        self, request: GetSegments.Request, response: GetSegments.Response
+    ) -> GetSegments.Response:
+        tracker = self._sequence.tracker
+        events = [*tracker.history, *filter(None, [tracker.current])]
+        response.segments = [event_to_ros(event) for event in events]
+        return response
+
+
+def main() -> int:
+    """Run the node in a process of its own."""
+    return run(lambda: [Segmenter()], __doc__)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

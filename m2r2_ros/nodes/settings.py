@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every parameter of every node, in one place because one YAML serves them all.
+
+Defaults come from the core (`SensingLimits`, `TopicMap`, `TrackerConfig`) wherever it has one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+
+from m2r2_ros.datasets.topics import TopicMap
+from m2r2_ros.inference.tracker import TrackerConfig
+from m2r2_ros.nodes.parameters import Setting
+from m2r2_ros.sensing.layout import AUDIO
+from m2r2_ros.sensing.limits import SensingLimits
+
+AUTOSTART = Setting(
+    "autostart", True, "Configure and activate without waiting for a lifecycle manager."
+)
+MODELS = Setting(
+    "models", "", "Folder with encoder.onnx and head.onnx; the shipped models when empty."
+)
+
+_TOPICS = TopicMap()
+_SHIPPED = Path("models") / "taskboard_compact"
+
+# Every field of SensingLimits: offline commands read the same names from the same YAML.
+_SENSING = {
+    "max_wait_s": "A stream this far behind the others is not waited for [s of stream time].",
+    "reorder_s": "Messages of different topics may overtake each other by this much [s].",
+    "jump_s": "A step in the stamps larger than this is another clock, or a jump in time [s].",
+    "max_camera_age_s": "Oldest frame that still shows the present [s].",
+    "max_signal_age_s": "Longest hold or hole of a signal that is still a measurement [s].",
+    "max_audio_gap_s": "Longest hole in the audio that passes for jitter of its stamps [s].",
+    "audio_jitter_s": "Audio stamps may be off by this much before the clock follows them [s].",
+    "audio_drift_s": "Time constant with which the audio clock follows its stamps [s].",
+    "buffer_s": "Samples kept for a window [s]; what is older is dropped and counted.",
+    "max_signal_rate_hz": "Highest rate of a signal, for the size of its buffer [Hz].",
+    "max_camera_rate_hz": "Highest rate of a camera, for the size of its buffer [Hz].",
+    "max_audio_rate_hz": "Highest rate of the microphone [Hz].",
+    "max_force_n": "A force beyond this is a fault [N].",
+    "max_torque_nm": "A torque beyond this is a fault [N m].",
+    "max_distance_m": "A position beyond this is a fault [m].",
+    "max_speed_m_s": "A speed beyond this is a fault [m/s].",
+    "max_turn_rad_s": "A rate of turn beyond this is a fault [rad/s].",
+    "max_gripper_m": "A gripper's width beyond this is a fault [m].",
+    "max_audio": "An audio sample beyond this is a fault; full scale is 1.",
+}
+
+SENSING = tuple(
+    Setting(field.name, float(field.default), _SENSING[field.name], 1e-6, 1e9)
+    for field in fields(SensingLimits)
+)
+
+SYNCHRONIZER = (
+    MODELS,
+    Setting(
+        "reference_camera",
+        _TOPICS.reference_camera,
+        "The camera whose frames end the windows.",
+    ),
+    Setting(
+        "gripper_joints",
+        _TOPICS.gripper_joints,
+        "Joints whose positions add up to the gripper's width; all when empty.",
+    ),
+    Setting(
+        "silence_warning_s",
+        5.0,
+        "Seconds without data on a topic after which a warning names it and the likely cause.",
+        0.1,
+        3600.0,
+    ),
+    *SENSING,
+)
+
+FEATURE_EXTRACTOR = (
+    MODELS,
+    Setting("require_gpu", False, "Refuse to start when the encoder would run on the CPU instead."),
+    # 0.8 s at 10 Hz: a longer hole would be a jump in time to the segmenter.
+    Setting(
+        "max_backlog",
+        8,
+        "Windows that may wait for the encoder. When more do, the newest wins and the others are "
+        "skipped and counted.",
+        1,
+        1000,
+    ),
+)
+
+SEGMENTER = (MODELS,)
+
+MICROPHONE = (
+    Setting("topics.audio", _TOPICS.topics[AUDIO], "Where the AudioChunk messages go."),
+    Setting("frame_id", "microphone", "The microphone's frame."),
+    Setting("file", "", "An audio file to play at real rate instead of a sound card."),
+    Setting("device", "", "Name or number of the input device; the default one when empty."),
+    Setting("sample_rate", 48_000, "Samples a second of the sound card.", 8_000, 192_000),
+    Setting("channels", 1, "Channels of the sound card.", 1, 64),
+    Setting("chunk_s", 0.02, "Length of one message [s].", 0.001, 1.0),
+)
+
+REPLAYER = (
+    Setting("bag", "", "The bag to play: a rosbag2 folder, or an .mcap or .db3 file."),
+    Setting("rate", 1.0, "Speed: 2.0 plays twice as fast.", 0.01, 100.0),
+    Setting("clock", False, "Publish the recording's time on /clock, at most 100 times a second."),
+    Setting("loop", False, "Begin again at the end."),
+    Setting(
+        "wait_s",
+        5.0,
+        "Longest wait for subscribers before the start, and for their acknowledgement at the "
+        "end [s].",
+        0.0,
+        3600.0,
+    ),
+)
+
+
+def topic_settings(topics: Mapping[str, str]) -> tuple[Setting, ...]:
+    """`topics.<modality>` for each entry of a TopicMap."""
+    return tuple(
+        Setting(f"topics.{modality}", topic, f"Topic of the modality '{modality}'.")
+        for modality, topic in topics.items()
+    )
+
+
+def tracker_settings(defaults: TrackerConfig) -> tuple[Setting, ...]:
+    """The segment tracker's parameters; `defaults` are those of the head in use."""
+    return tuple(
+        Setting(
+            entry.name,
+            float(getattr(defaults, entry.name)),
+            entry.metadata["description"],
+            *entry.metadata["range"],
+        )
+        for entry in fields(defaults)
+    )
+
+
+ALL_NAMES = {
+    setting.name
+    for group in (
+        (AUTOSTART,),
+        SYNCHRONIZER,
+        FEATURE_EXTRACTOR,
+        SEGMENTER,
+        MICROPHONE,
+        REPLAYER,
+        tracker_settings(TrackerConfig()),
+    )
+    for setting in group
+}
+
+
+def models_folder(value: str) -> Path:
+    """The parameter `models` as a folder: the one given, or the one that ships."""
+    if value:
+        return Path(value).expanduser()
+    source = Path(__file__).resolve().parents[2]
+    if (source / "package.xml").is_file():
+        return source / _SHIPPED
+    from ament_index_python.packages import get_package_share_directory
+
+    return Path(get_package_share_directory("m2r2_ros")) / _SHIPPED

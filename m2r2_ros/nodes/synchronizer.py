@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The node `synchronizer`: sensor topics in, windows between reference-camera frames out.
+
+Cameras, microphone, wrench, pose, twist and gripper as the encoder's layout asks for them ->
+/m2r2/window (SensorWindow). Composed with its neighbours it hands windows over in memory and
+publishes them only when somebody listens. Service: ~/reset.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from rclpy.clock import Clock, ClockType
+from rclpy.timer import Timer
+from std_srvs.srv import Trigger
+
+from m2r2_msgs.msg import SensorWindow as RosSensorWindow
+from m2r2_ros.datasets.topics import TopicMap
+from m2r2_ros.inference.models import ENCODER_FILE
+from m2r2_ros.inference.onnx_metadata import read_encoder_metadata
+from m2r2_ros.nodes import parameters, settings
+from m2r2_ros.nodes.conversions import window_to_ros
+from m2r2_ros.nodes.diagnostics import OK, WARN, Report
+from m2r2_ros.nodes.feature_extractor import STATION_QOS, WINDOW_TOPIC
+from m2r2_ros.nodes.process import run
+from m2r2_ros.nodes.silence import SilenceWatch
+from m2r2_ros.nodes.sources import Source, make_sources
+from m2r2_ros.nodes.station import Station
+from m2r2_ros.sensing.builder import WindowBuilder
+from m2r2_ros.sensing.counters import StreamCounters
+from m2r2_ros.sensing.limits import SensingLimits
+from m2r2_ros.sensing.window import SensorWindow
+
+# A reference frame makes us look at all queues; while its window still waits for another stream
+# we look again after this time.
+_POLL_S = 0.004
+# ... and for so long: what has not come by then is waited for at leisure.
+_POLL_LIMIT_S = 0.05
+# Without reference frames the queues are emptied this often.
+_IDLE_DRAIN_S = 0.1
+# New publishers, and publishers that have changed what they offer, are found this often.
+_FOLLOW_S = 0.25
+
+
+class Synchronizer(Station):
+    """Drains the topics whenever a window may be complete."""
+
+    SETTINGS = settings.SYNCHRONIZER
+
+    def __init__(
+        self,
+        on_window: Callable[[SensorWindow], None] | None = None,
+        values: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__("synchronizer", values)
+        self._on_window = on_window
+        self._builder: WindowBuilder | None = None
+        self._sources: list[Source] = []
+        self._ticking: list[Timer] = []
+
+    def configure(self, values: dict[str, Any]) -> None:
+        folder = settings.models_folder(values["models"])
+        self._layout = read_encoder_metadata(folder / ENCODER_FILE).layout
+        topics = self._read_topics(values)
+        limits = _limits(values)
+        self._sources = make_sources(self, self._layout, topics, limits, self._on_reference_frame)
+        self._builder = WindowBuilder(self._layout, limits, topics.reference_camera)
+        self._silence = SilenceWatch(values["silence_warning_s"])
+        self._rates = _Rates()
+        self._masked: list[str] = []
+        self._publisher = self.create_publisher(RosSensorWindow, WINDOW_TOPIC, STATION_QOS)
+        self._reset_service = self.create_service(Trigger, "~/reset", self._reset)
+
+    def activate(self) -> None:
+        self._builder.reset()
+        self._silence.start(time.monotonic())
+        self._follow()
+        self._poll_until = 0.0
+        self._poll = self._every(_POLL_S, self._drain)
+        self._poll.cancel()
+        self._ticking = [
+            self._poll,
+            self._every(_FOLLOW_S, self._follow),
+            self._every(_IDLE_DRAIN_S, self._drain),
+        ]
+
+    def deactivate(self) -> None:
+        for timer in self._ticking:
+            self.destroy_timer(timer)
+        self._ticking.clear()
+        self._take_all()
+        self._hand_over(self._builder.poll() + self._builder.flush())
+        for source in self._sources:
+            source.input.close()
+
+    def cleanup(self) -> None:
+        self._sources = []
+        if self._builder is not None:
+            self.destroy_publisher(self._publisher)
+            self.destroy_service(self._reset_service)
+            self._builder = None
+
+    def report(self) -> Report:
+        counters = self._builder.counters
+        values: dict[str, Any] = {
+            "windows": counters.windows,
+            "gap_windows": counters.gap_windows,
+            "resets": counters.resets,
+            "masked": ", ".join(self._masked),
+        }
+        rates = self._rates.measure(self._sources, time.monotonic())
+        for source in self._sources:
+            values |= _describe(source, rates[source.name], counters.streams[source.name])
+        if not self.is_active:
+            return Report(OK, "inactive", values)
+        troubles = [*self._silence.silent.values()]
+        troubles += [f"{name} is masked" for name in self._masked]
+        return Report(WARN if troubles else OK, "; ".join(troubles) or "active", values)
+
+    def _every(self, period_s: float, callback: Callable[[], None]) -> Timer:
+        """A timer that runs on while simulated time stands still."""
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        return self.create_timer(period_s, self.guard(callback), clock=steady)
+
+    def _follow(self) -> None:
+        for source in self._sources:
+            source.input.follow()
+        inputs = [source.input for source in self._sources]
+        for warning in self._silence.check(inputs, time.monotonic()):
+            self.get_logger().warning(warning)
+
+    def _on_reference_frame(self) -> None:
+        self._poll_until = time.monotonic() + _POLL_LIMIT_S
+        self._drain()
+
+    def _drain(self) -> None:
+        self._take_all()
+        resets = self._builder.counters.resets
+        windows = self._builder.poll()
+        if self._builder.counters.resets > resets:
+            self.get_logger().warning("time has jumped: starting anew")
+        self._hand_over(windows)
+        if self._builder.is_window_due and time.monotonic() < self._poll_until:
+            if self._poll.is_canceled():
+                self._poll.reset()
+        else:
+            self._poll.cancel()
+
+    def _take_all(self) -> None:
+        for source in self._sources:
+            source.feed(self._builder)
+
+    def _hand_over(self, windows: Iterable[SensorWindow]) -> None:
+        for window in windows:
+            self._masked = [name for name, present in window.mask.items() if not present]
+            if self._on_window is not None:
+                self._on_window(window)
+            if self._publisher.get_subscription_count():
+                self._publisher.publish(window_to_ros(window, self._layout))
+
+    def _reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        self._take_all()
+        self._builder.reset()
+        response.success = True
+        response.message = "all samples forgotten; the next window has index 0"
+        return response
+
+    def _read_topics(self, values: dict[str, Any]) -> TopicMap:
+        """The topics that the parameters name; the default ones when they name none."""
+        given = {
+            name.removeprefix("topics."): value
+            for name, value in parameters.overrides(self).items()
+            if name.startswith("topics.")
+        }
+        chosen = {"reference_camera": values["reference_camera"] or self._layout.cameras[0]}
+        chosen["gripper_joints"] = values["gripper_joints"]
+        topics = TopicMap(**({"topics": given} if given else {}), **chosen)
+        self.declare_more(settings.topic_settings(topics.topics))
+        return topics
+
+
+class _Rates:
+    """Messages a second of each source since the last time that somebody asked."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, int] = {}
+        self._asked_s = time.monotonic()
+
+    def measure(self, sources: Sequence[Source], now_s: float) -> dict[str, float]:
+        elapsed = max(now_s - self._asked_s, 1e-3)
+        counts = {source.name: source.input.received for source in sources}
+        rates = {name: (n - self._last.get(name, 0)) / elapsed for name, n in counts.items()}
+        self._last, self._asked_s = counts, now_s
+        return rates
+
+
+def _describe(source: Source, rate_hz: float, counters: StreamCounters) -> dict[str, Any]:
+    values = {
+        "topic": source.input.topic,
+        "type": source.input.type_name,
+        "rate_hz": rate_hz,
+        "messages": source.input.received,
+        "lost": source.input.lost,
+        "malformed": source.malformed,
+        **counters.as_dict(),
+    }
+    return {f"{source.name}.{name}": value for name, value in values.items()}
+
+
+def _limits(values: dict[str, Any]) -> SensingLimits:
+    return SensingLimits(**{setting.name: values[setting.name] for setting in settings.SENSING})
+
+
+def main() -> int:
+    """Run the node in a process of its own."""
+    return run(lambda: [Synchronizer()], __doc__)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
