@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,19 +12,17 @@ import numpy as np
 
 from m2r2_ros.datasets.atomic import partial_file
 from m2r2_ros.errors import M2R2Error
-from m2r2_ros.evaluation.colours import Palette, ink
+from m2r2_ros.evaluation.colours import Palette
 from m2r2_ros.evaluation.segments import Segment
+from m2r2_ros.evaluation.tracks import draw_track
 from m2r2_ros.inference.segments import UNKNOWN, FramePrediction
-from m2r2_ros.labels import NO_ACTION, split_label
+from m2r2_ros.labels import NO_ACTION
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 _WIDTH_IN, _TRACK_IN, _CURVES_IN, _MARGIN_IN = 16.0, 1.15, 1.5, 1.5
-# Width over height of an average letter of the default font, and the sizes tried, in points.
-_LETTER = 0.62
-_FONT_SIZES = (9, 8, 7, 6)
 
 
 @dataclass(frozen=True)
@@ -67,7 +64,7 @@ def plot_timeline(
 
     figure, axes = _layout(len(tracks), curves is not None, duration_s)
     for axis, (name, track) in zip(axes, tracks.items(), strict=False):
-        _draw_track(axis, name, track, palette, _WIDTH_IN * 0.92 / duration_s)
+        draw_track(axis, name, track, palette.colour, (_WIDTH_IN * 0.92 / duration_s, _TRACK_IN))
     if curves is not None:
         _draw_curves(axes[-1], curves, list(tracks.values())[-1])
     axes[0].set_title(title, loc="left", fontsize=12)
@@ -100,47 +97,6 @@ def _layout(tracks: int, curves: bool, duration_s: float) -> tuple[Figure, list[
         axis.set_xlim(0, duration_s)
         axis.tick_params(labelbottom=axis is axes[-1])
     return figure, axes
-
-
-def _draw_track(
-    axis: Axes, name: str, track: Sequence[Segment], palette: Palette, inches_per_s: float
-) -> None:
-    for segment in track:
-        colour = palette.colour(segment.label)
-        length_s = segment.end_s - segment.start_s
-        axis.barh(0.5, length_s, 1.0, segment.start_s, color=colour, edgecolor="white", lw=0.8)
-        if segment.label != NO_ACTION:
-            _write(axis, segment, length_s * inches_per_s, ink(colour))
-    axis.set(ylim=(0, 1), yticks=[])
-    axis.set_ylabel(name, rotation=0, ha="right", va="center")
-
-
-def _write(axis: Axes, segment: Segment, width_in: float, colour: str) -> None:
-    """Write the label as large as it fits: level, then on two lines, then upright, else not."""
-    two_lines = "\n".join(filter(None, split_label(segment.label)))
-    middle = (segment.start_s + segment.end_s) / 2
-    for text, upright in product((segment.label, two_lines), (False, True)):
-        room = (_TRACK_IN, width_in) if upright else (width_in, _TRACK_IN)
-        size = next((size for size in _FONT_SIZES if _fits(text, size, *room)), None)
-        if size:
-            axis.text(
-                middle,
-                0.5,
-                text,
-                rotation=90 * upright,
-                fontsize=size,
-                color=colour,
-                ha="center",
-                va="center",
-            )
-            return
-
-
-def _fits(text: str, points: float, length_in: float, height_in: float) -> bool:
-    lines = text.split("\n")
-    letter_in = points / 72
-    longest = max(map(len, lines)) * letter_in * _LETTER
-    return longest + 0.06 <= length_in and len(lines) * letter_in * 1.25 <= height_in
 
 
 def _draw_curves(axis: Axes, curves: Curves, track: Sequence[Segment]) -> None:

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A row of labelled blocks on a time axis."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import product
+from typing import TYPE_CHECKING
+
+from m2r2_ros.evaluation.colours import Colour, ink
+from m2r2_ros.evaluation.segments import Segment
+from m2r2_ros.labels import NO_ACTION, split_label
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# Width over height of an average letter of the default font, and the sizes tried, in points.
+_LETTER = 0.62
+_FONT_SIZES = (9, 8, 7, 6)
+
+
+def draw_track(
+    axis: Axes,
+    name: str,
+    track: Sequence[Segment],
+    colour_of: Callable[[str], Colour],
+    scale: tuple[float, float],
+) -> None:
+    """Fill `axis` with a block a segment, its label inside where it can be read.
+
+    `scale`: inches that a second is wide, and inches that the row is high.
+    """
+    inches_per_s, height_in = scale
+    for segment in track:
+        colour = colour_of(segment.label)
+        length_s = segment.end_s - segment.start_s
+        axis.barh(0.5, length_s, 1.0, segment.start_s, color=colour, edgecolor="white", lw=0.8)
+        if segment.label != NO_ACTION:
+            _write(axis, segment, (length_s * inches_per_s, height_in), ink(colour))
+    axis.set(ylim=(0, 1), yticks=[])
+    axis.set_ylabel(name, rotation=0, ha="right", va="center")
+
+
+def _write(axis: Axes, segment: Segment, size_in: tuple[float, float], colour: str) -> None:
+    """Write the label as large as it fits: level, then on two lines, then upright, else not."""
+    two_lines = "\n".join(filter(None, split_label(segment.label)))
+    middle = (segment.start_s + segment.end_s) / 2
+    for text, upright in product((segment.label, two_lines), (False, True)):
+        room = size_in[::-1] if upright else size_in
+        size = next((size for size in _FONT_SIZES if _fits(text, size, *room)), None)
+        if size:
+            axis.text(
+                middle,
+                0.5,
+                text,
+                rotation=90 * upright,
+                fontsize=size,
+                color=colour,
+                ha="center",
+                va="center",
+            )
+            return
+
+
+def _fits(text: str, points: float, length_in: float, height_in: float) -> bool:
+    lines = text.split("\n")
+    letter_in = points / 72
+    longest = max(map(len, lines)) * letter_in * _LETTER
+    return longest + 0.06 <= length_in and len(lines) * letter_in * 1.25 <= height_in
