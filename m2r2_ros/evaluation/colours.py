@@ -19,6 +19,18 @@ _HUES = {
 }
 _MORE_HUES = ("#56B4E9", "#D55E00", "#F0E442", *_HUES.values())
 _GREYS = {NO_ACTION: "#E4E4E4", UNKNOWN: "#6B6B6B"}
+# Paul Tol's "muted" scheme (2021): told apart from each other, and read in a row of their own.
+SKILL_HUES = {
+    "Approach": "#88CCEE",
+    "Align": "#DDCC77",
+    "Grasp": "#332288",
+    "Lift": "#117733",
+    "Push": "#CC6677",
+    "Pull": "#882255",
+    "Twist": "#AA4499",
+    "Nudge": "#999933",
+    "Release": "#44AA99",
+}
 # The palest shade is this far on the way to white: still clearly coloured on paper.
 _PALEST = 0.55
 
@@ -46,14 +58,23 @@ class Palette:
         """A "#RRGGBB" hue in the shade of an object; unchanged for an object of another picture."""
         position = self.objects.index(name) if name in self.objects else 0
         amount = _PALEST * position / max(1, len(self.objects) - 1)
-        red, green, blue = (int(hue[i : i + 2], 16) / 255 for i in (1, 3, 5))
-        return tuple(c + (1 - c) * amount for c in (red, green, blue))
+        return tuple(part + (1 - part) * amount for part in _rgb(hue))
+
+
+def skill_colour(name: str) -> Colour:
+    """RGB in [0, 1] of a low-level skill; grey for one that REASSEMBLE does not have."""
+    return _rgb(SKILL_HUES.get(name, _GREYS[UNKNOWN]))
 
 
 def ink(colour: Colour) -> str:
     """Black or white, whichever is easier to read on `colour`."""
     red, green, blue = colour
     return "black" if 0.299 * red + 0.587 * green + 0.114 * blue > 0.5 else "white"
+
+
+def _rgb(hue: str) -> Colour:
+    red, green, blue = (int(hue[i : i + 2], 16) / 255 for i in (1, 3, 5))
+    return red, green, blue
 
 
 def _object_order(name: str) -> tuple[int, str]:
