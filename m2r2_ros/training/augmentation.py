@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Calibrations that differ from robot to robot, drawn anew for every training window."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from m2r2_ros.sensing.layout import AUDIO
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Standard deviations of constant offsets over a window; 0 leaves a sensor as it is."""
+
+    # A force-torque sensor that was zeroed at another time.
+    force_n: float = 0.0
+    torque_nm: float = 0.0
+    # A board that stands elsewhere.
+    position_m: float = 0.0
+    # A microphone of another gain.
+    decibel: float = 0.0
+
+    def __call__(self, prepared: dict[str, Tensor], windows: int) -> dict[str, Tensor]:
+        """Prepared rows of `windows` windows in order, all of the same length, with offsets."""
+        changed = dict(prepared)
+        deviations = {
+            "wrench": [self.force_n] * 3 + [self.torque_nm] * 3,
+            "pose": [self.position_m] * 3 + [0.0] * 4,
+            AUDIO: [self.decibel],
+        }
+        for name, deviation in deviations.items():
+            if name in prepared and any(deviation):
+                changed[name] = prepared[name] + self._offsets(prepared[name], deviation, windows)
+        return changed
+
+    @staticmethod
+    def _offsets(rows: Tensor, deviation: list[float], windows: int) -> Tensor:
+        offsets = torch.randn(windows, 1, len(deviation)) * torch.tensor(deviation)
+        return offsets.repeat_interleave(rows.shape[0] // windows, 0)
