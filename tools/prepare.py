@@ -148,7 +148,7 @@ def install_packages(extras: list[str]) -> None:
     say(f"installing packages ({', '.join(['run time', *groups])})")
     constraints = CONSTRAINTS if not ROS_DISTRO else constraints_for_sourced_ros()
     pip("install", "-c", constraints, "setuptools<80", "wheel")
-    wanted = f"{ROOT}[{','.join(groups)}]"
+    wanted = f"{ROOT}[{','.join(groups)}]" if groups else ROOT
     pip("install", "-c", constraints, "--no-build-isolation", "-e", wanted)
 
 
