@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, replace
@@ -97,6 +98,24 @@ def actions_from_json(text: str) -> tuple[int, list[Action]]:
         return int(content["epoch_ns"]), actions
     except (ValueError, TypeError, KeyError, RecursionError, OverflowError) as error:
         raise M2R2Error(f"bad annotations: {error}") from error
+
+
+def label_digest(actions: Iterable[Action]) -> str:
+    """SHA-256 (hexadecimal) of a label track: times to the nanosecond, texts, success, skills."""
+
+    def track(spans: Iterable[Action | LowLevelSkill]) -> list[list[object]]:
+        return [
+            [
+                round(span.start_s * 1e9),
+                round(span.end_s * 1e9),
+                span.text,
+                span.success,
+                *([track(span.low_level)] if isinstance(span, Action) else []),
+            ]
+            for span in spans
+        ]
+
+    return hashlib.sha256(json.dumps(track(actions)).encode()).hexdigest()
 
 
 def _action(entry: dict) -> Action:

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from m2r2_ros.datasets.annotations import actions_to_json, segment_messages
+from m2r2_ros.datasets.media import encode_png
 from m2r2_ros.datasets.reassemble import ReassembleRecording
 from m2r2_ros.datasets.reassemble_topics import (
     TOPICS,
@@ -31,7 +32,7 @@ from m2r2_ros.messages.encode import (
     encode_text,
     encode_vectors,
 )
-from m2r2_ros.messages.images import COMPRESSED_IMAGE, encode_png
+from m2r2_ros.messages.images import COMPRESSED_IMAGE
 from m2r2_ros.messages.signals import JOINTS
 
 # (time at which a live system would have published it [ns], topic, message)

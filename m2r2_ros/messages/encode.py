@@ -23,10 +23,23 @@ _NOTHING = np.zeros(0)
 def encode_vectors(
     type_name: str, stamps: np.ndarray, values: np.ndarray, frame_id: str
 ) -> Iterator[bytes]:
-    """Yield one WrenchStamped, PoseStamped or TwistStamped a row of `values` (N, 6 or 7)."""
+    """Yield one WrenchStamped, PoseStamped or TwistStamped a row of `values` (N, 6 or 7).
+
+    They differ in stamp and numbers only, so the first is serialised and serves as the mould of
+    the others.
+    """
+    if not len(stamps):
+        return
     build = {WRENCH: _wrench, POSE: _pose, TWIST: _twist}[type_name]
-    for stamp_ns, row in zip(stamps.tolist(), values.tolist(), strict=True):
-        yield _serialised(type_name, _header(stamp_ns, frame_id), build(row))
+    body = build(values[0].tolist())
+    mould = _serialised(type_name, _header(int(stamps[0]), frame_id), body)
+    seconds, nanoseconds = np.divmod(stamps, NANOSECONDS)
+    block = np.tile(np.frombuffer(mould, np.uint8), (len(stamps), 1))
+    block[:, 4:8] = _little_endian(seconds, "<i4")
+    block[:, 8:12] = _little_endian(nanoseconds, "<u4")
+    block[:, -8 * values.shape[1] :] = _little_endian(values, "<f8")
+    for row in block:
+        yield row.tobytes()
 
 
 def encode_joints(
@@ -79,6 +92,11 @@ def encode_text(text: str) -> bytes:
 def _serialised(type_name: str, *fields: Any) -> bytes:
     store = typestore()
     return bytes(store.serialize_cdr(store.types[type_name](*fields), type_name))
+
+
+def _little_endian(values: np.ndarray, code: str) -> np.ndarray:
+    """The bytes of each row, uint8 (N, ...)."""
+    return np.ascontiguousarray(values, dtype=code).reshape(len(values), -1).view(np.uint8)
 
 
 def _time(stamp_ns: int) -> Any:

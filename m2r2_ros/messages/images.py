@@ -113,13 +113,6 @@ def decode_picture(data: bytes | np.ndarray) -> np.ndarray:
         raise MessageError(f"compressed image is damaged: {error}") from error
 
 
-def encode_png(picture: np.ndarray) -> bytes:
-    """Encode uint8 (H, W, 3) RGB as PNG, without loss, quickly rather than small."""
-    buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, "PNG", compress_level=1)
-    return buffer.getvalue()
-
-
 def _check_size(width: int, height: int) -> None:
     if not 0 < width * height <= MAX_PIXELS:
         raise MessageError(f"image of {width} x {height}; the limit is {MAX_PIXELS} pixels")

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """MP4 and MP3 payloads: what goes in comes out, in time; what is broken is one line."""
 
+import io
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from recordings import audio, video
 
 from m2r2_ros.datasets import media
@@ -13,6 +16,7 @@ from m2r2_ros.datasets.media import (
     decode_audio,
     decode_video,
     encode_audio,
+    encode_png,
     encode_video,
     rgb,
 )
@@ -64,6 +68,14 @@ def test_red_is_red():
 def test_any_frame_rate(odd):
     frames = video(0.2).frames
     assert sum(1 for _ in decode_video(encode_video(frames, odd or 1)[0])) == len(frames)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (48, 64), (31, 33)])
+def test_png_is_exact(size):
+    picture = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
+    with Image.open(io.BytesIO(encode_png(picture))) as image:
+        assert image.format == "PNG" and image.mode == "RGB"
+        np.testing.assert_array_equal(np.asarray(image), picture)
 
 
 def test_what_cannot_be_encoded():
