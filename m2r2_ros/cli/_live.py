@@ -24,16 +24,23 @@ _PATIENCE_S = 120.0
 # After the last message of the bag, predictions still come while there is work in the queues.
 _SILENCE_S = 2.0
 _SPIN_S = 0.05
+_MAX_BACKLOG = 1000
+_MAX_WAIT_S, _LONGEST_WAIT_S = 1.0, 10.0
 # Domains 1 to 101 use ports that no operating system hands out otherwise.
 _DOMAINS = 101
 
 
 @dataclass(frozen=True)
 class LiveRun:
-    """All that was published on /action_segment and /m2r2/frame_prediction, in order."""
+    """All that was published on /action_segment and /m2r2/frame_prediction, in order.
+
+    received, lost   sensor messages, as the nodes count them.
+    """
 
     events: list[SegmentEvent]
     predictions: list[FramePrediction]
+    received: int
+    lost: int
 
 
 @dataclass(frozen=True)
@@ -57,6 +64,7 @@ def play_live(setup: LiveSetup, on_event: Callable[[SegmentEvent], None]) -> Liv
     os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
     os.environ.setdefault("ROS_DOMAIN_ID", str(1 + os.getpid() % _DOMAINS))
     with _listening(on_event) as listener, _nodes(setup) as nodes:
+        # The last of the nodes to become active.
         is_active = listener.probe("synchronizer")
         _spin_until(listener, lambda: nodes.check_running() or is_active(), _PATIENCE_S)
         with _replay(setup) as replay:
@@ -65,11 +73,15 @@ def play_live(setup: LiveSetup, on_event: Callable[[SegmentEvent], None]) -> Liv
         _spin_until(listener, lambda: listener.silence_s > _SILENCE_S, patience_s)
         nodes.ask_to_end()
         _spin_until(listener, nodes.ended, _PATIENCE_S)
-        return LiveRun(listener.events, listener.predictions)
+        return LiveRun(listener.events, listener.predictions, listener.received, listener.lost)
 
 
 def _nodes(setup: LiveSetup) -> Companion:
     parameters = ["--params-file", str(setup.config), "-p", f"models:={setup.models}"]
+    # Rather late than incomplete: on a busy machine messages overtake each other by more, and the
+    # faster the bag is played the longer that is in stream time. A robot would go on without them.
+    parameters += ["-p", f"max_wait_s:={min(_MAX_WAIT_S * setup.rate, _LONGEST_WAIT_S)}"]
+    parameters += ["-p", f"max_backlog:={_MAX_BACKLOG}"]
     return Companion("online nodes", _node("online", parameters), setup.logs / "online.log")
 
 

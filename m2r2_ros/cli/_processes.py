@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 from collections.abc import Sequence
@@ -12,6 +13,9 @@ from m2r2_ros.errors import M2R2Error
 
 # What is sent, and for how many seconds the program may take to obey.
 _PERSUASION = ((signal.SIGINT, 10.0), (signal.SIGTERM, 3.0), (signal.SIGKILL, None))
+
+# What ROS writes before a logged line: severity, time, node.
+_ROS_PREFIX = re.compile(r"^\[\w+\] \[[\d.]+\] \[[\w./]+\]: ")
 
 
 class Companion:
@@ -66,4 +70,5 @@ class Companion:
 
     def _last_line(self) -> str:
         lines = self._log.read_text(encoding="utf-8", errors="replace").split("\n")
-        return next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
+        last = next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
+        return _ROS_PREFIX.sub("", last)

@@ -67,6 +67,7 @@ def main(args: argparse.Namespace) -> int:
     deployment = Deployment.load(config)
     with open_source(recording, deployment.topics) as source:
         truth = Truth.of(source)
+    loaded = Models.load(models)
     bag = convert(recording, args.out, overwrite=True)
 
     print(f"playing {bag} over DDS into the online nodes, {truth.duration_s / args.rate:.0f} s")
@@ -74,8 +75,9 @@ def main(args: argparse.Namespace) -> int:
     run = play_live(setup, lambda event: print_event(event, truth.start_ns))
     metrics = write_results(args.out, run.events, run.predictions, truth)
     print(f"\n{format_table(metrics)}\n{describe_delay(run.events, truth)}")
+    print(f"{run.lost} of {run.received + run.lost} sensor messages lost")
     with open_source(bag, deployment.topics) as source:
-        offline = segment_source(source, Models.load(models), deployment)
+        offline = segment_source(source, loaded, deployment)
     print(compare(run.events, offline.events))
     print("wrote", *results)
     return 0

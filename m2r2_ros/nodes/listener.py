@@ -6,29 +6,35 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.msg import State
 from lifecycle_msgs.srv import GetState
-from m2r2_msgs.msg import ActionSegment as RosActionSegment
-from m2r2_msgs.msg import FramePrediction as RosFramePrediction
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.task import Future
 
+from m2r2_msgs.msg import ActionSegment as RosActionSegment
+from m2r2_msgs.msg import FramePrediction as RosFramePrediction
 from m2r2_ros.inference.segments import FramePrediction, SegmentEvent
 from m2r2_ros.nodes.conversions import event_from_ros, prediction_from_ros
 
+SYNCHRONIZER = "synchronizer"
 # Deep enough for all that is published while this process is busy elsewhere.
 _DEPTH = 1000
 
 
 class Listener(Node):
-    """Collects segment events and frame predictions in the order in which they arrive."""
+    """Collects segment events and frame predictions in the order in which they arrive.
+
+    received, lost   sensor messages, as the synchronizer counts them.
+    """
 
     def __init__(self, on_event: Callable[[SegmentEvent], None]) -> None:
         super().__init__("listener")
         self.events: list[SegmentEvent] = []
         self.predictions: list[FramePrediction] = []
         self._on_event = on_event
+        self.received = self.lost = 0
         self._heard = time.monotonic()
         # Transient local: whoever joins late gets the current segment.
         qos = QoSProfile(
@@ -40,6 +46,8 @@ class Listener(Node):
         self.create_subscription(
             RosFramePrediction, "/m2r2/frame_prediction", self._keep_prediction, _DEPTH
         )
+
+        self.create_subscription(DiagnosticArray, "/diagnostics", self._keep_counts, _DEPTH)
 
     @property
     def silence_s(self) -> float:
@@ -69,3 +77,10 @@ class Listener(Node):
     def _keep_prediction(self, message: RosFramePrediction) -> None:
         self._heard = time.monotonic()
         self.predictions.append(prediction_from_ros(message))
+
+    def _keep_counts(self, message: DiagnosticArray) -> None:
+        for status in message.status:
+            if status.name == SYNCHRONIZER:
+                counts = [(entry.key.rpartition(".")[2], entry.value) for entry in status.values]
+                self.received = sum(int(value) for key, value in counts if key == "messages")
+                self.lost = sum(int(value) for key, value in counts if key == "lost")

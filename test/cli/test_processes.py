@@ -55,6 +55,14 @@ def test_failure_is_reported_with_its_last_line(tmp_path):
             node.ended()
 
 
+def test_a_ros_log_line_loses_its_prefix(tmp_path):
+    program = "import sys; sys.exit('[ERROR] [1795298399.250522143] [synchronizer]: no model')"
+    with companion(program, tmp_path) as node:
+        node._process.wait(30)
+        with pytest.raises(M2R2Error, match="the node failed: no model"):
+            node.ended()
+
+
 def test_an_early_end_is_told_from_a_failure(tmp_path):
     with companion("", tmp_path) as node:
         wait_for(node.ended)
