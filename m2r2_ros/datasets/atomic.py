@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import shutil
 from collections.abc import Iterator
@@ -49,4 +50,25 @@ def _beside(path: Path) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise M2R2Error(f"cannot create {path.parent}: {error}") from error
+    _sweep(path)
     return path.with_name(f".{path.name}.{os.getpid()}.partial")
+
+
+def _sweep(path: Path) -> None:
+    """Remove what killed processes left of earlier attempts at `path`."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):
+        if not _is_running(left.name.split(".")[-2]):
+            if left.is_dir():
+                shutil.rmtree(left, ignore_errors=True)
+            else:
+                left.unlink(missing_ok=True)
+
+
+def _is_running(process: str) -> bool:
+    try:
+        os.kill(int(process), 0)
+    except (ProcessLookupError, ValueError):
+        return False
+    except OSError:  # another user's
+        return True
+    return int(process) != os.getpid()
