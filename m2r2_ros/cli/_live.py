@@ -55,14 +55,17 @@ class LiveSetup:
     logs: Path
 
 
+def keep_to_ourselves() -> str:
+    """Let ROS talk on this machine only; returns the domain: ROS_DOMAIN_ID or one of our own."""
+    os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+    return os.environ.setdefault("ROS_DOMAIN_ID", str(1 + os.getpid() % _DOMAINS))
+
+
 def play_live(setup: LiveSetup, on_event: Callable[[SegmentEvent], None]) -> LiveRun:
     """Start the nodes, play the bag, end the nodes; `on_event` hears every event as it comes.
 
-    Messages stay on this machine, in ROS_DOMAIN_ID if that is set, else in a domain of this
-    process. Raises M2R2Error when a process fails or does not come to an end.
+    Raises M2R2Error when a process fails or does not come to an end.
     """
-    os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
-    os.environ.setdefault("ROS_DOMAIN_ID", str(1 + os.getpid() % _DOMAINS))
     with _listening(on_event) as listener, _nodes(setup) as nodes:
         # The last of the nodes to become active.
         is_active = listener.probe("synchronizer")

@@ -19,7 +19,7 @@ import sys
 from pathlib import Path
 
 from m2r2_ros.cli._deployment import Deployment
-from m2r2_ros.cli._live import LiveSetup, play_live
+from m2r2_ros.cli._live import LiveSetup, keep_to_ourselves, play_live
 from m2r2_ros.cli._offline import segment_source
 from m2r2_ros.cli._published import (
     METRICS,
@@ -70,7 +70,8 @@ def main(args: argparse.Namespace) -> int:
     loaded = Models.load(models)
     bag = convert(recording, args.out, overwrite=True)
 
-    print(f"playing {bag} over DDS into the online nodes, {truth.duration_s / args.rate:.0f} s")
+    took_s = truth.duration_s / args.rate
+    print(f"playing {bag} over DDS, ROS_DOMAIN_ID {keep_to_ourselves()}, for {took_s:.0f} s")
     setup = LiveSetup(bag, truth.duration_s, args.rate, config, models, args.out)
     run = play_live(setup, lambda event: print_event(event, truth.start_ns))
     metrics = write_results(args.out, run.events, run.predictions, truth)

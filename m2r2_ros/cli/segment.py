@@ -17,8 +17,6 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
-
 from m2r2_ros.cli._deployment import Deployment
 from m2r2_ros.cli._offline import OfflineRun, segment_source, write_segments
 from m2r2_ros.datasets.source import RecordingSource, open_source
@@ -66,11 +64,7 @@ def _plot(path: Path, source: RecordingSource, run: OfflineRun) -> None:
     tracks = {"prediction": segments_from_events(run.events, source.start_ns)}
     if source.actions is not None:
         tracks = {"ground truth": segments_from_actions(source.actions), **tracks}
-    curves = Curves(
-        times_s=np.array([(p.stamp_ns - source.start_ns) / 1e9 for p in run.predictions]),
-        confidence=np.array([p.probabilities.max() for p in run.predictions]),
-        boundary=np.array([p.boundary for p in run.predictions]),
-    )
+    curves = Curves.of(run.predictions, source.start_ns)
     plot_timeline(path, tracks, curves, title=source.name)
 
 
