@@ -108,12 +108,13 @@ class AudioStream(Stream):
             self.inbox.add(np.array([stamp_ns], np.int64), chunk, size)
 
     def _well_formed(self, samples: np.ndarray, rate_hz: int) -> bool:
+        limits = self._limits
         return (
             samples.ndim in (1, 2)
             and samples.dtype.kind == "f"
             and 0 not in samples.shape[1:]
-            and len(samples) <= self._capacity
-            and 0 < rate_hz <= self._limits.max_audio_rate_hz
+            and limits.min_audio_rate_hz <= rate_hz <= limits.max_audio_rate_hz
+            and len(samples) <= limits.buffer_s * rate_hz
         )
 
     def _mono(self, samples: np.ndarray) -> np.ndarray:

@@ -44,6 +44,8 @@ class SensingLimits:
     max_signal_rate_hz: float = 2000.0
     max_camera_rate_hz: float = 60.0
     max_audio_rate_hz: float = 192_000.0
+    # Below this the resampler's filter would reach over many windows.
+    min_audio_rate_hz: float = 4_000.0
 
     # Largest magnitudes that a measurement can have; anything beyond is a fault.
     max_force_n: float = 5000.0

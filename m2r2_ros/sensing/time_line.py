@@ -11,6 +11,10 @@ import numpy as np
 from m2r2_ros.sensing.inbox import Inbox
 
 
+# No clock shows this (ROS time ends at 2**31 s); differences of smaller stamps fit int64.
+NEVER_NS = 2**62
+
+
 @dataclass(frozen=True)
 class Verdict:
     """What to do with the samples that have arrived.
@@ -84,13 +88,17 @@ class TimeLine:
         return self._decide(low, high, arrivals, stray, alive())
 
     def _first_bounds(self, arrivals: dict[str, np.ndarray]) -> tuple[int, int]:
-        """Bounds of the time at which most streams are."""
+        """Bounds of the time at which most streams are, empty when none is at any."""
         latest = {name: int(times[-1]) for name, times in arrivals.items()}
+        latest = {name: time for name, time in latest.items() if abs(time) < NEVER_NS}
+        if not latest:
+            return NEVER_NS, -NEVER_NS
         present = max(
             _together(latest, self.jump_ns), key=lambda group: self._weight(group, latest)
         )
         stamps = np.sort(np.concatenate(list(arrivals.values())))
-        return _chain(stamps, latest[min(present)], self.jump_ns)
+        low, high = _chain(stamps, latest[min(present)], self.jump_ns)
+        return max(low, -NEVER_NS), min(high, NEVER_NS)
 
     def _next_bounds(self, arrivals: dict[str, np.ndarray]) -> tuple[int, int]:
         low, high = self.now_ns - self.jump_ns, self.now_ns + self.jump_ns

@@ -183,6 +183,8 @@ def test_a_change_of_rate_starts_anew():
         (np.zeros((480, 0), np.float32), 48_000, "malformed"),
         (np.zeros((480, 1), np.float32), 0, "malformed"),
         (np.zeros((480, 1), np.float32), -5, "malformed"),
+        (np.zeros((480, 1), np.float32), 1, "malformed"),
+        (np.zeros((480_001, 1), np.float32), 48_000, "malformed"),
         (np.zeros((480, 1), np.float32), 10**9, "malformed"),
         (np.zeros((2, 2, 120), np.float32), 48_000, "malformed"),
     ],
