@@ -42,13 +42,11 @@ def draw_track(
 
 
 def _write(axis: Axes, segment: Segment, size_in: tuple[float, float], colour: str) -> None:
-    """Write the label as large as it fits: level, then on two lines, then upright, else not."""
+    """Write the label, on two lines if need be: level if it fits, else upright, else not."""
     two_lines = "\n".join(filter(None, split_label(segment.label)))
     middle = (segment.start_s + segment.end_s) / 2
-    for text, upright in product((segment.label, two_lines), (False, True)):
-        room = size_in[::-1] if upright else size_in
-        size = next((size for size in _FONT_SIZES if _fits(text, size, *room)), None)
-        if size:
+    for upright, size, text in product((False, True), _FONT_SIZES, (segment.label, two_lines)):
+        if _fits(text, size, *(size_in[::-1] if upright else size_in)):
             axis.text(
                 middle,
                 0.5,
