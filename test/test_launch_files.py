@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the launch files name must exist; where `launch` is installed they are run for real."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+import fake_launch
+import pytest
+import yaml
+from source_tree import ROOT, executables
+
+from m2r2_ros.datasets.reassemble_topics import TOPICS
+from m2r2_ros.datasets.topics import load_topics
+from m2r2_ros.sensing.layout import SensorLayout
+
+ONLINE = ROOT / "launch" / "online_segmentation.launch.py"
+OFFLINE = ROOT / "launch" / "offline_evaluation.launch.py"
+CONFIGS = sorted((ROOT / "config").glob("*.yaml"))
+EXECUTABLES = executables()
+HAS_LAUNCH = importlib.util.find_spec("launch_ros") is not None
+
+
+def load(path: Path):
+    spec = importlib.util.spec_from_file_location(path.stem.replace(".", "_"), path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def launched(monkeypatch):
+    """Run a launch file against the fakes: launched(path, name=value, ...) -> what it starts."""
+    for name, module in fake_launch.modules().items():
+        monkeypatch.setitem(sys.modules, name, module)
+
+    def run(path: Path, **arguments: str):
+        return fake_launch.started(load(path).generate_launch_description(), **arguments)
+
+    return run
+
+
+def parameters(node) -> dict:
+    """The node's parameters that are given by value, later ones winning."""
+    values = [entry for entry in node.parameters if isinstance(entry, dict)]
+    return {name: value for entry in values for name, value in entry.items()}
+
+
+ONLINE_CASES = {
+    "live": ({}, ["online"]),
+    "separate": ({"composed": "false"}, ["segmenter", "feature_extractor", "synchronizer"]),
+    "bag": ({"bag": "my_bag"}, ["online", "replayer"]),
+    "all": (
+        {"bag": "b", "composed": "False", "models": "m", "require_gpu": "true"},
+        ["segmenter", "feature_extractor", "synchronizer", "replayer"],
+    ),
+}
+
+
+@pytest.mark.parametrize("arguments, expected", ONLINE_CASES.values(), ids=ONLINE_CASES)
+def test_online_launch_starts_executables_that_exist(launched, arguments, expected):
+    nodes = launched(ONLINE, **arguments)
+    assert [node.executable for node in nodes] == expected
+    for node in nodes:
+        assert node.package == "m2r2_ros"
+        assert node.executable in EXECUTABLES
+        assert node.on_exit is not None
+
+
+@pytest.mark.parametrize("arguments, _", ONLINE_CASES.values(), ids=ONLINE_CASES)
+def test_parameter_files_exist(launched, arguments, _):
+    for node in launched(ONLINE, **arguments):
+        for path in [entry for entry in node.parameters if not isinstance(entry, dict)]:
+            assert set(yaml.safe_load(Path(path).read_text())) == {"/**"}
+
+
+@pytest.mark.ros
+@pytest.mark.parametrize("arguments, _", ONLINE_CASES.values(), ids=ONLINE_CASES)
+def test_nodes_know_the_parameters_that_are_set(launched, arguments, _):
+    from m2r2_ros.nodes.settings import ALL_NAMES
+
+    for node in launched(ONLINE, **arguments):
+        assert parameters(node).keys() <= ALL_NAMES | {"use_sim_time"}
+
+
+def test_a_bag_brings_its_own_clock_unless_told_otherwise(launched):
+    assert parameters(launched(ONLINE)[0])["use_sim_time"] is False
+    online, replayer = launched(ONLINE, bag="my_bag")
+    assert parameters(online)["use_sim_time"] is parameters(replayer)["clock"] is True
+    online, replayer = launched(ONLINE, bag="my_bag", use_sim_time="false")
+    assert parameters(online)["use_sim_time"] is parameters(replayer)["clock"] is False
+
+
+def test_only_what_was_asked_for_overrides_the_parameter_file(launched):
+    (online,) = launched(ONLINE)
+    assert parameters(online).keys() == {"use_sim_time"}
+    (online,) = launched(ONLINE, models="my_models", require_gpu="True")
+    assert parameters(online)["models"] == "my_models"
+    assert parameters(online)["require_gpu"] is True
+
+
+def test_an_argument_that_is_neither_true_nor_false_is_refused(launched):
+    with pytest.raises(ValueError, match="composed:=maybe must be true or false"):
+        launched(ONLINE, composed="maybe")
+
+
+def verb_of(process) -> str:
+    assert process.cmd[0].package == "m2r2_ros"
+    assert process.cmd[0].executable in EXECUTABLES
+    return process.cmd[0].executable
+
+
+def test_offline_launch_runs_commands_that_accept_their_arguments(launched, tmp_path):
+    out = tmp_path / "results"
+    processes = launched(
+        OFFLINE, models="m", recording="r.h5", config="c.yaml", data="d", split="2", out=str(out)
+    )
+    assert [verb_of(process) for process in processes] == ["segment", "evaluate"]
+    assert out.is_dir()
+    for process in processes:
+        result = subprocess.run(
+            [sys.executable, "-m", "m2r2_ros.cli.main", verb_of(process), *process.cmd[1:]],
+            capture_output=True,
+            text=True,
+        )
+        # There is no such model: the arguments were understood, and then one line was printed.
+        assert result.returncode == 2
+        assert "usage:" not in result.stderr
+        assert len(result.stderr.splitlines()) == 1, result.stderr
+
+
+def test_offline_launch_does_only_what_was_asked_for(launched, tmp_path):
+    out = str(tmp_path)
+    (process,) = launched(OFFLINE, models="m", recording="r", out=out)
+    assert verb_of(process) == "segment"
+    (process,) = launched(OFFLINE, models="m", data="d", out=out)
+    assert verb_of(process) == "evaluate"
+    with pytest.raises(ValueError, match="recording"):
+        launched(OFFLINE, models="m", out=out)
+    with pytest.raises(RuntimeError, match="models is required"):
+        launched(OFFLINE)
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_a_deployment_feeds_every_sensor_of_the_default_layout(path):
+    deployment = load_topics(path)
+    assert set(SensorLayout().modalities) <= deployment.topics.keys()
+    assert deployment.reference_camera in deployment.topics
+
+
+def test_the_recorded_deployment_names_topics_that_convert_writes():
+    deployment = load_topics(ROOT / "config" / "reassemble.yaml")
+    assert set(deployment.topics.values()) <= TOPICS.keys()
+
+
+# With the real launch
+
+RUN = """
+import sys
+from launch import LaunchDescription, LaunchService
+from launch.actions import IncludeLaunchDescription, RegisterEventHandler
+from launch.event_handlers import OnProcessExit
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+
+ended = []
+path, *words = sys.argv[1:]
+arguments = [tuple(word.split(":=")) for word in words]
+source = PythonLaunchDescriptionSource(path)
+keep = OnProcessExit(on_exit=lambda event, _: ended.append((event.process_name, event.returncode)))
+service = LaunchService()
+service.include_launch_description(LaunchDescription([
+    RegisterEventHandler(keep),
+    IncludeLaunchDescription(source, launch_arguments=arguments),
+]))
+status = service.run()
+print("ENDED", sorted(ended))
+sys.exit(status or any(code for _, code in ended))
+"""
+
+
+@pytest.mark.ros
+@pytest.mark.skipif(not HAS_LAUNCH, reason="launch comes with a sourced ROS 2 only")
+@pytest.mark.parametrize("composed, count", [("true", 2), ("false", 4)])
+def test_online_launch_plays_a_bag_and_ends(tmp_path, composed, count):
+    from recordings import recording
+
+    from m2r2_ros.cli.convert import convert
+    from m2r2_ros.datasets.reassemble_writer import write_recording
+
+    path = tmp_path / "short.h5"
+    write_recording(path, recording(duration_s=3.0))
+    convert(path, tmp_path)
+    words = [f"bag:={tmp_path / 'short'}", f"composed:={composed}"]
+    result = subprocess.run(
+        [sys.executable, "-c", RUN, str(ONLINE), *words],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    ended = result.stdout.partition("ENDED")[2]
+    assert ended.count(", 0)") == count, result.stdout + result.stderr
