@@ -18,6 +18,8 @@ WARN = DiagnosticStatus.WARN
 ERROR = DiagnosticStatus.ERROR
 
 _PERIOD_S = 1.0
+_PAUSE_S = 0.05
+_PATIENCE_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -55,12 +57,14 @@ class Diagnostics:
         self._publisher.publish(message)
 
     def publish_last_words(self, timeout_s: float) -> None:
-        """Send the present state so that whoever is about to find this node still hears it."""
+        """Send the present state until somebody has it: who listens may not have found us yet."""
         deadline = time.monotonic() + timeout_s
-        while not self._publisher.get_subscription_count() and time.monotonic() < deadline:
-            time.sleep(0.02)
-        self.publish()
-        self._publisher.wait_for_all_acked(Duration(seconds=timeout_s))
+        heard = False
+        while not heard and time.monotonic() < deadline:
+            listened = self._publisher.get_subscription_count() > 0
+            self.publish()
+            heard = self._publisher.wait_for_all_acked(Duration(seconds=_PATIENCE_S)) and listened
+            time.sleep(_PAUSE_S)
 
 
 def _text(value: Any) -> str:

@@ -26,8 +26,8 @@ from m2r2_ros.nodes.transport import use_large_shared_memory
 
 EXIT_FAULT = 2
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
-# A monitor that runs already finds a new node within this time.
-_LAST_WORDS_S = 2.0
+# A monitor that runs already finds a new node within this time, also on a busy machine.
+_LAST_WORDS_S = 5.0
 
 
 def run(
@@ -41,11 +41,11 @@ def run(
     `description` is the text of `--help`.
     """
     arguments = list(sys.argv if arguments is None else arguments)
-    _parse_plain_arguments(description, arguments)
     stop: Future = Future()
     _await_signals(stop)
     use_large_shared_memory()
     try:
+        _parse_plain_arguments(description, arguments)
         rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
         stations = build()
     except Exception as error:  # rclpy's errors about bad arguments share no base class.
@@ -119,4 +119,6 @@ def _autostart(stations: Sequence[Station]) -> bool:
 
 
 def _one_line(error: Exception) -> str:
-    return " ".join((str(error) or type(error).__name__).split())
+    text = " ".join((str(error) or type(error).__name__).split())
+    # rcl appends the places in its own source.
+    return text.partition(", at /")[0]

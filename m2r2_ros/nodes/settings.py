@@ -40,6 +40,7 @@ _SENSING = {
     "max_signal_rate_hz": "Highest rate of a signal, for the size of its buffer [Hz].",
     "max_camera_rate_hz": "Highest rate of a camera, for the size of its buffer [Hz].",
     "max_audio_rate_hz": "Highest rate of the microphone [Hz].",
+    "min_audio_rate_hz": "Lowest rate of the microphone [Hz].",
     "max_force_n": "A force beyond this is a fault [N].",
     "max_torque_nm": "A torque beyond this is a fault [N m].",
     "max_distance_m": "A position beyond this is a fault [m].",
@@ -50,7 +51,7 @@ _SENSING = {
 }
 
 SENSING = tuple(
-    Setting(field.name, float(field.default), _SENSING[field.name], 1e-6, 1e9)
+    Setting(field.name, float(field.default), _SENSING.get(field.name, ""), 1e-6, 1e9)
     for field in fields(SensingLimits)
 )
 

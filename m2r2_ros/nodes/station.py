@@ -151,7 +151,7 @@ class Station(LifecycleNode):
     def _configure(self) -> None:
         if self._bad_overrides:
             raise self._bad_overrides[0]
-        parameters.check_names(self, settings.ALL_NAMES)
+        parameters.check_names(self, settings.ALL_NAMES | self._known.keys())
         self.configure(parameters.read(self, (settings.AUTOSTART, *self.SETTINGS)))
         self._configured = True
 

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The node `microphone`: a sound card, or a sound file at real rate, as AudioChunk messages.
+
+Every chunk is stamped with the time at which its first sample was taken. Lost samples are counted
+in the diagnostics, never covered up.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import numpy as np
+from rclpy.duration import Duration
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+
+from m2r2_msgs.msg import AudioChunk as RosAudioChunk
+from m2r2_ros.nodes import settings
+from m2r2_ros.nodes.conversions import audio_to_ros
+from m2r2_ros.nodes.diagnostics import OK, WARN, Report
+from m2r2_ros.nodes.process import run
+from m2r2_ros.nodes.sound import SoundCard, SoundFile, SoundSource
+from m2r2_ros.nodes.station import Station
+
+# Two seconds of 20 ms chunks.
+_DEPTH = 100
+_LAST_DELIVERY_S = 2.0
+
+
+class Microphone(Station):
+    """Publishes from the source's own thread: a chunk waits for nobody."""
+
+    SETTINGS = settings.MICROPHONE
+
+    def __init__(self, values: dict[str, Any] | None = None) -> None:
+        super().__init__("microphone", values)
+        self._source: SoundSource | None = None
+
+    def configure(self, values: dict[str, Any]) -> None:
+        self._frame_id = values["frame_id"]
+        self._samples = 0
+        chunk_s = values["chunk_s"]
+        if values["file"]:
+            self._source = SoundFile(values["file"], chunk_s)
+        else:
+            rate_hz, channels = values["sample_rate"], values["channels"]
+            self._source = SoundCard(values["device"], rate_hz, channels, chunk_s)
+        qos = QoSProfile(depth=_DEPTH, reliability=ReliabilityPolicy.RELIABLE)
+        self._chunks = self.create_publisher(RosAudioChunk, values["topics.audio"], qos)
+
+    def activate(self) -> None:
+        self._source.start(self._now_ns, self._publish, self._ended)
+
+    def deactivate(self) -> None:
+        self._source.stop()
+        self._chunks.wait_for_all_acked(Duration(seconds=_LAST_DELIVERY_S))
+
+    def cleanup(self) -> None:
+        if self._source is not None:
+            self.destroy_publisher(self._chunks)
+            self._source = None
+
+    def report(self) -> Report:
+        values = {
+            "source": self._source.name,
+            "sample_rate": self._source.rate_hz,
+            "samples": self._samples,
+            "overflows": self._source.overflows,
+        }
+        if self._source.overflows:
+            message = f"the sound card lost samples {self._source.overflows} times"
+            return Report(WARN, message, values)
+        return Report(OK, "active" if self.is_active else "inactive", values)
+
+    def _now_ns(self) -> int:
+        return self.get_clock().now().nanoseconds
+
+    def _publish(self, samples: np.ndarray, stamp_ns: int) -> None:
+        self._samples += len(samples)
+        message = audio_to_ros(samples, self._source.rate_hz, stamp_ns, self._frame_id)
+        self._chunks.publish(message)
+
+    def _ended(self, error: Exception | None) -> None:
+        if error is not None:
+            self.fail(error)
+        self.finish()
+
+
+def main() -> int:
+    """Run the node."""
+    return run(lambda: [Microphone()], __doc__)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Topics are subscribed as they are offered, drained without an executor, losses counted."""
+
+from __future__ import annotations
+
+import pytest
+from geometry_msgs.msg import WrenchStamped
+from harness import spin_until
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.serialization import serialize_message
+from std_msgs.msg import String
+
+from m2r2_ros.messages.signals import WRENCH
+from m2r2_ros.messages.types import check_type
+from m2r2_ros.nodes.ingest import TopicInput
+
+RELIABLE, BEST_EFFORT = ReliabilityPolicy.RELIABLE, ReliabilityPolicy.BEST_EFFORT
+
+
+@pytest.fixture
+def topic(request):
+    return f"/{request.node.name.split('[')[0]}"
+
+
+def offer(node, topic, reliability=RELIABLE, kind=WrenchStamped, depth=1000):
+    return node.create_publisher(kind, topic, QoSProfile(depth=depth, reliability=reliability))
+
+
+def listen(node, topic, depth=1000, **options):
+    return TopicInput(node, topic, lambda name: check_type("wrench", name), depth, **options)
+
+
+def follow(node, source, publisher):
+    spin_until(node, source.follow, "a subscription")
+    spin_until(node, publisher.get_subscription_count, "the publisher to know it")
+
+
+def wrench(number):
+    message = WrenchStamped()
+    message.header.stamp.sec = number
+    return message
+
+
+@pytest.mark.parametrize("reliability", [RELIABLE, BEST_EFFORT])
+def test_takes_every_message_as_its_bytes_without_spinning(node, topic, reliability):
+    publisher = offer(node, topic, reliability)
+    source = listen(node, topic)
+    follow(node, source, publisher)
+    for number in range(200):
+        publisher.publish(wrench(number))
+    taken = []
+    while len(taken) < 200:
+        taken += source.take()
+    assert taken == [serialize_message(wrench(number)) for number in range(200)]
+    assert (source.received, source.lost, source.type_name) == (200, 0, WRENCH)
+    source.close()
+    assert source.take() == []
+
+
+def test_counts_what_a_full_queue_lost(node, topic):
+    publisher = offer(node, topic)
+    source = listen(node, topic, depth=5)
+    follow(node, source, publisher)
+    publisher.publish(wrench(0))
+    assert len(source.take()) == 1
+    for number in range(1, 21):
+        publisher.publish(wrench(number))
+    assert len(source.take()) == 5
+    assert source.lost == 15
+
+
+def test_the_executor_brings_reference_messages_and_take_gets_them(node, topic):
+    publisher = offer(node, topic)
+    arrivals = []
+    source = listen(node, topic, on_arrival=lambda: arrivals.append(len(source.take())))
+    follow(node, source, publisher)
+    publisher.publish(wrench(0))
+    spin_until(node, lambda: arrivals, "the callback")
+    assert arrivals == [1]
+
+
+def test_drained_topics_do_not_wake_the_executor(node, topic):
+    publisher = offer(node, topic)
+    source = listen(node, topic)
+    follow(node, source, publisher)
+    (subscription,) = [s for s in node.subscriptions if s.topic_name == topic]
+    assert not subscription.callback_group.can_execute(subscription)
+
+
+def test_follows_a_publisher_that_comes_back_with_another_quality_of_service(node, topic):
+    first = offer(node, topic, RELIABLE)
+    source = listen(node, topic)
+    follow(node, source, first)
+    assert not source.follow()
+    first.publish(wrench(1))
+    node.destroy_publisher(first)
+    second = offer(node, topic, BEST_EFFORT)
+    follow(node, source, second)
+    second.publish(wrench(2))
+    taken = []
+    while len(taken) < 2:
+        taken += source.take()
+    # What had come before is not lost with the old subscription.
+    assert taken == [serialize_message(wrench(1)), serialize_message(wrench(2))]
+
+
+def test_overrides_win_over_what_is_found(ros, topic):
+    from rclpy.parameter import Parameter
+
+    name = f"qos_overrides.{topic}.subscription.reliability"
+    node = ros.create_node("other", parameter_overrides=[Parameter(name, value="best_effort")])
+    try:
+        publisher = offer(node, topic, RELIABLE)
+        source = listen(node, topic)
+        follow(node, source, publisher)
+        (subscription,) = [s for s in node.subscriptions if s.topic_name == topic]
+        assert subscription.qos_profile.reliability == BEST_EFFORT
+    finally:
+        node.destroy_node()
+
+
+def test_says_why_nothing_can_come(node, topic):
+    source = listen(node, topic)
+    assert not source.follow()
+    assert source.problem == f"no publisher on {topic}"
+    offer(node, topic, kind=String)
+    spin_until(node, lambda: source.follow() or "needs" in source.problem, "the type to be known")
+    assert source.problem == f"{topic}: 'wrench' needs {WRENCH}, not std_msgs/msg/String"
