@@ -13,6 +13,7 @@ import importlib
 import os
 import signal
 import sys
+import tokenize
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -39,10 +40,10 @@ def verb_main() -> int:
     return run_verb(Path(sys.argv[0]).stem, sys.argv[1:])
 
 
-def verbs() -> dict[str, str]:
-    """Every verb with its summary, read without importing it."""
+def verbs() -> dict[str, Path]:
+    """Every verb with its file."""
     files = sorted(Path(__file__).parent.glob("[!_]*.py"))
-    return {path.stem: _summary(path) for path in files if path != Path(__file__)}
+    return {path.stem: path for path in files if path != Path(__file__)}
 
 
 def run_verb(verb: str, arguments: Sequence[str]) -> int:
@@ -83,7 +84,7 @@ def _load(verb: str) -> Callable[[Sequence[str]], int]:
 
 
 def _overview() -> argparse.ArgumentParser:
-    table = "\n".join(f"  {verb:<10} {summary}" for verb, summary in verbs().items())
+    table = "\n".join(f"  {verb:<10} {_summary(path)}" for verb, path in verbs().items())
     parser = argparse.ArgumentParser(
         prog="m2r2",
         usage="m2r2 VERB [...]",
@@ -96,8 +97,11 @@ def _overview() -> argparse.ArgumentParser:
 
 
 def _summary(path: Path) -> str:
-    docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
-    return (docstring or "").partition("\n")[0]
+    """The first line of a module's docstring, read without importing or parsing the rest."""
+    with tokenize.open(path) as file:
+        tokens = tokenize.generate_tokens(file.readline)
+        docstring = next(token.string for token in tokens if token.type == tokenize.STRING)
+    return ast.literal_eval(docstring).partition("\n")[0]
 
 
 def _one_line(error: OSError) -> str:
