@@ -41,12 +41,13 @@ def synthesise(
     finger_speed: np.ndarray,
     joint_speed: np.ndarray,
     step_s: float,
+    tick_s: float,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """Samples float32 (M, 1) in [-1, 1] at RATE_HZ for N rows of the tape, every `step_s`.
+    """Samples float32 (M, 1) in [-1, 1] at RATE_HZ of what a tape holds.
 
-    impact (N, len(MATERIALS)) contact force on each material [N]; scrape (N,) friction power [W];
-    finger_speed (N,) [m/s]; joint_speed (N, 7) [rad/s].
+    Every `step_s`: impact (N, len(MATERIALS)) contact force on each material [N], scrape (N,)
+    friction power [W]. Every `tick_s`: finger_speed (T,) [m/s], joint_speed (T, 7) [rad/s].
     """
     length = round(len(scrape) * step_s * RATE_HZ)
     sound = sum(
@@ -55,9 +56,9 @@ def synthesise(
     )
     sound = _IMPACT_GAIN * sound
     sound += _SCRAPE_GAIN * _rub(_stretch(scrape, step_s, length), rng)
-    sound += _FINGER_GAIN * _finger_motor(_stretch(np.abs(finger_speed), step_s, length), rng)
+    sound += _FINGER_GAIN * _finger_motor(_stretch(np.abs(finger_speed), tick_s, length), rng)
     for joint, speed in enumerate(np.abs(joint_speed).T):
-        sound += _ARM_GAIN * _whine(_stretch(speed, step_s, length), 90 + 17 * joint, 260.0)
+        sound += _ARM_GAIN * _whine(_stretch(speed, tick_s, length), 90 + 17 * joint, 260.0)
     sound += room_noise(length, rng)
     return np.tanh(sound).astype(np.float32)[:, None]
 

@@ -34,7 +34,10 @@ class Studio:
 
     def __init__(self, model: mujoco.MjModel):
         self._model, self._data = model, mujoco.MjData(model)
-        model.vis.quality.offsamples = 0
+        quality = model.vis.quality
+        quality.offsamples = 0
+        # Boxes and cylinders in few faces: drawing is bound by vertices, not by pixels.
+        quality.numquads, quality.numstacks, quality.numslices = 1, 2, 20
         model.vis.global_.offwidth = model.vis.global_.offheight = SIZE_PX
         self._renderer = make_renderer(model)
         for flag in _EXPENSIVE_FLAGS:
@@ -63,9 +66,9 @@ class Studio:
         return tracks
 
     def _frames(self, tape: Tape, camera: str, times: np.ndarray, look: _Look) -> Iterator:
-        rows = np.round(times / (tape.step_s * tape.scene_every)).astype(int)
-        for index, row in enumerate(np.minimum(rows, len(tape.scene_states) - 1)):
-            self._data.qpos[:] = tape.scene_states[row]
+        rows = np.round(times / tape.scene_s).astype(int)
+        for index, row in enumerate(np.minimum(rows, len(tape.scenes) - 1)):
+            self._data.qpos[:] = tape.scenes[row]
             mujoco.mj_kinematics(self._model, self._data)
             mujoco.mj_camlight(self._model, self._data)
             self._renderer.update_scene(self._data, camera)

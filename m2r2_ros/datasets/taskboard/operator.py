@@ -223,9 +223,13 @@ class Operator:
                 )
                 rig.press(style.careful_m_s / 3, style.search_n)
             else:
-                ramp = 12.0 + 12.0 * (rig.time_s - (entered_s or rig.time_s))
-                self._steer(thing, target, yaw, thing.turns, 0.8, vertical=False)
-                rig.press(style.careful_m_s / 2, min(style.push_n, ramp))
+                inside_s = rig.time_s - (entered_s or rig.time_s)
+                # Easing off again and again, and rocking, frees a peg that has wedged.
+                limit = min(style.push_n, 12.0 + 12.0 * inside_s)
+                limit *= 0.6 + 0.4 * np.cos(2 * np.pi * 1.4 * inside_s)
+                rock = min(0.4e-3, 0.2e-3 * inside_s) * _circle(2 * np.pi * 0.9 * inside_s + phase)
+                self._steer(thing, target + rock, yaw, thing.turns, 2.0, vertical=False)
+                rig.press(style.careful_m_s / 2, limit)
         if thing.twist and self._coupling(thing).on:
             return self._twist(thing, -_TWIST_RAD, lambda: rig.cell.status(thing.part)[1])
         return False

@@ -66,6 +66,12 @@ class Simulator:
 def _listen(tape: Tape, rng: np.random.Generator) -> AudioTrack:
     finger_speed = np.abs(tape.fingers[:, 2:]).mean(axis=1)
     samples = audio.synthesise(
-        tape.impact, tape.scrape, finger_speed, tape.arm[:, 7:14], tape.step_s, rng
+        tape.impact,
+        tape.scrape,
+        finger_speed,
+        tape.arm[:, 7:14],
+        tape.step_s,
+        tape.tick_s,
+        rng,
     )
     return AudioTrack(samples, audio.RATE_HZ)

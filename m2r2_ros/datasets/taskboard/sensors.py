@@ -22,31 +22,33 @@ _TARE_S = 0.3
 def sense(tape: Tape, rng: np.random.Generator) -> dict[str, SignalTrack]:
     """Every `robot_state` signal of the format, float32, each on a clock of its own."""
     wrench = wrist_sensor(tape.wrench, tape.step_s, rng)
-    base = _in_base_frame(wrench, tape.rotation, tape.step_s)
+    every = round(tape.tick_s / tape.step_s)
+    base = _in_base_frame(wrench[every - 1 :: every], tape.rotation, tape.tick_s)
     tool = tape.tool + rng.normal(0, 1, tape.tool.shape) * np.repeat(
         [2e-5, 5e-5, 5e-4, 1e-3], [3, 4, 3, 3]
     )
     tool[:, 3:7] /= np.linalg.norm(tool[:, 3:7], axis=1, keepdims=True)
     arm = tape.arm + rng.normal(0, 1, tape.arm.shape) * np.repeat([2e-5, 1e-3, 0.05], 7)
     fingers = tape.fingers + rng.normal(0, 1, tape.fingers.shape) * [2e-5, 2e-5, 5e-4, 5e-4]
+    step, tick = tape.step_s, tape.tick_s
     signals = {
-        "measured_force": (wrench[:, :3], _WRENCH_HZ, _FORCE_STEP_N),
-        "measured_torque": (wrench[:, 3:], _WRENCH_HZ, _TORQUE_STEP_NM),
-        "compensated_base_force": (base[:, :3], _BASE_HZ, _FORCE_STEP_N),
-        "compensated_base_torque": (base[:, 3:], _BASE_HZ, _TORQUE_STEP_NM),
-        "pose": (tool[:, :7], _POSE_HZ, 1e-6),
-        "velocity": (tool[:, 7:], _POSE_HZ, 1e-5),
-        "joint_positions": (arm[:, :7], _JOINT_HZ, 1e-5),
-        "joint_velocities": (arm[:, 7:14], _JOINT_HZ, 1e-4),
-        "joint_efforts": (arm[:, 14:], _JOINT_HZ, 0.01),
-        "gripper_positions": (fingers[:, :2], _FINGER_HZ, 1e-5),
-        "gripper_velocities": (fingers[:, 2:], _FINGER_HZ, 1e-4),
+        "measured_force": (wrench[:, :3], step, _WRENCH_HZ, _FORCE_STEP_N),
+        "measured_torque": (wrench[:, 3:], step, _WRENCH_HZ, _TORQUE_STEP_NM),
+        "compensated_base_force": (base[:, :3], tick, _BASE_HZ, _FORCE_STEP_N),
+        "compensated_base_torque": (base[:, 3:], tick, _BASE_HZ, _TORQUE_STEP_NM),
+        "pose": (tool[:, :7], tick, _POSE_HZ, 1e-6),
+        "velocity": (tool[:, 7:], tick, _POSE_HZ, 1e-5),
+        "joint_positions": (arm[:, :7], tick, _JOINT_HZ, 1e-5),
+        "joint_velocities": (arm[:, 7:14], tick, _JOINT_HZ, 1e-4),
+        "joint_efforts": (arm[:, 14:], tick, _JOINT_HZ, 0.01),
+        "gripper_positions": (fingers[:, :2], tick, _FINGER_HZ, 1e-5),
+        "gripper_velocities": (fingers[:, 2:], tick, _FINGER_HZ, 1e-4),
     }
     tracks = {}
-    for name, (values, rate_hz, step) in signals.items():
+    for name, (values, grid_s, rate_hz, resolution) in signals.items():
         times = clock(tape.duration_s, rate_hz, rng)
-        sampled = sample(values, tape.step_s, times)
-        tracks[name] = SignalTrack(times, (np.round(sampled / step) * step).astype(np.float32))
+        sampled = np.round(sample(values, grid_s, times) / resolution) * resolution
+        tracks[name] = SignalTrack(times, sampled.astype(np.float32))
     return tracks
 
 

@@ -9,42 +9,47 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import mujoco
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 from .objects import OBJECTS
-from .rig import Rig
+from .rig import TICK_S, Rig
 from .scene import HAND
-from .workcell import Workcell
+from .workcell import STEP_S, Workcell
 
 MATERIALS = ("wood", "acrylic", "steel", "nylon", "plastic", "finger", "arm")
-_FRAME_GRID_STEPS = 10  # the scene is kept every 10 ms; frames are drawn from the nearest
+_STEPS_A_TICK = round(TICK_S / STEP_S)
+_STEPS_A_SCENE = 10  # frames are drawn from the nearest scene
 
 
 @dataclass(frozen=True)
 class Tape:
-    """Arrays on one grid: row i was taken `step_s` * (i + 1) after the start.
+    """What happened, on two grids: row i of an array was taken (i + 1) steps after the start.
 
+    Every `step_s`:
     wrench        (N, 6) force on the hand [N] and torque [N m], hand frame, weight removed.
-    rotation      (N, 3, 3) of the hand in the base frame.
     impact        (N, len(MATERIALS)) contact force on each material [N].
     scrape        (N,) friction power of the part in hand: force times sliding speed [W].
-    arm           (N, 21) joint positions, velocities, torques.
-    fingers       (N, 4) finger positions [m] and speeds [m/s].
-    tool          (N, 13) tool centre x, y, z, qx, qy, qz, qw and twist (linear, angular).
-    scene_states  (M, nq) generalised positions every `scene_every` rows.
+    Every `tick_s`:
+    rotation      (T, 3, 3) of the hand in the base frame.
+    arm           (T, 21) joint positions, velocities, torques.
+    fingers       (T, 4) finger positions [m] and speeds [m/s].
+    tool          (T, 13) tool centre x, y, z, qx, qy, qz, qw and twist (linear, angular).
+    Every `scene_s`, from the start:
+    scenes        (S, nq) generalised positions, to draw from.
     """
 
-    step_s: float
     wrench: np.ndarray
-    rotation: np.ndarray
     impact: np.ndarray
     scrape: np.ndarray
+    rotation: np.ndarray
     arm: np.ndarray
     fingers: np.ndarray
     tool: np.ndarray
-    scene_states: np.ndarray
-    scene_every: int = _FRAME_GRID_STEPS
+    scenes: np.ndarray
+    step_s: float = STEP_S
+    tick_s: float = TICK_S
+    scene_s: float = _STEPS_A_SCENE * STEP_S
 
     @property
     def duration_s(self) -> float:
@@ -61,75 +66,56 @@ class Recorder:
         still = model.body_weldid == 0
         still |= model.body_mocapid[model.body_rootid] >= 0
         self._still, self._bodies = still, model.geom_bodyid
-        self._hand = model.body(HAND).id
-        self._weight_n = float(model.body_subtreemass[self._hand] * -model.opt.gravity[2])
-        hand_bodies = [self._hand, *cell.finger_bodies]
-        mass = model.body_mass[hand_bodies]
-        self._balance = mass / mass.sum(), hand_bodies
-        self._rows: list[np.ndarray] = []
+        self._steps: list[np.ndarray] = []
+        self._ticks: list[np.ndarray] = []
         self._scenes: list[np.ndarray] = []
 
     def __call__(self, rig: Rig) -> None:
-        cell, data = self._cell, self._cell.data
-        impact, grip = self._contacts()
-        speed = 0.0
-        if cell.active:
-            first = cell.dof[cell.active.part]
-            speed = float(
-                np.sqrt(np.dot(data.qvel[first : first + 3], data.qvel[first : first + 3]))
-            )
-        quaternion = np.empty(4)
-        mujoco.mju_mat2Quat(quaternion, data.site_xmat[cell.tool_site])
-        self._rows.append(
-            np.concatenate(
-                [
-                    self._wrench(),
-                    data.site_xmat[cell.tool_site],
-                    impact,
-                    [grip * speed],
-                    data.qpos[cell.arm_qpos],
-                    data.qvel[cell.arm_dof],
-                    data.ctrl[cell.arm_actuators],
-                    data.qpos[cell.finger_qpos],
-                    data.qvel[cell.finger_dof],
-                    data.site_xpos[cell.tool_site],
-                    quaternion[[1, 2, 3, 0]],
-                    rig.arm.twist(),
-                ]
-            )
-        )
-        if len(self._rows) % _FRAME_GRID_STEPS == 1:
+        data = self._cell.data
+        if len(self._steps) % _STEPS_A_SCENE == 0:
             self._scenes.append(data.qpos.copy())
+        impact, scrape = self._contacts()
+        self._steps.append(np.concatenate([data.sensordata[:6], impact, [scrape]]))
+        if len(self._steps) % _STEPS_A_TICK == 0:
+            self._ticks.append(self._motion(rig))
 
     def tape(self) -> Tape:
-        rows = np.array(self._rows)
-        widths = (6, 9, len(MATERIALS), 1, 21, 4, 13)
-        parts = np.split(rows, np.cumsum(widths)[:-1], axis=1)
-        wrench, rotation, impact, scrape, arm, fingers, tool = parts
-        return Tape(
-            self._cell.model.opt.timestep,
-            wrench,
-            rotation.reshape(-1, 3, 3),
-            impact,
-            scrape[:, 0],
-            arm,
-            fingers,
-            tool,
-            np.array(self._scenes),
+        sensors, impact, scrape = _split(self._steps, 6, len(MATERIALS), 1)
+        rotation, arm, fingers, position, twist = _split(self._ticks, 9, 21, 4, 3, 6)
+        rotation = rotation.reshape(-1, 3, 3)
+        tool = np.concatenate([position, _quaternions(rotation), twist], axis=1)
+        wrench = self._outside_wrench(sensors, np.repeat(rotation, _STEPS_A_TICK, axis=0))
+        scenes = np.array(self._scenes)
+        return Tape(wrench, impact, scrape[:, 0], rotation, arm, fingers, tool, scenes)
+
+    def _motion(self, rig: Rig) -> np.ndarray:
+        cell, data = self._cell, self._cell.data
+        return np.concatenate(
+            [
+                data.site_xmat[cell.tool_site],
+                data.qpos[cell.arm_qpos],
+                data.qvel[cell.arm_dof],
+                data.ctrl[cell.arm_actuators],
+                data.qpos[cell.finger_qpos],
+                data.qvel[cell.finger_dof],
+                data.site_xpos[cell.tool_site],
+                rig.arm.twist(),
+            ]
         )
 
-    def _wrench(self) -> np.ndarray:
+    def _outside_wrench(self, flange: np.ndarray, rotation: np.ndarray) -> np.ndarray:
         """What the world does to the hand: minus what the flange does, minus the hand's weight."""
-        data = self._cell.data
-        rotation = data.site_xmat[self._cell.tool_site].reshape(3, 3)
-        weight = rotation.T @ [0.0, 0.0, -self._weight_n]
-        shares, bodies = self._balance
-        lever = rotation.T @ (shares @ data.xipos[bodies] - data.xpos[self._hand])
-        return -data.sensordata[:6] - np.concatenate([weight, np.cross(lever, weight)])
+        model, data = self._cell.model, self._cell.data
+        hand = model.body(HAND).id
+        weight_n = -model.opt.gravity[2] * model.body_subtreemass[hand]
+        weight = -weight_n * rotation[:, 2]
+        frame = data.xmat[hand].reshape(3, 3)
+        lever = frame.T @ (data.subtree_com[hand] - data.xpos[hand])
+        return -flange - np.concatenate([weight, np.cross(lever, weight)], axis=1)
 
     def _contacts(self) -> tuple[np.ndarray, float]:
-        """Normal force on each material, and between the part in hand and what stands still."""
-        data = self._cell.data
+        """Normal force on each material, and the friction power of the part in hand."""
+        cell, data = self._cell, self._cell.data
         if not data.ncon:
             return np.zeros(len(MATERIALS)), 0.0
         geoms, address = data.contact.geom, data.contact.efc_address
@@ -137,12 +123,26 @@ class Recorder:
         materials = self._material[geoms]
         impact = np.bincount(materials[:, 0], force, len(MATERIALS))
         impact += np.bincount(materials[:, 1], force, len(MATERIALS))
-        if not self._cell.active:
+        if not cell.active:
             return impact, 0.0
         bodies = self._bodies[geoms]
-        held = (bodies == self._cell.body[self._cell.active.part]).any(axis=1)
-        rubbing = held & self._still[bodies].any(axis=1)
-        return impact, float(force[rubbing].sum())
+        held = (bodies == cell.body[cell.active.part]).any(axis=1)
+        rubbing = force[held & self._still[bodies].any(axis=1)].sum()
+        first = cell.dof[cell.active.part]
+        velocity = data.qvel[first : first + 3]
+        return impact, float(rubbing * np.sqrt(velocity @ velocity))
+
+
+def _split(rows: list[np.ndarray], *widths: int) -> list[np.ndarray]:
+    return np.split(np.array(rows), np.cumsum(widths)[:-1], axis=1)
+
+
+def _quaternions(rotation: np.ndarray) -> np.ndarray:
+    """x, y, z, w of every rotation, without jumps of sign."""
+    quaternion = Rotation.from_matrix(rotation).as_quat()
+    flips = np.sign((quaternion[1:] * quaternion[:-1]).sum(axis=1))
+    quaternion[1:] *= np.cumprod(flips)[:, None]
+    return quaternion
 
 
 def geom_materials(cell: Workcell) -> np.ndarray:
