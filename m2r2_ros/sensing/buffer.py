@@ -30,6 +30,7 @@ class StampedBuffer:
         self._begin = self._end = 0
         self._sorted = True
         self.newest_ns: int | None = None
+        self._interval_ns: int | None = 0
 
     def __len__(self) -> int:
         return self._end - self._begin
@@ -46,6 +47,7 @@ class StampedBuffer:
         self._stamps[self._end : stop] = stamps
         self._values[self._end : stop] = values
         self._end = stop
+        self._interval_ns = None
 
     def _note_order(self, stamps: np.ndarray) -> bool:
         """Count rows older than one before them; True when each is newer than all before."""
@@ -98,8 +100,10 @@ class StampedBuffer:
 
     def interval_ns(self) -> int:
         """Usual distance of two samples (median of the last ones), 0 when unknown."""
-        stamps, _ = self.ordered()
-        return usual_interval(stamps[-INTERVAL_SAMPLES:])
+        if self._interval_ns is None:
+            stamps, _ = self.ordered()
+            self._interval_ns = usual_interval(stamps[-INTERVAL_SAMPLES:])
+        return self._interval_ns
 
 
 def usual_interval(stamps: np.ndarray) -> int:

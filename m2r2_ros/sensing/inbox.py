@@ -47,6 +47,16 @@ class Inbox:
 
     def take(self, low: int, high: int) -> list[Batch]:
         """Remove and return what is stamped in [low, high], in order of arrival."""
+        if not self._batches:
+            return []
+        stamps = self.stamps()
+        if low <= stamps.min() and stamps.max() <= high:
+            taken = [(stamps, payload) for stamps, payload, _ in self._batches]
+            self.clear()
+            return taken
+        return self._take_some(low, high)
+
+    def _take_some(self, low: int, high: int) -> list[Batch]:
         taken: list[Batch] = []
         batches = list(self._batches)
         self.clear()

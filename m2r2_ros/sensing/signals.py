@@ -59,13 +59,13 @@ class SignalStream(Stream):
 
     def _void_faults(self, values: np.ndarray) -> np.ndarray:
         """Overwrite rows that are no measurement with NaN, and count them."""
-        finite = np.isfinite(values).all(axis=1)
         with np.errstate(invalid="ignore", over="ignore"):
             sane = (np.abs(values) <= self._range).all(axis=1)
             if self._quaternion:
-                norm = np.linalg.norm(values[:, self._quaternion], axis=1)
-                sane &= norm >= MIN_QUATERNION_NORM
+                squares = np.square(values[:, self._quaternion]).sum(axis=1)
+                sane &= squares >= MIN_QUATERNION_NORM**2
         if not sane.all():
+            finite = np.isfinite(values).all(axis=1)
             self.counters.reject("nan", int((~finite).sum()))
             self.counters.reject("range", int((finite & ~sane).sum()))
             values[~sane] = np.nan
@@ -88,10 +88,15 @@ class SignalStream(Stream):
         values = np.concatenate([values for _, values in batches])
         if closed_ns is not None:
             self.counters.late += int((stamps < closed_ns).sum())
-        newest = self.newest_ns
-        reached = stamps if newest is None else np.concatenate(([newest], stamps))
-        self.counters.gaps += int((np.diff(np.sort(reached)) > self.max_age_ns).sum())
+        self._count_gaps(stamps)
         self._buffer.append(stamps, values)
+
+    def _count_gaps(self, stamps: np.ndarray) -> None:
+        reached = np.sort(stamps)
+        if self.newest_ns is not None:
+            reached = np.concatenate(([self.newest_ns], reached[reached > self.newest_ns]))
+        if len(reached) and reached[-1] - reached[0] > self.max_age_ns:
+            self.counters.gaps += int((np.diff(reached) > self.max_age_ns).sum())
 
     def window(self, start_ns: int, end_ns: int) -> np.ndarray | None:
         """float32 (n, columns) at start + k / rate before end, from samples before end only."""

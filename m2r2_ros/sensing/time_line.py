@@ -10,7 +10,6 @@ import numpy as np
 
 from m2r2_ros.sensing.inbox import Inbox
 
-
 # No clock shows this (ROS time ends at 2**31 s); differences of smaller stamps fit int64.
 NEVER_NS = 2**62
 
@@ -65,18 +64,12 @@ class TimeLine:
         arrivals = {name: inbox.stamps() for name, inbox in inboxes.items() if len(inbox)}
         if not arrivals:
             return None
+        stamps = np.concatenate(list(arrivals.values()))
         starting = self.now_ns is None
-        low, high = self._first_bounds(arrivals) if starting else self._next_bounds(arrivals)
-        outside = {name: (times < low) | (times > high) for name, times in arrivals.items()}
-        self.now_ns = max(
-            (
-                int(times[~out].max())
-                for times, out in zip(arrivals.values(), outside.values(), strict=True)
-                if not out.all()
-            ),
-            default=self.now_ns,
-        )
-        stray = {name: arrivals[name][out] for name, out in outside.items() if out[-1]}
+        low, high = self._first_bounds(arrivals, stamps) if starting else self._next_bounds(stamps)
+        inside = (stamps >= low) & (stamps <= high)
+        self._advance(stamps[inside])
+        stray = {} if inside.all() else _strays(arrivals, low, high)
         if not stray or starting:
             self._settle()
             return Verdict(low, high, frozenset(arrivals))
@@ -87,7 +80,12 @@ class TimeLine:
         self._straying = True
         return self._decide(low, high, arrivals, stray, alive())
 
-    def _first_bounds(self, arrivals: dict[str, np.ndarray]) -> tuple[int, int]:
+    def _advance(self, present: np.ndarray) -> None:
+        if len(present):
+            newest = int(present.max())
+            self.now_ns = newest if self.now_ns is None else max(self.now_ns, newest)
+
+    def _first_bounds(self, arrivals: dict[str, np.ndarray], stamps: np.ndarray) -> tuple[int, int]:
         """Bounds of the time at which most streams are, empty when none is at any."""
         latest = {name: int(times[-1]) for name, times in arrivals.items()}
         latest = {name: time for name, time in latest.items() if abs(time) < NEVER_NS}
@@ -96,15 +94,14 @@ class TimeLine:
         present = max(
             _together(latest, self.jump_ns), key=lambda group: self._weight(group, latest)
         )
-        stamps = np.sort(np.concatenate(list(arrivals.values())))
-        low, high = _chain(stamps, latest[min(present)], self.jump_ns)
+        low, high = _chain(np.sort(stamps), latest[min(present)], self.jump_ns)
         return max(low, -NEVER_NS), min(high, NEVER_NS)
 
-    def _next_bounds(self, arrivals: dict[str, np.ndarray]) -> tuple[int, int]:
+    def _next_bounds(self, stamps: np.ndarray) -> tuple[int, int]:
         low, high = self.now_ns - self.jump_ns, self.now_ns + self.jump_ns
-        if max(int(times.max()) for times in arrivals.values()) > high:
-            stamps = np.sort(np.concatenate([[self.now_ns], *arrivals.values()]))
-            high = max(high, _chain(stamps, self.now_ns, self.jump_ns)[1])
+        if stamps.max() > high:
+            reached = np.sort(np.concatenate(([self.now_ns], stamps)))
+            high = max(high, _chain(reached, self.now_ns, self.jump_ns)[1])
         return low, high
 
     def _decide(
@@ -137,6 +134,16 @@ class TimeLine:
     def _runs(self, times: np.ndarray) -> bool:
         """Whether a stream goes on at its new time; a single odd stamp is no new clock."""
         return len(times) > 1 and 0 < int(times[-1]) - int(times[-2]) <= self.jump_ns
+
+
+def _strays(arrivals: dict[str, np.ndarray], low: int, high: int) -> dict[str, np.ndarray]:
+    """For streams whose latest arrival is out of bounds, all their stamps that are."""
+    outside = {name: times[(times < low) | (times > high)] for name, times in arrivals.items()}
+    return {
+        name: times
+        for name, times in outside.items()
+        if len(times) and not low <= arrivals[name][-1] <= high
+    }
 
 
 def _together(latest: dict[str, int], jump_ns: int) -> list[frozenset[str]]:
