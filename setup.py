@@ -101,6 +101,7 @@ setup(
         # Bags are read and written by these definitions where there is no ROS.
         *files_below("m2r2_msgs/msg"),
         *files_below("models"),
+        *files_below("recordings"),
     ],
     install_requires=RUN_TIME,
     extras_require={"ros": ROS, "train": TRAIN, "sim": SIMULATE, "test": TEST},

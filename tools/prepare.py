@@ -217,8 +217,8 @@ def point_wheels_here() -> None:
 
 def registration_digest() -> str:
     verbs = sorted(path.name for path in (ROOT / "m2r2_ros" / "cli").glob("*.py"))
-    files = [ROOT / "tools" / "ros_environment.py", ROOT / "setup.py", ROOT / "setup.cfg"]
-    return digest_of(files) + " ".join(verbs)
+    files = [ROOT / path for path in ("tools/ros_environment.py", "setup.py", "setup.cfg")]
+    return digest_of(files) + " ".join([*verbs, *launch_files()])
 
 
 def register_package(_: list[str]) -> None:
@@ -231,11 +231,17 @@ def register_package(_: list[str]) -> None:
     shutil.copy(ROOT / "tools" / "ros_environment.py", site / f"{HOOK}.py")
     (site / f"{HOOK}.pth").write_text(f"import {HOOK}\n")
     link(VENV / "share/ament_index/resource_index/packages/m2r2_ros", ROOT / "resource/m2r2_ros")
-    for name in ("package.xml", "config", "launch", "models"):
-        link(VENV / "share/m2r2_ros" / name, ROOT / name)
-    shutil.rmtree(VENV / "lib/m2r2_ros", ignore_errors=True)
+    for folder in ("share/m2r2_ros", "lib/m2r2_ros"):
+        shutil.rmtree(VENV / folder, ignore_errors=True)
+    # `ros2 launch` does not look into folders that are links.
+    for path in ["package.xml", "config", "models", "recordings", *launch_files()]:
+        link(VENV / "share/m2r2_ros" / path, ROOT / path)
     for name in executables():
         link(VENV / "lib/m2r2_ros" / name, PYTHON.parent / name)
+
+
+def launch_files() -> list[str]:
+    return sorted(f"launch/{path.name}" for path in (ROOT / "launch").glob("*.launch.py"))
 
 
 def executables() -> list[str]:
