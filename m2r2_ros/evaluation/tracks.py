@@ -56,6 +56,7 @@ def _write(axis: Axes, segment: Segment, size_in: tuple[float, float], colour: s
                 color=colour,
                 ha="center",
                 va="center",
+                parse_math=False,
             )
             return
 

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Show what a recording holds, or what a folder of recordings amounts to.
+
+RECORDING gives one picture (video, sound, force, gripper, motion and labels on one time axis) and
+a JSON file beside it: rate, span and gaps of every stream, actions, problems.
+FOLDER gives a data-set card, dataset_card.md and dataset_card.json: classes, durations, success,
+class balance, and the figures of REASSEMBLE beside them.
+
+Examples:
+    m2r2 inspect 2025-01-10-15-28-50.h5
+    m2r2 inspect my_bag --out my_bag.png --config config/franka_ros2.yaml
+    m2r2 inspect data/taskboard --out cards/taskboard
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from m2r2_ros.cli._deployment import Deployment
+from m2r2_ros.cli._extraction import find_recordings, recording_name
+from m2r2_ros.datasets.atomic import partial_file
+from m2r2_ros.datasets.source import open_source
+from m2r2_ros.datasets.taskboard.generate import RECIPE
+from m2r2_ros.datasets.topics import TopicMap
+from m2r2_ros.errors import M2R2Error
+from m2r2_ros.evaluation.dataset_statistics import dataset_statistics, read_labels
+from m2r2_ros.evaluation.inspection import inspect_source
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "recording",
+        type=Path,
+        metavar="RECORDING",
+        help=".h5, rosbag2 folder, .mcap, .db3, or a folder of these",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        help="the picture, a .png (default: RECORDING's name, here); for a folder the card's "
+        "folder (default: the folder itself)",
+    )
+    parser.add_argument("--config", type=Path, help="parameter file of the nodes: topics, limits")
+
+
+def main(args: argparse.Namespace) -> int:
+    deployment = Deployment.load(args.config)
+    recordings = find_recordings([args.recording])
+    if recordings == [args.recording]:
+        _inspect(args.recording, args.out, deployment)
+    else:
+        _write_card(args.recording, recordings, args.out or args.recording, deployment.topics)
+    return 0
+
+
+def _inspect(recording: Path, out: Path | None, deployment: Deployment) -> None:
+    from m2r2_ros.evaluation.inspection_plot import check_ending, plot_inspection
+
+    picture = check_ending(out or Path(f"{recording_name(recording)}.png"))
+    shape = "{desc}: {percentage:3.0f}% |{bar}| {n:.0f}/{total:.0f} s of recording"
+    with open_source(recording, deployment.topics) as source:
+        total_s = (source.end_ns - source.start_ns) / 1e9
+        with tqdm(desc=source.name, total=total_s, bar_format=shape, disable=None) as bar:
+            inspection = inspect_source(
+                source,
+                deployment.topics,
+                deployment.limits,
+                lambda time_s: bar.update(max(0.0, time_s - bar.n)),
+            )
+    plot_inspection(picture, inspection)
+    _write_json(picture.with_suffix(".json"), inspection.to_dict())
+    for problem in inspection.problems:
+        print(f"{inspection.name}: {problem}", file=sys.stderr)
+    print(f"{picture}: {len(inspection.streams)} streams, {len(inspection.problems)} problems")
+
+
+def _write_card(folder: Path, recordings: list[Path], out: Path, topics: TopicMap) -> None:
+    """A card of all recordings that can be read; raises M2R2Error at the end about the others."""
+    from m2r2_ros.evaluation.dataset_card import card_text
+
+    read, unreadable = [], {}
+    for path in tqdm(recordings, "reading labels", unit="recording", disable=None):
+        try:
+            read.append(read_labels(path, topics))
+        except M2R2Error as error:
+            unreadable[path.name] = str(error)
+            tqdm.write(str(error), file=sys.stderr)
+    if not read:
+        raise M2R2Error(f"{folder}: none of its {len(recordings)} recordings can be read")
+    extra = {"unreadable": unreadable, "recipe": _recipe(folder)}
+    statistics = {**dataset_statistics(read), **extra}
+    _write_json(out / "dataset_card.json", statistics)
+    with partial_file(out / "dataset_card.md") as temporary:
+        temporary.write_text(card_text(folder.resolve().name, statistics), encoding="utf-8")
+    print(f"{out / 'dataset_card.md'}: {len(read)} recordings, {statistics['actions']} actions")
+    if unreadable:
+        raise M2R2Error(f"{len(unreadable)} of {len(recordings)} recordings could not be read")
+
+
+def _recipe(folder: Path) -> dict[str, Any] | None:
+    """What `m2r2 simulate` made the recordings with; None when it did not make them."""
+    try:
+        recipe = json.loads((folder / RECIPE).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, RecursionError) as error:
+        raise M2R2Error(f"{folder / RECIPE}: cannot be read: {error}") from error
+    return recipe if isinstance(recipe, dict) else None
+
+
+def _write_json(path: Path, content: Any) -> None:
+    with partial_file(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
