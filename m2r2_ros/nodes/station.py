@@ -106,6 +106,8 @@ class Station(LifecycleNode):
         self._finalized = True
         if self.is_active:
             self._attempt(self._deactivate)
+            # The final counts.
+            self.diagnostics.publish()
         return self._attempt(self._cleanup)
 
     def shut_down(self) -> None:
