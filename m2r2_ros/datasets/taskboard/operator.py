@@ -293,13 +293,13 @@ class Operator:
 
     def _grasp_yaw(self, thing: BoardObject, rotation: np.ndarray) -> float:
         """Hand yaw whose fingers close along the part's narrow axis, and suits what follows."""
+        across = np.pi / 2 if thing.closing_axis == 0 else 0.0
         preferred = 0.0
         if thing.twist:  # leave the wrist room to turn
             preferred = _TWIST_RAD / 2 * (1 if self._activity == "Pick" else -1)
         if thing.grips == 0:
-            return preferred or self._layout.board[2] + self._rng.uniform(-0.1, 0.1)
-        part_yaw = np.arctan2(rotation[1, 0], rotation[0, 0])
-        yaw = part_yaw + (np.pi / 2 if thing.closing_axis == 0 else 0.0)
+            return preferred or self._layout.board[2] + across + self._rng.uniform(-0.1, 0.1)
+        yaw = np.arctan2(rotation[1, 0], rotation[0, 0]) + across
         return preferred + _wrap(yaw - preferred, 2 * np.pi / thing.grips)
 
     def _fixture(self, thing: BoardObject) -> tuple[np.ndarray, float]:
