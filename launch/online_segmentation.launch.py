@@ -12,15 +12,18 @@ from typing import Any
 
 from ament_index_python.packages import get_package_share_directory
 from launch import LaunchContext, LaunchDescription
-from launch.actions import DeclareLaunchArgument, OpaqueFunction, Shutdown
+from launch.actions import DeclareLaunchArgument, EmitEvent, OpaqueFunction, Shutdown
+from launch.events import matches_action
+from launch.events.process import ProcessExited, ShutdownProcess
 from launch_ros.actions import Node
 
 PACKAGE = "m2r2_ros"
 CONFIG = Path(get_package_share_directory(PACKAGE), "config", "reassemble.yaml")
-STATIONS = ("segmenter", "feature_extractor", "synchronizer")
+STATIONS = ("synchronizer", "feature_extractor", "segmenter")
 
-# Longest time that models take to load, on a small and busy machine.
-MODELS_LOAD_S = 120.0
+# Longest times for models to load and for queues to empty, on a small and busy machine [s].
+LOAD_S = 120.0
+FINISH_S = 30
 
 # An empty argument leaves the choice to the parameter file and the nodes' own defaults.
 ARGUMENTS = {
@@ -43,7 +46,7 @@ def generate_launch_description() -> LaunchDescription:
 
 
 def start(context: LaunchContext) -> list[Node]:
-    """Return the processes for the arguments in `context`."""
+    """Return the processes for the arguments in `context`, downstream first."""
     given = {name: context.launch_configurations[name] for name in ARGUMENTS}
     clocked = truth(given["use_sim_time"] or given["bag"] != "", "use_sim_time")
     parameters: list[Any] = [given["config"], {"use_sim_time": clocked}]
@@ -52,23 +55,35 @@ def start(context: LaunchContext) -> list[Node]:
     if given["require_gpu"]:
         parameters.append({"require_gpu": truth(given["require_gpu"], "require_gpu")})
 
-    executables = ("online",) if truth(given["composed"], "composed") else STATIONS
-    processes = [process(name, parameters) for name in executables]
+    chain = [(name, parameters) for name in STATIONS]
+    if truth(given["composed"], "composed"):
+        chain = [("online", parameters)]
     if given["bag"]:
         # It begins when the synchronizer listens, which is after the models are loaded.
-        bag = {"bag": given["bag"], "clock": clocked, "wait_s": MODELS_LOAD_S}
-        processes.append(process("replayer", [bag]))
+        bag = {"bag": given["bag"], "clock": clocked, "wait_s": LOAD_S}
+        chain.insert(0, ("replayer", [bag]))
+    processes: list[Node] = []
+    for executable, its_parameters in reversed(chain):
+        downstream = processes[-1] if processes else None
+        processes.append(process(executable, its_parameters, downstream))
     return processes
 
 
-def process(executable: str, parameters: list[Any]) -> Node:
-    """One process; when it ends (a fault, or the bag's end), the others end in order too."""
+def process(executable: str, parameters: list[Any], downstream: Node | None) -> Node:
+    """One process. When it is done, the next empties its queues and ends; if it fails, all end."""
+
+    def ended(event: ProcessExited, context: LaunchContext) -> list[EmitEvent]:
+        if event.returncode or downstream is None:
+            return [Shutdown(reason=f"{executable} has ended")]
+        return [EmitEvent(event=ShutdownProcess(process_matcher=matches_action(downstream)))]
+
     return Node(
         package=PACKAGE,
         executable=executable,
         parameters=parameters,
         output="screen",
-        on_exit=Shutdown(reason=f"{executable} has ended"),
+        sigterm_timeout=str(FINISH_S),
+        on_exit=ended,
     )
 
 

@@ -51,6 +51,25 @@ class Shutdown:
 
 
 @dataclass(kw_only=True)
+class EmitEvent:
+    event: Any
+
+
+@dataclass(kw_only=True)
+class ShutdownProcess:
+    process_matcher: Callable[[Any], bool]
+
+
+@dataclass
+class ProcessExited:
+    returncode: int
+
+
+def matches_action(target: Any) -> Callable[[Any], bool]:
+    return lambda action: action is target
+
+
+@dataclass(kw_only=True)
 class ExecuteProcess:
     cmd: list[Any]
     output: str = "log"
@@ -62,7 +81,8 @@ class Node:
     executable: str
     parameters: list[Any] = field(default_factory=list)
     output: str = "log"
-    on_exit: Shutdown | None = None
+    sigterm_timeout: str = "5"
+    on_exit: Callable[[ProcessExited, LaunchContext], list[Any]] | None = None
 
 
 @dataclass(kw_only=True)
@@ -75,7 +95,15 @@ def modules() -> dict[str, ModuleType]:
     """The fakes under the names of the real modules, for sys.modules."""
     contents = {
         "launch": [LaunchContext, LaunchDescription],
-        "launch.actions": [DeclareLaunchArgument, ExecuteProcess, OpaqueFunction, Shutdown],
+        "launch.actions": [
+            DeclareLaunchArgument,
+            EmitEvent,
+            ExecuteProcess,
+            OpaqueFunction,
+            Shutdown,
+        ],
+        "launch.events": [matches_action],
+        "launch.events.process": [ProcessExited, ShutdownProcess],
         "launch_ros": [],
         "launch_ros.actions": [Node],
         "launch_ros.substitutions": [ExecutableInPackage],

@@ -67,7 +67,6 @@ def test_online_launch_starts_executables_that_exist(launched, arguments, expect
     for node in nodes:
         assert node.package == "m2r2_ros"
         assert node.executable in EXECUTABLES
-        assert node.on_exit is not None
 
 
 @pytest.mark.parametrize("arguments, _", ONLINE_CASES.values(), ids=ONLINE_CASES)
@@ -100,6 +99,25 @@ def test_only_what_was_asked_for_overrides_the_parameter_file(launched):
     (online,) = launched(ONLINE, models="my_models", require_gpu="True")
     assert parameters(online)["models"] == "my_models"
     assert parameters(online)["require_gpu"] is True
+
+
+@pytest.mark.parametrize("arguments, _", ONLINE_CASES.values(), ids=ONLINE_CASES)
+def test_processes_end_from_upstream_to_downstream(launched, arguments, _):
+    nodes = launched(ONLINE, **arguments)
+    context = fake_launch.LaunchContext()
+    for upstream, downstream in zip(nodes[:0:-1], nodes[-2::-1], strict=True):
+        (action,) = upstream.on_exit(fake_launch.ProcessExited(0), context)
+        assert [node for node in nodes if action.event.process_matcher(node)] == [downstream]
+    (action,) = nodes[0].on_exit(fake_launch.ProcessExited(0), context)
+    assert isinstance(action, fake_launch.Shutdown)
+
+
+@pytest.mark.parametrize("arguments, _", ONLINE_CASES.values(), ids=ONLINE_CASES)
+def test_a_process_that_fails_ends_all(launched, arguments, _):
+    for node in launched(ONLINE, **arguments):
+        (action,) = node.on_exit(fake_launch.ProcessExited(2), fake_launch.LaunchContext())
+        assert isinstance(action, fake_launch.Shutdown)
+        assert node.executable in action.reason
 
 
 def test_an_argument_that_is_neither_true_nor_false_is_refused(launched):
