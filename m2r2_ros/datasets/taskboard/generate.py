@@ -10,9 +10,12 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import signal
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -49,41 +52,66 @@ def generate(
 ) -> Iterator[Finished]:
     """Write what is missing of the recordings `first_seed` and on, yielding each as it is done.
 
-    A folder holds recordings of one recipe: raises M2R2Error if its recipe differs.
+    A folder holds recordings of one recipe: raises M2R2Error if its recipe differs, and where
+    MuJoCo or a GL library is missing (then nothing is written).
     """
-    out.mkdir(parents=True, exist_ok=True)
-    _check_recipe(out, settings)
+    pending = pending_seeds(out, recordings, first_seed)
+    known = _check_recipe(out, settings)
+    if not pending:
+        return
     os.environ.update(_WORKER_ENVIRONMENT)
     os.environ.setdefault("MUJOCO_GL", "egl")
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
-        jobs = [
-            pool.submit(_write_one, _path(out, seed), seed, settings)
-            for seed in pending_seeds(out, recordings, first_seed)
-        ]
+    with ProcessPoolExecutor(workers, context, _leave_interrupts_to_parent) as pool:
         try:
+            pool.submit(_prepare, settings).result()
+            if not known:
+                out.mkdir(parents=True, exist_ok=True)
+                (out / RECIPE).write_text(json.dumps(_recipe(settings), indent=2) + "\n")
+            jobs = [pool.submit(_write_one, _path(out, seed), seed, settings) for seed in pending]
             for job in as_completed(jobs):
                 yield job.result()
+        except BrokenProcessPool as error:
+            raise M2R2Error(
+                "a worker process died (out of memory?): run the same command again to go on"
+            ) from error
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+            for worker in multiprocessing.active_children():
+                worker.terminate()
+
+
+def _leave_interrupts_to_parent() -> None:
+    """In a worker: Ctrl-C is the parent's; its SIGTERM unwinds, so that partial files go."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
 
 
 def _path(out: Path, seed: int) -> Path:
     return out / f"{recording_name(seed)}.h5"
 
 
-def _check_recipe(out: Path, settings: RecordingSettings) -> None:
-    recipe = {"version": _RECIPE_VERSION, **asdict(settings), "cameras": list(settings.cameras)}
+def _recipe(settings: RecordingSettings) -> dict:
+    return {"version": _RECIPE_VERSION, **asdict(settings), "cameras": list(settings.cameras)}
+
+
+def _check_recipe(out: Path, settings: RecordingSettings) -> bool:
+    """Whether the folder has this recipe already; M2R2Error if it has another."""
     path = out / RECIPE
     if not path.exists():
-        path.write_text(json.dumps(recipe, indent=2) + "\n", encoding="utf-8")
-        return
+        return False
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise M2R2Error(f"{path} is not JSON ({error}): delete it or use another folder") from error
-    if found != recipe:
+    if found != _recipe(settings):
         raise M2R2Error(f"{out} holds recordings of another recipe ({path}): use another folder")
+    return True
+
+
+def _prepare(settings: RecordingSettings) -> None:
+    """Compile the simulator, so that what is missing shows before anything is written."""
+    _simulator(settings)
 
 
 def _write_one(path: Path, seed: int, settings: RecordingSettings) -> Finished:

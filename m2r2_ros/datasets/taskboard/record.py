@@ -13,10 +13,11 @@ from .journal import actions_from_attempts
 from .layout import sample_layout
 from .objects import BY_NAME
 from .plan import Session, sample_on_board
+from .recorder import Recorder
 from .rig import Rig
 from .sensors import sense
 from .settings import RecordingSettings
-from .tape import Recorder, Tape
+from .tape import Tape
 from .workcell import Workcell
 
 _SETTLE_S = 0.3  # before the recording: parts fall into place
