@@ -20,13 +20,14 @@ IMAGE_TYPES = (IMAGE, COMPRESSED_IMAGE)
 # What a message may make us allocate.
 MAX_PIXELS = 4096 * 4096
 
-# encoding -> where red, green and blue are among how many bytes of a pixel.
+# encoding -> where red, green and blue are among how many bytes of a pixel. Slices, not indices,
+# so that rgb8 is a view of the message.
 _CHANNELS = {
-    "rgb8": ((0, 1, 2), 3),
-    "bgr8": ((2, 1, 0), 3),
-    "rgba8": ((0, 1, 2), 4),
-    "bgra8": ((2, 1, 0), 4),
-    "mono8": ((0, 0, 0), 1),
+    "rgb8": (slice(0, 3), 3),
+    "bgr8": (slice(2, None, -1), 3),
+    "rgba8": (slice(0, 3), 4),
+    "bgra8": (slice(2, None, -1), 4),
+    "mono8": (slice(0, 1), 1),
 }
 _PLAIN_MODES = ("L", "RGB", "RGBA", "P")
 
@@ -62,7 +63,10 @@ def _raw(reader: CdrReader) -> tuple[int, Picture]:
             raise MessageError(f"image has rows of {step} bytes, {width} x {encoding} need more")
         rows = data[: step * height].reshape(height, step)[:, : width * size]
         pixels = rows.reshape(height, width, size)
-        return stamp_ns, lambda: np.ascontiguousarray(pixels[:, :, channels])
+        shape = (height, width, 3)
+        return stamp_ns, lambda: np.ascontiguousarray(
+            np.broadcast_to(pixels[:, :, channels], shape)
+        )
     image = SimpleNamespace(
         height=height, width=width, encoding=encoding, is_bigendian=is_bigendian, step=step
     )

@@ -122,6 +122,7 @@ class TopicInput:
         """Unsubscribe."""
         self._unsubscribe()
         self._offer = None
+        self.type_name = ""
 
     def _arrived(self, message: bytes, info: Mapping[str, Any]) -> None:
         self._count(info)

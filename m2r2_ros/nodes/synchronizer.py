@@ -11,6 +11,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
+from itertools import count
 from typing import Any
 
 from rclpy.clock import Clock, ClockType
@@ -77,6 +78,7 @@ class Synchronizer(Station):
     def activate(self) -> None:
         self._builder.reset()
         self._silence.start(time.monotonic())
+        self._turns = count()
         self._follow()
         self._poll_until = 0.0
         self._poll = self._every(_POLL_S, self._drain)
@@ -126,9 +128,12 @@ class Synchronizer(Station):
         return self.create_timer(period_s, self.guard(callback), clock=steady)
 
     def _follow(self) -> None:
-        for source in self._sources:
-            source.input.follow()
+        """Look for publishers of all topics that have none, and at one of the others in turn."""
         inputs = [source.input for source in self._sources]
+        turn = next(self._turns) % len(inputs)
+        for index, source in enumerate(inputs):
+            if index == turn or not source.type_name:
+                source.follow()
         for warning in self._silence.check(inputs, time.monotonic()):
             self.get_logger().warning(warning)
 
