@@ -15,6 +15,7 @@ from m2r2_ros.inference.tracker import TrackerConfig
 from m2r2_ros.nodes.parameters import Setting
 from m2r2_ros.sensing.layout import AUDIO
 from m2r2_ros.sensing.limits import SensingLimits
+from m2r2_ros.shipped import shipped
 
 AUTOSTART = Setting(
     "autostart", True, "Configure and activate without waiting for a lifecycle manager."
@@ -157,11 +158,4 @@ ALL_NAMES = {
 
 def models_folder(value: str) -> Path:
     """The parameter `models` as a folder: the one given, or the one that ships."""
-    if value:
-        return Path(value).expanduser()
-    source = Path(__file__).resolve().parents[2]
-    if (source / "package.xml").is_file():
-        return source / _SHIPPED
-    from ament_index_python.packages import get_package_share_directory
-
-    return Path(get_package_share_directory("m2r2_ros")) / _SHIPPED
+    return Path(value).expanduser() if value else shipped(_SHIPPED)
