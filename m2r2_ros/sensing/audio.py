@@ -92,6 +92,8 @@ class AudioStream(Stream):
         self._ahead: AudioClock | None = None
         self._newest_stamp: int | None = None
         self._chunk_ns = 0
+        # End of the last window.
+        self._closed_ns: int | None = None
 
     def add(self, stamp_ns: int, samples: np.ndarray, rate_hz: int) -> None:
         """Take a chunk, float (n, channels) or (n,).
@@ -148,10 +150,8 @@ class AudioStream(Stream):
         assert self.newest_ns is not None
         return self.newest_ns
 
-    def ingest(self, batches: list[Batch], closed_ns: int | None) -> None:
+    def ingest(self, batches: list[Batch]) -> None:
         for _, chunk in batches:
-            if closed_ns is not None and chunk.stamp_ns < closed_ns:
-                self.counters.late += len(chunk.samples)
             self._insert(chunk)
         while self._waiting > self._capacity:
             self.counters.dropped += len(self._pop().samples)
@@ -211,6 +211,7 @@ class AudioStream(Stream):
         """Mono float32 (n,) in [-1, 1] of [start, end), None when any of it is missing."""
         while self._chunks and self._begins_before(end_ns):
             self._join(self._pop())
+        self._closed_ns = end_ns
         if self._run is None:
             return None
         if not self._run.covers(start_ns, end_ns):
@@ -232,4 +233,12 @@ class AudioStream(Stream):
             self.counters.gaps += self._run is not None
             self._run = Run(clock, chunk.stamp_ns, self._rate_out)
         self.counters.duplicate += skip
+        self._count_late(len(chunk.samples) - skip)
         self._run.append(chunk.samples[skip:])
+
+    def _count_late(self, count: int) -> None:
+        """Count which of the `count` samples that have just joined lie in closed windows."""
+        if self._closed_ns is not None:
+            clock = self._run.clock
+            in_time = clock.count - clock.first_index(self._closed_ns, clock.rate_hz)
+            self.counters.late += max(0, count - max(0, in_time))

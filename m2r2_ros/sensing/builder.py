@@ -128,12 +128,11 @@ class WindowBuilder:
         verdict = self._time_line.judge(inboxes, self._progress.alive)
         if verdict is None:
             return None
-        closed = self._grid.start_ns if self._index else None
         delivered = []
         for name, stream in self._streams.items():
             batches = stream.inbox.take(verdict.low_ns, verdict.high_ns)
             if batches:
-                stream.ingest(batches, closed)
+                stream.ingest(batches)
                 delivered.append(name)
             if name in verdict.refused:
                 stream.inbox.reject(verdict.low_ns)

@@ -44,6 +44,8 @@ class CameraStream(Stream):
         self._images: list[Image] = []
         self._recent: list[int] = []
         self._newest_ns: int | None = None
+        # End of the last window.
+        self._closed_ns: int | None = None
 
     def add(self, stamp_ns: int, image: Image) -> None:
         """Take a frame; an array that is no RGB image is refused and counted."""
@@ -64,11 +66,11 @@ class CameraStream(Stream):
     def interval_ns(self) -> int:
         return usual_interval(np.array(self._recent))
 
-    def ingest(self, batches: list[Batch], closed_ns: int | None) -> None:
+    def ingest(self, batches: list[Batch]) -> None:
         for stamps, image in batches:
             stamp_ns = int(stamps[0])
             # A frame at a window's end belongs to that window.
-            self.counters.late += closed_ns is not None and stamp_ns <= closed_ns
+            self.counters.late += self._closed_ns is not None and stamp_ns <= self._closed_ns
             self._insert(stamp_ns, image)
 
     def _insert(self, stamp_ns: int, image: Image) -> None:
@@ -103,6 +105,7 @@ class CameraStream(Stream):
             index = -1
         result = self._images[index] if index >= 0 else None
         self._discard_before(end_ns)
+        self._closed_ns = end_ns
         return result
 
     def _decode(self, index: int) -> bool:

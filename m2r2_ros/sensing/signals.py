@@ -37,6 +37,8 @@ class SignalStream(Stream):
         self._range = limits.signal_range(name)
         self._quaternion = QUATERNIONS.get(name)
         self._buffer = StampedBuffer(capacity, self.columns, counters)
+        # End of the last window.
+        self._closed_ns: int | None = None
 
     def add(self, stamps: np.ndarray, values: np.ndarray) -> None:
         """Take stamps int64 (n,) and values (n, columns); other shapes are refused and counted."""
@@ -83,11 +85,11 @@ class SignalStream(Stream):
     def interval_ns(self) -> int:
         return self._buffer.interval_ns()
 
-    def ingest(self, batches: list[Batch], closed_ns: int | None) -> None:
+    def ingest(self, batches: list[Batch]) -> None:
         stamps = np.concatenate([stamps for stamps, _ in batches])
         values = np.concatenate([values for _, values in batches])
-        if closed_ns is not None:
-            self.counters.late += int((stamps < closed_ns).sum())
+        if self._closed_ns is not None:
+            self.counters.late += int((stamps < self._closed_ns).sum())
         self._count_gaps(stamps)
         self._buffer.append(stamps, values)
 
@@ -108,6 +110,7 @@ class SignalStream(Stream):
         if self._is_measurement(times, rows, end_ns - start_ns):
             result = self._resample(times, rows, end_ns - start_ns)
         self._buffer.discard_before(end_ns)
+        self._closed_ns = end_ns
         return result
 
     def _is_measurement(self, times: np.ndarray, rows: np.ndarray, duration_ns: int) -> bool:
@@ -127,3 +130,4 @@ class SignalStream(Stream):
 
     def clear(self) -> None:
         self._buffer.clear()
+        self._closed_ns = None

@@ -42,8 +42,8 @@ class Stream(ABC):
         """Usual distance of two samples, 0 when unknown."""
 
     @abstractmethod
-    def ingest(self, batches: list[Batch], closed_ns: int | None) -> None:
-        """Place accepted batches on the time line; windows up to `closed_ns` are closed."""
+    def ingest(self, batches: list[Batch]) -> None:
+        """Place accepted batches on the time line."""
 
     @abstractmethod
     def window(self, start_ns: int, end_ns: int) -> Any | None:

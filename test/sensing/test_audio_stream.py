@@ -72,7 +72,7 @@ def test_jitter_of_the_stamps_is_ignored():
     events = audio(samples, 48_000, EPOCH)
     events = [events[0], *(event.moved(int(rng.integers(-4 * MS, 4 * MS))) for event in events[1:])]
     windows, counters = windows_of(events)
-    assert counters.gaps == 0
+    assert (counters.gaps, counters.late, counters.duplicate) == (0, 0, 0)
     assert all(window.mask["audio"] for window in windows)
     joined = np.concatenate([window.audio for window in windows])
     expected = soxr.resample(samples[:, 0], 48_000, 16_000, quality="HQ")
@@ -154,6 +154,27 @@ def test_repeated_and_overlapping_audio_is_dropped_and_counted():
     windows, counters = windows_of(events)
     assert content(windows) == content(expected)
     assert (counters.duplicate, counters.gaps) == (2880, 0)
+
+
+def test_audio_that_comes_too_late_is_counted_and_masked():
+    layout = SensorLayout(cameras=(), signals=("gripper",))
+    builder = WindowBuilder(layout)
+    events = audio(noise(1.0), 48_000, EPOCH)
+    stamps = EPOCH + np.arange(0, 1000, 10) * MS
+    windows = []
+    for k in range(100):
+        builder.add_signal("gripper", stamps[k : k + 1], np.zeros((1, 1)))
+        # From 0.5 s on, chunks are 0.2 s late.
+        for event in events:
+            arrival = event.ready_ns + 200 * MS * int(event.stamps[0] >= EPOCH + 500 * MS)
+            if 0 <= arrival - stamps[k] < 10 * MS:
+                event.feed(builder)
+        windows += builder.poll()
+    masks = [window.mask["audio"] for window in windows]
+    assert masks[:5] == [True] * 5
+    assert not any(masks[5:])
+    assert len(masks) >= 9
+    assert builder.counters.streams["audio"].late > 0.2 * 48_000
 
 
 def test_chunks_out_of_order_are_put_in_order():
