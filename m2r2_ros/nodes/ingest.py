@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from rclpy.callback_groups import CallbackGroup
 from rclpy.node import Node
@@ -24,6 +24,7 @@ from m2r2_ros.nodes import parameters
 # More publishers than this on one topic means that they come and go; their last numbers are
 # forgotten, all at once, so that memory stays bounded.
 _MAX_PUBLISHERS = 256
+_CLOCK_STEP_NS = 1_000_000_000
 
 
 class _NeverExecuted(CallbackGroup):
@@ -37,6 +38,15 @@ class _NeverExecuted(CallbackGroup):
 
     def ending_execution(self, entity: Any) -> None:
         pass
+
+
+class _Waiting(NamedTuple):
+    message: bytes
+    received_ns: int
+
+    def is_due(self, until_ns: int | None) -> bool:
+        """Whether it had come by then. One from far ahead came before the clock was set back."""
+        return until_ns is None or not until_ns < self.received_ns < until_ns + _CLOCK_STEP_NS
 
 
 class TopicInput:
@@ -71,7 +81,7 @@ class TopicInput:
         self._group = None if on_arrival else _NeverExecuted()
         self._subscription: Subscription | None = None
         self._offer: tuple[str, ReliabilityPolicy] | None = None
-        self._taken: list[bytes] = []
+        self._waiting: list[_Waiting] = []
         self._last_number: dict[bytes, int] = {}
 
     def follow(self) -> bool:
@@ -82,9 +92,11 @@ class TopicInput:
         offer = self._find_offer()
         if offer is None or offer == self._offer:
             return False
-        waiting = self.take()
+        if self._subscription is not None:
+            self._fetch(None)
         self._unsubscribe()
-        self._taken = waiting if offer[0] == self.type_name else []
+        if offer[0] != self.type_name:
+            self._waiting = []
         self._offer = offer
         self.type_name, reliability = offer
         qos = QoSProfile(
@@ -103,31 +115,44 @@ class TopicInput:
         )
         return True
 
-    def take(self) -> list[bytes]:
-        """All messages that wait, oldest first, serialised; at most as many as may wait."""
-        taken, self._taken = self._taken, []
-        if self._subscription is None:
-            return taken
+    def take(self, until_ns: int | None = None) -> list[bytes]:
+        """Messages that wait, oldest first, serialised; at most as many as may wait.
+
+        With `until_ns` (of `time.time_ns`) only those that had come by then: topics that are taken
+        one after the other then stand at one moment, however busy the machine is in between.
+        """
+        if self._subscription is not None:
+            self._fetch(until_ns)
+        keep = next((i for i, w in enumerate(self._waiting) if not w.is_due(until_ns)), None)
+        due = self._waiting[:keep]
+        del self._waiting[:keep]
+        return [waiting.message for waiting in due]
+
+    def _fetch(self, until_ns: int | None) -> None:
         handle, kind = self._subscription.handle, self._subscription.msg_type
         with handle:
             for _ in range(self._depth):
-                message = handle.take_message(kind, True)
-                if message is None:
-                    break
-                self._count(message[1])
-                taken.append(message[0])
-        return taken
+                if self._waiting and not self._waiting[-1].is_due(until_ns):
+                    return
+                taken = handle.take_message(kind, True)
+                if taken is None:
+                    return
+                self._keep(*taken)
 
     def close(self) -> None:
         """Unsubscribe."""
         self._unsubscribe()
+        self._waiting = []
         self._offer = None
         self.type_name = ""
 
     def _arrived(self, message: bytes, info: Mapping[str, Any]) -> None:
-        self._count(info)
-        self._taken.append(message)
+        self._keep(message, info)
         self._on_arrival()
+
+    def _keep(self, message: bytes, info: Mapping[str, Any]) -> None:
+        self._waiting.append(_Waiting(message, info.get("received_timestamp", 0)))
+        self._count(info)
 
     def _count(self, info: Mapping[str, Any]) -> None:
         """Publishers number their messages; a hole in the numbers is a loss."""

@@ -34,8 +34,8 @@ class Source(Protocol):
     # Messages that could not be read.
     malformed: int
 
-    def feed(self, builder: WindowBuilder) -> None:
-        """Take all that waits and add it."""
+    def feed(self, builder: WindowBuilder, until_ns: int | None) -> None:
+        """Take all that had come by `until_ns` and add it."""
 
 
 class CameraSource:
@@ -48,8 +48,8 @@ class CameraSource:
         self.malformed = 0
         self.input = TopicInput(node, topic, partial(check_type, name), _CAMERA_DEPTH, on_arrival)
 
-    def feed(self, builder: WindowBuilder) -> None:
-        for message in self.input.take():
+    def feed(self, builder: WindowBuilder, until_ns: int | None) -> None:
+        for message in self.input.take(until_ns):
             try:
                 stamp_ns, picture = decode_image(self.input.type_name, message)
             except MessageError:
@@ -67,8 +67,8 @@ class AudioSource:
         depth = round(limits.buffer_s / _SHORTEST_AUDIO_CHUNK_S)
         self.input = TopicInput(node, topic, partial(check_type, AUDIO), depth)
 
-    def feed(self, builder: WindowBuilder) -> None:
-        for message in self.input.take():
+    def feed(self, builder: WindowBuilder, until_ns: int | None) -> None:
+        for message in self.input.take(until_ns):
             try:
                 stamp_ns, samples, rate_hz = decode_audio(message)
             except MessageError:
@@ -89,8 +89,8 @@ class SignalSource:
         self._joints = joints
         self.input = TopicInput(node, topic, partial(check_type, name), depth)
 
-    def feed(self, builder: WindowBuilder) -> None:
-        messages = self.input.take()
+    def feed(self, builder: WindowBuilder, until_ns: int | None) -> None:
+        messages = self.input.take(until_ns)
         if messages:
             stamps, values = decode_batch(self.input.type_name, messages, self._joints)
             self.malformed += len(messages) - len(stamps)

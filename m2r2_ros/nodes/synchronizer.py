@@ -93,7 +93,8 @@ class Synchronizer(Station):
         for timer in self._ticking:
             self.destroy_timer(timer)
         self._ticking.clear()
-        self._take_all()
+        for source in self._sources:
+            source.feed(self._builder, None)
         self._hand_over(self._builder.poll() + self._builder.flush())
         for source in self._sources:
             source.input.close()
@@ -155,8 +156,10 @@ class Synchronizer(Station):
             self._poll.cancel()
 
     def _take_all(self) -> None:
+        """One moment for all topics: none may seem to lag because its turn came first."""
+        now_ns = time.time_ns()
         for source in self._sources:
-            source.feed(self._builder)
+            source.feed(self._builder, now_ns)
 
     def _hand_over(self, windows: Iterable[SensorWindow]) -> None:
         for window in windows:

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from geometry_msgs.msg import WrenchStamped
 from harness import spin_until
@@ -55,6 +57,24 @@ def test_takes_every_message_as_its_bytes_without_spinning(node, topic, reliabil
     assert (source.received, source.lost, source.type_name) == (200, 0, WRENCH)
     source.close()
     assert source.take() == []
+
+
+def test_takes_what_had_come_by_a_moment_and_keeps_the_rest(node, topic):
+    publisher = offer(node, topic)
+    source = listen(node, topic)
+    follow(node, source, publisher)
+    moments = [time.time_ns()]
+    for number in range(4):
+        publisher.publish(wrench(number))
+        time.sleep(0.02)  # The middleware's stamps and ours are readings of one clock.
+        moments.append(time.time_ns())
+    expected = [serialize_message(wrench(number)) for number in range(4)]
+    assert source.take(moments[0]) == []
+    assert source.take(moments[2]) == expected[:2]
+    assert source.take(moments[2]) == []
+    assert source.take(moments[3]) == expected[2:3]
+    # A clock that was set back by an hour holds nothing back.
+    assert source.take(moments[0] - 3_600_000_000_000) == expected[3:]
 
 
 def test_counts_what_a_full_queue_lost(node, topic):
