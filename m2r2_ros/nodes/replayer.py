@@ -8,6 +8,7 @@ service, at its log time. The ground truth is one of the topics.
 from __future__ import annotations
 
 import heapq
+import math
 import sys
 import threading
 import time
@@ -36,7 +37,9 @@ CLOCK_TYPE = "rosgraph_msgs/msg/Clock"
 # rclpy spends 20 to 35 % of a core on a clock of 1 kHz.
 _CLOCK_HZ = 100.0
 # A recorded depth was the driver's; here nothing may be lost when a subscriber is slow for once.
+# What a busy machine has missed is sent again only seconds later, and has to be there then.
 _LEAST_DEPTH = 200
+_KEPT_S = 10.0
 # Subscribers are complete when none has come for this long.
 _SETTLED_S = 0.5
 _LOOK_S = 0.02
@@ -88,10 +91,13 @@ class Replayer(Station):
         return Report(OK, "playing" if self.is_active else "inactive", values)
 
     def _make_publishers(self, bag: Bag, with_clock: bool) -> None:
+        kept = min(1.0, _KEPT_S * self._rate / max(self.duration_ns / 1e9, 1e-9))
         for connection in bag.connections:
             if connection.topic not in self._outputs and connection.topic != CLOCK_TOPIC:
+                qos = _recorded_qos(connection)
+                qos.depth = max(qos.depth, math.ceil(kept * connection.msgcount))
                 self._outputs[connection.topic] = self.create_publisher(
-                    message_class(connection.msgtype), connection.topic, _recorded_qos(connection)
+                    message_class(connection.msgtype), connection.topic, qos
                 )
         if with_clock:
             self._outputs[CLOCK_TOPIC] = self.create_publisher(RosClock, CLOCK_TOPIC, 10)
