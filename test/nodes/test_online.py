@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 import signal
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -80,10 +81,15 @@ def check_protocol(events):
 
 
 def test_composed_chain_equals_offline(node, tmp_path, bag, models, offline):
+    """Also when the nodes are not given the processor for a while."""
     planner = Planner(node)
     online = node_program(tmp_path, "online", {"models": models, **PATIENT})
     with started(node, planner, online, *STATIONS):
         with replay_program(tmp_path, bag) as replay:
+            spin_until(node, lambda: len(planner.frames) > 10, "the first frames")
+            online.process.send_signal(signal.SIGSTOP)
+            time.sleep(0.7)
+            online.process.send_signal(signal.SIGCONT)
             spin_until(node, lambda: replay.ended, "the end of the bag")
             assert replay.end() == 0, replay.output
         held_back = 2  # The last windows wait for data that would follow.
