@@ -96,6 +96,18 @@ def read_text(group: h5py.Group, name: str) -> str:
         return text[:MAX_TEXT_BYTES]
 
 
+def read_attribute(group: h5py.Group, name: str, attribute: str) -> str:
+    """Read a short text attached to a member; "" when there is none. Raises Hdf5Error."""
+    member = _member(group, name)
+    with _one_line(name):
+        if member is None or attribute not in member.attrs:
+            return ""
+        if member.attrs.get_id(attribute).get_storage_size() > MAX_TEXT_BYTES:
+            raise Hdf5Error(f"attribute '{attribute}' of '{name}' is no short text")
+        value = member.attrs[attribute]
+        return value[:MAX_TEXT_BYTES] if isinstance(value, str) else ""
+
+
 def _dataset(group: h5py.Group, name: str) -> h5py.Dataset:
     member = _member(group, name)
     if not isinstance(member, h5py.Dataset):

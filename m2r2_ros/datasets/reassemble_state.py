@@ -14,7 +14,13 @@ from m2r2_ros.datasets.clocks import (
     quaternion_order,
     to_nanoseconds,
 )
-from m2r2_ros.datasets.hdf5 import Hdf5Error, member_names, read_numbers, subgroup
+from m2r2_ros.datasets.hdf5 import (
+    Hdf5Error,
+    member_names,
+    read_attribute,
+    read_numbers,
+    subgroup,
+)
 from m2r2_ros.datasets.reassemble_format import (
     COMPONENTS,
     MISSPELLED_SIGNALS,
@@ -119,8 +125,8 @@ class RobotState:
     def _quaternion_order(self, quaternions: np.ndarray) -> str:
         if self._order != "auto":
             return self._order
-        stated = self._group["pose"].attrs.get(QUATERNION_ORDER_ATTRIBUTE)
-        if isinstance(stated, str) and stated in QUATERNION_ORDERS[1:]:
+        stated = read_attribute(self._group, "pose", QUATERNION_ORDER_ATTRIBUTE)
+        if stated in QUATERNION_ORDERS[1:]:
             return stated
         shown = quaternion_order(quaternions)
         if shown is None:

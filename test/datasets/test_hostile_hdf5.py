@@ -4,7 +4,7 @@
 import h5py
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from recordings import recording
 
@@ -65,7 +65,7 @@ def test_an_hdf5_file_of_something_else(tmp_path):
     assert "not a REASSEMBLE recording" in one_line(tmp_path / "a.h5")
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150, deadline=None, derandomize=True, phases=[Phase.generate])
 @given(data=st.data())
 def test_damaged_bytes(tmp_path_factory, content, data):
     """Whatever is overwritten: an M2R2Error, or a recording with its problems named."""

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from recordings import recording
 from rosbags.rosbag2 import StoragePlugin, Writer
@@ -231,7 +231,7 @@ def small_bags(tmp_path_factory):
     return files
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150, deadline=None, derandomize=True, phases=[Phase.generate])
 @given(suffix=st.sampled_from(["mcap", "db3"]), data=st.data())
 def test_damaged_bags(small_bags, tmp_path_factory, suffix, data):
     broken = bytearray(small_bags[suffix])
