@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from m2r2_ros.datasets.recording import Action, LowLevelSkill
 from m2r2_ros.labels import NO_ACTION, text_from_label
@@ -57,9 +58,11 @@ def actions_from_attempts(attempts: list[Attempt], duration_s: float) -> list[Ac
 
 
 def _skills(attempt: Attempt) -> tuple[LowLevelSkill, ...]:
-    ends = [time for time, _ in attempt.skills[1:]] + [attempt.end_s]
-    last = len(ends) - 1
+    edges = [*(start for start, _ in attempt.skills), attempt.end_s]
+    last = len(attempt.skills) - 1
     return tuple(
         LowLevelSkill(start, end, f"{skill}.", attempt.success or index < last)
-        for index, ((start, skill), end) in enumerate(zip(attempt.skills, ends, strict=True))
+        for index, ((start, end), (_, skill)) in enumerate(
+            zip(pairwise(edges), attempt.skills, strict=True)
+        )
     )

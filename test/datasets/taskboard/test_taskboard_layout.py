@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: Apache-2.0
+from itertools import combinations
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from m2r2_ros import labels
+from m2r2_ros.datasets.taskboard.layout import sample_layout
+from m2r2_ros.datasets.taskboard.objects import OBJECTS
+
+FRANKA_REACH_M = 0.80  # with the hand pointing down at table height
+seeds = st.integers(0, 2**32 - 1)
+
+
+def test_the_objects_are_those_of_the_labels():
+    assert sorted(thing.name for thing in OBJECTS) == sorted(labels.OBJECTS)
+    assert len({thing.part for thing in OBJECTS}) == len(OBJECTS)
+
+
+@given(seeds)
+@settings(max_examples=50, deadline=None)
+def test_every_part_has_room_for_fingers_and_is_within_reach(seed):
+    layout = sample_layout(np.random.default_rng(seed), frozenset())
+    spots = [np.array(layout.spots[thing.part][:2]) for thing in OBJECTS]
+    assert min(np.linalg.norm(a - b) for a, b in combinations(spots, 2)) > 0.06
+    assert max(np.linalg.norm(spot) for spot in spots) < FRANKA_REACH_M
+
+
+@given(seeds)
+@settings(max_examples=20, deadline=None)
+def test_same_seed_same_layout(seed):
+    first, second = (sample_layout(np.random.default_rng(seed), frozenset()) for _ in range(2))
+    assert first == second
