@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from m2r2_ros.errors import M2R2Error
+from m2r2_ros.errors import M2R2Error, nearest_name
 from m2r2_ros.training.run import Run
 from m2r2_ros.training.settings import OptimiserSettings
 
@@ -97,17 +97,26 @@ def learning_rate(settings: OptimiserSettings, progress: float) -> float:
     return settings.learning_rate * (1 + math.cos(math.pi * rest)) / 2
 
 
-def split_validation(names: list[str], fraction: float) -> tuple[list[int], list[int]]:
-    """Indices for training and validation: evenly spaced over the sorted names.
+def split_validation(
+    names: list[str], fraction: float, chosen_names: Sequence[str] = ()
+) -> tuple[list[int], list[int]]:
+    """Indices for training and validation: `chosen_names`, or evenly spaced over the sorted names.
 
-    Raises M2R2Error when there are too few for both.
+    Raises M2R2Error when there are too few for both, or a chosen name is not there.
     """
+    for name in chosen_names:
+        if name not in names:
+            raise M2R2Error(f"no recording '{name}' to validate on{nearest_name(name, names)}")
     if len(names) < 2:
         raise M2R2Error("training needs at least two recordings, one of them for validation")
     count = min(len(names) - 1, max(1, round(len(names) * fraction)))
     order = np.argsort(names, kind="stable")
     places = (np.arange(count) + 0.5) * len(names) / count
     chosen = {int(order[int(place)]) for place in places}
+    if chosen_names:
+        chosen = {names.index(name) for name in chosen_names}
+    if len(chosen) == len(names):
+        raise M2R2Error("every recording is for validation: none is left to train on")
     return [i for i in range(len(names)) if i not in chosen], sorted(chosen)
 
 

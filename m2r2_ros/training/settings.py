@@ -97,6 +97,8 @@ class HeadSettings:
     feature_noise: float = 0.1
     # Part of the training recordings that are kept for validation.
     validation: float = 0.15
+    # Their names, instead of a part: best those that the encoder was not trained on.
+    validation_recordings: tuple[str, ...] = ()
     # The segment tracker's defaults, exported with the head.
     tracker: TrackerConfig = field(default_factory=TrackerConfig)
 

@@ -83,7 +83,9 @@ def train_head(
     plain.pop("tracker")
     names = [sequence.name for sequence in sequences]
     run = Run(out, {"kind": "causal", "recordings": names, "settings": plain})
-    training, validation = split_validation(names, settings.validation)
+    training, validation = split_validation(
+        names, settings.validation, settings.validation_recordings
+    )
     chosen, held_out = [sequences[i] for i in training], [sequences[i] for i in validation]
     torch.manual_seed(settings.seed)
     head = CausalHead(dimension, len(labels), settings.model)

@@ -105,6 +105,11 @@ def test_validation_recordings_are_spread_and_disjoint():
     assert validation == [2, 7, 12, 17]
     assert split_validation(names, 0.2) == (training, validation)
     assert len(split_validation(names[:2], 0.9)[0]) == 1
+    assert split_validation(names, 0.2, ["03", "05"])[1] == [3, 5]
+    with pytest.raises(M2R2Error, match="no recording 'x'"):
+        split_validation(names, 0.2, ["x"])
+    with pytest.raises(M2R2Error, match="none is left"):
+        split_validation(names, 0.2, names)
     with pytest.raises(M2R2Error, match="at least two"):
         split_validation(["a"], 0.5)
 
