@@ -21,6 +21,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from m2r2_ros import __version__
 from m2r2_ros.datasets.bag_writer import STORAGES, origin_of_bag, write_bag
 from m2r2_ros.datasets.reassemble import ReassembleRecording, open_recording
 from m2r2_ros.datasets.reassemble_state import QUATERNION_ORDERS
@@ -64,7 +65,7 @@ def convert(
     """Convert one recording; return its bag's folder. Raises M2R2Error."""
     bag = out / path.stem
     with open_recording(path, quaternion_order) as recording:
-        origin = f"sha256:{_sha256(path)} {storage} {quaternion_order}"
+        origin = f"m2r2_ros {__version__} {storage} {quaternion_order} sha256:{_sha256(path)}"
         if bag.exists() and origin_of_bag(bag) == origin:
             print(f"{bag}: is there already", file=sys.stderr)
             return bag

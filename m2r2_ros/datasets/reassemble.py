@@ -129,11 +129,16 @@ class ReassembleRecording:
             return None
 
     def wrench(self, prefix: str = "measured") -> Stamped | None:
-        """Force and torque (N, 6) on the clock of the force; `prefix` also "compensated_base"."""
+        """Force and torque (N, 6) on the clock of the force, while both were measured.
+
+        `prefix` is "measured" (at the wrist) or "compensated_base".
+        """
         force, torque = self.signal(f"{prefix}_force"), self.signal(f"{prefix}_torque")
-        if force is None or torque is None:
+        if force is None or torque is None or not len(torque[0]):
             return None
-        return force[0], np.hstack([force[1], on_clock(force[0], *torque)])
+        both = (force[0] >= torque[0][0]) & (force[0] <= torque[0][-1])
+        stamps = force[0][both]
+        return stamps, np.hstack([force[1][both], on_clock(stamps, *torque)])
 
     def _present(self, kind: str, names: Iterable[str], members: Iterable[str]) -> tuple[str, ...]:
         there = set(members)

@@ -82,11 +82,23 @@ def test_torque_on_a_clock_of_its_own(path):
         times = file["timestamps/measured_force"][()]
         replace(file, "timestamps/measured_torque", times + 0.001)
     with open_recording(path) as read:
-        _, values = read.wrench()
-    assert np.isnan(values[0, 3:]).all() and not np.isnan(values[0, :3]).any()
+        stamps, values = read.wrench()
+    np.testing.assert_array_equal(stamps, stamps_of("measured_force")[1:])
+    np.testing.assert_array_equal(values[:, :3], DATA.signals["measured_force"].values[1:])
     torque = DATA.signals["measured_torque"].values
     expected = np.interp(times[1:], times + 0.001, torque[:, 0])
-    np.testing.assert_allclose(values[1:, 3], expected, atol=1e-6)
+    np.testing.assert_allclose(values[:, 3], expected, atol=1e-6)
+
+
+def test_a_hole_in_the_torque_is_no_measurement(path):
+    with h5py.File(path, "r+") as file:
+        for group in ("robot_state", "timestamps"):
+            values = file[f"{group}/measured_torque"][()]
+            replace(file, f"{group}/measured_torque", np.delete(values, range(50, 100), axis=0))
+    with open_recording(path) as read:
+        _, values = read.wrench()
+    assert len(values) == 200 and not np.isnan(values[:, :3]).any()
+    assert np.flatnonzero(np.isnan(values[:, 3])).tolist() == list(range(50, 100))
 
 
 def test_older_form(path):
