@@ -97,15 +97,18 @@ def read_text(group: h5py.Group, name: str) -> str:
 
 
 def read_attribute(group: h5py.Group, name: str, attribute: str) -> str:
-    """Read a short text attached to a member; "" when there is none. Raises Hdf5Error."""
+    """Read a short text of fixed length attached to a member; "" when there is none.
+
+    Texts of variable length are not read: libhdf5 crashes on damaged ones. Raises Hdf5Error.
+    """
     member = _member(group, name)
     with _one_line(name):
         if member is None or attribute not in member.attrs:
             return ""
-        if member.attrs.get_id(attribute).get_storage_size() > MAX_TEXT_BYTES:
-            raise Hdf5Error(f"attribute '{attribute}' of '{name}' is no short text")
-        value = member.attrs[attribute]
-        return value[:MAX_TEXT_BYTES] if isinstance(value, str) else ""
+        stored = member.attrs.get_id(attribute)
+        if stored.dtype.kind != "S" or stored.shape != () or stored.dtype.itemsize > MAX_TEXT_BYTES:
+            return ""
+        return bytes(member.attrs[attribute]).decode(errors="replace")
 
 
 def _dataset(group: h5py.Group, name: str) -> h5py.Dataset:

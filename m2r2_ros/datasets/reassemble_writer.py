@@ -66,7 +66,7 @@ def _write_signal(file: h5py.File, name: str, signal: SignalTrack) -> None:
         values = values.astype(np.float64)
     dataset = _write_numbers(file, f"robot_state/{name}", values)
     if name == "pose":
-        dataset.attrs[QUATERNION_ORDER_ATTRIBUTE] = "xyzw"
+        dataset.attrs[QUATERNION_ORDER_ATTRIBUTE] = np.bytes_(b"xyzw")
     _write_numbers(file, f"timestamps/{name}", times)
 
 

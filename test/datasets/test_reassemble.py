@@ -160,7 +160,7 @@ def test_quaternion_order(path, stated, stored, option):
     with h5py.File(path, "r+") as file:
         replace(file, "robot_state/pose", DATA.signals["pose"].values[:, order])
         if stated:
-            file["robot_state/pose"].attrs["quaternion_order"] = stated
+            file["robot_state/pose"].attrs["quaternion_order"] = np.bytes_(stated)
     with open_recording(path, option) as read:
         np.testing.assert_array_equal(read.signal("pose")[1], DATA.signals["pose"].values)
         assert read.problems == []
