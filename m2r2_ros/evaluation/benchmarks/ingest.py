@@ -66,8 +66,10 @@ def _measure(module: str, node: Node, values: dict[str, str], options: Options) 
         chain.terminate()
         chain.wait(_PATIENCE_S)
     taken = sum(received.values())
+    lost = {name: count - received[name] for name, count in published.items()}
     return {
-        "lost": sum(max(0, published[name] - received[name]) for name in published),
+        "lost": sum(lost.values()),
+        "lost_by_topic": {name: count for name, count in lost.items() if count},
         "messages": sum(published.values()),
         # Longer than asked for where the machine is too busy to keep up with the load.
         "load_seconds": round(report["seconds"], 1),
