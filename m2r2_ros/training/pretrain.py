@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -67,19 +68,15 @@ class WindowSampler:
 
     def epoch(
         self, random: np.random.Generator, batch_size: int, limit: int = 0
-    ) -> list[WindowBatch | Callable[[], WindowBatch]]:
+    ) -> list[Callable[[], WindowBatch]]:
         """Every action once in random order (at most `limit` of them), as batches to be made."""
         order = random.permutation(len(self.actions))[: limit or None]
-        seeds = random.integers(2**63, size=-(-len(order) // batch_size))
-        return [
-            lambda part=order[i * batch_size : (i + 1) * batch_size], seed=seed: self._batch(
-                part, np.random.default_rng(seed)
-            )
-            for i, seed in enumerate(seeds)
-        ]
+        parts = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+        seeds = random.integers(2**63, size=len(parts))
+        return [partial(self._batch, *drawn) for drawn in zip(parts, seeds, strict=True)]
 
-    def _batch(self, chosen: np.ndarray, random: np.random.Generator) -> WindowBatch:
-        settings = self._settings
+    def _batch(self, chosen: np.ndarray, seed: int) -> WindowBatch:
+        settings, random = self._settings, np.random.default_rng(seed)
         rows, soft, classes, sentences, negatives = [], [], [], [], set()
         for recording_index, action in (self.actions[index] for index in chosen):
             recording = self._recordings[recording_index]

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -25,9 +24,10 @@ class SentenceEncoder:
 
         Raises M2R2Error when it is not there. Nothing is ever downloaded.
         """
-        os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
         from transformers import AutoModel, AutoTokenizer
+        from transformers.utils import logging
 
+        logging.disable_progress_bar()
         path = _minilm_folder() if folder == "minilm" else Path(folder)
         if not (path / "config.json").is_file():
             raise M2R2Error(f"no sentence encoder in {path}: config.json is missing")
