@@ -34,13 +34,12 @@ _DOMAINS = 101
 class LiveRun:
     """All that was published on /action_segment and /m2r2/frame_prediction, in order.
 
-    received, lost   sensor messages, as the nodes count them.
+    received   sensor messages that reached the nodes.
     """
 
     events: list[SegmentEvent]
     predictions: list[FramePrediction]
     received: int
-    lost: int
 
 
 @dataclass(frozen=True)
@@ -71,12 +70,12 @@ def play_live(setup: LiveSetup, on_event: Callable[[SegmentEvent], None]) -> Liv
         is_active = listener.probe("synchronizer")
         _spin_until(listener, lambda: nodes.check_running() or is_active(), _PATIENCE_S)
         with _replay(setup) as replay:
-            patience_s = setup.duration_s / setup.rate + _PATIENCE_S
+            patience_s = setup.duration_s / setup.rate + 3 * _PATIENCE_S
             _spin_until(listener, lambda: nodes.check_running() or replay.ended(), patience_s)
         _spin_until(listener, lambda: listener.silence_s > _SILENCE_S, patience_s)
         nodes.ask_to_end()
         _spin_until(listener, nodes.ended, _PATIENCE_S)
-        return LiveRun(listener.events, listener.predictions, listener.received, listener.lost)
+        return LiveRun(listener.events, listener.predictions, listener.received)
 
 
 def _nodes(setup: LiveSetup) -> Companion:
@@ -90,6 +89,7 @@ def _nodes(setup: LiveSetup) -> Companion:
 
 def _replay(setup: LiveSetup) -> Companion:
     parameters = ["-p", f"bag:={setup.bag}", "-p", f"rate:={setup.rate}"]
+    parameters += ["-p", f"wait_s:={_PATIENCE_S}"]
     return Companion("replayer", _node("replayer", parameters), setup.logs / "replayer.log")
 
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
+from collections.abc import Collection
 from pathlib import Path
 
 from m2r2_ros.cli._deployment import Deployment
@@ -31,6 +32,7 @@ from m2r2_ros.cli._published import (
     write_results,
 )
 from m2r2_ros.cli.convert import convert
+from m2r2_ros.datasets.bag_reader import open_bag
 from m2r2_ros.datasets.source import open_source
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.evaluation.tables import format_table
@@ -76,12 +78,19 @@ def main(args: argparse.Namespace) -> int:
     run = play_live(setup, lambda event: print_event(event, truth.start_ns))
     metrics = write_results(args.out, run.events, run.predictions, truth)
     print(f"\n{format_table(metrics)}\n{describe_delay(run.events, truth)}")
-    print(f"{run.lost} of {run.received + run.lost} sensor messages lost")
+    topics = [deployment.topics.topic(name) for name in loaded.encoder.layout.modalities]
+    print(f"{run.received} of {count_messages(bag, topics)} sensor messages received")
     with open_source(bag, deployment.topics) as source:
         offline = segment_source(source, loaded, deployment)
     print(compare(run.events, offline.events))
     print("wrote", *results)
     return 0
+
+
+def count_messages(path: Path, topics: Collection[str]) -> int:
+    """How many messages a bag has on these topics."""
+    with open_bag(path) as bag:
+        return sum(entry.msgcount for entry in bag.connections if entry.topic in topics)
 
 
 def print_event(event: SegmentEvent, start_ns: int) -> None:

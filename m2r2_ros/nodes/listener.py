@@ -26,7 +26,7 @@ _DEPTH = 1000
 class Listener(Node):
     """Collects segment events and frame predictions in the order in which they arrive.
 
-    received, lost   sensor messages, as the synchronizer counts them.
+    received   sensor messages that reached the synchronizer, as it last said.
     """
 
     def __init__(self, on_event: Callable[[SegmentEvent], None]) -> None:
@@ -34,7 +34,7 @@ class Listener(Node):
         self.events: list[SegmentEvent] = []
         self.predictions: list[FramePrediction] = []
         self._on_event = on_event
-        self.received = self.lost = 0
+        self.received = 0
         self._heard = time.monotonic()
         # Transient local: whoever joins late gets the current segment.
         qos = QoSProfile(
@@ -81,6 +81,5 @@ class Listener(Node):
     def _keep_counts(self, message: DiagnosticArray) -> None:
         for status in message.status:
             if status.name == SYNCHRONIZER:
-                counts = [(entry.key.rpartition(".")[2], entry.value) for entry in status.values]
-                self.received = sum(int(value) for key, value in counts if key == "messages")
-                self.lost = sum(int(value) for key, value in counts if key == "lost")
+                counts = (int(e.value) for e in status.values if e.key.endswith(".messages"))
+                self.received = sum(counts)
