@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import signal
 
 from hypothesis import settings
 
@@ -23,6 +24,9 @@ os.environ["ROS_DOMAIN_ID"] = str(own_domain())
 os.environ["MPLBACKEND"] = "Agg"
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(variable, "1")
+
+# A shell starts what runs in the background deaf to Ctrl-C, and so would be all that tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A busy machine is no reason to fail.
 settings.register_profile("m2r2", deadline=None)

@@ -21,9 +21,9 @@ from pathlib import Path
 from m2r2_ros.datasets.atomic import partial_file
 from m2r2_ros.errors import M2R2Error, nearest_name
 from m2r2_ros.evaluation.benchmarks.options import Options
+from m2r2_ros.shipped import shipped
 
 NAMES = ("ingest",)
-SHIPPED_MODELS = Path(__file__).resolve().parents[2] / "models/taskboard_compact"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,7 +35,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--models",
         type=Path,
-        default=SHIPPED_MODELS,
         help="folder with encoder.onnx and head.onnx (default: the one that ships)",
     )
 
@@ -47,8 +46,9 @@ def main(args: argparse.Namespace) -> int:
             raise M2R2Error(f"unknown benchmark '{name}'{nearest_name(name, NAMES)}")
     os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
     results = {}
+    models = args.models or shipped("models/taskboard_compact")
     with tempfile.TemporaryDirectory(prefix="m2r2_bench_") as logs:
-        options = Options(args.seconds, args.models, Path(logs))
+        options = Options(args.seconds, models, Path(logs))
         for name in args.names or NAMES:
             benchmark = importlib.import_module(f"m2r2_ros.evaluation.benchmarks.{name}")
             results[name] = benchmark.run(options)
