@@ -8,8 +8,8 @@ PYTHON ?= $(firstword $(wildcard .venv/bin/python) python3)
 setup:  ## ROS 2, the interfaces and what the nodes need, in .venv
 	@$(PYTHON) tools/prepare.py
 
-setup-dev:  ## the same, and what tests, training and simulation need
-	@$(PYTHON) tools/prepare.py train sim test
+setup-dev:  ## the same, and what training, simulation, annotation and tests need
+	@$(PYTHON) tools/prepare.py train sim annotate cluster test
 
 demo: setup  ## a recording over DDS into the online nodes, results in out/demo
 	@.venv/bin/m2r2 demo --out out/demo

