@@ -15,7 +15,6 @@ NODES = ("feature_extractor", "microphone", "online", "replayer", "segmenter", "
 RUN_TIME = [
     "av>=14",
     "h5py>=3.8",
-    "jinja2>=3",
     "matplotlib>=3.6",
     "numpy>=1.26",
     "onnxruntime>=1.18",

@@ -155,7 +155,7 @@ def test_every_pinned_requirement_can_be_met():
     pins = {line.partition("==")[0] for line in (ROOT / "constraints.txt").read_text().splitlines()}
     arguments = setup_arguments()
     requirements = chain(arguments["install_requires"], *arguments["extras_require"].values())
-    assert {re.split("[<>=]", line)[0].lower() for line in requirements} <= pins
+    assert {re.split(r"[<>=[]", line)[0].lower() for line in requirements} <= pins
 
 
 def test_versions_agree():
