@@ -12,6 +12,11 @@ from .objects import OBJECTS
 BOARD_XY_M = (0.50, -0.20)
 KIT_XY_M = (0.45, 0.27)
 
+# Offsets from those centres. Held-out poses lie outside of the training range in x, in y and in
+# yaw; in y they only move apart, as the turned board and kit would touch otherwise.
+_TRAINING_M, _TRAINING_RAD = 0.02, np.pi / 12
+_SHIFTED_M, _SHIFTED_RAD = (0.025, 0.04), (np.radians(17), np.radians(22))
+
 # Spots of the kit in its own frame, far enough apart for open fingers between neighbours.
 _SPOTS_M = tuple((x, y) for y in (-0.15, -0.05, 0.05, 0.15) for x in (-0.14, -0.05, 0.04, 0.13))
 _SPARE_SPOT_M = (0.20, -0.10)
@@ -25,14 +30,21 @@ class Layout:
     """
 
     board: tuple[float, float, float]
+    kit: tuple[float, float, float]
     spots: dict[str, tuple[float, float, float]]
     on_board: frozenset[str]
 
 
-def sample_layout(rng: np.random.Generator, on_board: frozenset[str]) -> Layout:
-    """A random board and kit pose (+-2 cm, +-15 degrees) and a random spot for every part."""
-    board = _planar_pose(rng, BOARD_XY_M)
-    kit = _planar_pose(rng, KIT_XY_M)
+def sample_layout(
+    rng: np.random.Generator, on_board: frozenset[str], shifted: bool = False
+) -> Layout:
+    """A random board and kit pose and a random spot of the kit for every part.
+
+    Poses are within 2 cm and 15 degrees of the centres, or with `shifted` 2.5 to 4 cm along each
+    axis and 17 to 22 degrees away from them: a range that training never sees.
+    """
+    pose = _shifted_pose if shifted else _training_pose
+    board, kit = pose(rng, BOARD_XY_M), pose(rng, KIT_XY_M)
     spots = (*_SPOTS_M, _SPARE_SPOT_M)
     order = rng.permutation(len(spots))
     placed = {}
@@ -40,12 +52,18 @@ def sample_layout(rng: np.random.Generator, on_board: frozenset[str]) -> Layout:
         x, y = np.array(spots[index]) + rng.uniform(-0.006, 0.006, 2)
         yaw = rng.uniform(-0.4, 0.4)
         placed[thing.part] = _compose(kit, (x, y, yaw))
-    return Layout(board, placed, on_board)
+    return Layout(board, kit, placed, on_board)
 
 
-def _planar_pose(rng: np.random.Generator, centre) -> tuple[float, float, float]:
-    x, y = np.array(centre) + rng.uniform(-0.02, 0.02, 2)
-    return float(x), float(y), float(rng.uniform(-np.pi / 12, np.pi / 12))
+def _training_pose(rng: np.random.Generator, centre) -> tuple[float, float, float]:
+    x, y = np.array(centre) + rng.uniform(-_TRAINING_M, _TRAINING_M, 2)
+    return float(x), float(y), float(rng.uniform(-_TRAINING_RAD, _TRAINING_RAD))
+
+
+def _shifted_pose(rng: np.random.Generator, centre) -> tuple[float, float, float]:
+    x = centre[0] + rng.choice((-1, 1)) * rng.uniform(*_SHIFTED_M)
+    y = centre[1] + np.sign(centre[1]) * rng.uniform(*_SHIFTED_M)
+    return float(x), float(y), float(rng.choice((-1, 1)) * rng.uniform(*_SHIFTED_RAD))
 
 
 def _compose(frame, pose) -> tuple[float, float, float]:

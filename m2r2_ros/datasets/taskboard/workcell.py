@@ -37,7 +37,6 @@ class Workcell:
         self.arm_actuators = np.array([model.actuator(n).id for n in scene.ARM_ACTUATORS])
         self.gripper_actuator = model.actuator(scene.GRIPPER_ACTUATOR).id
         self.tool_site = model.site("tool").id
-        self.board_body = model.body("board").id
         self.finger_bodies = tuple(
             model.body(f"panda/{side}_finger").id for side in ("left", "right")
         )
@@ -64,9 +63,9 @@ class Workcell:
         data.qpos[self.arm_qpos] = PANDA_HOME
         data.qpos[self.finger_qpos] = 0.04
         data.ctrl[self.gripper_actuator] = 255
-        board = model.body_mocapid[self.board_body]
-        data.mocap_pos[board] = [*layout.board[:2], BOARD_Z]
-        data.mocap_quat[board] = yaw_quat(layout.board[2])
+        for body, pose, height in (("board", layout.board, BOARD_Z), ("kit", layout.kit, 0.0)):
+            row = model.body(body).mocapid[0]
+            data.mocap_pos[row], data.mocap_quat[row] = [*pose[:2], height], yaw_quat(pose[2])
         for thing in OBJECTS:
             if thing.footprint_m:
                 pocket = model.body(scene.pocket_name(thing)).mocapid[0]

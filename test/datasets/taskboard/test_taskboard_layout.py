@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from m2r2_ros import labels
-from m2r2_ros.datasets.taskboard.layout import sample_layout
+from m2r2_ros.datasets.taskboard.layout import BOARD_XY_M, KIT_XY_M, sample_layout
 from m2r2_ros.datasets.taskboard.objects import OBJECTS
 
 FRANKA_REACH_M = 0.80  # with the hand pointing down at table height
@@ -18,13 +18,35 @@ def test_the_objects_are_those_of_the_labels():
     assert len({thing.part for thing in OBJECTS}) == len(OBJECTS)
 
 
-@given(seeds)
+@given(seeds, st.booleans())
 @settings(max_examples=50, deadline=None)
-def test_every_part_has_room_for_fingers_and_is_within_reach(seed):
-    layout = sample_layout(np.random.default_rng(seed), frozenset())
+def test_every_part_has_room_for_fingers_and_is_within_reach(seed, shifted):
+    layout = sample_layout(np.random.default_rng(seed), frozenset(), shifted)
     spots = [np.array(layout.spots[thing.part][:2]) for thing in OBJECTS]
     assert min(np.linalg.norm(a - b) for a, b in combinations(spots, 2)) > 0.06
     assert max(np.linalg.norm(spot) for spot in spots) < FRANKA_REACH_M
+
+
+@given(seeds)
+@settings(max_examples=50, deadline=None)
+def test_shifted_poses_lie_outside_of_the_training_range_on_every_axis(seed):
+    for shifted in (False, True):
+        layout = sample_layout(np.random.default_rng(seed), frozenset(), shifted)
+        for pose, centre in ((layout.board, BOARD_XY_M), (layout.kit, KIT_XY_M)):
+            offset = np.abs(np.array(pose) - (*centre, 0.0))
+            assert (offset[:2] > 0.0249).all() if shifted else (offset[:2] < 0.0201).all()
+            assert (offset[2] > 0.29) if shifted else (offset[2] < 0.262)
+
+
+@given(seeds, st.booleans())
+@settings(max_examples=50, deadline=None)
+def test_board_and_kit_do_not_touch(seed, shifted):
+    layout = sample_layout(np.random.default_rng(seed), frozenset(), shifted)
+    cos, sin = np.cos(layout.board[2]), np.sin(layout.board[2])
+    for x, y, _ in layout.spots.values():
+        dx, dy = x - layout.board[0], y - layout.board[1]
+        across = abs(cos * dx + sin * dy), abs(cos * dy - sin * dx)
+        assert max(across) > 0.192 + 0.035  # half the board, half the largest part
 
 
 @given(seeds)
