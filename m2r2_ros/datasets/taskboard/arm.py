@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Cartesian impedance control of the arm, with the hand pointing down.
+"""Cartesian impedance control of the arm, with the hand pointing down or tilted a little.
 
 The tool centre hangs on a spring and damper from a moving set-point, so contact forces stay as
 soft as a teleoperator's hand; the set-point's velocity is fed forward.
@@ -37,7 +37,7 @@ class Arm:
     def __init__(self, cell: Workcell):
         self._cell = cell
         self._jacobian = np.zeros((6, cell.model.nv))
-        self._home = np.array(PANDA_HOME)
+        self._home, self._little = np.array(PANDA_HOME), 1e-4 * np.eye(6)
         self.lateral = LATERAL_N_M
         self.hold_here()
 
@@ -46,7 +46,7 @@ class Arm:
         self.target = self.position()
         rotation = self.rotation()
         self.yaw = float(np.arctan2(rotation[1, 0], rotation[0, 0]))
-        self.velocity, self.yaw_rate = np.zeros(3), 0.0
+        self.velocity, self.yaw_rate, self.tilt = np.zeros(3), 0.0, np.zeros(2)
         self.width = self.width_set = self.finger_width()
 
     def position(self) -> np.ndarray:
@@ -80,8 +80,8 @@ class Arm:
         force = self._spring_force(twist)
         posture = _POSTURE_NM_RAD * (self._home - data.qpos[cell.arm_qpos])
         posture -= _POSTURE_DAMPING * speed
-        inverse = np.linalg.inv(arm @ arm.T + 1e-4 * np.eye(6))
-        posture -= arm.T @ (inverse @ (arm @ posture))
+        # Posture torques that the tool centre feels are taken out again.
+        force -= np.linalg.solve(arm @ arm.T + self._little, arm @ posture)
         torque = arm.T @ force + posture
         torque += data.qfrc_bias[cell.arm_dof] - data.qfrc_gravcomp[cell.arm_dof]
         data.ctrl[cell.arm_actuators] = torque
@@ -91,6 +91,8 @@ class Arm:
         cell = self._cell
         offset = self.target - cell.data.site_xpos[cell.tool_site]
         now, wanted = cell.data.site_xmat[cell.tool_site].reshape(3, 3), pointing_down(self.yaw)
+        if self.tilt.any():
+            wanted = _tilting(self.tilt) @ wanted
         turn = 0.5 * (
             _cross(now[:, 0], wanted[:, 0])
             + _cross(now[:, 1], wanted[:, 1])
@@ -108,6 +110,15 @@ class Arm:
         self.width += float(np.clip(self.width_set - self.width, -step, step))
         cell = self._cell
         cell.data.ctrl[cell.gripper_actuator] = 255 * self.width / _FULL_WIDTH_M
+
+
+def _tilting(tilt: np.ndarray) -> np.ndarray:
+    """Rotation (3, 3) about the horizontal axis and by the length (rad) of `tilt` (2,)."""
+    rotation, axis = np.empty(9), np.append(tilt, 0.0)
+    quaternion, angle = np.empty(4), mujoco.mju_normalize3(axis)
+    mujoco.mju_axisAngle2Quat(quaternion, axis, angle)
+    mujoco.mju_quat2Mat(rotation, quaternion)
+    return rotation.reshape(3, 3)
 
 
 def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -88,3 +88,14 @@ OBJECTS: tuple[BoardObject, ...] = (
 )  # fmt: skip
 
 BY_NAME: dict[str, BoardObject] = {thing.name: thing for thing in OBJECTS}
+
+# Gears on neighbouring shafts, whose teeth mesh.
+MESHING: tuple[frozenset[str], ...] = (
+    frozenset({"medium gear", "small gear"}),
+    frozenset({"medium gear", "large gear"}),
+)
+
+
+def neighbours(name: str) -> frozenset[str]:
+    """Names of the gears that mesh with this one; none for anything else."""
+    return frozenset(other for pair in MESHING if name in pair for other in pair - {name})

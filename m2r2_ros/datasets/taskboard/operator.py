@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .layout import Layout
-from .objects import BoardObject
+from .objects import BY_NAME, BoardObject, neighbours
 from .rig import TICK_S, Rig
 from .scene import entry_height
 
@@ -29,6 +29,10 @@ _PLACED_WITHIN_M = 0.012
 _TWIST_RAD = 1.9
 _TWIST_LEAST_RAD = 1.0  # while it takes up the load, a thread can look closed for a moment
 _TWIST_RATE = 1.6
+_TOUCHED_N = 2.0  # force of the spring at which a descending part has met something
+_MANY_TURNS = 6
+_MESHING_DEPTH_M = (0.0085, 0.0125)  # where the teeth of two gears pass into each other
+_MESHING_N, _MESHING_RAD = 5.0, 0.012
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,10 @@ class Style:
     push_n: float = 28.0
     sight_error_m: float = 0.4e-3
     hesitation: float = 0.0  # chance of stopping for a moment before a careful move
+    regrasp: float = 0.0  # chance of opening the fingers and gripping again
+    unevenness: float = 0.0  # spread (log) of the speed from move to move
+    lean_rad: float = 0.0  # spread of the hand's tilt when it arrives above a part
+    aside_m: float = 0.0  # spread of where it arrives, beside the straight line down
 
 
 class Operator:
@@ -58,6 +66,10 @@ class Operator:
         self._reach(thing, above=0.06 if miss else 0.0)
         if not self._close(thing):
             return self._end(False)
+        if self._rng.uniform() < self._style.regrasp:
+            self._release(thing)
+            if not self._close(thing):
+                return self._end(False)
         height = self._height(thing)
         self._skill("Lift")
         lifted = self._raise(lambda: self._height(thing) > height + _LIFTED_M, 0.05)
@@ -74,7 +86,6 @@ class Operator:
         if miss:
             bias += 5e-3 * _direction(self._rng)
         self._align(thing, bias)
-        self._skill("Push")
         seated = self._push_home(thing, bias, patience_s=2.5 if miss else 7.0)
         if not seated:
             self._end(False)
@@ -135,6 +146,10 @@ class Operator:
         if self._rng.uniform() < self._style.hesitation:
             self._rig.wait(self._rng.uniform(0.2, 0.9))
 
+    def _speed(self, usual: float) -> float:
+        spread = np.clip(self._rng.normal(0, 1), -2, 1) * self._style.unevenness
+        return float(usual * np.exp(spread))
+
     def _reach(self, thing: BoardObject, above: float = 0.0) -> None:
         rig = self._rig
         self._skill("Approach")
@@ -143,9 +158,12 @@ class Operator:
         yaw = self._grasp_yaw(thing, rotation) + self._rng.normal(0, 0.02)
         rig.arm.width_set = min(0.08, thing.width_m + _FINGER_MARGIN_M)
         hover = self._above(grasp, _HOVER_M)
-        rig.move(hover, yaw, self._style.speed_m_s, arch_m=self._style.travel_height_m)
+        hover[:2] += np.clip(self._rng.normal(0, 1, 2), -2, 2) * self._style.aside_m
+        lean = np.clip(self._rng.normal(0, 1, 2), -2, 2) * self._style.lean_rad
+        height = self._style.travel_height_m
+        rig.move(hover, yaw, self._speed(self._style.speed_m_s), arch_m=height, tilt=lean)
         self._hesitate()
-        rig.move(grasp, yaw, self._style.careful_m_s)
+        rig.move(grasp, yaw, self._speed(self._style.careful_m_s))
 
     def _close(self, thing: BoardObject) -> bool:
         rig = self._rig
@@ -163,21 +181,21 @@ class Operator:
         return rig.move(self._above(rig.arm.target, height_m), rig.arm.yaw, 0.14, stop=done)
 
     def _carry_above_fixture(self, thing: BoardObject) -> None:
-        position, yaw = self._fixture(thing)
+        position, (yaw, turns) = self._fixture(thing)[0], self._orientation(thing)
         position[2] += entry_height(self._rig.cell.parts[thing.part])
-        self._carry_above(thing, position, yaw, thing.turns, _CLEARANCE_M)
+        self._carry_above(thing, position, yaw, turns, _CLEARANCE_M)
 
     def _carry_above(self, thing, target, yaw, turns, clearance) -> None:
         rig = self._rig
         tool, hand_yaw = self._tool_for(thing, self._above(target, clearance), yaw, turns)
         height = max(self._style.travel_height_m, tool[2])
-        rig.move(tool, hand_yaw, self._style.speed_m_s, arch_m=height)
+        rig.move(tool, hand_yaw, self._speed(self._style.speed_m_s), arch_m=height)
 
     def _align(self, thing: BoardObject, bias: np.ndarray) -> None:
-        position, yaw = self._fixture(thing)
+        position, (yaw, turns) = self._fixture(thing)[0], self._orientation(thing)
         position[2] += entry_height(self._rig.cell.parts[thing.part]) + _CLEARANCE_M
         seconds = float(self._rng.uniform(0.35, 0.8))
-        self._servo(thing, position + bias, yaw, thing.turns, seconds)
+        self._servo(thing, position + bias, yaw, turns, seconds)
 
     def _servo(self, thing, target, yaw, turns, seconds) -> None:
         """Steer the held part's origin to the target through the eyes."""
@@ -202,11 +220,15 @@ class Operator:
         rig, style = self._rig, self._style
         part = rig.cell.parts[thing.part]
         entry = entry_height(part)
-        target, yaw = self._fixture(thing)
+        target, (yaw, turns) = self._fixture(thing)[0], self._orientation(thing)
+        meshing, touched = bool(self._meshed(thing)), False
         phase, start, entered_s = self._rng.uniform(0, 2 * np.pi), rig.time_s, None
         while rig.time_s - start < patience_s:
             offset, _ = rig.cell.fixture_pose(thing.part)
             depth = entry - offset[2]
+            if not touched and (depth > 0 or rig.pressing_n() > _TOUCHED_N):
+                touched = True
+                self._skill("Push")
             if thing.twist and rig.cell.parts[thing.part].coupling.on:
                 break
             if not thing.twist and rig.cell.status(thing.part)[1]:
@@ -218,9 +240,7 @@ class Operator:
                 searching = min(1.0, max(0.0, elapsed - 1.0))
                 wiggle = 0.5e-3 * searching * _circle(2 * np.pi * 1.7 * elapsed + phase)
                 shrink = max(0.0, 1 - 0.3 * elapsed)
-                self._steer(
-                    thing, target + shrink * bias + wiggle, yaw, thing.turns, 3.0, vertical=False
-                )
+                self._steer(thing, target + shrink * bias + wiggle, yaw, turns, 3.0, vertical=False)
                 rig.press(style.careful_m_s / 3, style.search_n)
             else:
                 inside_s = rig.time_s - (entered_s or rig.time_s)
@@ -228,7 +248,11 @@ class Operator:
                 limit = min(style.push_n, 12.0 + 12.0 * inside_s)
                 limit *= 0.6 + 0.4 * np.cos(2 * np.pi * 1.4 * inside_s)
                 rock = min(0.4e-3, 0.2e-3 * inside_s) * _circle(2 * np.pi * 0.9 * inside_s + phase)
-                self._steer(thing, target + rock, yaw, thing.turns, 2.0, vertical=False)
+                turn = 0.0
+                if meshing and _MESHING_DEPTH_M[0] < depth < _MESHING_DEPTH_M[1]:
+                    # Press lightly and feel for the gap: pushed, teeth would sit on teeth.
+                    limit, turn = _MESHING_N, _MESHING_RAD * np.sin(2 * np.pi * 0.7 * elapsed)
+                self._steer(thing, target + rock, yaw + turn, turns, 2.0, vertical=False)
                 rig.press(style.careful_m_s / 2, limit)
         if thing.twist and self._coupling(thing).on:
             return self._twist(thing, -_TWIST_RAD, lambda: rig.cell.status(thing.part)[1])
@@ -308,6 +332,26 @@ class Operator:
         rotation = cell.data.xmat[fixture].reshape(3, 3)
         return cell.data.xpos[fixture].copy(), float(np.arctan2(rotation[1, 0], rotation[0, 0]))
 
+    def _meshed(self, thing: BoardObject) -> list[BoardObject]:
+        """Gears on the board that the teeth of this one must fit."""
+        cell = self._rig.cell
+        near = (BY_NAME[name] for name in sorted(neighbours(thing.name)))
+        return [gear for gear in near if cell.status(gear.part)[0]]
+
+    def _orientation(self, thing: BoardObject) -> tuple[float, int]:
+        """The yaw to insert a part at, and the number of turns that fit as well."""
+        cell = self._rig.cell
+        position, yaw = self._fixture(thing)
+        for gear in self._meshed(thing):
+            # Going from gear to gear, a tooth of one must meet a gap of the other.
+            teeth, other_teeth = cell.parts[thing.part].teeth, cell.parts[gear.part].teeth
+            other, rotation = cell.pose(gear.part)
+            towards = np.arctan2(other[1] - position[1], other[0] - position[0])
+            other_yaw = np.arctan2(rotation[1, 0], rotation[0, 0])
+            phase = np.pi - other_teeth * (towards + np.pi - other_yaw)
+            return float(towards - phase / teeth), teeth
+        return yaw, thing.turns
+
     def _height(self, thing: BoardObject) -> float:
         return float(self._rig.cell.pose(thing.part)[0][2])
 
@@ -344,10 +388,15 @@ def _wrap(angle: float, period: float) -> float:
 
 
 def _nearest_turn(turn: float, turns: int, hand_yaw: float) -> float:
-    """The turn of the hand, among those that look the same, that ends nearest to yaw zero."""
+    """The turn of the hand, among those that look the same, that ends nearest to yaw zero.
+
+    With many (a gear's teeth), the smallest turn.
+    """
     if turns == 0:
         return 0.0
     period = 2 * np.pi / turns
+    if turns > _MANY_TURNS:
+        return _wrap(turn, period)
     return _wrap(turn + hand_yaw, period) - hand_yaw
 
 

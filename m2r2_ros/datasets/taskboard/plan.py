@@ -6,17 +6,13 @@ from __future__ import annotations
 import numpy as np
 
 from .layout import Layout
-from .objects import OBJECTS, BoardObject
+from .objects import BY_NAME, OBJECTS, BoardObject, neighbours
 from .operator import Operator, Style
 from .rig import Rig
 
-_STARTS_ON_BOARD = 0.35
+_STARTS_ON_BOARD = 0.5  # as many parts to take off as to put on
 _PICK_SLIP, _INSERT_SLIP = 0.04, 0.06
 _TRIES = 2
-# Meshing gears need their teeth aligned, which this operator cannot do.
-_MESHING = ({"medium gear", "small gear"}, {"medium gear", "large gear"})
-# A 4 mm cylinder slips and rattles between simulated fingers: it stands in the picture only.
-_LEFT_ALONE = frozenset({"round peg 1"})
 
 
 def sample_style(rng: np.random.Generator) -> Style:
@@ -28,21 +24,20 @@ def sample_style(rng: np.random.Generator) -> Style:
         search_n=rng.uniform(3.5, 5.0),
         push_n=rng.uniform(22, 32),
         hesitation=rng.uniform(0.05, 0.3),
+        regrasp=rng.uniform(0.0, 0.12),
+        unevenness=rng.uniform(0.05, 0.2),
+        lean_rad=rng.uniform(0.02, 0.1),
+        aside_m=rng.uniform(1e-3, 5e-3),
     )
 
 
 def sample_on_board(rng: np.random.Generator) -> frozenset[str]:
-    """Names of the objects that begin assembled; gears that would mesh never do together."""
-    on_board: set[str] = set()
-    for index in rng.permutation(len(OBJECTS)):
-        name = OBJECTS[index].name
-        if rng.uniform() < _STARTS_ON_BOARD and not _would_mesh(name, on_board):
-            on_board.add(name)
-    return frozenset(on_board)
+    """Names of the objects that begin assembled."""
+    return frozenset(thing.name for thing in OBJECTS if rng.uniform() < _STARTS_ON_BOARD)
 
 
 class Session:
-    """Works through randomly chosen objects until enough actions have been attempted."""
+    """Works through all objects in random order, round after round, until enough is attempted."""
 
     def __init__(
         self, rig: Rig, layout: Layout, on_board: frozenset[str], rng: np.random.Generator
@@ -51,7 +46,7 @@ class Session:
         self._operator = Operator(rig, layout, sample_style(rng), rng)
         self._on_board = set(on_board)
         self._in_kit = {thing.name for thing in OBJECTS} - self._on_board
-        self._last = ""
+        self._round: list[str] = []
 
     def work(self, attempts: int) -> None:
         """Attempt at least `attempts` actions (the object in hand is always finished)."""
@@ -64,19 +59,22 @@ class Session:
                 self._assemble(thing)
             else:
                 self._disassemble(thing)
-            self._last = thing.name
         self._pause(0.8, 2.0)
 
     def _choose(self) -> BoardObject | None:
-        """A random object that can be worked on, preferably not the last one again."""
-        ready = [thing for thing in OBJECTS if self._ready(thing.name)]
-        fresh = [thing for thing in ready if thing.name != self._last] or ready
-        return fresh[self._rng.integers(len(fresh))] if fresh else None
+        """The next object of the round that can be worked on; every round has another order."""
+        ready = [name for name in self._round if self._ready(name)]
+        if not ready:
+            self._round = [OBJECTS[index].name for index in self._rng.permutation(len(OBJECTS))]
+            ready = [name for name in self._round if self._ready(name)]
+        if not ready:
+            return None
+        self._round.remove(ready[0])
+        return BY_NAME[ready[0]]
 
     def _ready(self, name: str) -> bool:
-        if name in _LEFT_ALONE:
-            return False
-        insertable = name in self._in_kit and not _would_mesh(name, self._on_board)
+        # One hand cannot turn a gear so that its teeth fit two others at once.
+        insertable = name in self._in_kit and len(neighbours(name) & self._on_board) < 2
         return insertable or name in self._on_board
 
     def _assemble(self, thing: BoardObject) -> None:
@@ -133,7 +131,3 @@ class Session:
 
     def _pause(self, least_s: float, most_s: float) -> None:
         self._rig.wait(self._rng.uniform(least_s, most_s))
-
-
-def _would_mesh(name: str, on_board: set[str]) -> bool:
-    return any(name in pair and (pair - {name}) & on_board for pair in _MESHING)

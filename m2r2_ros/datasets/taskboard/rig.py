@@ -15,6 +15,8 @@ _STEPS_A_TICK = 2
 TICK_S = _STEPS_A_TICK * STEP_S
 _PEAK_OF_MEAN = 1.875  # peak over mean speed of a minimum-jerk move
 _SHORTEST_MOVE_S = 0.25
+_SIDEWAYS = (0.15, 0.85)  # share of an arching move in which it goes sideways and turns
+_FASTEST_TURN_RAD_S = 1.5  # the last joints have to keep below 2.61 rad/s
 
 
 class Rig:
@@ -57,20 +59,24 @@ class Rig:
         speed: float,
         arch_m: float | None = None,
         stop: Callable[[], bool] | None = None,
+        tilt: np.ndarray | None = None,
     ) -> bool:
-        """Minimum-jerk move of the set-point at a peak of `speed` m/s (and 4 rad/m of turn).
+        """Minimum-jerk move of the set-point at a peak of `speed` m/s, slower if it turns far.
 
         With `arch_m`, rise to that height first and descend last, blending into the sideways
-        move. Returns True if `stop` ended it.
+        move. The hand ends tilted by `tilt` (2,) rad about the base's x and y, None: upright.
+        Returns True if `stop` ended it.
         """
         arm = self.arm
         start, start_yaw = arm.target.copy(), arm.yaw
         delta, turn = np.asarray(position) - start, yaw - start_yaw
-        way = np.linalg.norm(delta)
+        start_tilt, lean = arm.tilt, (np.zeros(2) if tilt is None else tilt) - arm.tilt
+        way, turning_s = np.linalg.norm(delta), _PEAK_OF_MEAN / _FASTEST_TURN_RAD_S * abs(turn)
         if arch_m is not None:
             top = max(arch_m, start[2], position[2])
             way = np.hypot(np.linalg.norm(delta[:2]), 0.8 * (2 * top - start[2] - position[2]))
-        duration = max(_SHORTEST_MOVE_S, _PEAK_OF_MEAN / speed * max(way, 0.12 * abs(turn)))
+            turning_s /= _SIDEWAYS[1] - _SIDEWAYS[0]
+        duration = max(_SHORTEST_MOVE_S, _PEAK_OF_MEAN / speed * way, turning_s)
         for index in range(1, round(duration / TICK_S) + 1):
             phase = index * TICK_S / duration
             previous = arm.target
@@ -78,7 +84,7 @@ class Rig:
                 target = start + _ease(phase) * delta
                 sideways = phase
             else:
-                sideways = (phase - 0.15) / 0.7
+                sideways = (phase - _SIDEWAYS[0]) / (_SIDEWAYS[1] - _SIDEWAYS[0])
                 target = start + _ease(sideways) * delta
                 target[2] = (
                     start[2]
@@ -88,12 +94,18 @@ class Rig:
             new_yaw = start_yaw + _ease(sideways) * turn
             arm.velocity, arm.yaw_rate = (target - previous) / TICK_S, (new_yaw - arm.yaw) / TICK_S
             arm.target, arm.yaw = target, new_yaw
+            if lean.any():
+                arm.tilt = start_tilt + _ease(phase) * lean
             self.tick()
             if stop and stop():
                 arm.velocity, arm.yaw_rate = np.zeros(3), 0.0
                 return True
         arm.velocity, arm.yaw_rate = np.zeros(3), 0.0
         return False
+
+    def pressing_n(self) -> float:
+        """How hard the arm's spring presses downwards."""
+        return VERTICAL_N_M * float(self.arm.position()[2] - self.arm.target[2])
 
     def press(self, speed: float, limit_n: float) -> None:
         """Lower the set-point for one tick at `speed` m/s, never pressing harder than the limit."""
