@@ -26,7 +26,7 @@ from m2r2_ros.cli._deployment import Deployment
 from m2r2_ros.cli._extraction import find_recordings, recording_name
 from m2r2_ros.datasets.atomic import partial_file
 from m2r2_ros.datasets.source import open_source
-from m2r2_ros.datasets.taskboard.generate import RECIPE
+from m2r2_ros.datasets.taskboard.recipe import STAMP
 from m2r2_ros.datasets.topics import TopicMap
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.evaluation.dataset_statistics import dataset_statistics, read_labels
@@ -106,11 +106,11 @@ def _write_card(folder: Path, recordings: list[Path], out: Path, topics: TopicMa
 def _recipe(folder: Path) -> dict[str, Any] | None:
     """What `m2r2 simulate` made the recordings with; None when it did not make them."""
     try:
-        recipe = json.loads((folder / RECIPE).read_text(encoding="utf-8"))
+        recipe = json.loads((folder / STAMP).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, RecursionError) as error:
-        raise M2R2Error(f"{folder / RECIPE}: cannot be read: {error}") from error
+        raise M2R2Error(f"{folder / STAMP}: cannot be read: {error}") from error
     return recipe if isinstance(recipe, dict) else None
 
 

@@ -1,27 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The hand microphone: contact events, sliding, the gripper's motor, the arm and the room.
+"""What there is to hear: contact events, sliding, latches, the gripper's motor, the arm, the room.
 
 A jump of contact force strikes the modes of each material that takes part in it (damped
-sinusoids, as a struck body rings); sliding friction is shaped noise; motors hum at a pitch that
-follows their speed.
+sinusoids, as a struck body rings); sliding friction is noise in the materials' bands; a latch
+snaps; motors hum at a pitch that follows their speed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.ndimage import maximum_filter1d
 from scipy.signal import butter, lfilter, oaconvolve
 
-from .tape import MATERIALS
+from .tape import MATERIALS, Tape
 
 RATE_HZ = 16_000
 _RING_S = 0.25
 _LEAST_JUMP_N = 1.5
 _CHATTER_S = 0.012
 _LOUDNESS_EXPONENT = 0.45  # compresses the range of impacts as a small microphone does
-_IMPACT_GAIN, _SCRAPE_GAIN, _FINGER_GAIN, _ARM_GAIN = 0.035, 0.05, 0.10, 0.004
+_IMPACT_GAIN, _SCRAPE_GAIN, _SNAP_GAIN = 0.035, 0.05, 0.12
+_FINGER_GAIN, _ARM_GAIN = 0.10, 0.004
+_SNAP_AGAIN_S = 0.05
 
 # Frequency [Hz], decay [1/s] and gain of each mode.
 MODES: Mapping[str, tuple[tuple[float, float, float], ...]] = {
@@ -33,34 +36,42 @@ MODES: Mapping[str, tuple[tuple[float, float, float], ...]] = {
     "finger": ((330, 190, 0.7), (900, 260, 0.4), (2100, 350, 0.2)),
     "arm": ((120, 60, 1.0), (270, 90, 0.5)),
 }
+_SNAP = ((700, 150, 0.4), (2600, 260, 1.0), (4300, 320, 0.9), (6100, 400, 0.7))
+_RUB_BANDS_HZ: Mapping[str, tuple[float, float]] = {
+    "wood": (250, 1600),
+    "acrylic": (700, 3600),
+    "steel": (2600, 7400),
+    "nylon": (500, 2400),
+    "plastic": (1000, 5000),
+    "finger": (200, 1200),
+    "arm": (200, 1000),
+}
 
 
-def synthesise(
-    impact: np.ndarray,
-    scrape: np.ndarray,
-    finger_speed: np.ndarray,
-    joint_speed: np.ndarray,
-    step_s: float,
-    tick_s: float,
-    rng: np.random.Generator,
-) -> np.ndarray:
-    """Samples float32 (M, 1) in [-1, 1] at RATE_HZ of what a tape holds.
+@dataclass(frozen=True)
+class Sounds:
+    """What each source would sound like from a hand's length away: (M,) each, at RATE_HZ."""
 
-    Every `step_s`: impact (N, len(MATERIALS)) contact force on each material [N], scrape (N,)
-    friction power [W]. Every `tick_s`: finger_speed (T,) [m/s], joint_speed (T, 7) [rad/s].
-    """
-    length = round(len(scrape) * step_s * RATE_HZ)
-    sound = sum(
-        ring(strikes(impact[:, index], step_s, length, rng), MODES[material], rng)
-        for index, material in enumerate(MATERIALS)
-    )
-    sound = _IMPACT_GAIN * sound
-    sound += _SCRAPE_GAIN * _rub(_stretch(scrape, step_s, length), rng)
-    sound += _FINGER_GAIN * _finger_motor(_stretch(np.abs(finger_speed), tick_s, length), rng)
-    for joint, speed in enumerate(np.abs(joint_speed).T):
-        sound += _ARM_GAIN * _whine(_stretch(speed, tick_s, length), 90 + 17 * joint, 260.0)
-    sound += room_noise(length, rng)
-    return np.tanh(sound).astype(np.float32)[:, None]
+    contacts: np.ndarray
+    fingers: np.ndarray
+    arm: np.ndarray
+
+
+def emit(tape: Tape, rng: np.random.Generator) -> Sounds:
+    """The sounds of what a tape holds."""
+    length = round(tape.duration_s * RATE_HZ)
+    contacts = _SNAP_GAIN * ring(snaps(tape.click, tape.step_s, length, rng), _SNAP, rng)
+    for index, material in enumerate(MATERIALS):
+        train = strikes(tape.impact[:, index], tape.step_s, length, rng)
+        contacts += _IMPACT_GAIN * ring(train, MODES[material], rng)
+        power = _stretch(tape.scrape[:, index], tape.step_s, length)
+        contacts += _SCRAPE_GAIN * rub(power, _RUB_BANDS_HZ[material], rng)
+    finger_speed = np.abs(tape.fingers[:, 2:4]).mean(axis=1)
+    fingers = _FINGER_GAIN * _finger_motor(_stretch(finger_speed, tape.tick_s, length), rng)
+    arm = np.zeros(length)
+    for joint, speed in enumerate(np.abs(tape.arm[:, 7:14]).T):
+        arm += _ARM_GAIN * _whine(_stretch(speed, tape.tick_s, length), 90 + 17 * joint, 260.0)
+    return Sounds(contacts, fingers, arm)
 
 
 def strikes(force: np.ndarray, step_s: float, length: int, rng: np.random.Generator) -> np.ndarray:
@@ -77,6 +88,17 @@ def strikes(force: np.ndarray, step_s: float, length: int, rng: np.random.Genera
     samples = ((hits + rng.uniform(size=len(hits))) * step_s * RATE_HZ).astype(int)
     train = np.zeros(length)
     np.add.at(train, np.minimum(samples, length - 1), jump[hits] ** _LOUDNESS_EXPONENT)
+    return train
+
+
+def snaps(click: np.ndarray, step_s: float, length: int, rng: np.random.Generator) -> np.ndarray:
+    """Impulse train (length,) where a latch gives way: its force (N,) [N] turns round."""
+    turns = np.flatnonzero(click[1:] * click[:-1] < 0) + 1
+    turns = turns[np.diff(turns, prepend=-np.inf) * step_s > _SNAP_AGAIN_S]
+    strength = maximum_filter1d(np.abs(click), round(_SNAP_AGAIN_S / step_s), mode="nearest")
+    samples = ((turns + rng.uniform(size=len(turns))) * step_s * RATE_HZ).astype(int)
+    train = np.zeros(length)
+    np.add.at(train, np.minimum(samples, length - 1), strength[turns] ** _LOUDNESS_EXPONENT)
     return train
 
 
@@ -100,8 +122,9 @@ def room_noise(length: int, rng: np.random.Generator) -> np.ndarray:
     return level * (pink / pink.std() + rng.uniform(0.1, 0.5) * hum)
 
 
-def _rub(power: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    b, a = butter(2, (1200, 5500), "bandpass", fs=RATE_HZ)
+def rub(power: np.ndarray, band_hz, rng: np.random.Generator) -> np.ndarray:
+    """Noise in a band, as loud as the friction power (M,) [W] makes it."""
+    b, a = butter(2, band_hz, "bandpass", fs=RATE_HZ)
     return np.sqrt(np.minimum(power, 4.0)) * lfilter(b, a, rng.normal(size=len(power)))
 
 

@@ -27,6 +27,7 @@ _EXPENSIVE_FLAGS = (
 )
 _NOISE_LEVELS = 1.0  # standard deviation of the sensor noise, of 255
 _NOISE_FRAMES = 16
+_SECONDS_A_STALL, _STALL_S = 60.0, 0.2
 
 
 class Studio:
@@ -60,7 +61,7 @@ class Studio:
         self._data.mocap_pos[:], self._data.mocap_quat[:] = mocap
         tracks = {}
         for camera in cameras:
-            times = clock(tape.duration_s, rate_hz, rng)
+            times = without_stalls(clock(tape.duration_s, rate_hz, rng), rng)
             look = _Look(rng)
             tracks[camera] = VideoTrack(times, self._frames(tape, CAMERAS[camera], times, look))
         return tracks
@@ -79,18 +80,40 @@ class Studio:
         model = self._model
         for name, values in self._stock.items():
             getattr(model, name)[:] = values
-        model.light_diffuse *= 0.55 * rng.uniform(0.75, 1.2, (model.nlight, 1))
+        tone = rng.uniform(0.92, 1.08, 3)  # of the lamps: warm to cold
+        model.light_diffuse *= 0.55 * rng.uniform(0.75, 1.2, (model.nlight, 1)) * tone
         model.light_pos += rng.normal(0, 0.15, model.light_pos.shape)
-        model.cam_pos[:2] += rng.normal(0, 0.02, (2, 3))
-        model.cam_fovy[:2] += rng.uniform(-2, 3, 2)
-        _tint(model.geom_rgba, model.geom("table").id, rng, 0.12)
+        for name in CAMERAS.values():
+            _nudge(model, model.camera(name).id, rng, on_hand=name.startswith("panda/"))
+        table = rng.uniform(0.2, 0.6) * rng.uniform(0.8, 1.2, 3)
+        model.geom_rgba[model.geom("table").id, :3] = np.clip(table, 0, 1)
         for body in range(model.nbody):
             geoms = np.flatnonzero(model.geom_bodyid == body)
             if len(geoms) and not model.body(body).name.startswith("panda/"):
                 _tint(model.geom_rgba, geoms, rng, 0.05)
 
 
-_VARIED = ("light_diffuse", "light_pos", "cam_pos", "cam_fovy", "geom_rgba")
+_VARIED = ("light_diffuse", "light_pos", "cam_pos", "cam_quat", "cam_fovy", "geom_rgba")
+
+
+def _nudge(model: mujoco.MjModel, camera: int, rng: np.random.Generator, on_hand: bool) -> None:
+    """A tripod is set up anew for every recording; a bracket on the hand has a little play."""
+    model.cam_pos[camera] += rng.normal(0, 0.002 if on_hand else 0.02, 3)
+    turn, turned = np.empty(4), np.empty(4)
+    angles = rng.normal(0, np.radians(1.0 if on_hand else 1.5), 3)
+    mujoco.mju_axisAngle2Quat(turn, angles / np.linalg.norm(angles), np.linalg.norm(angles))
+    mujoco.mju_mulQuat(turned, model.cam_quat[camera], turn)
+    model.cam_quat[camera] = turned
+    model.cam_fovy[camera] += rng.uniform(-2, 3)
+
+
+def without_stalls(times_s: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Leave out the frames of the moments in which a camera's link stalls, about one a minute."""
+    span = times_s[-1] - times_s[0] if len(times_s) else 0.0
+    starts = rng.uniform(0, span, rng.poisson(span / _SECONDS_A_STALL))
+    ends = starts + rng.exponential(_STALL_S, len(starts))
+    lost = (times_s[:, None] > starts) & (times_s[:, None] < ends)
+    return times_s[~lost.any(axis=1)]
 
 
 class _Look:

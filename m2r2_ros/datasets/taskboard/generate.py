@@ -7,24 +7,23 @@ Nothing here imports MuJoCo: it is imported in the worker processes, after their
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from m2r2_ros.errors import M2R2Error
 
+from .recipe import STAMP, Recipe, Split, check_stamp, write_stamp
 from .settings import RecordingSettings
 
-RECIPE = "recipe.json"
-_RECIPE_VERSION = 1
 _WORKER_ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
 
@@ -37,38 +36,44 @@ class Finished:
     wall_s: float
 
 
-def recording_name(seed: int) -> str:
-    return f"taskboard-{seed:06d}"
+def pending(out: Path, recipe: Recipe) -> list[tuple[Split, int]]:
+    """Split and seed of every recording that has no file yet."""
+    return [
+        (split, seed)
+        for split in recipe.splits
+        for seed in split.seeds
+        if not split.path(out, seed).exists()
+    ]
 
 
-def pending_seeds(out: Path, recordings: int, first_seed: int) -> list[int]:
-    """Seeds of the data set that have no file yet."""
-    seeds = range(first_seed, first_seed + recordings)
-    return [seed for seed in seeds if not _path(out, seed).exists()]
+def generate(out: Path, recipe: Recipe, workers: int) -> Iterator[Finished]:
+    """Write what is missing of a data set, yielding each recording as it is done.
 
-
-def generate(
-    out: Path, recordings: int, first_seed: int, settings: RecordingSettings, workers: int
-) -> Iterator[Finished]:
-    """Write what is missing of the recordings `first_seed` and on, yielding each as it is done.
-
-    A folder holds recordings of one recipe: raises M2R2Error if its recipe differs, and where
-    MuJoCo or a GL library is missing (then nothing is written).
+    A folder holds recordings of one kind: raises M2R2Error if it has others, and where MuJoCo or
+    a GL library is missing (then nothing is written).
     """
-    pending = pending_seeds(out, recordings, first_seed)
-    known = _check_recipe(out, settings)
-    if not pending:
+    missing = pending(out, recipe)
+    new = [s for s in recipe.splits if not check_stamp(s.folder(out), s.settings)]
+    for split in new:
+        if any(split.path(out, seed).exists() for seed in split.seeds):
+            raise M2R2Error(
+                f"{split.folder(out)} has recordings but no {STAMP}: use another folder"
+            )
+    if not missing:
         return
     os.environ.update(_WORKER_ENVIRONMENT)
     os.environ.setdefault("MUJOCO_GL", "egl")
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, _leave_interrupts_to_parent) as pool:
+    with ProcessPoolExecutor(workers, context, _follow_parent) as pool:
         try:
-            pool.submit(_prepare, settings).result()
-            if not known:
-                out.mkdir(parents=True, exist_ok=True)
-                (out / RECIPE).write_text(json.dumps(_recipe(settings), indent=2) + "\n")
-            jobs = [pool.submit(_write_one, _path(out, seed), seed, settings) for seed in pending]
+            for draw in {bool(split.settings.cameras) for split, _ in missing}:
+                pool.submit(_prepare, draw).result()
+            for split in new:
+                write_stamp(split.folder(out), split.settings)
+            jobs = [
+                pool.submit(_write_one, split.path(out, seed), seed, split.settings)
+                for split, seed in missing
+            ]
             for job in as_completed(jobs):
                 yield job.result()
         except BrokenProcessPool as error:
@@ -81,59 +86,49 @@ def generate(
                 worker.terminate()
 
 
-def _leave_interrupts_to_parent() -> None:
-    """In a worker: Ctrl-C is the parent's; its SIGTERM unwinds, so that partial files go."""
+def _follow_parent() -> None:
+    """In a worker: Ctrl-C is the parent's; SIGTERM unwinds, so that partial files go.
+
+    A worker whose parent was killed would wait for work for ever, and goes as well.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
-def _path(out: Path, seed: int) -> Path:
-    return out / f"{recording_name(seed)}.h5"
-
-
-def _recipe(settings: RecordingSettings) -> dict:
-    return {"version": _RECIPE_VERSION, **asdict(settings), "cameras": list(settings.cameras)}
-
-
-def _check_recipe(out: Path, settings: RecordingSettings) -> bool:
-    """Whether the folder has this recipe already; M2R2Error if it has another."""
-    path = out / RECIPE
-    if not path.exists():
-        return False
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise M2R2Error(f"{path} is not JSON ({error}): delete it or use another folder") from error
-    if found != _recipe(settings):
-        raise M2R2Error(f"{out} holds recordings of another recipe ({path}): use another folder")
-    return True
-
-
-def _prepare(settings: RecordingSettings) -> None:
-    """Compile the simulator, so that what is missing shows before anything is written."""
-    _simulator(settings)
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _write_one(path: Path, seed: int, settings: RecordingSettings) -> Finished:
     from m2r2_ros.datasets.reassemble_writer import write_recording
 
     start = time.monotonic()
-    data = _simulator(settings).record(seed, path.stem)
+    simulator = _simulator(bool(settings.cameras))
+    data = simulator.record(seed, path.stem, settings)
     write_recording(path, data)
     return Finished(path, data.actions[-1].end_s, time.monotonic() - start)
 
 
-_simulators: dict[RecordingSettings, object] = {}
+_simulators: dict[bool, object] = {}
 
 
-def _simulator(settings: RecordingSettings):
+def _prepare(draw: bool) -> None:
+    """Compile the simulator, so that what is missing shows before anything is written."""
+    _simulator(draw)
+
+
+def _simulator(draw: bool):
     """This process's simulator, compiled once."""
-    if settings not in _simulators:
-        _simulators[settings] = _make_simulator(settings)
-    return _simulators[settings]
+    if draw not in _simulators:
+        _simulators[draw] = _make_simulator(draw)
+    return _simulators[draw]
 
 
-def _make_simulator(settings: RecordingSettings):
+def _make_simulator(draw: bool):
     try:
         from .record import Simulator
     except ModuleNotFoundError as error:
@@ -146,4 +141,4 @@ def _make_simulator(settings: RecordingSettings):
             f"MuJoCo cannot load its GL library ({error}): on Debian and Ubuntu "
             "`apt install libegl1 libgl1-mesa-dri`"
         ) from error
-    return Simulator(settings)
+    return Simulator(draw)

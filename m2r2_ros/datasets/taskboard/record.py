@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from m2r2_ros.datasets.recording import AudioTrack, RecordingData
+from m2r2_ros.datasets.recording import RecordingData
 
-from . import audio
 from .cameras import Studio
+from .defects import damage, defect_of
 from .journal import actions_from_attempts
 from .layout import sample_layout
+from .microphones import listen
 from .objects import BY_NAME
 from .plan import Session, sample_on_board
 from .recorder import Recorder
@@ -24,55 +25,43 @@ _SETTLE_S = 0.3  # before the recording: parts fall into place
 
 
 class Simulator:
-    """A compiled cell with its cameras; each `record` starts anew from a seed."""
+    """A compiled cell, with cameras if `draw`; each `record` starts anew from a seed."""
 
-    def __init__(self, settings: RecordingSettings):
-        self._settings = settings
-        self._cell = Workcell(draw=bool(settings.cameras))
-        self._studio = Studio(self._cell.model) if settings.cameras else None
+    def __init__(self, draw: bool):
+        self._cell = Workcell(draw=draw)
+        self._studio = Studio(self._cell.model) if draw else None
 
-    def record(self, seed: int, name: str) -> RecordingData:
+    def record(self, seed: int, name: str, settings: RecordingSettings) -> RecordingData:
         """The recording of a seed. Its videos are drawn when their frames are iterated.
 
-        Labels and signals depend on seed and attempts alone, not on what is filmed.
+        Labels and signals do not depend on what is filmed.
         """
         streams = np.random.SeedSequence(seed).spawn(4)
         session, sensors, sound, pictures = (np.random.default_rng(s) for s in streams)
-        tape, rig = self._run(session)
+        tape, rig = self._run(session, settings)
         data = RecordingData(
             name,
             signals=sense(tape, sensors),
-            audio={"hand_audio": _listen(tape, sound)},
+            audio=listen(tape, sound),
             actions=actions_from_attempts(rig.journal.attempts, tape.duration_s),
         )
         if self._studio:
             still = self._cell.data.mocap_pos, self._cell.data.mocap_quat
             data.videos = self._studio.film(
-                tape, still, self._settings.cameras, self._settings.frame_rate_hz, pictures
+                tape, still, settings.cameras, settings.frame_rate_hz, pictures
             )
+        if settings.defects:
+            damage(data, defect_of(seed))
         return data
 
-    def _run(self, rng: np.random.Generator) -> tuple[Tape, Rig]:
+    def _run(self, rng: np.random.Generator, settings: RecordingSettings) -> tuple[Tape, Rig]:
         on_board = sample_on_board(rng)
-        layout = sample_layout(rng, frozenset(BY_NAME[name].part for name in on_board))
+        parts = frozenset(BY_NAME[name].part for name in on_board)
+        layout = sample_layout(rng, parts, settings.shifted)
         self._cell.reset(layout)
         Rig(self._cell).wait(_SETTLE_S)
         self._cell.data.time = 0.0
         recorder = Recorder(self._cell)
         rig = Rig(self._cell, recorder)
-        Session(rig, layout, on_board, rng).work(self._settings.attempts)
+        Session(rig, layout, on_board, rng).work(settings.attempts)
         return recorder.tape(), rig
-
-
-def _listen(tape: Tape, rng: np.random.Generator) -> AudioTrack:
-    finger_speed = np.abs(tape.fingers[:, 2:]).mean(axis=1)
-    samples = audio.synthesise(
-        tape.impact,
-        tape.scrape,
-        finger_speed,
-        tape.arm[:, 7:14],
-        tape.step_s,
-        tape.tick_s,
-        rng,
-    )
-    return AudioTrack(samples, audio.RATE_HZ)

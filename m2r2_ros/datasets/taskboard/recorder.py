@@ -35,21 +35,24 @@ class Recorder:
         if len(self._steps) % _STEPS_A_SCENE == 0:
             self._scenes.append(data.qpos.copy())
         impact, scrape = self._contacts()
-        self._steps.append(np.concatenate([data.sensordata[:6], impact, [scrape]]))
+        self._steps.append(np.concatenate([data.sensordata[:6], impact, scrape, [self._click()]]))
         if len(self._steps) % _STEPS_A_TICK == 0:
             self._ticks.append(self._motion(rig))
 
     def tape(self) -> Tape:
-        sensors, impact, scrape = _split(self._steps, 6, len(MATERIALS), 1)
-        rotation, arm, fingers, position, twist = _split(self._ticks, 9, 21, 4, 3, 6)
+        kinds = len(MATERIALS)
+        sensors, impact, scrape, click = _split(self._steps, 6, kinds, kinds, 1)
+        rotation, arm, fingers, position, twist = _split(self._ticks, 9, 21, 6, 3, 6)
         rotation = rotation.reshape(-1, 3, 3)
-        tool = np.concatenate([position, _quaternions(rotation), twist], axis=1)
+        quaternion = Rotation.from_matrix(rotation).as_quat()
+        tool = np.concatenate([position, quaternion, twist], axis=1)
         wrench = self._outside_wrench(sensors, np.repeat(rotation, _STEPS_A_TICK, axis=0))
         scenes = np.array(self._scenes)
         return Tape(
             wrench,
             impact,
-            scrape[:, 0],
+            scrape,
+            click[:, 0],
             rotation,
             arm,
             fingers,
@@ -70,6 +73,7 @@ class Recorder:
                 data.ctrl[cell.arm_actuators],
                 data.qpos[cell.finger_qpos],
                 data.qvel[cell.finger_dof],
+                data.qfrc_actuator[cell.finger_dof],
                 data.site_xpos[cell.tool_site],
                 rig.arm.twist(),
             ]
@@ -85,36 +89,37 @@ class Recorder:
         lever = frame.T @ (data.subtree_com[hand] - data.xpos[hand])
         return -flange - np.concatenate([weight, np.cross(lever, weight)], axis=1)
 
-    def _contacts(self) -> tuple[np.ndarray, float]:
-        """Normal force on each material, and the friction power of the part in hand."""
+    def _click(self) -> float:
+        cell = self._cell
+        return cell.data.xfrc_applied[cell.body[cell.active.part], 2] if cell.active else 0.0
+
+    def _contacts(self) -> tuple[np.ndarray, np.ndarray]:
+        """Normal force on each material, and the friction power on each of the part in hand."""
         cell, data = self._cell, self._cell.data
         if not data.ncon:
-            return np.zeros(len(MATERIALS)), 0.0
+            return np.zeros(len(MATERIALS)), np.zeros(len(MATERIALS))
         geoms, address = data.contact.geom, data.contact.efc_address
         force = np.where(address >= 0, data.efc_force[np.maximum(address, 0)], 0.0)
         materials = self._material[geoms]
-        impact = np.bincount(materials[:, 0], force, len(MATERIALS))
-        impact += np.bincount(materials[:, 1], force, len(MATERIALS))
+        impact = _on_materials(materials, force)
         if not cell.active:
-            return impact, 0.0
+            return impact, np.zeros(len(MATERIALS))
         bodies = self._bodies[geoms]
         held = (bodies == cell.body[cell.active.part]).any(axis=1)
-        rubbing = force[held & self._still[bodies].any(axis=1)].sum()
+        rubbing = held & self._still[bodies].any(axis=1)
         first = cell.dof[cell.active.part]
         velocity = data.qvel[first : first + 3]
-        return impact, float(rubbing * np.sqrt(velocity @ velocity))
+        speed = np.sqrt(velocity @ velocity)
+        return impact, speed * _on_materials(materials[rubbing], force[rubbing])
+
+
+def _on_materials(materials: np.ndarray, force: np.ndarray) -> np.ndarray:
+    """Sum of the contacts' forces (n,) on each material, of pairs (n, 2)."""
+    return np.bincount(materials.ravel(), np.repeat(force, 2), len(MATERIALS))
 
 
 def _split(rows: list[np.ndarray], *widths: int) -> list[np.ndarray]:
     return np.split(np.array(rows), np.cumsum(widths)[:-1], axis=1)
-
-
-def _quaternions(rotation: np.ndarray) -> np.ndarray:
-    """x, y, z, w of every rotation, without jumps of sign."""
-    quaternion = Rotation.from_matrix(rotation).as_quat()
-    flips = np.sign((quaternion[1:] * quaternion[:-1]).sum(axis=1))
-    quaternion[1:] *= np.cumprod(flips)[:, None]
-    return quaternion
 
 
 def geom_materials(cell: Workcell) -> np.ndarray:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every recording of a data set has in common."""
+"""What every recording of a folder has in common."""
 
 from __future__ import annotations
 
@@ -8,8 +8,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class RecordingSettings:
-    """Everything but the seed that a recording depends on."""
+    """Everything but the seed that a recording depends on.
 
-    attempts: int = 18  # actions attempted, at least
-    cameras: tuple[str, ...] = ("hama1", "hama2")  # of "hama1", "hama2", "hand"
+    `shifted`: board and kit stand where no other recording has them. `defects`: every recording
+    has one of the defects that REASSEMBLE lists (see defects.py).
+    """
+
+    attempts: int = 21  # actions attempted, at least
+    cameras: tuple[str, ...] = ("hama1", "hama2", "hand")
     frame_rate_hz: float = 10.0
+    shifted: bool = False
+    defects: bool = False

@@ -21,11 +21,13 @@ class Tape:
     Every `step_s`:
     wrench        (N, 6) force on the hand [N] and torque [N m], hand frame, weight removed.
     impact        (N, len(MATERIALS)) contact force on each material [N].
-    scrape        (N,) friction power of the part in hand: force times sliding speed [W].
+    scrape        (N, len(MATERIALS)) friction power of the part in hand, force times sliding speed,
+                  on its own material and on those that it slides over [W].
+    click         (N,) force of a connector's latch on the plug, upwards [N].
     Every `tick_s`:
     rotation      (T, 3, 3) of the hand in the base frame.
     arm           (T, 21) joint positions, velocities, torques.
-    fingers       (T, 4) finger positions [m] and speeds [m/s].
+    fingers       (T, 6) finger positions [m], speeds [m/s] and motor forces [N].
     tool          (T, 13) tool centre x, y, z, qx, qy, qz, qw and twist (linear, angular).
     Every `scene_s`, from the start:
     scenes        (S, nq) generalised positions, to draw from.
@@ -34,6 +36,7 @@ class Tape:
     wrench: np.ndarray
     impact: np.ndarray
     scrape: np.ndarray
+    click: np.ndarray
     rotation: np.ndarray
     arm: np.ndarray
     fingers: np.ndarray
