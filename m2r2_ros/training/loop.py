@@ -33,11 +33,13 @@ def train_epochs(
     batches: Callable[[np.random.Generator], list[Any]],
     losses: Callable[[Any], Losses],
     validation: list[Any],
+    score: Callable[[], dict[str, float]] = dict,
 ) -> None:
     """Train up to `settings.epochs`, going on where the run's checkpoint is.
 
     `batches` draws one epoch's batches; `losses` scores a batch (random parts of the network are
-    on when `module.training`); `validation` holds the same batches after every epoch.
+    on when `module.training`); `validation` holds the same batches after every epoch; `score` adds
+    metrics of the module on them. With "f1@50" among these, it chooses the best epoch.
     """
     parameters = [p for p in module.parameters() if p.requires_grad]
     optimiser = torch.optim.AdamW(
@@ -51,6 +53,7 @@ def train_epochs(
         metrics = _descend(module, optimiser, settings, epoch, drawn, losses, parameters)
         module.eval()
         metrics |= _evaluate(validation, losses)
+        metrics |= {f"validation/{name}": value for name, value in score().items()}
         best = run.save(epoch, module, optimiser, metrics, best)
 
 

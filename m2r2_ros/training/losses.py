@@ -40,11 +40,19 @@ def boundary_loss(predicted: Tensor, soft: Tensor) -> Tensor:
 
 def smoothing_loss(logits: Tensor, present: Tensor) -> Tensor:
     """MS-TCN's truncated squared difference; logits (B, T, C), `present` bool (B, T)."""
-    log_probabilities = logits.log_softmax(-1)
-    # The past is held fixed, so that the loss pulls frames towards what came before.
-    change = (log_probabilities[:, 1:] - log_probabilities[:, :-1].detach()).abs()
-    truncated = change.clamp(max=SMOOTHING_LIMIT) ** 2
-    return truncated[present[:, 1:]].mean()
+    return truncated_change(logits)[present[:, 1:]].mean()
+
+
+def truncated_change(logits: Tensor, hold_past: bool = True) -> Tensor:
+    """Squared change of the log posterior from frame to frame, (..., T, C) -> (..., T - 1, C).
+
+    Cut off at SMOOTHING_LIMIT before squaring. `hold_past`: only the later frame of a pair is
+    pulled, towards what came before.
+    """
+    log_posterior = logits.log_softmax(-1)
+    past = log_posterior[..., :-1, :]
+    change = log_posterior[..., 1:, :] - (past.detach() if hold_past else past)
+    return change.clamp(-SMOOTHING_LIMIT, SMOOTHING_LIMIT) ** 2
 
 
 def unit(vectors: Tensor) -> Tensor:

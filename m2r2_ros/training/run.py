@@ -3,14 +3,14 @@
 
 settings.yaml           what the run was started with
 checkpoint.safetensors  last finished epoch: weights and optimiser
-best.safetensors        weights of the epoch with the lowest validation loss
+best.safetensors        weights of the best epoch by validation (`cost`)
 metrics.jsonl           one line an epoch; also as TensorBoard events in tensorboard/
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +51,7 @@ class Run:
         self._writer = SummaryWriter(str(folder / "tensorboard"))
 
     def resume(self, module: nn.Module, optimiser: torch.optim.Optimizer) -> tuple[int, float]:
-        """Load the checkpoint, if any: the epoch to do next and the lowest validation loss."""
+        """Load the checkpoint, if any: the epoch to do next and the lowest cost so far."""
         file = self.folder / CHECKPOINT_FILE
         if not file.exists():
             self._keep_metrics(0)
@@ -72,13 +72,10 @@ class Run:
         metrics: dict[str, float],
         best: float,
     ) -> float:
-        """Write epoch `epoch` (from 0), whose validation loss is metrics["validation/loss"].
-
-        Returns the lowest validation loss so far.
-        """
+        """Write epoch `epoch` (from 0) with its metrics; returns the lowest cost so far."""
         state = {name: value.contiguous() for name, value in module.state_dict().items()}
-        if metrics["validation/loss"] < best:
-            best = metrics["validation/loss"]
+        if cost(metrics) < best:
+            best = cost(metrics)
             _save(self.folder / BEST_FILE, state, {"epoch": str(epoch)})
         progress = {"epoch": str(epoch + 1), "best": repr(best)}
         _save(self.folder / CHECKPOINT_FILE, state | _flat(optimiser), progress)
@@ -98,6 +95,17 @@ class Run:
         file = self.folder / METRICS_FILE
         lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
         file.write_text("".join(f"{line}\n" for line in lines[:epochs]), encoding="utf-8")
+
+
+def cost(metrics: Mapping[str, float]) -> float:
+    """What the best epoch has least of: missing F1@50 where it was measured, else loss.
+
+    Few validation recordings often give epochs the same F1@50: among them, the loss decides.
+    """
+    loss = metrics["validation/loss"]
+    if "validation/f1@50" not in metrics:
+        return loss
+    return 100.0 - metrics["validation/f1@50"] + 1e-6 * min(loss, 1e3)
 
 
 def read_settings(folder: Path) -> dict[str, Any]:
