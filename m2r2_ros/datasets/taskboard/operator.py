@@ -31,6 +31,8 @@ _TWIST_LEAST_RAD = 1.0  # while it takes up the load, a thread can look closed f
 _TWIST_RATE = 1.6
 _TOUCHED_N = 2.0  # force of the spring at which a descending part has met something
 _MANY_TURNS = 6
+_THIN_M = 6e-3
+_SEARCH_N_M = 650.0  # a thin part would slip up between the fingers when pressed any harder
 _MESHING_DEPTH_M = (0.0085, 0.0125)  # where the teeth of two gears pass into each other
 _MESHING_N, _MESHING_RAD = 5.0, 0.012
 
@@ -240,8 +242,17 @@ class Operator:
                 searching = min(1.0, max(0.0, elapsed - 1.0))
                 wiggle = 0.5e-3 * searching * _circle(2 * np.pi * 1.7 * elapsed + phase)
                 shrink = max(0.0, 1 - 0.3 * elapsed)
-                self._steer(thing, target + shrink * bias + wiggle, yaw, turns, 3.0, vertical=False)
-                rig.press(style.careful_m_s / 3, style.search_n)
+                aim = target + shrink * bias + wiggle
+                if thing.width_m < _THIN_M:
+                    # It leans in the fingers, and friction holds its tip: steer that, and more.
+                    position, rotation = rig.cell.pose(thing.part)
+                    lean = entry * rotation[:, 2]
+                    aim += lean + np.clip(0.8 * (target - position + lean), -1e-3, 1e-3)
+                self._steer(thing, aim, yaw, turns, 3.0, vertical=False)
+                # Patting instead of pressing: what sticks to the rim can slip into the hole.
+                pat = 1 - 0.45 * searching * (1 - np.cos(2 * np.pi * 1.3 * elapsed))
+                limit = pat * min(style.search_n, _SEARCH_N_M * thing.width_m)
+                rig.press(style.careful_m_s / 3, limit)
             else:
                 inside_s = rig.time_s - (entered_s or rig.time_s)
                 # Easing off again and again, and rocking, frees a peg that has wedged.
