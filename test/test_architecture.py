@@ -36,7 +36,8 @@ FORBIDDEN = {
     "messages": ROS - {"cv_bridge"} | TRAINING | {"nodes", "networks", "training", "cli"},
     "nodes": TRAINING | {"networks", "training", "cli"},
     "datasets": ROS | TRAINING | {"nodes", "networks", "training", "cli"},
-    "evaluation": ROS | TRAINING | {"nodes", "networks", "training", "cli"},
+    "evaluation": ROS | TRAINING | {"nodes", "networks", "training", "baselines", "cli"},
+    "baselines": ROS | TRAINING | {"nodes", "networks", "training", "cli"},
     "networks": ROS | {"nodes", "datasets", "training", "cli"},
     "training": ROS | {"nodes", "cli"},
 }

@@ -5,9 +5,10 @@ Labels are any hashable values, one a frame. A segment is a run of equal labels 
 last one ends at T, as in MS-TCN (the code of ASRF and DiffAct ends it at T - 1, so that a perfect
 last segment of one frame counts as wrong). Labels in `background` make no segments for edit and F1
 and are frames like all others for accuracy and DR. The default is none: REASSEMBLE's "No action"
-is a class, as in the M2R2 authors' tool.
+is a class, as in the M2R2 authors' tool; ms-tcn, ASRF and DiffAct pass ["background"].
 
-Where a ratio would be 0 / 0, neither side has anything to find: 100. If one side has nothing: 0.
+Where neither side has anything to find, a ratio is 0 / 0: the score is `both_empty`, 100 unless the
+caller says otherwise (public code gives 0 or NaN, or fails). If one side alone has nothing: 0.
 """
 
 from __future__ import annotations
@@ -42,24 +43,29 @@ class Counts(NamedTuple):
     fp: int
     fn: int
 
-    def f1(self) -> float:
-        """F1 in percent; 100 when nothing was to be found and nothing was."""
+    def f1(self, both_empty: float = 100.0) -> float:
+        """F1 in percent; `both_empty` when nothing was to be found and nothing was."""
         found, total = 2 * self.tp, 2 * self.tp + self.fp + self.fn
-        return 100.0 * found / total if total else 100.0
+        return 100.0 * found / total if total else both_empty
 
 
 def score(
-    prediction: Labels, truth: Labels, background: Collection[Hashable] = ()
+    prediction: Labels,
+    truth: Labels,
+    background: Collection[Hashable] = (),
+    both_empty: float = 100.0,
 ) -> dict[str, float]:
     """All metrics of one recording, in percent: acc, edit, f1@10, f1@25, f1@50, dr.
 
     Raises M2R2Error when the two sequences differ in length.
     """
-    return score_many([(prediction, truth)], background)
+    return score_many([(prediction, truth)], background, both_empty)
 
 
 def score_many(
-    pairs: Iterable[tuple[Labels, Labels]], background: Collection[Hashable] = ()
+    pairs: Iterable[tuple[Labels, Labels]],
+    background: Collection[Hashable] = (),
+    both_empty: float = 100.0,
 ) -> dict[str, float]:
     """Metrics over a data set of (prediction, truth) pairs, in percent.
 
@@ -72,9 +78,9 @@ def score_many(
     runs = [(find_runs(p, background), find_runs(t, background)) for p, t in pairs]
     return {
         "acc": _frame_accuracy(pairs),
-        "edit": float(np.mean([edit_score(*both) for both in runs])),
-        **{f"f1@{k}": _summed_f1(runs, k / 100) for k in OVERLAPS},
-        "dr": float(np.mean([boundary_counts(*pair).f1() for pair in pairs])),
+        "edit": float(np.mean([edit_score(*both, both_empty) for both in runs])),
+        **{f"f1@{k}": _summed_counts(runs, k / 100).f1(both_empty) for k in OVERLAPS},
+        "dr": float(np.mean([boundary_counts(*pair).f1(both_empty) for pair in pairs])),
     }
 
 
@@ -90,11 +96,11 @@ def find_boundaries(labels: Labels) -> list[int]:
     return [i for i in range(1, len(labels)) if labels[i] != labels[i - 1]]
 
 
-def edit_score(prediction: Sequence[Run], truth: Sequence[Run]) -> float:
+def edit_score(prediction: Sequence[Run], truth: Sequence[Run], both_empty: float = 100.0) -> float:
     """100 * (1 - Levenshtein distance of the label orders / the longer one's length)."""
     longer = max(len(prediction), len(truth))
     if not longer:
-        return 100.0
+        return both_empty
     distance = _levenshtein([r.label for r in prediction], [r.label for r in truth])
     return 100.0 * (1 - distance / longer)
 
@@ -152,9 +158,9 @@ def _frame_accuracy(pairs: Iterable[tuple[Labels, Labels]]) -> float:
     return 100.0 * sum(right) / len(right) if right else 100.0
 
 
-def _summed_f1(runs: Iterable[tuple[list[Run], list[Run]]], overlap: float) -> float:
+def _summed_counts(runs: Iterable[tuple[list[Run], list[Run]]], overlap: float) -> Counts:
     counts = [overlap_counts(prediction, truth, overlap) for prediction, truth in runs]
-    return Counts(*map(sum, zip(*counts, strict=True))).f1()
+    return Counts(*map(sum, zip(*counts, strict=True)))
 
 
 def _intersection_over_union(a: Run, b: Run) -> float:

@@ -121,6 +121,18 @@ def test_background_only_is_defined(prediction, truth, f1):
     assert result["edit"] == f1
 
 
+@pytest.mark.parametrize("value", [0.0, 100.0])
+def test_what_nothing_against_nothing_scores_is_the_callers_choice(value):
+    pairs = [(spell("A9"), spell("A9"))]
+    result = score_many(pairs, background=["A"], both_empty=value)
+    assert result == {"acc": 100, **dict.fromkeys(KEYS - {"acc"}, value)}
+
+
+def test_nothing_against_something_scores_0_whatever_nothing_against_nothing_does():
+    result = score(spell("A9"), spell("B9"), background=["A"], both_empty=100)
+    assert result["edit"] == result["f1@10"] == result["f1@50"] == 0
+
+
 def test_background_is_a_class_by_default():
     assert score(spell("A9"), spell("A4 B5"))["f1@10"] == pytest.approx(100 * 2 / 3)
 
@@ -249,24 +261,25 @@ def test_agrees_with_the_oracles(recording):
 # ---------------------------------------------------------------- properties
 
 
-@given(recordings())
-def test_bounded(recording):
-    result = score(*recording)
+@given(recordings(), st.sets(st.sampled_from("ABC")))
+def test_bounded(recording, background):
+    result = score(*recording, background)
     assert set(result) == KEYS
     assert all(0 <= value <= 100 for value in result.values())
 
 
-@given(recordings(), st.permutations("ABC"))
-def test_invariant_to_relabelling(recording, names):
+@given(recordings(), st.permutations("ABC"), st.sets(st.sampled_from("ABC")))
+def test_invariant_to_relabelling(recording, names, background):
     new = dict(zip("ABC", names, strict=True))
     renamed = [[new[label] for label in labels] for labels in recording]
-    assert score(*renamed) == score(*recording)
+    same = score(*renamed, {new[label] for label in background}) == score(*recording, background)
+    assert same
 
 
-@given(runs)
-def test_equal_sequences_score_100(parts):
+@given(runs, st.sets(st.sampled_from("ABC")))
+def test_equal_sequences_score_100(parts, background):
     labels = [label for label, n in parts for _ in range(n)]
-    result = score(labels, labels)
+    result = score(labels, labels, background)
     result.pop("dr")
     assert all(value == 100 for value in result.values())
 
