@@ -86,10 +86,10 @@ def main(args: argparse.Namespace) -> int:
     rate = _generate(args.out, recipe, args.workers)
     manifest = _manifest(args.out, recipe)
     write_manifest(folder, manifest)
-    total = manifest["total"]
+    total, size = manifest["total"], sum(path.stat().st_size for path in _files(args.out, recipe))
     print(
         f"{folder}: {total['recordings']} recordings, {total['minutes']:.1f} minutes, "
-        f"{total['actions']} actions, {total['bytes'] / 1e6:.0f} MB{rate}"
+        f"{total['actions']} actions, {size / 1e6:.0f} MB{rate}"
     )
     return 0
 
@@ -111,6 +111,10 @@ def _generate(out: Path, recipe: Recipe, workers: int) -> str:
 def _manifest(out: Path, recipe: Recipe) -> dict:
     with tqdm(total=_count(recipe), desc="reading labels", unit="recording", leave=False) as bar:
         return make_manifest(out, recipe, bar.update)
+
+
+def _files(out: Path, recipe: Recipe) -> list[Path]:
+    return [split.path(out, seed) for split in recipe.splits for seed in split.seeds]
 
 
 def _count(recipe: Recipe) -> int:

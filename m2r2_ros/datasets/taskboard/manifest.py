@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a data set amounts to, recording by recording, read from its files.
 
-Nothing in it depends on when, where or in how many goes the files were made.
+Nothing in it depends on when or in how many goes the files were made; therefore no file sizes:
+the video encoder is not exact to the byte.
 """
 
 from __future__ import annotations
@@ -89,7 +90,6 @@ def _entry(out: Path, split: Split, seed: int) -> dict[str, Any]:
         "duration_s": round(actions[-1].end_s, 6),
         "actions": sum(label_from_text(action.text) != NO_ACTION for action in actions),
         "label_sha256": label_digest(actions),
-        "bytes": path.stat().st_size,
         "defect": defect_of(seed) if split.settings.defects else None,
     }
 
@@ -99,5 +99,4 @@ def _totals(entries: list[dict[str, Any]]) -> dict[str, Any]:
         "recordings": len(entries),
         "minutes": round(sum(entry["duration_s"] for entry in entries) / 60, 3),
         "actions": sum(entry["actions"] for entry in entries),
-        "bytes": sum(entry["bytes"] for entry in entries),
     }

@@ -70,7 +70,7 @@ class Recorder:
                 data.site_xmat[cell.tool_site],
                 data.qpos[cell.arm_qpos],
                 data.qvel[cell.arm_dof],
-                data.ctrl[cell.arm_actuators],
+                data.ctrl[cell.arm_actuators] + data.qfrc_gravcomp[cell.arm_dof],
                 data.qpos[cell.finger_qpos],
                 data.qvel[cell.finger_dof],
                 data.qfrc_actuator[cell.finger_dof],

@@ -10,7 +10,7 @@ from m2r2_ros.datasets.recording import SignalTrack
 
 from .tape import Tape
 
-_WRENCH_HZ, _POSE_HZ, _JOINT_HZ, _FINGER_HZ, _BASE_HZ = 500.0, 200.0, 100.0, 50.0, 100.0
+_WRENCH_HZ, _POSE_HZ, _JOINT_HZ, _FINGER_HZ, _BASE_HZ = 510.0, 200.0, 100.0, 50.0, 100.0
 _WRENCH_CUTOFF_HZ = 60.0
 _FORCE_NOISE_N, _TORQUE_NOISE_NM = 0.06, 0.002
 _FORCE_BIAS_N, _TORQUE_BIAS_NM = 0.4, 0.02
