@@ -21,6 +21,10 @@ MAX_PIXELS = 4096 * 4096
 MAX_FRAMES = 10 * 3600 * 30
 MAX_AUDIO_VALUES = 4 * 3600 * 48_000 * 2
 
+# From version 17 on, PyAV starts a pool of threads for every picture that it converts, which costs
+# many times what the conversion does.
+_CONVERSION = {"threads": 1} if int(av.__version__.partition(".")[0]) >= 17 else {}
+
 MP3_RATES_HZ = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 MP3_BITS_PER_CHANNEL = 64_000
 
@@ -116,7 +120,7 @@ def decode_video(payload: bytes) -> Iterator[av.VideoFrame]:
 
 def rgb(frame: av.VideoFrame) -> np.ndarray:
     """Turn a decoded frame into RGB uint8 (H, W, 3)."""
-    return frame.to_ndarray(format="rgb24")
+    return frame.to_ndarray(format="rgb24", **_CONVERSION)
 
 
 def encode_png(picture: np.ndarray) -> bytes:
