@@ -18,7 +18,7 @@ _TRIES = 2
 def sample_style(rng: np.random.Generator) -> Style:
     """How fast, how careful and how sharp-eyed the operator of this recording is."""
     return Style(
-        speed_m_s=rng.uniform(0.35, 0.6),
+        speed_m_s=rng.uniform(0.35, 0.52),
         careful_m_s=rng.uniform(0.055, 0.1),
         travel_height_m=rng.uniform(0.16, 0.2),
         search_n=rng.uniform(3.5, 5.0),

@@ -16,7 +16,7 @@ TICK_S = _STEPS_A_TICK * STEP_S
 _PEAK_OF_MEAN = 1.875  # peak over mean speed of a minimum-jerk move
 _SHORTEST_MOVE_S = 0.25
 _SIDEWAYS = (0.15, 0.85)  # share of an arching move in which it goes sideways and turns
-_FASTEST_TURN_RAD_S = 1.5  # the last joints have to keep below 2.61 rad/s
+_FASTEST_TURN_RAD_S = 1.3  # the last joints have to keep below 2.61 rad/s
 
 
 class Rig:
