@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from rclpy.callback_groups import CallbackGroup
 from rclpy.node import Node
@@ -40,13 +40,13 @@ class _NeverExecuted(CallbackGroup):
         pass
 
 
-class _Waiting(NamedTuple):
-    message: bytes
-    received_ns: int
+# A serialised message and when the middleware had it [ns].
+_Waiting = tuple[bytes, int]
 
-    def is_due(self, until_ns: int | None) -> bool:
-        """Whether it had come by then. One from far ahead came before the clock was set back."""
-        return until_ns is None or not until_ns < self.received_ns < until_ns + _CLOCK_STEP_NS
+
+def _is_due(received_ns: int, until_ns: int | None) -> bool:
+    """Whether it had come by then. One from far ahead came before the clock was set back."""
+    return until_ns is None or not until_ns < received_ns < until_ns + _CLOCK_STEP_NS
 
 
 class TopicInput:
@@ -123,21 +123,22 @@ class TopicInput:
         """
         if self._subscription is not None:
             self._fetch(until_ns)
-        keep = next((i for i, w in enumerate(self._waiting) if not w.is_due(until_ns)), None)
+        waiting = enumerate(self._waiting)
+        keep = next((i for i, (_, came_ns) in waiting if not _is_due(came_ns, until_ns)), None)
         due = self._waiting[:keep]
         del self._waiting[:keep]
-        return [waiting.message for waiting in due]
+        return [message for message, _ in due]
 
     def _fetch(self, until_ns: int | None) -> None:
+        if self._waiting and not _is_due(self._waiting[-1][1], until_ns):
+            return
         handle, kind = self._subscription.handle, self._subscription.msg_type
         with handle:
+            take = handle.take_message
             for _ in range(self._depth):
-                if self._waiting and not self._waiting[-1].is_due(until_ns):
+                taken = take(kind, True)
+                if taken is None or not _is_due(self._keep(*taken), until_ns):
                     return
-                taken = handle.take_message(kind, True)
-                if taken is None:
-                    return
-                self._keep(*taken)
 
     def close(self) -> None:
         """Unsubscribe."""
@@ -150,23 +151,27 @@ class TopicInput:
         self._keep(message, info)
         self._on_arrival()
 
-    def _keep(self, message: bytes, info: Mapping[str, Any]) -> None:
-        self._waiting.append(_Waiting(message, info.get("received_timestamp", 0)))
-        self._count(info)
-
-    def _count(self, info: Mapping[str, Any]) -> None:
-        """Publishers number their messages; a hole in the numbers is a loss."""
+    def _keep(self, message: bytes, info: Mapping[str, Any]) -> int:
+        """Queue and count a message; returns when the middleware had it [ns]."""
+        received_ns = info.get("received_timestamp", 0)
+        self._waiting.append((message, received_ns))
         self.received += 1
+        # Publishers number their messages; a hole in the numbers is a loss.
         number = info.get("publication_sequence_number")
-        if number is None:
-            return
-        publisher = (info.get("publisher_gid") or {}).get("data", b"")
-        last = self._last_number.get(publisher)
-        if last is None and len(self._last_number) >= _MAX_PUBLISHERS:
+        if number is not None:
+            publisher = (info.get("publisher_gid") or {}).get("data", b"")
+            last = self._last_number.get(publisher)
+            if last is None:
+                self._remember(publisher, number)
+            elif number > last:
+                self.lost += number - last - 1
+                self._last_number[publisher] = number
+        return received_ns
+
+    def _remember(self, publisher: bytes, number: int) -> None:
+        if len(self._last_number) >= _MAX_PUBLISHERS:
             self._last_number.clear()
-        if last is not None and number > last:
-            self.lost += number - last - 1
-        self._last_number[publisher] = number if last is None else max(number, last)
+        self._last_number[publisher] = number
 
     def _find_offer(self) -> tuple[str, ReliabilityPolicy] | None:
         publishers = self._node.get_publishers_info_by_topic(self.topic)

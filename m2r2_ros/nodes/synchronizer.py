@@ -83,11 +83,8 @@ class Synchronizer(Station):
         self._poll_until = 0.0
         self._poll = self._every(_POLL_S, self._drain)
         self._poll.cancel()
-        self._ticking = [
-            self._poll,
-            self._every(_FOLLOW_S, self._follow),
-            self._every(_IDLE_DRAIN_S, self._drain),
-        ]
+        self._idle = self._every(_IDLE_DRAIN_S, self._drain)
+        self._ticking = [self._poll, self._idle, self._every(_FOLLOW_S, self._follow)]
 
     def deactivate(self) -> None:
         for timer in self._ticking:
@@ -143,6 +140,7 @@ class Synchronizer(Station):
         self._drain()
 
     def _drain(self) -> None:
+        self._idle.reset()
         self._take_all()
         resets = self._builder.counters.resets
         windows = self._builder.poll()

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A robot's sensors as load: kilohertz signals, raw camera frames, audio.
 
-Run as a program of its own: python3 -m m2r2_ros.evaluation.benchmarks.load SECONDS. It waits until
-everything has a subscriber, publishes, waits for acknowledgement and prints, as JSON, how long it
-took and how many messages went out on each topic.
+Run as a program of its own: python3 -m m2r2_ros.evaluation.benchmarks.load SECONDS CAMERA_HZ. It
+waits until everything has a subscriber, publishes, waits for acknowledgement and prints, as JSON,
+when it began, how long it took and how many messages went out on each topic.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from m2r2_msgs.msg import AudioChunk
 from m2r2_ros.nodes.conversions import time_to_ros
 from m2r2_ros.nodes.transport import use_large_shared_memory
 
-SIGNAL_HZ, CAMERA_HZ, AUDIO_HZ = 1000.0, 30.0, 50.0
+SIGNAL_HZ, AUDIO_HZ = 1000.0, 50.0
 WIDTH, HEIGHT, AUDIO_RATE_HZ = 640, 480, 48_000
 TOPICS = {
     "hama1": "/load/hama1",
@@ -37,60 +37,76 @@ TOPICS = {
     "pose": "/load/pose",
     "twist": "/load/twist",
 }
+SIGNALS = {"wrench": WrenchStamped, "pose": PoseStamped, "twist": TwistStamped}
 _PATIENCE_S = 60.0
 # CDR: four bytes of encapsulation, then the stamp of the header.
 _STAMP = slice(4, 12)
 
 
 def main() -> int:
-    """Publish for the seconds given on the command line."""
-    seconds = float(sys.argv[1])
+    """Publish for the seconds, and at the camera rate, given on the command line."""
+    seconds, camera_hz = map(float, sys.argv[1:])
     use_large_shared_memory()
     rclpy.init(args=[])
     node = rclpy.create_node("load")
-    publishers = {name: _publisher(node, name) for name in TOPICS}
+    rates_hz = {name: _rate_hz(name, camera_hz) for name in TOPICS}
+    publishers = {name: _publisher(node, name, rate_hz) for name, rate_hz in rates_hz.items()}
     _await(lambda: all(p.get_subscription_count() for p in publishers.values()))
     time.sleep(1.0)
-    began = time.monotonic()
-    counts = _publish(publishers, seconds)
+    began, start_ns = time.monotonic(), time.time_ns()
+    counts = _publish(publishers, rates_hz, seconds, began, start_ns)
     elapsed_s = time.monotonic() - began
     for publisher in publishers.values():
         publisher.wait_for_all_acked(Duration(seconds=_PATIENCE_S))
-    print(json.dumps({"seconds": elapsed_s, "messages": counts}), flush=True)
+    report = {"start_ns": start_ns, "seconds": elapsed_s, "messages": counts}
+    print(json.dumps(report), flush=True)
     rclpy.try_shutdown()
     return 0
 
 
-def _publisher(node: rclpy.node.Node, name: str) -> Publisher:
-    message, rate_hz = _sample(name)
+def _rate_hz(name: str, camera_hz: float) -> float:
+    if name == "audio":
+        return AUDIO_HZ
+    return SIGNAL_HZ if name in SIGNALS else camera_hz
+
+
+def _publisher(node: rclpy.node.Node, name: str, rate_hz: float) -> Publisher:
     qos = QoSProfile(depth=round(2 * rate_hz), reliability=ReliabilityPolicy.RELIABLE)
-    return node.create_publisher(type(message), TOPICS[name], qos)
+    return node.create_publisher(type(_sample(name)), TOPICS[name], qos)
 
 
-def _sample(name: str) -> tuple[object, float]:
-    """A message with sensible content, and the rate of its topic."""
+def _sample(name: str) -> object:
+    """A message with sensible content."""
     if name == "audio":
         samples = array("f", bytes(4 * round(AUDIO_RATE_HZ / AUDIO_HZ)))
-        return AudioChunk(sample_rate=AUDIO_RATE_HZ, channels=1, samples=samples), AUDIO_HZ
-    signals = {"wrench": WrenchStamped, "pose": PoseStamped, "twist": TwistStamped}
-    if name in signals:
-        return signals[name](), SIGNAL_HZ
+        return AudioChunk(sample_rate=AUDIO_RATE_HZ, channels=1, samples=samples)
+    if name in SIGNALS:
+        return SIGNALS[name]()
     image = Image(height=HEIGHT, width=WIDTH, step=3 * WIDTH, encoding="rgb8")
     image.data = array("B", bytes(3 * WIDTH * HEIGHT))
-    return image, CAMERA_HZ
+    return image
 
 
-def _publish(publishers: dict[str, Publisher], seconds: float) -> dict[str, int]:
-    """Against absolute deadlines; every stamp is the time at which the sample was due."""
-    messages = {name: bytearray(serialize_message(_sample(name)[0])) for name in publishers}
-    ticks = heapq.merge(*(_ticks(name, _sample(name)[1], seconds) for name in publishers))
+def _publish(
+    publishers: dict[str, Publisher],
+    rates_hz: dict[str, float],
+    seconds: float,
+    began: float,
+    start_ns: int,
+) -> dict[str, int]:
+    """Against absolute deadlines; every stamp is the time at which the sample was due.
+
+    A chunk of audio is stamped with its first sample and goes out when its last one was taken.
+    """
+    messages = {name: bytearray(serialize_message(_sample(name))) for name in publishers}
+    ticks = heapq.merge(*(_ticks(name, rate_hz, seconds) for name, rate_hz in rates_hz.items()))
     counts = dict.fromkeys(publishers, 0)
-    began, start_ns = time.monotonic(), time.time_ns()
     for due_s, name in ticks:
         early_s = began + due_s - time.monotonic()
         if early_s > 0:
             time.sleep(early_s)
-        stamp = serialize_message(time_to_ros(start_ns + round(due_s * 1e9)))
+        stamped_s = due_s - 1.0 / AUDIO_HZ if name == "audio" else due_s
+        stamp = serialize_message(time_to_ros(start_ns + round(stamped_s * 1e9)))
         messages[name][_STAMP] = stamp[4:12]
         publishers[name].publish(bytes(messages[name]))
         counts[name] += 1

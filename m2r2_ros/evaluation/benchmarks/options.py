@@ -9,8 +9,12 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Options:
-    """`seconds` of load; a models folder; a folder for the logs of the programs that are run."""
+    """`seconds` of each load or measurement, and how often our way and the other take turns.
+
+    A models folder, and a folder for the logs of the programs that are run.
+    """
 
     seconds: float
+    repetitions: int
     models: Path
     logs: Path

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From the stamp of a camera frame to what a planner hears, with cameras at 10 and 30 Hz.
+
+Ours: the online nodes in one process under the load of a whole robot; the time at which the
+middleware has /m2r2/frame_prediction and /action_segment, less the stamp of the frame. Reference:
+the bare sum of the two onnxruntime calls, encoder and head, on inputs of the same shapes, at the
+rate of the windows and without any load. Windows come at the encoder's rate, whatever the camera's.
+
+A chunk of audio goes out when its last sample was taken, so a window has to wait for its own sound:
+`waited_for_audio_ms` tells how long, and `ratio_after_audio` leaves that out.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from itertools import chain
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from m2r2_ros.evaluation.benchmarks.comparison import quantiles, rounded, summarise
+from m2r2_ros.evaluation.benchmarks.models import bare_calls, one_window
+from m2r2_ros.evaluation.benchmarks.options import Options
+from m2r2_ros.evaluation.benchmarks.programs import LoadRun, Monitor, monitoring, run_load
+
+ONLINE = ["m2r2_ros.nodes.online"]
+CAMERA_HZ = (10.0, 30.0)
+# The first windows find cold caches in every program.
+_WARM_UP = 10
+
+
+def run(options: Options) -> dict[str, Any]:
+    """Quantiles in ms for each camera rate; `ratio` is that of the medians at 30 Hz."""
+    results: dict[str, Any] = {}
+    with monitoring() as monitor:
+        for camera_hz in CAMERA_HZ:
+            results[f"{camera_hz:g}_hz"] = _measure(monitor, options, camera_hz)
+    fastest = results[f"{CAMERA_HZ[-1]:g}_hz"]
+    return {name: fastest[name] for name in ("ratio", "p99_ratio", "ratio_after_audio")} | results
+
+
+def _measure(monitor: Monitor, options: Options, camera_hz: float) -> dict[str, Any]:
+    runs: list[LoadRun] = []
+    sums: list[list[float]] = []
+    for _ in range(options.repetitions):
+        sums.append(bare_sums_ms(options))
+        runs.append(
+            run_load(monitor, ["m2r2_ros.nodes.online"], "synchronizer", options, camera_hz)
+        )
+    bare = median(map(median, sums))
+    predictions = [_warm(one.prediction_ms) for one in runs]
+    waits = [_warm(_audio_waits_ms(one)) for one in runs]
+    after = [median(np.subtract(ms, wait)) for ms, wait in zip(predictions, waits, strict=True)]
+    compared = summarise([median(ms) for ms in predictions], [median(ms) for ms in sums])
+    extractor = [one.diagnostics["feature_extractor"] for one in runs]
+    return {
+        **compared,
+        "p99_ratio": rounded(quantiles(list(chain(*predictions)))["p99"] / bare),
+        "ratio_after_audio": rounded(median(after) / bare),
+        "waited_for_audio_ms": quantiles(list(chain(*waits))),
+        "frame_prediction_ms": quantiles(list(chain(*predictions))),
+        "action_segment_ms": quantiles(list(chain(*(one.segment_ms for one in runs)))),
+        "bare_sum_ms": quantiles(list(chain(*sums))),
+        "skipped": sum(int(values["skipped"]) for values in extractor),
+        "lost": sum(sum(one.lost.values()) for one in runs),
+    }
+
+
+def bare_sums_ms(options: Options) -> list[float]:
+    """Encoder and head alone, one window a period, for the seconds of a load."""
+    window, layout = one_window(options.models)
+    encode, step = bare_calls(options.models, window)
+    period_s = layout.period_ns / 1e9
+    began, sums = time.perf_counter(), []
+    for index in range(max(1, round(options.seconds / period_s))):
+        time.sleep(max(0.0, began + index * period_s - time.perf_counter()))
+        started = time.perf_counter()
+        step(encode())
+        sums.append(1e3 * (time.perf_counter() - started))
+    return list(_warm(sums))
+
+
+def _audio_waits_ms(run: LoadRun) -> Sequence[float]:
+    """How long after each predicted frame the chunk was complete that holds its time."""
+    from m2r2_ros.evaluation.benchmarks.load import AUDIO_HZ
+
+    chunk_ns = round(1e9 / AUDIO_HZ)
+    return [-(stamp - run.start_ns) % chunk_ns / 1e6 for stamp in run.prediction_stamps_ns]
+
+
+def _warm(values: Sequence[float]) -> Sequence[float]:
+    return values[_WARM_UP:] if len(values) > _WARM_UP else values
