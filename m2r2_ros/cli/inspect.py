@@ -4,7 +4,8 @@
 RECORDING gives one picture (video, sound, force, gripper, motion and labels on one time axis) and
 a JSON file beside it: rate, span and gaps of every stream, actions, problems.
 FOLDER gives a data-set card, dataset_card.md and dataset_card.json: classes, durations, success,
-class balance, and the figures of REASSEMBLE beside them.
+class balance, and the figures of REASSEMBLE beside them. A folder that `m2r2 simulate` filled by a
+recipe stands for the recordings of all its splits.
 
 Examples:
     m2r2 inspect 2025-01-10-15-28-50.h5
@@ -51,12 +52,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     deployment = Deployment.load(args.config)
-    recordings = find_recordings([args.recording])
+    folders = _splits(args.recording) or [args.recording]
+    recordings = find_recordings(folders)
     if recordings == [args.recording]:
         _inspect(args.recording, args.out, deployment)
     else:
-        _write_card(args.recording, recordings, args.out or args.recording, deployment.topics)
+        out = args.out or args.recording
+        _write_card(args.recording, folders, recordings, out, deployment.topics)
     return 0
+
+
+def _splits(folder: Path) -> list[Path]:
+    """The sub-folders that `m2r2 simulate` has filled."""
+    return sorted(path.parent for path in folder.glob(f"*/{STAMP}")) if folder.is_dir() else []
 
 
 def _inspect(recording: Path, out: Path | None, deployment: Deployment) -> None:
@@ -80,7 +88,9 @@ def _inspect(recording: Path, out: Path | None, deployment: Deployment) -> None:
     print(f"{picture}: {len(inspection.streams)} streams, {len(inspection.problems)} problems")
 
 
-def _write_card(folder: Path, recordings: list[Path], out: Path, topics: TopicMap) -> None:
+def _write_card(
+    folder: Path, parts: list[Path], recordings: list[Path], out: Path, topics: TopicMap
+) -> None:
     """A card of all recordings that can be read; raises M2R2Error at the end about the others."""
     from m2r2_ros.evaluation.dataset_card import card_text
 
@@ -93,7 +103,7 @@ def _write_card(folder: Path, recordings: list[Path], out: Path, topics: TopicMa
             tqdm.write(str(error), file=sys.stderr)
     if not read:
         raise M2R2Error(f"{folder}: none of its {len(recordings)} recordings can be read")
-    extra = {"unreadable": unreadable, "recipe": _recipe(folder)}
+    extra = {"unreadable": unreadable, "recipe": _recipes(parts)}
     statistics = {**dataset_statistics(read), **extra}
     _write_json(out / "dataset_card.json", statistics)
     with partial_file(out / "dataset_card.md") as temporary:
@@ -101,6 +111,17 @@ def _write_card(folder: Path, recordings: list[Path], out: Path, topics: TopicMa
     print(f"{out / 'dataset_card.md'}: {len(read)} recordings, {statistics['actions']} actions")
     if unreadable:
         raise M2R2Error(f"{len(unreadable)} of {len(recordings)} recordings could not be read")
+
+
+def _recipes(folders: list[Path]) -> dict[str, Any] | None:
+    """What is common to the folders' recipes; None when any was not simulated."""
+    recipes = [_recipe(folder) for folder in folders]
+    first = recipes[0]
+    if first is None or None in recipes:
+        return None
+    common = {k: v for k, v in first.items() if all(recipe.get(k) == v for recipe in recipes)}
+    names = ", ".join(folder.name for folder in folders)
+    return {"splits": names, **common} if len(folders) > 1 else common
 
 
 def _recipe(folder: Path) -> dict[str, Any] | None:

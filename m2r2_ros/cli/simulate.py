@@ -36,7 +36,10 @@ from m2r2_ros.datasets.taskboard.manifest import (
 )
 from m2r2_ros.datasets.taskboard.recipe import Recipe, Split, load_recipe
 from m2r2_ros.datasets.taskboard.settings import RecordingSettings
+from m2r2_ros.datasets.topics import TopicMap
 from m2r2_ros.errors import M2R2Error, nearest_name
+from m2r2_ros.evaluation.dataset_card import class_table
+from m2r2_ros.evaluation.dataset_statistics import dataset_statistics, read_labels
 from m2r2_ros.shipped import shipped
 
 
@@ -89,7 +92,8 @@ def main(args: argparse.Namespace) -> int:
     total, size = manifest["total"], sum(path.stat().st_size for path in _files(args.out, recipe))
     print(
         f"{folder}: {total['recordings']} recordings, {total['minutes']:.1f} minutes, "
-        f"{total['actions']} actions, {size / 1e6:.0f} MB{rate}"
+        f"{total['actions']} actions, {size / 1e6:.0f} MB{rate}\n\n"
+        "actions, in brackets those that failed:\n\n" + _success_table(args.out, recipe)
     )
     return 0
 
@@ -111,6 +115,12 @@ def _generate(out: Path, recipe: Recipe, workers: int) -> str:
 def _manifest(out: Path, recipe: Recipe) -> dict:
     with tqdm(total=_count(recipe), desc="reading labels", unit="recording", leave=False) as bar:
         return make_manifest(out, recipe, bar.update)
+
+
+def _success_table(out: Path, recipe: Recipe) -> str:
+    return class_table(
+        dataset_statistics([read_labels(path, TopicMap()) for path in _files(out, recipe)])
+    )
 
 
 def _files(out: Path, recipe: Recipe) -> list[Path]:

@@ -124,6 +124,7 @@ def _balance(counts: dict[str, int], attempts: int) -> dict[str, Any]:
     known = {label: counts[label] for label in FINE_LABELS if label != NO_ACTION}
     return {
         "activity_share": {n: c / attempts if attempts else 0.0 for n, c in activities.items()},
+        "fewest": min(known.values()),
         "absent": [label for label, count in known.items() if not count],
         "few": [label for label, count in known.items() if 0 < count < FEW_EXAMPLES],
         "not_of_reassemble": sorted(set(counts).difference(FINE_LABELS)),

@@ -71,6 +71,19 @@ def test_folder_becomes_a_card(folder, tmp_path) -> None:
     assert f"| first | 0.03 | 1 | 0 | `{first['label_sha256']}` |" in card
 
 
+def test_the_splits_of_a_simulated_data_set_have_one_card(folder, tmp_path) -> None:
+    for split, name in (("train", "first"), ("shifted", "older")):
+        (tmp_path / split).mkdir()
+        (tmp_path / split / f"{name}.h5").write_bytes((folder / f"{name}.h5").read_bytes())
+        stamp = {"version": 7, "shifted": split == "shifted"}
+        (tmp_path / split / "recipe.json").write_text(json.dumps(stamp))
+    (tmp_path / "notes").mkdir()
+    assert inspect(tmp_path) == 0
+    statistics = json.loads((tmp_path / "dataset_card.json").read_text())
+    assert statistics["recordings"] == 2
+    assert statistics["recipe"] == {"splits": "shifted, train", "version": 7}
+
+
 def test_a_broken_file_is_reported_and_the_rest_goes_on(folder, tmp_path, capsys) -> None:
     content = (folder / "first.h5").read_bytes()
     (tmp_path / "good.h5").write_bytes(content)

@@ -258,7 +258,7 @@ def test_statistics_count_what_is_there():
     balance = statistics["balance"]
     assert balance["activity_share"] == {"Pick": 0.2, "Insert": 0.6, "Remove": 0, "Place": 0}
     assert balance["few"] == ["Pick USB", "Insert BNC", "Insert USB"]
-    assert len(balance["absent"]) == 65
+    assert len(balance["absent"]) == 65 and balance["fewest"] == 0
     assert balance["not_of_reassemble"] == ["Wash up"]
     assert [entry["actions"] for entry in statistics["each_recording"]] == [3, 2, None]
 
@@ -275,6 +275,10 @@ def test_card_has_the_figures_and_cannot_be_broken_by_names():
         "| actions a recording (median) | 2.5 | 36 |",
         "| Insert | 3 | 60% | 2 (67%) | 1.75 | 2.00 | 2.50 |",
         "| USB | 1 | 2 (1) | 0 | 0 | 3 | 2 (67%) |",
+        "| all | 1 | 3 (1) | 0 | 0 | 4 | 3 (75%) |",
+        "| successful | 1 (100%) | 2 (67%) | - | - |  |  |",
+        "| seconds an action, pauses included | 24.0 | 10.3 |",
+        "- Fewest examples of a class: 0",
         "- In 1 of 3 recordings: no camera: hand.",
         rf"| b\|c | 0.50 | 2 | 2 | `{digest}` |",
         "| silent | 1.00 | - | - | no labels |",
