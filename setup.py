@@ -15,6 +15,7 @@ NODES = ("feature_extractor", "microphone", "online", "replayer", "segmenter", "
 RUN_TIME = [
     "av>=14",
     "h5py>=3.8",
+    "jinja2>=3",
     "matplotlib>=3.6",
     "numpy>=1.26",
     "onnxruntime>=1.18",
@@ -100,7 +101,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10,<3.14",
     packages=find_packages(include=[PACKAGE, f"{PACKAGE}.*"]),
-    package_data={"": ["*.xml", "*.yaml", "py.typed"]},
+    package_data={"": ["*.html", "*.xml", "*.yaml", "py.typed"]},
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
         (f"share/{PACKAGE}", ["package.xml"]),

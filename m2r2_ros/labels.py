@@ -57,3 +57,7 @@ def split_label(label: str) -> tuple[str, str]:
 def coarse_label(label: str) -> str:
     """The activity alone; labels without one stay as they are ("No action", "unknown")."""
     return split_label(label)[0] or label
+
+
+# From the labels of a data set to those that are learned and scored.
+LABEL_LEVELS = {"fine": str, "coarse": coarse_label}

@@ -54,6 +54,7 @@ PYTHON_PACKAGES = {
     "PIL": ("python3-pil", "pillow"),
     "av": (None, "av"),
     "h5py": ("python3-h5py", "h5py"),
+    "jinja2": ("python3-jinja2", "jinja2"),
     "matplotlib": ("python3-matplotlib", "matplotlib"),
     "numpy": ("python3-numpy", "numpy"),
     "onnxruntime": ("python3-onnxruntime-pip", "onnxruntime"),

@@ -1,51 +1,64 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Score a trained head on the test recordings of a data set.
+"""Score a method on the test recordings of a data set; write a report that opens in a browser.
 
 The data set is a folder in the MS-TCN layout (features, groundTruth, mapping.txt, splits), as
-`m2r2 extract` writes it. What is scored is what the robot would publish: head and segment tracker,
-frame by frame. All in percent but delay_s: seconds from an action's true start until it is
-published, on average over those that are recognised while they last.
+`m2r2 extract` writes it. Of a causal head, what is scored is what the robot would publish: head
+and segment tracker, frame by frame; of an offline head (mstcn, asrf, diffact), its labels; of any
+other method, the files of a folder: predictions/<recording>.txt with a label a line, mapping.txt,
+and probabilities/<recording>.npy if it has any, as `m2r2 predict` writes them. All in percent but
+delay_s: seconds from an action's true start until it is published, on average over those that are
+recognised while they last.
+
+The report is one HTML file that needs no network: all scores, fine and coarse, per recording
+(worst first) and per class, timelines, confusion, calibration. REPORT.json holds its figures.
 
 Examples:
     m2r2 evaluate --data features --split 1 --model out/causal --json scores.json
     m2r2 evaluate --data features --split 1 --model out/causal --json scores.json --labels coarse
+    m2r2 evaluate --data features --split 1 --model out/asrf --json s.json --report report.html
     m2r2 evaluate --data 50salads --split 3 --model out/salads --json scores.json --rate 30
+    m2r2 evaluate --data gtea --split 1 --predictions mine --json s.json --background background
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-from tqdm import tqdm
-
+from m2r2_ros.cli._heads import check_classes, open_head, predict, read_predictions
 from m2r2_ros.datasets.atomic import partial_file
 from m2r2_ros.datasets.mstcn import FeatureFolder
-from m2r2_ros.errors import M2R2Error
+from m2r2_ros.errors import M2R2Error, nearest_name
+from m2r2_ros.evaluation.predictions import Prediction, score_predictions
 from m2r2_ros.evaluation.segments import FRAME_RATE_HZ
-from m2r2_ros.evaluation.streaming import score_stream
 from m2r2_ros.evaluation.tables import format_table
-from m2r2_ros.inference.head import StreamingHead
 from m2r2_ros.inference.models import HEAD_FILE
-from m2r2_ros.labels import coarse_label
-
-# From the labels of the data set and the head to those that are scored.
-LABEL_LEVELS = {"fine": str, "coarse": coarse_label}
+from m2r2_ros.labels import LABEL_LEVELS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder in the MS-TCN layout")
     parser.add_argument("--split", type=int, required=True, help="its test recordings are scored")
-    parser.add_argument("--model", type=Path, required=True, help=f"folder with {HEAD_FILE}")
+    method = parser.add_mutually_exclusive_group(required=True)
+    method.add_argument(
+        "--model", type=Path, help=f"folder with {HEAD_FILE}, or run folder of an offline head"
+    )
+    method.add_argument("--predictions", type=Path, metavar="DIR", help="what was predicted before")
     parser.add_argument("--json", type=Path, required=True, help="file for the scores")
+    parser.add_argument("--report", type=Path, metavar="HTML", help="file for the report")
     parser.add_argument(
         "--labels",
         choices=tuple(LABEL_LEVELS),
         default="fine",
         help="coarse: activities without objects (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--background",
+        nargs="+",
+        default=[],
+        metavar="LABEL",
+        help="labels that make no segments for edit and F1 (default: none)",
     )
     parser.add_argument(
         "--rate",
@@ -60,33 +73,47 @@ def main(args: argparse.Namespace) -> int:
     """Score all test recordings and write the result."""
     if not 0 < args.rate < 1e6:
         raise M2R2Error(f"--rate must be in (0, 1e6), got {args.rate}")
-    head = StreamingHead(args.model / HEAD_FILE)
     folder = FeatureFolder(args.data)
-    names = folder.split(args.split).test
-    recordings = read_recordings(folder, names, head)
-    scores = score_stream(head, recordings, args.rate, LABEL_LEVELS[args.labels])
+    rename = LABEL_LEVELS[args.labels]
+    classes = list(dict.fromkeys(map(rename, folder.labels)))
+    for label in args.background:
+        if label not in classes:
+            near = nearest_name(label, classes)
+            raise M2R2Error(f"--background: '{label}' is no label of {args.data}{near}")
+    fine = _predictions(args, folder)
+    known = dict.fromkeys(label for prediction in fine for label in prediction.classes)
+    predictions = [prediction.renamed(rename) for prediction in fine]
+    check_classes(args.model or args.predictions, list(map(rename, known)), classes, folder.path)
+    scores = score_predictions(predictions, args.rate, args.background)
     with partial_file(args.json) as temporary:
         temporary.write_text(json.dumps(scores, indent=1) + "\n", encoding="utf-8")
-    delay_s = scores.pop("delay_s")
-    print(format_table({f"{args.labels}, {len(names)} recordings": scores}))
-    print("nothing was recognised" if delay_s is None else f"mean decision delay {delay_s:.2f} s")
+    if args.report:
+        _write_report(args, fine, folder)
+    _print(scores, f"{args.labels}, {len(predictions)} recordings")
     return 0
 
 
-def read_recordings(
-    folder: FeatureFolder, names: tuple[str, ...], head: StreamingHead
-) -> Iterator[tuple[np.ndarray, list[str]]]:
-    """Yield features (T, D) and labels of each recording, with a progress bar.
+def _predictions(args: argparse.Namespace, folder: FeatureFolder) -> list[Prediction]:
+    names = folder.split(args.split).test
+    if args.predictions:
+        return list(read_predictions(args.predictions, folder, names))
+    return list(predict(open_head(args.model), folder, names, args.rate))
 
-    Raises M2R2Error when the head was not made for these features or labels.
-    """
-    if set(folder.labels).isdisjoint(head.labels):
-        raise M2R2Error(f"{head.path}: knows none of the labels in {folder.path}/mapping.txt")
-    for name in tqdm(names, unit="recording", disable=None):
-        recording = folder.read(name)
-        if recording.features.shape[1] != head.feature_dimension:
-            raise M2R2Error(
-                f"{head.path}: takes features of {head.feature_dimension} numbers, {name} in "
-                f"{folder.path} has {recording.features.shape[1]}"
-            )
-        yield recording.features, recording.labels
+
+def _write_report(
+    args: argparse.Namespace, predictions: list[Prediction], folder: FeatureFolder
+) -> None:
+    from m2r2_ros.evaluation.report import write_report
+
+    method = args.model or args.predictions
+    title = f"{method} on {args.data}, split {args.split}"
+    levels = list(LABEL_LEVELS)[list(LABEL_LEVELS).index(args.labels) :]
+    write_report(args.report, title, predictions, levels, args.rate, args.background)
+
+
+def _print(scores: dict[str, float | None], row: str) -> None:
+    causal, delay_s = "delay_s" in scores, scores.get("delay_s")
+    print(format_table({row: {k: v for k, v in scores.items() if k != "delay_s"}}))
+    if causal:
+        known = f"mean decision delay {delay_s:.2f} s" if delay_s is not None else ""
+        print(known or "nothing was recognised")

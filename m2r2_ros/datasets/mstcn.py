@@ -59,7 +59,7 @@ class FeatureFolder:
         """Labels by class id."""
         path = self.path / "mapping.txt"
         labels: dict[int, str] = {}
-        for line in _lines(path):
+        for line in read_lines(path):
             number, _, label = line.partition(" ")
             if not (number.isascii() and number.isdigit() and label):
                 raise M2R2Error(f"{path}: '{line}' is not '<id> <label>'")
@@ -88,26 +88,12 @@ class FeatureFolder:
 
     def features(self, name: str) -> np.ndarray:
         """Features float32 (T, D), T and D at least 1."""
-        path = self._feature_path(name)
-        try:
-            stored = np.load(path, mmap_mode="r", allow_pickle=False)
-        except FileNotFoundError as error:
-            raise M2R2Error(f"{path}: no such file") from error
-        except (OSError, ValueError, EOFError, SyntaxError, MemoryError) as error:
-            raise M2R2Error(f"{path}: not a .npy file of numbers, or truncated") from error
-        if stored.ndim != 2 or stored.dtype.kind != "f" or stored.size == 0:
-            raise M2R2Error(f"{path}: holds {stored.dtype} {stored.shape}, expected float32 (D, T)")
-        if stored.size > MAX_FEATURE_VALUES:
-            raise M2R2Error(f"{path}: more than {MAX_FEATURE_VALUES} values")
-        features = np.ascontiguousarray(stored.T, dtype=np.float32)
-        if not np.isfinite(features).all():
-            raise M2R2Error(f"{path}: holds NaN or infinite values")
-        return features
+        return _read_columns(self._feature_path(name))
 
     def ground_truth(self, name: str) -> list[str]:
         """One label a frame, each in the mapping."""
         path = self._truth_path(name)
-        labels = _lines(path)
+        labels = read_lines(path)
         for label in set(labels).difference(self.labels):
             near = nearest_name(label, self.labels)
             raise M2R2Error(f"{path}: label '{label}' is not in mapping.txt{near}")
@@ -115,7 +101,7 @@ class FeatureFolder:
 
     def _bundle(self, part: str, number: int) -> tuple[str, ...]:
         path = self.path / "splits" / f"{part}.split{number}.bundle"
-        names = tuple(line.removesuffix(".txt") for line in _lines(path))
+        names = tuple(line.removesuffix(".txt") for line in read_lines(path))
         if not names:
             raise M2R2Error(f"{path}: names no recording")
         for name in names:
@@ -141,22 +127,57 @@ def write_recording_features(
         raise M2R2Error(f"{name}: features {features.shape} are not (T, D)")
     if labels is not None and len(features) != len(labels):
         raise M2R2Error(f"{name}: features {features.shape} do not fit {len(labels)} labels")
-    with partial_file(folder / "features" / f"{name}.npy") as path, path.open("wb") as file:
-        np.save(file, np.ascontiguousarray(features.T, dtype=np.float32), allow_pickle=False)
+    _write_columns(folder / "features" / f"{name}.npy", features)
     if labels is not None:
-        _write_lines(folder / "groundTruth" / f"{name}.txt", labels)
+        write_lines(folder / "groundTruth" / f"{name}.txt", labels)
+
+
+def write_prediction(
+    folder: Path, name: str, labels: Sequence[str], probabilities: np.ndarray | None = None
+) -> None:
+    """Write a recording's T predicted labels and the posterior (T, C) behind them, if any.
+
+    predictions/<name>.txt is written last, a label a line: MS-TCN's own form, one line of labels
+    with spaces between, cannot hold labels with spaces in them.
+    """
+    if probabilities is not None:
+        _write_columns(folder / "probabilities" / f"{name}.npy", probabilities)
+    write_lines(folder / "predictions" / f"{name}.txt", labels)
+
+
+def read_prediction(
+    folder: Path, name: str, classes: Sequence[str]
+) -> tuple[list[str], np.ndarray | None]:
+    """Read what `write_prediction` wrote: T labels and the posterior float32 (T, C), if any.
+
+    `classes` are those of the folder's mapping.txt. Raises M2R2Error that names the file.
+    """
+    path = folder / "predictions" / f"{name}.txt"
+    labels, posterior = read_lines(path), folder / "probabilities" / f"{name}.npy"
+    for label in set(labels).difference(classes):
+        near = nearest_name(label, classes)
+        raise M2R2Error(f"{path}: label '{label}' is not in mapping.txt{near}")
+    if not posterior.exists():
+        return labels, None
+    probabilities = _read_columns(posterior)
+    if probabilities.shape != (len(labels), len(classes)):
+        raise M2R2Error(
+            f"{posterior}: holds {probabilities.shape[1]} classes of {len(probabilities)} frames, "
+            f"expected {len(classes)} of {len(labels)}"
+        )
+    return labels, probabilities
 
 
 def write_mapping(folder: Path, labels: Sequence[str]) -> None:
     """Write mapping.txt: class id = place in `labels`."""
-    _write_lines(folder / "mapping.txt", (f"{number} {name}" for number, name in enumerate(labels)))
+    write_lines(folder / "mapping.txt", (f"{number} {name}" for number, name in enumerate(labels)))
 
 
 def write_split(folder: Path, number: int, split: Split) -> None:
     """Write both bundles of a split."""
     for part, names in (("train", split.train), ("test", split.test)):
         path = folder / "splits" / f"{part}.split{number}.bundle"
-        _write_lines(path, (f"{name}.txt" for name in names))
+        write_lines(path, (f"{name}.txt" for name in names))
 
 
 def frame_labels(actions: Iterable[Action], times_s: Sequence[float] | np.ndarray) -> list[str]:
@@ -172,7 +193,26 @@ def frame_labels(actions: Iterable[Action], times_s: Sequence[float] | np.ndarra
     return labels.tolist()
 
 
-def _lines(path: Path) -> list[str]:
+def _read_columns(path: Path) -> np.ndarray:
+    """A file of columns (D, T) as rows, float32 (T, D), all finite."""
+    try:
+        stored = np.load(path, mmap_mode="r", allow_pickle=False)
+    except FileNotFoundError as error:
+        raise M2R2Error(f"{path}: no such file") from error
+    except (OSError, ValueError, EOFError, SyntaxError, MemoryError) as error:
+        raise M2R2Error(f"{path}: not a .npy file of numbers, or truncated") from error
+    if stored.ndim != 2 or stored.dtype.kind != "f" or stored.size == 0:
+        raise M2R2Error(f"{path}: holds {stored.dtype} {stored.shape}, expected float32 (D, T)")
+    if stored.size > MAX_FEATURE_VALUES:
+        raise M2R2Error(f"{path}: more than {MAX_FEATURE_VALUES} values")
+    features = np.ascontiguousarray(stored.T, dtype=np.float32)
+    if not np.isfinite(features).all():
+        raise M2R2Error(f"{path}: holds NaN or infinite values")
+    return features
+
+
+def read_lines(path: Path) -> list[str]:
+    """A text file's lines, without blank ones. Raises M2R2Error."""
     try:
         if path.stat().st_size > MAX_TEXT_BYTES:
             raise M2R2Error(f"{path}: larger than {MAX_TEXT_BYTES} bytes")
@@ -184,6 +224,12 @@ def _lines(path: Path) -> list[str]:
     return [line.strip() for line in text.splitlines() if line.strip()]
 
 
-def _write_lines(path: Path, lines: Iterable[str]) -> None:
+def _write_columns(path: Path, rows: np.ndarray) -> None:
+    with partial_file(path) as temporary, temporary.open("wb") as file:
+        np.save(file, np.ascontiguousarray(rows.T, dtype=np.float32), allow_pickle=False)
+
+
+def write_lines(path: Path, lines: Iterable[str]) -> None:
+    """Write a text file that appears when it is complete."""
     with partial_file(path) as temporary:
         temporary.write_text("".join(f"{line}\n" for line in lines), "utf-8")

@@ -3,13 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from m2r2_ros.evaluation.delay import decision_delays, mean_decision_delay
-from m2r2_ros.evaluation.metrics import score_many
 from m2r2_ros.inference.head import StreamingHead
 from m2r2_ros.inference.pipeline import Segmenter
 from m2r2_ros.inference.segments import UNKNOWN, SegmentEvent, SegmentStatus
@@ -18,14 +15,16 @@ from m2r2_ros.inference.tracker import SegmentTracker
 
 @dataclass(frozen=True)
 class StreamedLabels:
-    """Two label sequences of T frames each.
+    """Two label sequences of T frames each, and what they were made from.
 
-    published  the label of the segment that was published for the frame, perhaps later.
-    decided    the label of the segment that was open once the frame had been processed.
+    published      the label of the segment that was published for the frame, perhaps later.
+    decided        the label of the segment that was open once the frame had been processed.
+    probabilities  the head's posterior, float32 (T, C).
     """
 
     published: list[str]
     decided: list[str]
+    probabilities: np.ndarray = field(compare=False)
 
 
 def stream(head: StreamingHead, features: np.ndarray, rate_hz: float) -> StreamedLabels:
@@ -39,12 +38,15 @@ def stream(head: StreamingHead, features: np.ndarray, rate_hz: float) -> Streame
     head.reset()
     events: list[SegmentEvent] = []
     decided = []
+    probabilities = np.zeros((len(features), len(head.labels)), np.float32)
     for index, (stamp_ns, feature) in enumerate(zip(stamps_ns, features, strict=True)):
-        events += segmenter.process(index, int(stamp_ns), feature)[1]
+        prediction, caused = segmenter.process(index, int(stamp_ns), feature)
+        probabilities[index] = prediction.probabilities
+        events += caused
         current = segmenter.tracker.current
         decided.append(current.label if current else UNKNOWN)
     events += segmenter.close()
-    return StreamedLabels(_published(events, stamps_ns - period_ns / 2), decided)
+    return StreamedLabels(_published(events, stamps_ns - period_ns / 2), decided, probabilities)
 
 
 def _published(events: list[SegmentEvent], middles_ns: np.ndarray) -> list[str]:
@@ -56,23 +58,3 @@ def _published(events: list[SegmentEvent], middles_ns: np.ndarray) -> list[str]:
             labels[first:last] = [event.label] * (last - first)
     # To the tracker the first frame stands for no time; it goes with the second.
     return labels[1:2] + labels[1:] or labels
-
-
-def score_stream(
-    head: StreamingHead,
-    recordings: Iterable[tuple[np.ndarray, Sequence[str]]],
-    rate_hz: float,
-    rename: Callable[[str], str] = str,
-) -> dict[str, float | None]:
-    """Metrics in percent over (features (T, D), true labels (T,)) pairs, and `delay_s`.
-
-    `rename` is applied to true and published labels alike: `coarse_label` for coarse scores.
-    delay_s is the mean over all true segments that were recognised; None when none was.
-    """
-    pairs, delays = [], []
-    for features, labels in recordings:
-        streamed = stream(head, features, rate_hz)
-        truth = list(map(rename, labels))
-        pairs.append((list(map(rename, streamed.published)), truth))
-        delays += decision_delays(list(map(rename, streamed.decided)), truth, 1 / rate_hz)
-    return {**score_many(pairs), "delay_s": mean_decision_delay(delays)}

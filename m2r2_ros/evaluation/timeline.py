@@ -49,16 +49,27 @@ def plot_timeline(
     curves: Curves | None = None,
     title: str = "",
 ) -> None:
-    """Draw `tracks` (name -> segments in order of time) one above the other, curves below.
+    """Write `draw_timeline` as .png or .svg.
 
-    `path` ends in .png or .svg. Boundaries of the last track are drawn through the curves.
     Raises M2R2Error for another ending or when nothing is to be drawn.
     """
     if path.suffix not in (".png", ".svg"):
         raise M2R2Error(f"{path}: a timeline is written as .png or .svg")
-    segments = [segment for track in tracks.values() for segment in track]
-    if not segments:
+    if not any(tracks.values()):
         raise M2R2Error(f"{path}: there is no segment to draw")
+    figure = draw_timeline(tracks, curves, title)
+    with partial_file(path) as temporary:
+        figure.savefig(temporary, format=path.suffix[1:], dpi=120)
+
+
+def draw_timeline(
+    tracks: Mapping[str, Sequence[Segment]], curves: Curves | None = None, title: str = ""
+) -> Figure:
+    """Draw `tracks` (name -> segments in order of time) one above the other, curves below.
+
+    There is at least one segment. Boundaries of the last track are drawn through the curves.
+    """
+    segments = [segment for track in tracks.values() for segment in track]
     duration_s = max(segment.end_s for segment in segments)
     palette = Palette(segment.label for segment in segments)
 
@@ -70,8 +81,7 @@ def plot_timeline(
     axes[0].set_title(title, loc="left", fontsize=12)
     axes[-1].set_xlabel("time [s]")
     _draw_legend(figure, palette, {segment.label for segment in segments})
-    with partial_file(path) as temporary:
-        figure.savefig(temporary, format=path.suffix[1:], dpi=120)
+    return figure
 
 
 def _layout(tracks: int, curves: bool, duration_s: float) -> tuple[Figure, list[Axes]]:

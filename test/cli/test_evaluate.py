@@ -3,15 +3,28 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
+import re
 
 import numpy as np
 import pytest
+from PIL import Image
 from tiny_models import FEATURE_DIMENSION, LABELS, write_head
 
 from m2r2_ros.cli.main import main
-from m2r2_ros.datasets.mstcn import Split, write_mapping, write_recording_features, write_split
+from m2r2_ros.datasets.mstcn import (
+    FeatureFolder,
+    Split,
+    write_mapping,
+    write_prediction,
+    write_recording_features,
+    write_split,
+)
 from m2r2_ros.evaluation.metrics import score_many
+from m2r2_ros.evaluation.predictions import Prediction
+from m2r2_ros.evaluation.report import write_report
 from m2r2_ros.evaluation.streaming import stream
 from m2r2_ros.inference.head import StreamingHead
 
@@ -95,3 +108,138 @@ def test_labels_of_another_data_set_are_one_clear_line(data, model, tmp_path, ca
 def test_model_folder_without_a_head_is_one_clear_line(data, tmp_path, capsys):
     assert evaluate(data, tmp_path, tmp_path / "scores.json") == 2
     assert "head.onnx" in capsys.readouterr().err
+
+
+# ---------------------------------------------------------------- other methods and the report
+
+
+@pytest.fixture
+def predicted(data, tmp_path):
+    """Files of a method that is right but for one frame, and sure of it."""
+    folder, labels = tmp_path / "predicted", FeatureFolder(data).labels
+    write_mapping(folder, labels)
+    for name in NAMES:
+        truth = FeatureFolder(data).ground_truth(name)
+        truth[-1] = labels[1 - labels.index(truth[-1])] if truth[-1] in labels[:2] else labels[0]
+        write_prediction(folder, name, truth, np.eye(len(labels))[list(map(labels.index, truth))])
+    return folder
+
+
+def evaluate_files(data, predicted, json_path, *more) -> int:
+    arguments = ["--data", data, "--split", 1, "--predictions", predicted, "--json", json_path]
+    return main(["evaluate", *map(str, [*arguments, *more])])
+
+
+def test_predictions_of_any_program_are_scored(data, predicted, tmp_path):
+    path = tmp_path / "scores.json"
+    assert evaluate_files(data, predicted, path) == 0
+    scores = json.loads(path.read_text())
+    assert set(scores) == {"acc", "edit", "f1@10", "f1@25", "f1@50", "dr"}
+    assert scores["acc"] == pytest.approx(100 * (FRAMES - 1) / FRAMES)
+
+
+def test_background_labels_make_no_segments(data, predicted, tmp_path, capsys):
+    truths = {label for name in NAMES for label in FeatureFolder(data).ground_truth(name)}
+    path = tmp_path / "scores.json"
+    # One frame differs, but once all its labels are background no segment does.
+    labels = FeatureFolder(data).labels
+    assert evaluate_files(data, predicted, path, "--background", *labels) == 0
+    assert json.loads(path.read_text())["edit"] == 100
+    assert evaluate_files(data, predicted, path, "--background", "nonsense") == 2
+    assert "'nonsense' is no label of" in capsys.readouterr().err
+    assert len(truths) > 1
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        ("predictions/first.txt", "Pick USB\nPick nothing\n", "predictions/first.txt: label"),
+        ("predictions/first.txt", "Pick USB\n", "probabilities/first.npy: holds"),
+        ("mapping.txt", "0 cut\n1 peel\n", "is not in mapping.txt"),
+    ],
+)
+def test_bad_prediction_files_are_one_clear_line(
+    data, predicted, tmp_path, capsys, file, content, message
+):
+    (predicted / file).write_text(content)
+    assert evaluate_files(data, predicted, tmp_path / "scores.json") == 2
+    error = capsys.readouterr().err.splitlines()
+    assert len(error) == 1
+    assert message in error[0]
+    assert not (tmp_path / "scores.json").exists()
+
+
+def test_a_prediction_of_another_length_is_one_clear_line(data, predicted, tmp_path, capsys):
+    (predicted / "probabilities" / "first.npy").unlink()
+    (predicted / "predictions" / "first.txt").write_text("Pick USB\n")
+    assert evaluate_files(data, predicted, tmp_path / "scores.json") == 2
+    assert "first: the prediction has 1 frames, the ground truth 200" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        ("splits/test.split1.bundle", "", "test.split1.bundle: names no recording"),
+        ("groundTruth/first.txt", "Pick USB\n", "groundTruth/first.txt: 1 labels, but"),
+        ("groundTruth/first.txt", "Pick UBS\n" * FRAMES, "groundTruth/first.txt: label 'Pick UBS'"),
+    ],
+)
+def test_bad_data_is_one_clear_line_that_names_the_file(
+    data, model, tmp_path, capsys, file, content, message
+):
+    (data / file).write_text(content)
+    assert evaluate(data, model, tmp_path / "scores.json") == 2
+    assert message in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_features_that_are_not_finite_are_one_clear_line(data, model, tmp_path, capsys):
+    path = data / "features" / "second.npy"
+    values = np.load(path)
+    values[0, 7] = np.nan
+    np.save(path, values)
+    assert evaluate(data, model, tmp_path / "scores.json") == 2
+    assert "second.npy: holds NaN or infinite values" in capsys.readouterr().err
+
+
+def test_report_is_one_file_with_all_scores_and_no_link_outside(data, model, tmp_path):
+    json_path, report = tmp_path / "scores.json", tmp_path / "report.html"
+    assert evaluate(data, model, json_path, "--report", str(report)) == 0
+    page, figures = report.read_text(), json.loads(report.with_suffix(".json").read_text())
+    levels = figures["levels"]
+    assert list(levels) == ["fine", "coarse"]
+    assert levels["fine"]["scores"] == pytest.approx(json.loads(json_path.read_text()))
+    assert levels["coarse"]["scores"]["acc"] > levels["fine"]["scores"]["acc"]
+    for value in levels["fine"]["scores"].values():
+        assert f"<td>{value:.1f}</td>" in page or f"<td>{value:.2f}</td>" in page
+    # Both timelines, two confusion matrices, two reliability plots; nothing is fetched.
+    pictures = re.findall(r'<img src="([^"]*)"', page)
+    assert len(pictures) == 6
+    for picture in pictures:
+        image = Image.open(io.BytesIO(base64.b64decode(picture.partition("base64,")[2])))
+        assert min(image.size) > 300
+        assert len(image.convert("L").getcolors()) > 10, "it is blank"
+    assert not re.search(r"https?://|<script|url\(|@import", page)
+    frames = np.array(levels["fine"]["confusion"]["frames"])
+    assert frames.sum() == figures["frames"] == len(NAMES) * FRAMES
+
+
+def test_report_begins_with_the_worst_recording(data, predicted, tmp_path):
+    labels = FeatureFolder(data).labels
+    wrong = [labels[0]] * FRAMES
+    write_prediction(predicted, "second", wrong, np.eye(len(labels))[[0] * FRAMES])
+    report = tmp_path / "report.html"
+    assert evaluate_files(data, predicted, tmp_path / "s.json", "--report", report) == 0
+    levels = json.loads((tmp_path / "report.json").read_text())["levels"]
+    assert list(levels["fine"]["recordings"]) == ["second", "first"]
+    page = report.read_text()
+    assert page.index(">second<") < page.index(">first<")
+
+
+def test_names_from_outside_cannot_write_html(tmp_path):
+    label, path = "<script>alert(1)</script>", tmp_path / "report.html"
+    prediction = Prediction("<b>name</b>", [label, "b"], ["b", label])
+    write_report(path, "<i>title</i>", [prediction], ["fine"], 10.0)
+    page = path.read_text()
+    assert not re.search("<script|<b>|<i>", page)
+    assert "&lt;script&gt;" in page
+    assert "gives no probabilities" in page

@@ -8,7 +8,9 @@ from m2r2_ros.datasets.mstcn import (
     FeatureFolder,
     Split,
     frame_labels,
+    read_prediction,
     write_mapping,
+    write_prediction,
     write_recording_features,
     write_split,
 )
@@ -149,3 +151,33 @@ def test_labels_of_frames():
         none, none, pick, pick, insert, none, none, none, none,
     ]  # fmt: skip
     assert frame_labels([], [1.0]) == [none] and frame_labels(actions, []) == []
+
+
+CLASSES = ("No action", "Pick USB")
+
+
+def test_predictions_keep_labels_with_spaces_and_the_posterior(tmp_path):
+    labels, posterior = ["Pick USB", "No action", "Pick USB"], np.eye(3, 2, dtype=np.float32)
+    write_prediction(tmp_path, "a", labels, posterior)
+    write_prediction(tmp_path, "b", labels)
+    read, probabilities = read_prediction(tmp_path, "a", CLASSES)
+    assert read == labels
+    np.testing.assert_array_equal(probabilities, posterior)
+    assert read_prediction(tmp_path, "b", CLASSES) == (labels, None)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, r"a\.txt: no such file"),
+        (b"Pick USB\nPick UBS\n", r"a\.txt: label 'Pick UBS' is not in .*did you mean 'Pick USB'"),
+        (b"\xff\xfe\x00", r"a\.txt: cannot be read as text"),
+        (b"Pick USB\n", r"a\.npy: holds 2 classes of 3 frames, expected 2 of 1"),
+    ],
+)
+def test_bad_predictions_are_named(tmp_path, content, message):
+    write_prediction(tmp_path, "a", ["Pick USB"] * 3, np.zeros((3, 2)))
+    path = tmp_path / "predictions" / "a.txt"
+    path.unlink() if content is None else path.write_bytes(content)
+    with pytest.raises(M2R2Error, match=message):
+        read_prediction(tmp_path, "a", CLASSES)

@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An evaluation as one HTML file that opens without a network, and its figures as JSON."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from m2r2_ros.datasets.atomic import partial_file
+from m2r2_ros.evaluation.confusion import confusion, per_class_accuracy
+from m2r2_ros.evaluation.predictions import Prediction, score_predictions
+from m2r2_ros.evaluation.reliability import reliability
+from m2r2_ros.evaluation.report_figures import confusion_png, reliability_png, timeline_png
+from m2r2_ros.labels import LABEL_LEVELS
+
+# By this recordings are ordered, worst first; equal ones by accuracy.
+_ORDER = ("f1@50", "acc")
+
+
+def write_report(
+    path: Path,
+    title: str,
+    predictions: Sequence[Prediction],
+    levels: Sequence[str],
+    rate_hz: float,
+    background: Collection[str] = (),
+) -> None:
+    """Write the report to `path` and its figures beside it, with the ending .json.
+
+    `levels`: of "fine" and "coarse", the one that the labels have and those that follow from it.
+    Recordings are ordered and drawn at the first. Raises M2R2Error when there is no prediction.
+    """
+    found = {
+        level: _Level([p.renamed(LABEL_LEVELS[level]) for p in predictions], rate_hz, background)
+        for level in levels
+    }
+    figures = {
+        "title": title,
+        "rate_hz": rate_hz,
+        "background": sorted(background),
+        "frames": sum(len(prediction.truth) for prediction in predictions),
+        "levels": {level: content.figures() for level, content in found.items()},
+    }
+    first = found[levels[0]]
+    page = _template().render(
+        figures,
+        first=levels[0],
+        pictures={level: content.pictures() for level, content in found.items()},
+        timelines={
+            name: _embedded(timeline_png(prediction, rate_hz))
+            for name, prediction in tqdm(first.worst_first.items(), "timelines", disable=None)
+        },
+    )
+    for file, text in ((path, page), (path.with_suffix(".json"), json.dumps(figures, indent=1))):
+        with partial_file(file) as temporary:
+            temporary.write_text(text + "\n", encoding="utf-8")
+
+
+class _Level:
+    """Everything about the predictions with fine or with coarse labels."""
+
+    def __init__(
+        self, predictions: Sequence[Prediction], rate_hz: float, background: Collection[str]
+    ) -> None:
+        self.scores = score_predictions(predictions, rate_hz, background)
+        each = {p.name: score_predictions([p], rate_hz, background) for p in predictions}
+        by_name = {p.name: p for p in predictions}
+        order = sorted(each, key=lambda name: tuple(each[name][key] for key in _ORDER))
+        self.recordings = {name: each[name] for name in order}
+        self.worst_first = {name: by_name[name] for name in order}
+        # Classes by how long they last; those that occur nowhere are left out.
+        labels, frames = np.unique(
+            np.concatenate([[*p.truth, *p.labels] for p in predictions]), return_counts=True
+        )
+        self._labels = [str(label) for label in labels[np.argsort(-frames, kind="stable")]]
+        pairs = [(p.labels, p.truth) for p in predictions]
+        self._confusion = confusion(pairs, self._labels)
+        self._reliability = None
+        if all(p.probabilities is not None for p in predictions):
+            confidence = np.concatenate([p.probabilities.max(axis=1) for p in predictions])
+            right = np.concatenate([_right(p) for p in predictions])
+            self._reliability = reliability(confidence, right)
+
+    def figures(self) -> dict[str, Any]:
+        """JSON-ready."""
+        result = self._reliability
+        return {
+            "scores": self.scores,
+            "recordings": self.recordings,
+            "classes": self._classes(),
+            "confusion": {"labels": self._labels, "frames": self._confusion.tolist()},
+            "calibration_error": None if result is None else 100 * result.expected_error,
+        }
+
+    def pictures(self) -> dict[str, str | None]:
+        """The level's pictures as data for an <img>."""
+        result = self._reliability
+        return {
+            "confusion": _embedded(confusion_png(self._confusion, self._labels)),
+            "reliability": None if result is None else _embedded(reliability_png(result)),
+        }
+
+    def _classes(self) -> list[dict[str, Any]]:
+        accuracy = per_class_accuracy(self._confusion)
+        rows = []
+        for index, (label, row) in enumerate(zip(self._labels, self._confusion, strict=True)):
+            if not row.sum():
+                continue
+            others = row.copy()
+            others[index] = 0
+            worst = int(others.argmax())
+            rows.append(
+                {
+                    "label": label,
+                    "frames": int(row.sum()),
+                    "accuracy": float(accuracy[index]),
+                    "taken_for": self._labels[worst] if others[worst] else "",
+                    "taken_for_percent": float(100 * others[worst] / row.sum()),
+                }
+            )
+        return rows
+
+
+def _right(prediction: Prediction) -> np.ndarray:
+    chosen = prediction.probabilities.argmax(axis=1)
+    return np.array(
+        [prediction.classes[i] == t for i, t in zip(chosen, prediction.truth, strict=True)]
+    )
+
+
+def _embedded(png: bytes) -> str:
+    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
+
+
+def _template():
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    loader = PackageLoader("m2r2_ros.evaluation")
+    environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined)
+    return environment.get_template("report.html")

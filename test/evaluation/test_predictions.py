@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Predictions: coarse from fine, scores with and without delay, files, reliability."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from m2r2_ros.errors import M2R2Error
+from m2r2_ros.evaluation.predictions import (
+    Prediction,
+    score_predictions,
+    segments_from_labels,
+)
+from m2r2_ros.evaluation.reliability import reliability
+from m2r2_ros.evaluation.segments import Segment
+from m2r2_ros.labels import coarse_label
+
+TRUTH = ["No action"] * 10 + ["Pick USB"] * 20 + ["Insert USB"] * 20
+CLASSES = ("No action", "Pick USB", "Pick BNC", "Insert USB")
+
+
+def late(labels: list[str], frames: int) -> list[str]:
+    return labels[:1] * frames + labels[:-frames]
+
+
+def test_scores_over_recordings():
+    wrong_object = [label.replace("USB", "BNC") for label in TRUTH]
+    predictions = [
+        Prediction("right", TRUTH, TRUTH, decided=late(TRUTH, 2)),
+        Prediction("wrong", TRUTH, wrong_object, decided=late(TRUTH, 2)),
+    ]
+    fine = score_predictions(predictions, rate_hz=10)
+    coarse = score_predictions([p.renamed(coarse_label) for p in predictions], rate_hz=10)
+    assert fine["acc"] == pytest.approx(60)
+    assert fine["f1@50"] == pytest.approx(100 * 4 / 6)
+    assert [coarse[key] for key in ("acc", "edit", "f1@50", "dr")] == [100] * 4
+    assert coarse["delay_s"] == pytest.approx((0.0 + 0.2 + 0.2) / 3)
+
+
+def test_no_recognised_segment_has_no_delay_and_offline_methods_have_none_at_all():
+    never = Prediction("a", ["x"] * 5, ["y"] * 5, decided=["x"] * 5)
+    assert score_predictions([never], 10)["delay_s"] is None
+    assert "delay_s" not in score_predictions([Prediction("a", ["x"] * 5, ["y"] * 5)], 10)
+
+
+def test_coarse_probabilities_are_sums():
+    probabilities = np.array([[0.1, 0.2, 0.3, 0.4], [0.7, 0.1, 0.1, 0.1]])
+    fine = Prediction("a", ["Pick BNC", "No action"], TRUTH[:2], None, CLASSES, probabilities)
+    coarse = fine.renamed(coarse_label)
+    assert coarse.classes == ("No action", "Pick", "Insert")
+    np.testing.assert_allclose(coarse.probabilities, [[0.1, 0.5, 0.4], [0.7, 0.2, 0.1]])
+    assert coarse.labels == ["Pick", "No action"]
+
+
+def test_unequal_lengths_name_the_recording():
+    with pytest.raises(M2R2Error, match="some-recording: the prediction has 1 frames"):
+        Prediction("some-recording", ["a"], ["a", "b"])
+
+
+def test_segments_in_seconds():
+    assert segments_from_labels(list("AAB"), 10) == [Segment("A", 0, 0.2), Segment("B", 0.2, 0.3)]
+
+
+# ---------------------------------------------------------------- reliability
+
+
+def test_reliability_by_hand():
+    confidence = np.array([0.95, 0.91, 0.55, 0.52, 0.58, 0.05])
+    right = np.array([True, False, True, True, False, False])
+    result = reliability(confidence, right, bins=10)
+    assert result.frames.tolist() == [1, 0, 0, 0, 0, 3, 0, 0, 0, 2]
+    assert result.accuracy[5] == pytest.approx(2 / 3)
+    assert result.confidence[9] == pytest.approx(0.93)
+    # 3/6 |2/3 - 0.55| + 2/6 |1/2 - 0.93| + 1/6 |0 - 0.05|
+    assert result.expected_error == pytest.approx(0.35 / 6 + 0.86 / 6 + 0.05 / 6)
+
+
+def test_certain_and_right_is_perfect():
+    assert reliability(np.ones(7), np.ones(7, bool)).expected_error == 0
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=50))
+def test_expected_error_is_bounded_and_every_frame_counts(frames):
+    confidence, right = (np.array(column) for column in zip(*frames, strict=True))
+    result = reliability(confidence, right)
+    assert result.frames.sum() == len(frames)
+    assert 0 <= result.expected_error <= 1
