@@ -33,6 +33,7 @@ NAMES = {
     "streaming": "cost of the head after 600, 6,000 and 60,000 frames against the prefix again",
     "segment": "offline segmentation against bare decoding and inference",
     "bags": "reading a bag against bare rosbags",
+    "simulate": "the simulated task board with pictures against without",
     "decoding": "proprioceptive messages in batches against one by one",
 }
 

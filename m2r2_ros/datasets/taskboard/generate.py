@@ -62,7 +62,6 @@ def generate(out: Path, recipe: Recipe, workers: int) -> Iterator[Finished]:
     if not missing:
         return
     os.environ.update(_WORKER_ENVIRONMENT)
-    os.environ.setdefault("MUJOCO_GL", "egl")
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, context, _follow_parent) as pool:
         try:
@@ -124,11 +123,13 @@ def _prepare(draw: bool) -> None:
 def _simulator(draw: bool):
     """This process's simulator, compiled once."""
     if draw not in _simulators:
-        _simulators[draw] = _make_simulator(draw)
+        _simulators[draw] = make_simulator(draw)
     return _simulators[draw]
 
 
-def _make_simulator(draw: bool):
+def make_simulator(draw: bool):
+    """A compiled simulator; raises M2R2Error where MuJoCo or its GL library is missing."""
+    os.environ.setdefault("MUJOCO_GL", "egl")
     try:
         from .record import Simulator
     except ModuleNotFoundError as error:
