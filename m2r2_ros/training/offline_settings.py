@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from m2r2_ros.networks.heads.asrf import AsrfConfig
+from m2r2_ros.networks.heads.diffact import DiffActConfig
 from m2r2_ros.networks.heads.ms_tcn import MsTcnConfig
 from m2r2_ros.training.settings import OptimiserSettings
 
@@ -14,7 +15,8 @@ from m2r2_ros.training.settings import OptimiserSettings
 class OfflineSettings:
     """What all offline heads have in common."""
 
-    # Sequences whose mean loss makes a step.
+    seed: int = 0
+    # Of the optimiser, batch_size sequences have their mean loss make a step.
     optimiser: OptimiserSettings = field(
         default_factory=lambda: OptimiserSettings(
             epochs=50, batch_size=1, learning_rate=5e-4, weight_decay=1e-4
@@ -46,4 +48,29 @@ class AsrfSettings(OfflineSettings):
     # Of the similarity-weighted smoothing; the paper adds it as it is.
     smoothing_weight: float = 1.0
     # lambda of the boundary branch.
+    boundary_weight: float = 0.1
+
+
+@dataclass(frozen=True)
+class DiffActSettings(OfflineSettings):
+    """`m2r2 train --head diffact`: DiffAct as M2R2's authors configure it."""
+
+    optimiser: OptimiserSettings = field(
+        default_factory=lambda: OptimiserSettings(
+            epochs=200, batch_size=4, learning_rate=5e-4, weight_decay=1e-6
+        )
+    )
+    model: DiffActConfig = field(default_factory=DiffActConfig)
+    # What of the conditions a training step hides, each as probable as it is often here
+    # (`hidden_frames`); the paper's N, P, B and R.
+    masks: tuple[str, ...] = ("nothing", "everything", "boundaries", "actions", "actions")
+    # Actions that are drawn to be hidden; two draws may fall on the same one.
+    hidden_actions: int = 2
+    # Standard deviation of the labels' Gaussian along time, in frames, and of the boundaries'.
+    label_sigma: float = 1.4
+    boundary_sigma: float = 1.0
+    # Of both the encoder's and the decoder's cross entropy and smoothing.
+    cross_entropy_weight: float = 0.5
+    smoothing_weight: float = 0.1
+    # Of the decoder's boundary alignment.
     boundary_weight: float = 0.1

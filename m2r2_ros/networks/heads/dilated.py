@@ -102,8 +102,9 @@ class _ShiftedProducts(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, dilation: int) -> Tensor:
         ctx.save_for_backward(x, weight)
         ctx.dilation = dilation
+        shifts = shifted_rows(len(weight), dilation, len(x))
         y = bias.expand(len(x), -1).contiguous()
-        for product, (to, source) in zip(weight, _shifts(weight, dilation, len(x)), strict=True):
+        for product, (to, source) in zip(weight, shifts, strict=True):
             y[to].addmm_(x[source], product)
         return y
 
@@ -111,17 +112,18 @@ class _ShiftedProducts(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
         gradient = gradients[0].contiguous()
+        shifts = shifted_rows(len(weight), ctx.dilation, len(x))
         to_x, to_weight = torch.zeros_like(x), torch.empty_like(weight)
-        for k, (to, source) in enumerate(_shifts(weight, ctx.dilation, len(x))):
+        for k, (to, source) in enumerate(shifts):
             to_x[source].addmm_(gradient[to], weight[k].T)
             torch.mm(x[source].T, gradient[to], out=to_weight[k])
         return to_x, to_weight, gradient.sum(0), None
 
 
-def _shifts(weight: Tensor, dilation: int, length: int) -> list[tuple[slice, slice]]:
-    """Per kernel element: the rows that get something, and the rows that they get it from."""
-    middle = len(weight) // 2
-    offsets = [(k - middle) * dilation for k in range(len(weight))]
+def shifted_rows(kernel: int, dilation: int, length: int) -> list[tuple[slice, slice]]:
+    """Per element of an odd kernel: the rows that get something, those that they get it from."""
+    middle = kernel // 2
+    offsets = [(k - middle) * dilation for k in range(kernel)]
     limited = [max(-length, min(length, offset)) for offset in offsets]
     return [
         (slice(max(0, -o), length - max(0, o)), slice(max(0, o), length - max(0, -o)))
