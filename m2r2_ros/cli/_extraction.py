@@ -1,44 +1,71 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Features of many recordings: one job each, and a record of what they were made with."""
+"""Features of many recordings: one job each, here, in processes, or on a cluster."""
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 import signal
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass, field
-from functools import lru_cache
+from dataclasses import dataclass, field
+from functools import lru_cache, partial
+from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
-from m2r2_ros import __version__
+from m2r2_ros.cli._cluster import over_cluster
 from m2r2_ros.cli._deployment import Deployment
 from m2r2_ros.cli._offline import watched_windows
-from m2r2_ros.datasets.atomic import partial_file
-from m2r2_ros.datasets.mstcn import frame_labels, write_recording_features
-from m2r2_ros.datasets.source import BAG_SUFFIXES, open_source
+from m2r2_ros.cli._read_ahead import read_ahead
+from m2r2_ros.datasets.mstcn import frame_labels
+from m2r2_ros.datasets.source import BAG_SUFFIXES, RecordingSource, open_source
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.inference.encoder import Encoder
+from m2r2_ros.sensing.window import SensorWindow
 
-RECORD_FILE = "extraction.json"
 _FILE_SUFFIXES = (".h5", ".hdf5", *BAG_SUFFIXES)
+# A reader that is further ahead than this only takes memory.
+_READ_AHEAD_WINDOWS = 32
+
+
+@dataclass(frozen=True)
+class EncoderChoice:
+    """An encoder as any process or machine opens it; there it must be this very one.
+
+    sha256    of the file.
+    provider  the execution provider that it must run on: another one rounds differently.
+    batch     windows a pass. 1 gives the bits of the nodes; others agree up to rounding.
+    """
+
+    path: Path
+    sha256: str
+    provider: str
+    require_gpu: bool = False
+    batch: int = 1
+
+    def open(self) -> Encoder:
+        """Open it, once a process. Raises M2R2Error when it is not the one that was chosen."""
+        encoder = _open_encoder(self.path, self.require_gpu)
+        if encoder.sha256 != self.sha256:
+            raise M2R2Error(f"{self.path}: is not the encoder that the command was given")
+        if encoder.providers[0] != self.provider:
+            raise M2R2Error(
+                f"{self.path}: runs on {encoder.providers[0]} here, on {self.provider} elsewhere: "
+                "the features would differ (--require-gpu asks for GPUs)"
+            )
+        return encoder
 
 
 @dataclass(frozen=True)
 class Job:
-    """One recording to extract. A process can be handed it, so it holds paths only."""
+    """One recording to extract. It goes to other processes and machines, so it holds paths."""
 
     recording: Path
-    encoder: Path
-    out: Path
-    config: Path | None
-    require_gpu: bool
+    encoder: EncoderChoice
+    config: Path | None = None
 
     @property
     def name(self) -> str:
@@ -47,11 +74,14 @@ class Job:
 
 @dataclass(frozen=True)
 class Result:
-    """`labelled`: whether ground truth was written. `error`: why nothing was, else ""."""
+    """Features float32 (T, D), and T labels where the recording has any.
+
+    `error` says why there is nothing, else it is "".
+    """
 
     job: Job
-    frames: int = 0
-    labelled: bool = False
+    features: np.ndarray | None = None
+    labels: list[str] | None = None
     problems: list[str] = field(default_factory=list)
     error: str = ""
 
@@ -88,18 +118,33 @@ def _is_plain_folder(path: Path) -> bool:
     return path.is_dir() and not any(next(path.glob(name), None) for name in names)
 
 
-def run_jobs(jobs: list[Job], workers: int) -> Iterator[Result]:
-    """Results as they come. One worker shows each recording's progress, several all recordings'."""
-    if workers == 1:
+def run_jobs(jobs: list[Job], workers: int, ray: str | None = None) -> Iterator[Result]:
+    """Results as they come, from `workers` processes or from the Ray cluster at address `ray`.
+
+    One worker shows each recording's progress, several all recordings'.
+    """
+    if ray is None and workers == 1:
         yield from map(extract, jobs)
         return
+    if not jobs:
+        return
+    results = _on_cluster(jobs, ray) if ray is not None else _in_processes(jobs, workers)
+    yield from tqdm(results, "extracting", len(jobs), disable=None)
+
+
+def _on_cluster(jobs: list[Job], address: str) -> Iterator[Result]:
+    gpus = int(jobs[0].encoder.require_gpu)
+    return over_cluster(partial(extract, show_progress=False), jobs, address, gpus)
+
+
+def _in_processes(jobs: list[Job], workers: int) -> Iterator[Result]:
     context = multiprocessing.get_context("spawn")
     # Ctrl-C reaches the workers too; they are to die of it without a traceback each.
     reset = (signal.SIGINT, signal.SIG_DFL)
     with ProcessPoolExecutor(workers, context, signal.signal, reset) as pool:
         futures = [pool.submit(extract, job, False) for job in jobs]
         try:
-            for future in tqdm(as_completed(futures), "extracting", len(jobs), disable=None):
+            for future in as_completed(futures):
                 yield future.result()
         except BrokenProcessPool as error:
             raise M2R2Error("a worker was killed (out of memory?): try fewer --workers") from error
@@ -108,109 +153,68 @@ def run_jobs(jobs: list[Job], workers: int) -> Iterator[Result]:
 
 
 def extract(job: Job, show_progress: bool = True) -> Result:
-    """Features and labels of one recording, a frame for each window, written in the layout.
+    """Features and labels of one recording, a frame for each window.
 
     A window's label is that of its middle. A recording that cannot be read is an `error`.
     """
-    encoder, deployment = _open_encoder(job.encoder, job.require_gpu), Deployment.load(job.config)
     try:
+        encoder, deployment = job.encoder.open(), Deployment.load(job.config)
         with open_source(job.recording, deployment.topics) as source:
-            features, middles_ns = [], []
-            for window in watched_windows(source, encoder.layout, deployment, show_progress):
-                features.append(encoder(window))
-                middles_ns.append((window.start_ns + window.end_ns) // 2)
-            if not features:
-                raise M2R2Error(f"{job.recording}: too short, it gives no window")
+            features, middles_ns = encode_recording(
+                source, encoder, deployment, job.encoder.batch, show_progress
+            )
             labels = None
             if source.actions is not None:
                 times_s = (np.array(middles_ns) - source.start_ns) / 1e9
                 labels = frame_labels(source.actions, times_s)
-            write_recording_features(job.out, job.name, np.stack(features), labels)
-            return Result(job, len(features), labels is not None, list(source.problems))
+            return Result(job, features, labels, list(source.problems))
     except M2R2Error as error:
         return Result(job, error=str(error))
+
+
+def encode_recording(
+    source: RecordingSource,
+    encoder: Encoder,
+    deployment: Deployment,
+    batch: int = 1,
+    show_progress: bool = False,
+) -> tuple[np.ndarray, list[int]]:
+    """Features float32 (T, D) of a recording's windows and the middles of the windows [ns].
+
+    Windows are decoded in a thread of their own while the encoder runs. Only what the encoder's
+    layout names is read and decoded. Raises M2R2Error when there is no window.
+    """
+    windows = watched_windows(source, encoder.layout, deployment, show_progress)
+    features, middles_ns = [], []
+    with read_ahead(windows, max(_READ_AHEAD_WINDOWS, 2 * batch)) as ahead:
+        while some := list(islice(ahead, batch)):
+            features.extend(_encode(some, encoder))
+            middles_ns.extend((window.start_ns + window.end_ns) // 2 for window in some)
+    if not features:
+        raise M2R2Error(f"{source.name}: too short, it gives no window")
+    return np.stack(features), middles_ns
+
+
+def _encode(windows: list[SensorWindow], encoder: Encoder) -> Iterator[np.ndarray]:
+    """Features in as few passes as the sizes of the frames allow."""
+    while windows:
+        sizes = _sizes(windows[0])
+        count = next((i for i, w in enumerate(windows) if not _fit(sizes, _sizes(w))), len(windows))
+        some, windows = windows[:count], windows[count:]
+        yield from [encoder(some[0])] if count == 1 else encoder.encode_batch(some)
+
+
+def _sizes(window: SensorWindow) -> dict[str, tuple[int, ...]]:
+    return {name: image.shape for name, image in window.images.items()}
+
+
+def _fit(known: dict[str, tuple[int, ...]], sizes: dict[str, tuple[int, ...]]) -> bool:
+    """Whether a window's frames have the sizes of those before; its own are then known too."""
+    fits = all(known.get(name, size) == size for name, size in sizes.items())
+    known.update(sizes if fits else {})
+    return fits
 
 
 @lru_cache(maxsize=1)
 def _open_encoder(path: Path, require_gpu: bool) -> Encoder:
     return Encoder(path, require_gpu)
-
-
-class ExtractionRecord:
-    """`extraction.json`: what the features of a folder were made with, and from.
-
-    Raises M2R2Error when the folder's features were made in another way.
-    """
-
-    def __init__(self, folder: Path, encoder: Encoder, deployment: Deployment) -> None:
-        self._path = folder / RECORD_FILE
-        self._made_with = _made_with(encoder, deployment)
-        self._recordings: dict[str, Any] = {}
-        if self._path.exists():
-            self._recordings = self._read()
-
-    def _read(self) -> dict[str, Any]:
-        try:
-            stored = json.loads(self._path.read_text("utf-8"))
-            made_with, recordings = stored["made_with"], stored["recordings"]
-            differing = [k for k, v in self._made_with.items() if made_with.get(k) != v]
-            complete = all(isinstance(entry, dict) for entry in recordings.values())
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise M2R2Error(f"{self._path}: cannot be read: choose another --out") from error
-        if differing or not complete:
-            raise M2R2Error(
-                f"{self._path}: these features were made with another {', '.join(differing)}: "
-                "choose another --out"
-            )
-        return recordings
-
-    def has(self, job: Job) -> bool:
-        """Whether this very recording was extracted, and its files are still there."""
-        entry = self._recordings.get(job.name)
-        files = [job.out / "features" / f"{job.name}.npy"]
-        if self.is_labelled(job.name):
-            files.append(job.out / "groundTruth" / f"{job.name}.txt")
-        same = entry is not None and entry.get("source") == _fingerprint(job.recording)
-        return same and all(file.is_file() for file in files)
-
-    def is_labelled(self, name: str) -> bool:
-        """Whether the recording is there, with ground truth."""
-        return bool(self._recordings.get(name, {}).get("labelled"))
-
-    def add(self, result: Result) -> None:
-        """Note a finished recording; the file is complete at any time."""
-        self._recordings[result.job.name] = {
-            "source": _fingerprint(result.job.recording),
-            "frames": result.frames,
-            "labelled": result.labelled,
-            "problems": result.problems,
-        }
-        content = {"made_with": self._made_with, "recordings": self._recordings}
-        with partial_file(self._path) as temporary:
-            temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-
-
-def _made_with(encoder: Encoder, deployment: Deployment) -> dict[str, Any]:
-    topics = deployment.topics
-    made_with = {
-        "version": __version__,
-        "encoder_sha256": encoder.sha256,
-        "provider": encoder.providers[0],
-        "layout": encoder.layout.to_dict(),
-        "topics": dict(topics.topics),
-        "gripper_joints": topics.gripper_joints,
-        "reference_camera": topics.reference_camera,
-        "limits": asdict(deployment.limits),
-    }
-    # As it will be read back, so that it can be compared with it.
-    return json.loads(json.dumps(made_with))
-
-
-def _fingerprint(recording: Path) -> dict[str, Any]:
-    """Changes when the recording does; cheaper than a hash of gigabytes."""
-    files = [recording] if recording.is_file() else filter(Path.is_file, recording.glob("*"))
-    states = [file.stat() for file in files]
-    return {
-        "bytes": sum(state.st_size for state in states),
-        "modified_ns": max((state.st_mtime_ns for state in states), default=0),
-    }

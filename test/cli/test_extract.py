@@ -12,10 +12,12 @@ import numpy as np
 import pytest
 from recordings import recording
 from tiny_models import FEATURE_DIMENSION, write_encoder
+from tiny_windows import random_window, without
 
 from m2r2_ros.cli import _extraction
 from m2r2_ros.cli import main as command
 from m2r2_ros.cli.convert import convert
+from m2r2_ros.datasets import media, reassemble
 from m2r2_ros.datasets.mstcn import FeatureFolder
 from m2r2_ros.datasets.reassemble_writer import write_recording
 from m2r2_ros.datasets.source import open_source, windows
@@ -95,6 +97,70 @@ def test_workers_and_bags_make_no_difference(place: Path, tmp_path: Path) -> Non
         assert one.ground_truth(name) == two.ground_truth(name)
 
 
+def test_batches_agree_with_single_windows_and_are_not_mixed_with_them(
+    place: Path, tmp_path: Path, capsys
+) -> None:
+    """Exactly the encoder's own batches; rounding is all that differs from single windows.
+
+    The tiny graph averages a whole picture, in another order in a batch: 4e-5.
+    """
+    extract(place, tmp_path / "one")
+    assert extract(place, tmp_path / "many", "--batch", 8) == 0
+    encoder = Encoder(place / "encoder.onnx")
+    one, many = FeatureFolder(tmp_path / "one"), FeatureFolder(tmp_path / "many")
+    for name in NAMES:
+        with open_source(place / "data" / f"{name}.h5") as source:
+            some = list(windows(source, LAYOUT))
+        batches = [encoder.encode_batch(some[i : i + 8]) for i in range(0, len(some), 8)]
+        np.testing.assert_array_equal(many.features(name), np.concatenate(batches))
+        np.testing.assert_allclose(many.features(name), one.features(name), rtol=0, atol=1e-4)
+        assert one.ground_truth(name) == many.ground_truth(name)
+    assert extract(place, tmp_path / "one", "--batch", 8) == 2
+    assert "made with another batch" in capsys.readouterr().err
+
+
+def test_a_batch_is_cut_where_a_camera_changes_its_size(place: Path) -> None:
+    encoder = Encoder(place / "encoder.onnx")
+    windows = [random_window(LAYOUT, index) for index in range(7)]
+    small = windows[0].images["hama1"][:10]
+    for index in (3, 4):
+        windows[index].images["hama1"] = small
+    windows[1] = without(windows[1], "hama1")
+    single = np.stack([encoder(window) for window in windows])
+    passes = []
+    encode_batch = encoder.encode_batch
+    encoder.encode_batch = lambda some: passes.append(len(some)) or encode_batch(some)
+    batched = list(_extraction._encode(windows, encoder))
+    np.testing.assert_allclose(np.stack(batched), single, rtol=0, atol=1e-6)
+    assert passes == [3, 2, 2]
+
+
+def test_only_the_streams_of_the_layout_are_decoded(place: Path, tmp_path: Path, monkeypatch):
+    write_recording(tmp_path / "all.h5", recording(2.0, "all"))
+    decoded = []
+    monkeypatch.setattr(media, "decode_audio", lambda payload: pytest.fail("audio is decoded"))
+    read_payload = reassemble.read_payload
+    monkeypatch.setattr(
+        reassemble, "read_payload", lambda f, name: decoded.append(name) or read_payload(f, name)
+    )
+    silent = SensorLayout(cameras=("hama1",), audio=False, signals=("wrench",))
+    write_encoder(tmp_path / "silent.onnx", silent)
+    arguments = ["extract", tmp_path / "all.h5", "--encoder", tmp_path / "silent.onnx"]
+    assert command.main([*map(str, arguments), "--out", str(tmp_path / "out")]) == 0
+    assert decoded == ["hama1"]
+
+
+def test_a_worker_refuses_another_encoder_and_another_provider(place: Path, tmp_path: Path):
+    path = place / "encoder.onnx"
+    good = _extraction.EncoderChoice(path, Encoder(path).sha256, "CPUExecutionProvider")
+    job = _extraction.Job(place / "data" / "a.h5", good)
+    assert not _extraction.extract(job, False).error
+    other = replace(job, encoder=replace(good, sha256="0" * 64))
+    assert "is not the encoder that the command was given" in _extraction.extract(other).error
+    gpu = replace(job, encoder=replace(good, provider="CUDAExecutionProvider"))
+    assert "runs on CPUExecutionProvider here" in _extraction.extract(gpu).error
+
+
 def test_test_recordings_can_be_named(place: Path, tmp_path: Path) -> None:
     data = place / "data"
     recordings = [data / "b.h5", data / "c.h5"]
@@ -112,7 +178,7 @@ class Extractions:
         self._extract = _extraction.extract
         monkeypatch.setattr(_extraction, "extract", self)
 
-    def __call__(self, job: _extraction.Job) -> _extraction.Result:
+    def __call__(self, job: _extraction.Job, show_progress: bool = True) -> _extraction.Result:
         if job.name == self.interrupt_at:
             raise KeyboardInterrupt
         self.names.append(job.name)
@@ -193,6 +259,9 @@ def empty(place: Path, tmp_path: Path) -> list[object]:
 
 BAD_INPUT = {
     "no encoder": (lambda p, t: ["--encoder", t / "none.onnx"], "none.onnx: cannot be read"),
+    "no batch": (lambda p, t: ["--batch", 0], "--batch must be at least 1"),
+    "no cluster": (lambda p, t: ["--ray", "127.0.0.1:1"], "no Ray cluster answers there"),
+    "bad address": (lambda p, t: ["--ray", "here"], 'neither host:port nor "local"'),
     "no workers": (lambda p, t: ["--workers", 0], "--workers must be at least 1"),
     "empty folder": (empty, "empty: holds no recording"),
     "same name": (twins, "a.h5 have the same name"),

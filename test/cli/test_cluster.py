@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`--ray`: the same outputs from a cluster of two machines, played by this one."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from recordings import recording
+from tiny_models import write_encoder
+
+from m2r2_ros.cli import main as command
+from m2r2_ros.datasets.reassemble_writer import write_recording
+from m2r2_ros.sensing.layout import SensorLayout
+
+pytestmark = pytest.mark.xdist_group("ray")
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[str]:
+    """Address of a cluster with two workers, on loopback only."""
+    pytest.importorskip("ray")
+    from ray.cluster_utils import Cluster
+
+    patch = pytest.MonkeyPatch()
+    patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    options = {"num_cpus": 1, "object_store_memory": 80 * 2**20, "include_dashboard": False}
+    cluster = Cluster(
+        initialize_head=True, head_node_args={"node_ip_address": "127.0.0.2", **options}
+    )
+    cluster.add_node(node_ip_address="127.0.0.2", **options)
+    yield cluster.address
+    cluster.shutdown()
+    patch.undo()
+
+
+def run(*arguments: object) -> int:
+    return command.main([str(argument) for argument in arguments])
+
+
+def outputs(folder: Path) -> dict[str, bytes]:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def test_extracts_the_same_features(cluster: str, tmp_path: Path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_encoder(Path("encoder.onnx"), SensorLayout(cameras=("hama1",)))
+    for name in ("a", "b", "c"):
+        write_recording(Path("data") / f"{name}.h5", recording(2.0, name, cameras=("hama1",)))
+    arguments = ("extract", "data", "--encoder", "encoder.onnx", "--out")
+    assert run(*arguments, "here") == 0
+    Path("data/bad.h5").write_bytes(b"no recording")
+    assert run(*arguments, "there", "--ray", cluster) == 2
+    assert "bad: " in capsys.readouterr().err
+    Path("data/bad.h5").unlink()
+    assert run(*arguments, "there", "--ray", cluster) == 0
+    assert "3 were there already" in capsys.readouterr().out
+    here, there = outputs(tmp_path / "here"), outputs(tmp_path / "there")
+    records = [json.loads(files.pop("extraction.json")) for files in (here, there)]
+    same = here == there and records[0] == records[1]
+    assert same
+
+
+def test_without_ray_it_says_so_in_one_line(tmp_path: Path, monkeypatch, capsys) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    write_encoder(tmp_path / "encoder.onnx", SensorLayout(cameras=("hama1",)))
+    write_recording(tmp_path / "a.h5", recording(1.0, "a", cameras=("hama1",)))
+    arguments = ("extract", tmp_path / "a.h5", "--encoder", tmp_path / "encoder.onnx")
+    assert run(*arguments, "--out", tmp_path / "out", "--ray", "local") == 2
+    complaint = capsys.readouterr().err
+    assert complaint.startswith("m2r2 extract: --ray needs Ray, which is not installed")
+    assert complaint.count("\n") == 1
