@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -19,6 +20,7 @@ from m2r2_ros.datasets.reassemble_writer import write_recording
 from m2r2_ros.datasets.recording import Action, RecordingData, SignalTrack
 from m2r2_ros.datasets.taskboard import generate
 from m2r2_ros.datasets.taskboard import recipe as recipes
+from m2r2_ros.datasets.taskboard.defects import defect_of
 from m2r2_ros.datasets.taskboard.settings import RecordingSettings
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.shipped import shipped
@@ -167,6 +169,24 @@ def test_a_manifest_lists_every_recording_of_every_split(made):
     assert manifest["total"]["minutes"] == 0.15
     digests = {entry["label_sha256"] for entry in manifest["recordings"]}
     assert len(digests) == 1 and len(digests.pop()) == 64
+
+
+def test_the_manifest_names_each_recordings_defect(tmp_path, small):
+    out = tmp_path / "set"
+    for split in recipes.load_recipe(small).splits:
+        settings = replace(split.settings, defects=True)
+        finished_folder(split.folder(out), split.seeds, settings)
+    assert follow(small, out) == 2  # these folders hold recordings with defects
+    assert follow(small, out, "--defects") == 0
+    entries = read_manifest(out)["recordings"]
+    assert [entry["defect"] for entry in entries] == [defect_of(seed) for seed in (1, 2, 11)]
+
+
+def test_a_finished_set_shows_the_success_of_every_activity_and_object(made, small, capsys):
+    assert follow(small, made) == 0
+    shown = capsys.readouterr().out
+    assert "3 recordings" in shown and "3 actions" in shown
+    assert "| USB | 3 | 0 | 0 | 0 | 3 | 3 (100%) |" in shown.splitlines()
 
 
 def test_verifying_finds_a_changed_label_a_missing_file_and_a_changed_manifest(made, small, capsys):
