@@ -37,6 +37,7 @@ FORBIDDEN = {
     "nodes": TRAINING | {"networks", "training", "cli"},
     "datasets": ROS | TRAINING | {"nodes", "networks", "training", "cli"},
     "evaluation": ROS | TRAINING | {"nodes", "networks", "training", "baselines", "cli"},
+    "annotation": ROS | TRAINING | {"nodes", "networks", "training", "baselines", "cli"},
     "baselines": ROS | TRAINING | {"nodes", "networks", "training", "cli"},
     "networks": ROS | {"nodes", "datasets", "training", "cli"},
     "training": ROS | {"nodes", "cli"},

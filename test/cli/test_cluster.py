@@ -8,13 +8,17 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import descriptions
 import pytest
+from fake_endpoint import FakeEndpoint
 from recordings import recording
 from tiny_models import write_encoder
 
 from m2r2_ros.cli import main as command
 from m2r2_ros.datasets.reassemble_writer import write_recording
 from m2r2_ros.sensing.layout import SensorLayout
+
+KEY = "sk-f4ke-0123456789abcdef"
 
 pytestmark = pytest.mark.xdist_group("ray")
 
@@ -27,6 +31,8 @@ def cluster() -> Iterator[str]:
 
     patch = pytest.MonkeyPatch()
     patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    # The cluster's machines have the key, as the one that gives the command has.
+    patch.setenv("OPENAI_API_KEY", KEY)
     options = {"num_cpus": 1, "object_store_memory": 80 * 2**20, "include_dashboard": False}
     cluster = Cluster(
         initialize_head=True, head_node_args={"node_ip_address": "127.0.0.2", **options}
@@ -63,6 +69,39 @@ def test_extracts_the_same_features(cluster: str, tmp_path: Path, monkeypatch, c
     records = [json.loads(files.pop("extraction.json")) for files in (here, there)]
     same = here == there and records[0] == records[1]
     assert same
+
+
+@pytest.mark.parametrize("how", ["rules", "language model"])
+def test_annotates_with_the_same_outputs(how: str, cluster: str, tmp_path: Path, capfd) -> None:
+    rows = descriptions.rows()[::20]
+    manifest = tmp_path / "manifest.jsonl"
+    manifest.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    answers = {" ".join(row["description"].split()): descriptions.known_answer(row) for row in rows}
+    with FakeEndpoint(answers).running() as endpoint:
+        more = ["--llm", "m", "--base-url", endpoint.url] if how == "language model" else []
+        assert run("annotate", manifest, "--out", tmp_path / "here", *more) == 0
+        assert run("annotate", manifest, "--out", tmp_path / "there", "--ray", cluster, *more) == 0
+        asked = set(endpoint.asked.values())
+    assert asked == ({2} if more else set())  # Once here, once there.
+    here, there = outputs(tmp_path / "here"), outputs(tmp_path / "there")
+    here.pop("answers.sqlite", None)
+    database = there.pop("answers.sqlite", b"")
+    same = here == there and len(here) == 3
+    assert same
+    assert KEY.encode() not in database
+    assert KEY not in "".join(capfd.readouterr())
+
+
+@pytest.mark.parametrize("verb", ["extract", "annotate"])
+def test_a_cluster_that_is_not_there_is_one_line(verb: str, tmp_path: Path, capsys) -> None:
+    (tmp_path / "m.csv").write_text("video,description\na,Insert USB.\n")
+    write_encoder(tmp_path / "encoder.onnx", SensorLayout(cameras=("hama1",)))
+    write_recording(tmp_path / "a.h5", recording(1.0, "a", cameras=("hama1",)))
+    sources = {"annotate": ["m.csv"], "extract": ["a.h5", "--encoder", tmp_path / "encoder.onnx"]}
+    first, *rest = sources[verb]
+    status = run(verb, tmp_path / first, *rest, "--out", tmp_path / "o", "--ray", "127.0.0.2:1")
+    assert status == 2
+    assert "no Ray cluster answers there" in capsys.readouterr().err
 
 
 def test_without_ray_it_says_so_in_one_line(tmp_path: Path, monkeypatch, capsys) -> None:

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The rule-based parser: known answers, and nothing that can upset it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import descriptions
+import make_descriptions
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from m2r2_ros.annotation import lexicon
+from m2r2_ros.annotation.findings import ActionPhrase, Findings
+from m2r2_ros.annotation.parser import parse
+
+
+@pytest.mark.parametrize("part", ["made", "by hand"])
+def test_precision_and_recall_on_known_answers(part: str) -> None:
+    score = descriptions.score(descriptions.rows(part), parse)
+    print(part, score)
+    assert min(score.kept_precision, score.kept_recall) >= 0.97
+    assert min(score.multiple_precision, score.multiple_recall) >= 0.97
+
+
+def test_the_file_is_what_its_script_makes() -> None:
+    assert descriptions.rows() == make_descriptions.make()
+    assert len(descriptions.rows()) == 1000
+    assert len(descriptions.rows("by hand")) >= 120
+    assert len({row["description"] for row in descriptions.rows()}) == 1000
+
+
+def test_the_score_sees_mistakes() -> None:
+    """A parser that answers always the same is worth next to nothing."""
+    always = Findings("Robot", (ActionPhrase("insert", "USB"),))
+    rows = descriptions.rows("by hand")
+    lazy = Findings("Robot", (ActionPhrase("insert", "USB"), ActionPhrase("remove", "it")))
+    answers = iter([lazy, *[always] * (len(rows) - 1)])
+    score = descriptions.score(rows, lambda text: next(answers))
+    assert score.kept_precision < 0.05
+    assert score.multiple_precision == 0.0
+
+
+@pytest.mark.parametrize(
+    ("base", "forms"),
+    [
+        ("put", "put puts putting"),
+        ("cut", "cut cuts cutting"),
+        ("pick", "pick picks picking picked"),
+        ("tie", "tie ties tying tied"),
+        ("take", "take takes taking took taken"),
+        ("press", "press presses pressing pressed"),
+        ("carry", "carry carries carrying carried"),
+        ("unplug", "unplug unplugs unplugging unplugged"),
+        ("open", "open opens opening opened"),
+        ("squeeze", "squeeze squeezes squeezing squeezed"),
+    ],
+)
+def test_verbs_in_all_their_forms(base: str, forms: str) -> None:
+    for word in forms.split():
+        assert base in {form.verb for form in lexicon.verb_forms(word)}, word
+
+
+@given(st.text(max_size=200))
+def test_any_text_is_read_to_its_end(text: str) -> None:
+    findings = parse(text)
+    assert findings.subject in ("Robot", "Human")
+    assert all(phrase.action for phrase in findings.actions)
+
+
+_VOCABULARY = """pick up the cup and then , . it to of is robot on opening puts while before
+    want use not slowly 2"""
+_WORDS = st.sampled_from(_VOCABULARY.split())
+
+
+@given(st.lists(_WORDS, max_size=25).map(" ".join))
+def test_any_order_of_its_own_words_is_read_to_its_end(text: str) -> None:
+    findings = parse(text)
+    assert len(findings.actions) <= len(text.split())
+
+
+def test_reads_a_long_text_in_linear_time() -> None:
+    """A hostile description must not hold everything up."""
+    program = (
+        "from m2r2_ros.annotation.parser import parse\n"
+        "assert len(parse('push the box and ' * 600).actions) == 600\n"
+        "for word in ('and ', 'the ', ', then ', 'robot '): parse(word * 1200)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60, cwd=Path.cwd())
