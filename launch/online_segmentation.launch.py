@@ -59,8 +59,8 @@ def start(context: LaunchContext) -> list[Node]:
     if truth(given["composed"], "composed"):
         chain = [("online", parameters)]
     if given["bag"]:
-        # It begins when the synchronizer listens, which is after the models are loaded.
-        bag = {"bag": given["bag"], "clock": clocked, "wait_s": LOAD_S}
+        # It begins when all are active, which is after the models are loaded.
+        bag = {"bag": given["bag"], "clock": clocked, "wait_s": LOAD_S, "await_nodes": STATIONS}
         chain.insert(0, ("replayer", [bag]))
     processes: list[Node] = []
     for executable, its_parameters in reversed(chain):

@@ -12,6 +12,9 @@ from m2r2_ros.errors import M2R2Error
 # Protobuf itself cannot hold more, and two ViT-B/16 with an AST (M2R2 in full) need half of it.
 MAX_MODEL_BYTES = 2**31 - 1
 
+DIGESTS_FILE = "models.sha256"
+_MAX_LIST_BYTES = 1_000_000
+
 
 @dataclass(frozen=True)
 class ModelFile:
@@ -23,7 +26,11 @@ class ModelFile:
 
 
 def read_model(path: str | Path) -> ModelFile:
-    """Read an ONNX file. Raises M2R2Error when it is missing, empty, unreadable or too large."""
+    """Read an ONNX file.
+
+    Raises M2R2Error when it is missing, empty, unreadable, too large, or not what a
+    `models.sha256` in its folder or the one above lists under its name.
+    """
     path = Path(path)
     try:
         size = path.stat().st_size
@@ -34,4 +41,25 @@ def read_model(path: str | Path) -> ModelFile:
         data = path.read_bytes()
     except OSError as error:
         raise M2R2Error(f"{path}: cannot be read: {error.strerror}") from error
-    return ModelFile(path, data, hashlib.sha256(data).hexdigest())
+    digest = hashlib.sha256(data).hexdigest()
+    _check_digest(path, digest)
+    return ModelFile(path, data, digest)
+
+
+def _check_digest(path: Path, digest: str) -> None:
+    """Compare with the list beside the file or its folder, as `sha256sum` writes it."""
+    path = path.resolve()
+    for folder in path.parents[:2]:
+        try:
+            with (folder / DIGESTS_FILE).open(encoding="utf-8") as file:
+                lines = file.read(_MAX_LIST_BYTES).splitlines()
+        except (OSError, UnicodeDecodeError):
+            continue
+        name = path.relative_to(folder).as_posix()
+        for line in lines:
+            expected, _, listed = line.partition(" ")
+            if listed.lstrip(" *") == name and expected.lower() != digest:
+                raise M2R2Error(
+                    f"{path}: is not the file that {folder / DIGESTS_FILE} lists (sha256 "
+                    f"{digest[:12]}..., expected {expected[:12]}...): damaged or exchanged"
+                )

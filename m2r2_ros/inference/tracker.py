@@ -25,6 +25,7 @@ from m2r2_ros.labels import split_label
 
 UNKNOWN_ID = -1
 HISTORY_LENGTH = 1000
+_TINY = 1e-12
 
 
 def _parameter(default: float, low: float, high: float, description: str) -> Any:
@@ -37,14 +38,24 @@ class TrackerConfig:
     """What it takes to believe a new label. Every field has its range and description with it."""
 
     unknown_below: float = _parameter(
-        0.4, 0.0, 1.0, "A label less probable than this is 'unknown'."
+        0.4,
+        0.0,
+        1.0,
+        "An activity less probable than this, all its objects together, is 'unknown'.",
+    )
+    object_unknown_below: float = _parameter(
+        0.2,
+        0.0,
+        1.0,
+        "An object with less than this share of its activity's probability is left open: the "
+        "activity is published without an object.",
     )
     hysteresis: float = _parameter(
         0.1,
         0.0,
         1.0,
-        "The open label stays until another is more probable by this, or until it is this much "
-        "below unknown_below.",
+        "The open activity stays until another is more probable by this, or until it is this much "
+        "below unknown_below; likewise the open object by its share.",
     )
     confirm_s: float = _parameter(
         0.3,
@@ -86,11 +97,12 @@ class TrackerConfig:
 class _Span:
     """A stretch of one label, open or not yet believed.
 
+    `choice` is a class id, UNKNOWN_ID, or what stands for an activity without an object.
     `boundary` is the highest boundary probability around its start, `total` the sum of the
     label's probability over the `frames` that decided for it.
     """
 
-    class_id: int
+    choice: int
     start_ns: int
     boundary: float
     total: float = 0.0
@@ -109,10 +121,16 @@ class SegmentTracker:
     it (for "unknown": of the best label being wrong).
     """
 
-    def __init__(self, labels: Sequence[str], config: TrackerConfig | None = None) -> None:
+    def __init__(
+        self, labels: Sequence[str], config: TrackerConfig | None = None, first_id: int = 0
+    ) -> None:
         self.labels = tuple(labels)
         self.config = config or TrackerConfig()
-        self._next_id = 0
+        activities = [split_label(label)[0] for label in self.labels]
+        self._activities = sorted(set(activities))
+        # Class id -> index of its activity.
+        self._activity_of = np.array([self._activities.index(name) for name in activities])
+        self._next_id = first_id
         self._history: deque[SegmentEvent] = deque(maxlen=HISTORY_LENGTH)
         self._clear()
 
@@ -144,13 +162,13 @@ class SegmentTracker:
         before = self.close(now) if self._last_ns is not None and now < self._last_ns else []
         since = now if self._last_ns is None else self._last_ns
         self._last_ns = now
-        class_id, confidence = self._decide(frame.probabilities)
+        choice, confidence = self._decide(frame.probabilities)
         boundary = _unit(frame.boundary)
-        if self._open is not None and class_id == self._open.class_id:
+        if self._open is not None and choice == self._open.choice:
             self._candidate = None
             self._open.add(confidence)
         else:
-            self._nominate(class_id, since, boundary).add(confidence)
+            self._nominate(choice, since, boundary).add(confidence)
         self._last_boundary = boundary
         return before + (self._switch(now) if self._is_confirmed(now) else self._heartbeat(now))
 
@@ -167,25 +185,49 @@ class SegmentTracker:
         return events
 
     def _decide(self, probabilities: np.ndarray) -> tuple[int, float]:
-        """The frame's label with hysteresis for the open one, and its confidence."""
+        """The frame's choice with hysteresis for the open one, and its confidence."""
         if not np.isfinite(probabilities).all():
             return UNKNOWN_ID, 1.0
-        best = int(probabilities.argmax())
-        top, config = _unit(probabilities[best]), self.config
-        if self._open is not None and self._open.class_id != UNKNOWN_ID:
-            held = _unit(probabilities[self._open.class_id])
-            if held >= config.unknown_below - config.hysteresis and top - held <= config.hysteresis:
-                return self._open.class_id, held
-        return (best, top) if top >= config.unknown_below else (UNKNOWN_ID, 1.0 - top)
+        posterior = probabilities.clip(0.0, 1.0)
+        sums = np.bincount(self._activity_of, posterior, len(self._activities)).clip(0.0, 1.0)
+        held = UNKNOWN_ID if self._open is None else self._open.choice
+        activity = self._choose(sums, self._activity(held), self.config.unknown_below)
+        if activity is None:
+            return UNKNOWN_ID, float(1.0 - sums.max())
+        objects = np.flatnonzero(self._activity_of == activity)
+        shares = posterior[objects] / max(float(sums[activity]), _TINY)
+        place = np.flatnonzero(objects == held)
+        chosen = self._choose(shares, place[0] if len(place) else None, self._object_limit(objects))
+        if chosen is None:
+            return _without_object(activity), float(sums[activity])
+        return int(objects[chosen]), float(posterior[objects[chosen]])
 
-    def _nominate(self, class_id: int, since: int, boundary: float) -> _Span:
+    def _choose(self, values: np.ndarray, held: int | None, limit: float) -> int | None:
+        """The largest value's index, `held` while it is close enough, None below the limit."""
+        best, hysteresis = int(values.argmax()), self.config.hysteresis
+        if held is not None and values[held] >= limit - hysteresis:
+            if values[best] - values[held] <= hysteresis:
+                return held
+        return best if values[best] >= limit else None
+
+    def _object_limit(self, objects: np.ndarray) -> float:
+        """An activity with one object or none leaves nothing open."""
+        return self.config.object_unknown_below if len(objects) > 1 else 0.0
+
+    def _activity(self, choice: int) -> int | None:
+        """Index of the activity of a choice; None for "unknown"."""
+        if choice == UNKNOWN_ID:
+            return None
+        return int(self._activity_of[choice]) if choice >= 0 else _without_object(choice)
+
+    def _nominate(self, choice: int, since: int, boundary: float) -> _Span:
         """Go on with the candidate, or make one that starts with this frame."""
-        if self._candidate is None or self._candidate.class_id != class_id:
+        if self._candidate is None or self._candidate.choice != choice:
             start = since
             if self._open is not None:
                 start = max(start, self._open.start_ns + _nanoseconds(self.config.min_duration_s))
             # The boundary may fire one frame before the label turns.
-            self._candidate = _Span(class_id, start, self._last_boundary)
+            self._candidate = _Span(choice, start, self._last_boundary)
         self._candidate.boundary = max(self._candidate.boundary, boundary)
         return self._candidate
 
@@ -216,6 +258,11 @@ class SegmentTracker:
             return self._last_ns
         return min(self._last_ns, self._candidate.start_ns)
 
+    def _label(self, choice: int) -> str:
+        if choice >= 0:
+            return self.labels[choice]
+        return UNKNOWN if choice == UNKNOWN_ID else self._activities[_without_object(choice)]
+
     def _end(self, stamp_ns: int, end_ns: int) -> SegmentEvent:
         event = self._event(SegmentStatus.ENDED, stamp_ns, end_ns)
         self._history.append(event)
@@ -224,9 +271,8 @@ class SegmentTracker:
 
     def _event(self, status: SegmentStatus, stamp_ns: int, end_ns: int) -> SegmentEvent:
         span = self._open
-        known = span.class_id != UNKNOWN_ID
-        label = self.labels[span.class_id] if known else UNKNOWN
-        action, name = split_label(label) if known else ("", "")
+        label = self._label(span.choice)
+        action, name = split_label(label) if label != UNKNOWN else ("", "")
         return SegmentEvent(
             stamp_ns=stamp_ns,
             segment_id=self._next_id,
@@ -234,12 +280,17 @@ class SegmentTracker:
             label=label,
             action=action.lower(),
             object=name,
-            class_id=span.class_id,
+            class_id=max(span.choice, UNKNOWN_ID),
             confidence=span.total / span.frames,
             start_ns=span.start_ns,
             end_ns=end_ns,
             boundary_confidence=span.boundary,
         )
+
+
+def _without_object(activity: int) -> int:
+    """What stands for an activity without an object in a `_Span`, below all ids; and back."""
+    return UNKNOWN_ID - 1 - activity
 
 
 def _nanoseconds(seconds: float) -> int:

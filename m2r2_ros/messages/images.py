@@ -101,6 +101,19 @@ def _compressed(reader: CdrReader) -> tuple[int, Picture]:
     return stamp_ns, lambda: decode_picture(data)
 
 
+def picture_format(type_name: str, message: bytes) -> str:
+    """What may not change in mid-run unnoticed: "640 x 480 rgb8", or the compression.
+
+    Raises MessageError.
+    """
+    reader = CdrReader(message)
+    reader.header()
+    if type_name == COMPRESSED_IMAGE:
+        return reader.text()
+    height, width = reader.number("I"), reader.number("I")
+    return f"{width} x {height} {reader.text()}"
+
+
 def decode_picture(data: bytes | np.ndarray) -> np.ndarray:
     """Decode the bytes of a PNG or JPEG file to uint8 (H, W, 3) RGB. Raises MessageError."""
     try:

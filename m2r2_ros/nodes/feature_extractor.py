@@ -52,6 +52,7 @@ class FeatureExtractor(Station):
     def configure(self, values: dict[str, Any]) -> None:
         folder = settings.models_folder(values["models"])
         self._encoder = Encoder(folder / ENCODER_FILE, values["require_gpu"])
+        self._provider = self._encoder.providers[0]
         self._max_backlog = values["max_backlog"]
         self._windows = self._skipped = 0
         self._longest_s = self._last_s = 0.0
@@ -86,6 +87,9 @@ class FeatureExtractor(Station):
         self._queue.append(window)
         self._work.trigger()
 
+    def change(self, values: dict[str, Any]) -> None:
+        self._max_backlog = values["max_backlog"]
+
     def report(self) -> Report:
         values = {
             "encoder": self._encoder.path,
@@ -97,6 +101,9 @@ class FeatureExtractor(Station):
             "inference_ms": 1e3 * self._last_s,
             "longest_inference_ms": 1e3 * self._longest_s,
         }
+        if self._encoder.providers[0] != self._provider:
+            message = f"{self._provider} has failed in mid-run: on {self._encoder.providers[0]} now"
+            return Report(WARN, message, values)
         if self._skipped:
             message = f"slower than the camera: {self._skipped} windows skipped"
             return Report(WARN, message, values)

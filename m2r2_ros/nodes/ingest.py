@@ -182,7 +182,11 @@ class TopicInput:
         try:
             self._check_type(kind)
             message_class(kind)
-            offer = kind, self._overridden() or _weakest(publishers)
+            weakest = _weakest(publishers)
+            wanted = self._overridden() or weakest
+            if wanted == ReliabilityPolicy.RELIABLE != weakest:
+                raise M2R2Error("is published best effort, but qos_overrides ask for reliable")
+            offer = kind, wanted
         except M2R2Error as error:
             self.problem = f"{self.topic}: {error}"
             return None

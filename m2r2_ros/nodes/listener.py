@@ -7,15 +7,13 @@ import time
 from collections.abc import Callable
 
 from diagnostic_msgs.msg import DiagnosticArray
-from lifecycle_msgs.msg import State
-from lifecycle_msgs.srv import GetState
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-from rclpy.task import Future
 
 from m2r2_msgs.msg import ActionSegment as RosActionSegment
 from m2r2_msgs.msg import FramePrediction as RosFramePrediction
 from m2r2_ros.inference.segments import FramePrediction, SegmentEvent
+from m2r2_ros.nodes.activity import activity_probe
 from m2r2_ros.nodes.conversions import event_from_ros, prediction_from_ros
 
 SYNCHRONIZER = "synchronizer"
@@ -56,17 +54,7 @@ class Listener(Node):
 
     def probe(self, name: str) -> Callable[[], bool]:
         """Return a function that tells, as long as this node spins, whether a node is active."""
-        client = self.create_client(GetState, f"/{name}/get_state")
-        answers: list[Future] = []
-
-        def is_active() -> bool:
-            if answers and answers[-1].done():
-                return answers.pop().result().current_state.id == State.PRIMARY_STATE_ACTIVE
-            if not answers and client.service_is_ready():
-                answers.append(client.call_async(GetState.Request()))
-            return False
-
-        return is_active
+        return activity_probe(self, name)
 
     def _keep_event(self, message: RosActionSegment) -> None:
         self._heard = time.monotonic()

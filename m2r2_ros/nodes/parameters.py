@@ -31,6 +31,8 @@ class Setting:
     description: str
     minimum: float = -math.inf
     maximum: float = math.inf
+    # Whether an active node takes a new value at once; the others are read in `configure`.
+    live: bool = False
 
     def read(self, value: Any) -> Any:
         """Return `value` as this setting's type.
@@ -65,7 +67,10 @@ class Setting:
     @property
     def descriptor(self) -> ParameterDescriptor:
         """What `ros2 param describe` shows."""
-        descriptor = ParameterDescriptor(description=self.description, dynamic_typing=True)
+        when = "Can change at run time." if self.live else "Read in configure."
+        descriptor = ParameterDescriptor(
+            description=f"{self.description} {when}", dynamic_typing=True
+        )
         bounds = {"from_value": self.minimum, "to_value": self.maximum}
         if type(self.default) is float and self._is_bounded:
             descriptor.floating_point_range = [FloatingPointRange(**bounds)]

@@ -26,6 +26,7 @@ from rosgraph_msgs.msg import Clock as RosClock
 from m2r2_ros.datasets.bag_reader import Bag, BagMessage, open_bag
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.nodes import settings
+from m2r2_ros.nodes.activity import activity_probe
 from m2r2_ros.nodes.conversions import time_to_ros
 from m2r2_ros.nodes.diagnostics import OK, Report
 from m2r2_ros.nodes.ingest import message_class
@@ -61,6 +62,7 @@ class Replayer(Station):
             raise M2R2Error("parameter bag is empty: give the bag to play")
         self._path = Path(values["bag"]).expanduser()
         self._rate, self._loop, self._wait_s = values["rate"], values["loop"], values["wait_s"]
+        self._awaited = {name: activity_probe(self, name) for name in values["await_nodes"]}
         self.published = self.position_ns = 0
         with open_bag(self._path) as bag:
             self.message_count, self.duration_ns = bag.message_count, bag.end_ns - bag.start_ns
@@ -141,7 +143,15 @@ class Replayer(Station):
 
     def _await_subscribers(self) -> None:
         """Until those that listen are all there, so that they get the first message too."""
-        started = changed = time.monotonic()
+        started = time.monotonic()
+        while self._awaited and time.monotonic() - started < self._wait_s:
+            self._awaited = {n: probe for n, probe in self._awaited.items() if not probe()}
+            if self._stop.wait(_LOOK_S):
+                return
+        if self._awaited:
+            missing = ", ".join(self._awaited)
+            self.get_logger().warning(f"not active after {self._wait_s:g} s: {missing}")
+        changed = time.monotonic()
         found = 0
         # A node listens to the clock long before it is active.
         publishers = [self._outputs[topic] for topic in self._outputs if topic != CLOCK_TOPIC]

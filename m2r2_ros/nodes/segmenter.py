@@ -9,9 +9,12 @@ current segment). Services: ~/reset, ~/get_segments.
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
+from rclpy.clock import Clock, ClockType
 from rclpy.duration import Duration
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from std_srvs.srv import Trigger
@@ -34,8 +37,9 @@ from m2r2_ros.nodes.conversions import (
     feature_from_ros,
     prediction_to_ros,
 )
-from m2r2_ros.nodes.diagnostics import OK, Report
+from m2r2_ros.nodes.diagnostics import OK, WARN, Report
 from m2r2_ros.nodes.feature_extractor import FEATURE_TOPIC, STATION_QOS
+from m2r2_ros.nodes.journal import Journal, ended
 from m2r2_ros.nodes.process import run
 from m2r2_ros.nodes.station import Station
 
@@ -54,6 +58,14 @@ _DELIVERY_S = 0.2
 _LAST_DELIVERY_S = 2.0
 
 
+# Looked at so often; after so many looks without a feature the open segment ends. Counted in looks,
+# not by a clock: a process that got no processor has not waited for anything.
+_LOOK_S = 1.0
+_SILENT_LOOKS = 5
+# One who takes over waits so long for the planner to find it.
+_DISCOVERY_S = 1.0
+
+
 class Segmenter(Station):
     """Publishes what the head and the segment tracker make of each feature."""
 
@@ -70,10 +82,13 @@ class Segmenter(Station):
         head = StreamingHead(folder / HEAD_FILE)
         self._check_encoder(head, read_model(folder / ENCODER_FILE).sha256)
         tracker = self.declare_more(settings.tracker_settings(head.metadata.tracker))
+        self._journal = Journal(self.get_fully_qualified_name())
+        self._inherited = self._journal.read()
+        first_id = self._inherited.segment_id + 1 if self._inherited else 0
         self._sequence = SegmentSequence(
-            head, SegmentTracker(head.labels, TrackerConfig.from_dict(tracker))
+            head, SegmentTracker(head.labels, TrackerConfig.from_dict(tracker), first_id)
         )
-        self._frames = 0
+        self._frames = self._silences = 0
         self._segments = self.create_publisher(RosActionSegment, SEGMENT_TOPIC, SEGMENT_QOS)
         self._predictions = self.create_publisher(RosFramePrediction, PREDICTION_TOPIC, STATION_QOS)
         self._offered = [
@@ -82,6 +97,11 @@ class Segmenter(Station):
         ]
 
     def activate(self) -> None:
+        self._end_inherited()
+        self._silence = _Silence(self.get_clock())
+        self._watch = self.create_timer(
+            _LOOK_S, self.guard(self._look), clock=Clock(clock_type=ClockType.STEADY_TIME)
+        )
         self._subscription = None
         if not self._composed:
             self._subscription = self.create_subscription(
@@ -89,6 +109,7 @@ class Segmenter(Station):
             )
 
     def deactivate(self) -> None:
+        self.destroy_timer(self._watch)
         if self._subscription is not None:
             self.destroy_subscription(self._subscription)
         self._publish(self._sequence.close())
@@ -100,6 +121,7 @@ class Segmenter(Station):
         if self._sequence is None:
             return
         self._sequence = None
+        self._journal.remove()
         self.destroy_publisher(self._segments)
         self.destroy_publisher(self._predictions)
         for service in self._offered:
@@ -109,12 +131,17 @@ class Segmenter(Station):
         """Take the feature of the next window."""
         if not self.is_active:
             return
+        self._silence.end()
         head = self._sequence.head
         self._check_encoder(head, feature.encoder_sha256)
         frame, events = self._sequence.process(feature.index, feature.end_ns, feature.values)
         self._frames += 1
         self._predictions.publish(prediction_to_ros(frame, head.labels))
         self._publish(events)
+
+    def change(self, values: dict[str, Any]) -> None:
+        tracker = self._sequence.tracker
+        tracker.config = replace(tracker.config, **values)
 
     def report(self) -> Report:
         current = self._sequence.tracker.current
@@ -124,7 +151,12 @@ class Segmenter(Station):
             "segments": len(self._sequence.tracker.history),
             "current_segment": current.label if current else "",
             "confidence": current.confidence if current else 0.0,
+            "silences": self._silences,
         }
+        if self.is_active and self._silence.is_long:
+            return Report(WARN, f"nothing has come for {self._silence.seconds} s", values)
+        if self._journal.problem:
+            return Report(WARN, self._journal.problem, values)
         return Report(OK, "active" if self.is_active else "inactive", values)
 
     def _receive(self, message: RosFeatureVector) -> None:
@@ -138,9 +170,30 @@ class Segmenter(Station):
                 f"the one in use ({encoder_sha256[:12]}...)"
             )
 
+    def _look(self) -> None:
+        """End the open segment when nothing comes any more: a planner must not wait for ever."""
+        was_long = self._silence.is_long
+        self._silence.look()
+        if self._silence.is_long and not was_long:
+            self._silences += 1
+            self._publish(self._sequence.close())
+
+    def _end_inherited(self) -> None:
+        """Say the ENDED that one who was killed still owes, once somebody can hear it."""
+        owed = ended(self._inherited) if self._inherited else None
+        self._inherited = None
+        if owed is None:
+            return
+        self.get_logger().warning(f"ending segment {owed.segment_id} of one that was killed")
+        deadline = time.monotonic() + _DISCOVERY_S
+        while not self._segments.get_subscription_count() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        self._publish([owed])
+
     def _publish(self, events: Iterable[SegmentEvent]) -> None:
         for event in events:
             self._segments.publish(event_to_ros(event))
+            self._journal.write(event)
             if event.status == SegmentStatus.ENDED:
                 self._segments.wait_for_all_acked(Duration(seconds=_DELIVERY_S))
 
@@ -158,6 +211,27 @@ class Segmenter(Station):
         events = [*tracker.history, *filter(None, [tracker.current])]
         response.segments = [event_to_ros(event) for event in events]
         return response
+
+
+class _Silence:
+    """Seconds without a feature. While simulated time stands still, nothing is expected."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._then_ns = clock.now().nanoseconds
+        self.seconds = 0
+
+    @property
+    def is_long(self) -> bool:
+        return self.seconds >= _SILENT_LOOKS
+
+    def look(self) -> None:
+        now_ns = self._clock.now().nanoseconds
+        self.seconds += now_ns != self._then_ns
+        self._then_ns = now_ns
+
+    def end(self) -> None:
+        self.seconds = 0
 
 
 def main() -> int:

@@ -74,6 +74,7 @@ SYNCHRONIZER = (
         "Seconds without data on a topic after which a warning names it and the likely cause.",
         0.1,
         3600.0,
+        live=True,
     ),
     *SENSING,
 )
@@ -89,6 +90,7 @@ FEATURE_EXTRACTOR = (
         "skipped and counted.",
         1,
         1000,
+        live=True,
     ),
 )
 
@@ -109,6 +111,11 @@ REPLAYER = (
     Setting("rate", 1.0, "Speed: 2.0 plays twice as fast.", 0.01, 100.0),
     Setting("clock", False, "Publish the recording's time on /clock, at most 100 times a second."),
     Setting("loop", False, "Begin again at the end."),
+    Setting(
+        "await_nodes",
+        (),
+        "Lifecycle nodes that must be active before the start; whoever subscribes when empty.",
+    ),
     Setting(
         "wait_s",
         5.0,
@@ -136,6 +143,7 @@ def tracker_settings(defaults: TrackerConfig) -> tuple[Setting, ...]:
             float(getattr(defaults, entry.name)),
             entry.metadata["description"],
             *entry.metadata["range"],
+            live=True,
         )
         for entry in fields(defaults)
     )

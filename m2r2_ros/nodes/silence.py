@@ -16,7 +16,7 @@ class SilenceWatch:
 
     def __init__(self, limit_s: float) -> None:
         self.silent: dict[str, str] = {}
-        self._limit_s = limit_s
+        self.limit_s = limit_s
         self._heard: dict[str, tuple[int, float]] = {}
         self._started = 0.0
 
@@ -34,7 +34,7 @@ class SilenceWatch:
             if source.received != count:
                 self._heard[source.topic] = (source.received, now_s)
                 self.silent.pop(source.topic, None)
-            elif now_s - heard_s >= self._limit_s:
+            elif now_s - heard_s >= self.limit_s:
                 is_new = source.topic not in self.silent
                 self.silent[source.topic] = self._reason(source, now_s - heard_s)
                 warnings += [self.silent[source.topic]] * is_new

@@ -11,8 +11,8 @@ from rclpy.node import Node
 
 from m2r2_ros.datasets.topics import TopicMap
 from m2r2_ros.messages.audio import decode_audio
-from m2r2_ros.messages.cdr import MessageError
-from m2r2_ros.messages.images import decode_image
+from m2r2_ros.messages.cdr import MessageError, frame_id
+from m2r2_ros.messages.images import IMAGE_TYPES, decode_image, picture_format
 from m2r2_ros.messages.signals import decode_batch
 from m2r2_ros.messages.types import check_type
 from m2r2_ros.nodes.ingest import TopicInput
@@ -33,9 +33,42 @@ class Source(Protocol):
     input: TopicInput
     # Messages that could not be read.
     malformed: int
+    form: Form
 
     def feed(self, builder: WindowBuilder, until_ns: int | None) -> None:
         """Take all that had come by `until_ns` and add it."""
+
+
+class Form:
+    """What a topic's messages have in common: their frame_id, and how pictures are made.
+
+    Sensors keep it; a change means another sensor, another mounting or another driver, and
+    features that the models have not been trained on.
+
+    first, now   as of the first and of the newest message.
+    changes      how often it has changed.
+    """
+
+    def __init__(self) -> None:
+        self.first = self.now = ""
+        self.changes = 0
+
+    def note(self, type_name: str, message: bytes) -> None:
+        """Look at the newest message of a batch."""
+        try:
+            form = f"frame '{frame_id(message)}'"
+            if type_name in IMAGE_TYPES:
+                form = f"{picture_format(type_name, message)} in {form}"
+        except MessageError:
+            return
+        self.first = self.first or form
+        self.changes += form != (self.now or form)
+        self.now = form
+
+    @property
+    def complaint(self) -> str:
+        """What is different from the beginning, "" when nothing is."""
+        return "" if self.now == self.first else f"{self.first} has become {self.now}"
 
 
 class CameraSource:
@@ -46,6 +79,7 @@ class CameraSource:
     ) -> None:
         self.name = name
         self.malformed = 0
+        self.form = Form()
         self.input = TopicInput(node, topic, partial(check_type, name), _CAMERA_DEPTH, on_arrival)
 
     def feed(self, builder: WindowBuilder, until_ns: int | None) -> None:
@@ -56,6 +90,7 @@ class CameraSource:
                 self.malformed += 1
             else:
                 builder.add_image(self.name, stamp_ns, picture)
+                self.form.note(self.input.type_name, message)
 
 
 class AudioSource:
@@ -64,6 +99,7 @@ class AudioSource:
     def __init__(self, node: Node, topic: str, limits: SensingLimits) -> None:
         self.name = AUDIO
         self.malformed = 0
+        self.form = Form()
         depth = round(limits.buffer_s / _SHORTEST_AUDIO_CHUNK_S)
         self.input = TopicInput(node, topic, partial(check_type, AUDIO), depth)
 
@@ -75,6 +111,7 @@ class AudioSource:
                 self.malformed += 1
             else:
                 builder.add_audio(stamp_ns, samples, rate_hz)
+                self.form.note(self.input.type_name, message)
 
 
 class SignalSource:
@@ -85,6 +122,7 @@ class SignalSource:
     ) -> None:
         self.name = name
         self.malformed = 0
+        self.form = Form()
         depth = round(limits.buffer_s * limits.max_signal_rate_hz)
         self._joints = joints
         self.input = TopicInput(node, topic, partial(check_type, name), depth)
@@ -95,9 +133,8 @@ class SignalSource:
             stamps, values = decode_batch(self.input.type_name, messages, self._joints)
             self.malformed += len(messages) - len(stamps)
             builder.add_signal(self.name, stamps, values)
-
-    def _check_type(self, type_name: str) -> None:
-        check_type(self.name, type_name)
+            # One a batch: by the thousand there is no time to look at each.
+            self.form.note(self.input.type_name, messages[-1])
 
 
 def make_sources(

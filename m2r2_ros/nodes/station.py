@@ -63,6 +63,9 @@ class Station(LifecycleNode):
         """The state while configured."""
         return Report(OK, "active" if self.is_active else "inactive")
 
+    def change(self, values: dict[str, Any]) -> None:
+        """Take new values, checked, of settings that are `live`. Raises M2R2Error to refuse."""
+
     # Lifecycle.
 
     @property
@@ -170,17 +173,20 @@ class Station(LifecycleNode):
             del self._known[name]
 
     def _check_change(self, changes: Sequence[Parameter]) -> SetParametersResult:
+        live: dict[str, Any] = {}
         for change in changes:
             setting = self._known.get(change.name)
             if setting is None:
                 continue
-            if self._configured:
+            if self._configured and not setting.live:
                 reason = f"{change.name} is read in 'configure': deactivate and clean up first"
                 return SetParametersResult(successful=False, reason=reason)
             try:
-                setting.read(change.value)
+                live[change.name] = setting.read(change.value)
             except M2R2Error as error:
                 return SetParametersResult(successful=False, reason=str(error))
+        if self._configured and live:
+            self.change(live)
         return SetParametersResult(successful=True)
 
     def _report(self) -> Report:

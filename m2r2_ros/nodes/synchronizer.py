@@ -40,10 +40,14 @@ from m2r2_ros.sensing.window import SensorWindow
 _POLL_S = 0.004
 # ... and for so long: what has not come by then is waited for at leisure.
 _POLL_LIMIT_S = 0.05
-# Without reference frames the queues are emptied this often.
-_IDLE_DRAIN_S = 0.1
+# Without reference frames the queues are emptied this often. It is between those of a 10 Hz camera
+# too, so that few messages are left to take when a window closes.
+_IDLE_DRAIN_S = 0.04
 # New publishers, and publishers that have changed what they offer, are found this often.
 _FOLLOW_S = 0.25
+
+
+_NO_CLOCK = "use_sim_time is set, but nothing has come on /clock"
 
 
 class Synchronizer(Station):
@@ -71,6 +75,8 @@ class Synchronizer(Station):
         self._builder = WindowBuilder(self._layout, limits, topics.reference_camera)
         self._silence = SilenceWatch(values["silence_warning_s"])
         self._rates = _Rates()
+        # Changes of form that were warned of.
+        self._told = dict.fromkeys(self._layout.modalities, 0)
         self._masked: list[str] = []
         self._publisher = self.create_publisher(RosSensorWindow, WINDOW_TOPIC, STATION_QOS)
         self._reset_service = self.create_service(Trigger, "~/reset", self._reset)
@@ -103,6 +109,9 @@ class Synchronizer(Station):
             self.destroy_service(self._reset_service)
             self._builder = None
 
+    def change(self, values: dict[str, Any]) -> None:
+        self._silence.limit_s = values["silence_warning_s"]
+
     def report(self) -> Report:
         counters = self._builder.counters
         values: dict[str, Any] = {
@@ -118,12 +127,21 @@ class Synchronizer(Station):
             return Report(OK, "inactive", values)
         troubles = [*self._silence.silent.values()]
         troubles += [f"{name} is masked" for name in self._masked]
+        forms = ((source.name, source.form.complaint) for source in self._sources)
+        troubles += [f"{name}: {complaint}" for name, complaint in forms if complaint]
+        if self._is_clock_missing():
+            troubles.append(_NO_CLOCK)
         return Report(WARN if troubles else OK, "; ".join(troubles) or "active", values)
 
     def _every(self, period_s: float, callback: Callable[[], None]) -> Timer:
         """A timer that runs on while simulated time stands still."""
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         return self.create_timer(period_s, self.guard(callback), clock=steady)
+
+    def _is_clock_missing(self) -> bool:
+        """Windows need no clock, but whoever asked for simulated time expects one."""
+        follows = self.get_parameter("use_sim_time").value
+        return bool(follows) and not self.get_clock().now().nanoseconds
 
     def _follow(self) -> None:
         """Look for publishers of all topics that have none, and at one of the others in turn."""
@@ -134,6 +152,10 @@ class Synchronizer(Station):
                 source.follow()
         for warning in self._silence.check(inputs, time.monotonic()):
             self.get_logger().warning(warning)
+        for source in self._sources:
+            if source.form.changes > self._told[source.name]:
+                self._told[source.name] = source.form.changes
+                self.get_logger().warning(f"{source.name}: {source.form.complaint or 'as before'}")
 
     def _on_reference_frame(self) -> None:
         self._poll_until = time.monotonic() + _POLL_LIMIT_S
@@ -211,6 +233,8 @@ def _describe(source: Source, rate_hz: float, counters: StreamCounters) -> dict[
         "messages": source.input.received,
         "lost": source.input.lost,
         "malformed": source.malformed,
+        "form": source.form.now,
+        "form_changes": source.form.changes,
         **counters.as_dict(),
     }
     return {f"{source.name}.{name}": value for name, value in values.items()}

@@ -19,6 +19,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from m2r2_msgs.msg import ActionSegment, FeatureVector, FramePrediction
 from m2r2_ros.nodes.conversions import event_from_ros, feature_from_ros, prediction_from_ros
 
+STATIONS = ("synchronizer", "feature_extractor", "segmenter")
 PATIENCE_S = 60.0
 SEGMENT_QOS = QoSProfile(
     depth=1000,
@@ -36,6 +37,8 @@ class Program:
 
     def __enter__(self):
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
+        # What a killed segmenter leaves is for its successor in the same test only.
+        environment["ROS_HOME"] = str(self.log.parent)
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 self.command, stdout=log, stderr=subprocess.STDOUT, env=environment

@@ -9,6 +9,7 @@ import shutil
 import pytest
 from diagnostic_msgs.msg import DiagnosticStatus
 from harness import (
+    STATIONS,
     Planner,
     Program,
     change_state,
@@ -23,7 +24,6 @@ from tiny_models import encoder_metadata, head_metadata, sha256_of, write_encode
 from m2r2_ros.inference.segments import SegmentStatus
 from m2r2_ros.sensing.layout import SensorLayout
 
-STATIONS = ("synchronizer", "feature_extractor", "segmenter")
 ERROR = int.from_bytes(DiagnosticStatus.ERROR, "big")
 
 

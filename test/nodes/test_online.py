@@ -11,7 +11,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from harness import Planner, Program, call, node_program, replay_program, spin_until, started
+from harness import (
+    STATIONS,
+    Planner,
+    Program,
+    call,
+    node_program,
+    replay_program,
+    spin_until,
+    started,
+)
 from std_srvs.srv import Trigger
 
 from m2r2_msgs.srv import GetSegments
@@ -21,7 +30,6 @@ from m2r2_ros.inference.segments import SegmentStatus
 from m2r2_ros.nodes.conversions import event_from_ros
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "planner.py"
-STATIONS = ("synchronizer", "feature_extractor", "segmenter")
 # So that a busy machine skips nothing; the equality would rightly fail then.
 PATIENT = {"max_backlog": 1000}
 

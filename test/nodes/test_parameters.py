@@ -18,10 +18,11 @@ from m2r2_ros.sensing.limits import SensingLimits
 NUMBER = Setting("speed", 1.5, "How fast.", 0.0, 10.0)
 COUNT = Setting("count", 3, "How many.", 1, 10)
 TEXTS = Setting("joints", ("a",), "Which.")
+LIVE = Setting("patience", 1.0, "How long.", 0.0, 10.0, live=True)
 
 
 class Tool(Station):
-    SETTINGS = (NUMBER, COUNT, TEXTS)
+    SETTINGS = (NUMBER, COUNT, TEXTS, LIVE)
 
     def __init__(self, values):
         super().__init__("tool", values)
@@ -29,6 +30,9 @@ class Tool(Station):
 
     def configure(self, values):
         self.read = values
+
+    def change(self, values):
+        self.read |= values
 
 
 @pytest.fixture
@@ -81,8 +85,14 @@ def test_overrides_and_defaults_reach_the_node(tool):
     node = tool(speed=2)
     node.trigger_configure()
     assert node.fault == ""
-    assert node.read == {"autostart": True, "speed": 2.0, "count": 3, "joints": ("a",)}
-    assert node.describe_parameter("speed").description == "How fast."
+    assert node.read == {
+        "autostart": True,
+        "speed": 2.0,
+        "count": 3,
+        "joints": ("a",),
+        "patience": 1.0,
+    }
+    assert node.describe_parameter("speed").description == "How fast. Read in configure."
     assert node.describe_parameter("speed").floating_point_range[0].to_value == 10.0
 
 
@@ -121,6 +131,18 @@ def test_changes_are_checked_and_refused_while_configured(tool):
     assert "clean up first" in refused.reason
     node.trigger_cleanup()
     assert node.set_parameters([Parameter("speed", value=5.0)])[0].successful
+
+
+def test_live_parameters_change_at_once(tool):
+    node = tool()
+    node.trigger_configure()
+    assert "Can change at run time." in node.describe_parameter("patience").description
+    assert node.set_parameters([Parameter("patience", value=2)])[0].successful
+    assert node.read["patience"] == 2.0
+    refused = node.set_parameters([Parameter("patience", value="long")])[0]
+    assert not refused.successful
+    assert "must be a number" in refused.reason
+    assert node.read["patience"] == 2.0
 
 
 def test_defaults_are_the_core_s():
