@@ -88,9 +88,10 @@ class LanguageModel:
             try:
                 for future in as_completed(futures):
                     yield futures[future], future.result()
-            finally:
+            except BaseException:
                 self._stopped.set()
                 pool.shutdown(cancel_futures=True)
+                raise
 
     def ask(self, text: str) -> Findings | NoAnswer:
         """The answer to one text. Raises M2R2Error as `ask_all` does."""

@@ -9,21 +9,22 @@ import logging
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
 from m2r2_ros.annotation.answers import AnswerCache
 from m2r2_ros.annotation.findings import Findings
-from m2r2_ros.annotation.language_model import Endpoint, LanguageModel
+from m2r2_ros.annotation.language_model import IN_FLIGHT, Endpoint, LanguageModel
 from m2r2_ros.annotation.parser import parse
 from m2r2_ros.annotation.prompt import findings_from_json, findings_to_json
 from m2r2_ros.annotation.secret import key_from_environment
 from m2r2_ros.annotation.stage import NoAnswer
-from m2r2_ros.cli._cluster import ray_cluster
+from m2r2_ros.cli._cluster import first_line, ray_cluster
 from m2r2_ros.errors import M2R2Error
 
 Answer = Findings | NoAnswer
-# Texts that a cluster's machine takes at once.
+# Texts that a process of a cluster parses at once.
 _BATCH = 64
 
 
@@ -72,25 +73,43 @@ def _on_cluster(
         data.DataContext.get_current().enable_progress_bars = False
         logging.getLogger("ray.data").setLevel(logging.ERROR)
         rows = data.from_items([{"text": text} for text in texts])
-        # A text is asked about by one task only: what comes of a failed one is not known.
-        job = rows.map_batches(
-            _understand_batch,
-            batch_size=_BATCH,
-            fn_kwargs={"endpoint": endpoint},
+        if endpoint is None:
+            job = rows.map_batches(_parse_batch, batch_size=_BATCH)
+        else:
             # One asker keeps to the limit of requests a minute.
-            concurrency=None if endpoint is None else 1,
-        )
+            askers = 1 if endpoint.requests_per_minute else (1, len(ray.nodes()))
+            job = rows.map_batches(
+                _Asker, fn_constructor_args=(endpoint,), batch_size=IN_FLIGHT, concurrency=askers
+            )
         try:
             for row in job.iter_rows():
                 yield row["text"], _from_row(row)
         except ray.exceptions.RayError as error:
-            raise M2R2Error(f"--ray {address}: {_cause(error)}") from None
+            raise M2R2Error(f"--ray {address}: work was lost: {first_line(error)}") from None
 
 
-def _understand_batch(batch: dict, endpoint: Endpoint | None) -> dict[str, list[str]]:
-    texts = [str(text) for text in batch["text"]]
-    answers = dict(_answers(texts, endpoint, None))
-    return {"text": texts, "answer": [_to_row(answers[text]) for text in texts]}
+def _parse_batch(batch: dict[str, Any]) -> dict[str, Any]:
+    return batch | {"answer": [_to_row(parse(str(text))) for text in batch["text"]]}
+
+
+class _Asker:
+    """Asks about batches, in a process of a cluster.
+
+    What the user can mend comes back as an answer: as an exception it would drown in Ray's.
+    """
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+        self._model: LanguageModel | None = None
+
+    def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
+        texts = [str(text) for text in batch["text"]]
+        try:
+            self._model = self._model or LanguageModel(self._endpoint, key_from_environment())
+            answers = dict(self._model.ask_all(texts))
+        except M2R2Error as error:
+            return batch | {"answer": [json.dumps({"error": str(error)})] * len(texts)}
+        return batch | {"answer": [_to_row(answers[text]) for text in texts]}
 
 
 def _to_row(answer: Answer) -> str:
@@ -99,16 +118,8 @@ def _to_row(answer: Answer) -> str:
     return json.dumps(findings_to_json(answer))
 
 
-def _from_row(row: dict[str, str]) -> Answer:
+def _from_row(row: dict[str, Any]) -> Answer:
     content = json.loads(row["answer"])
+    if "error" in content:
+        raise M2R2Error(content["error"])
     return NoAnswer(content["reason"]) if "reason" in content else findings_from_json(content)
-
-
-def _cause(error: BaseException) -> str:
-    """Our own error in the depth of Ray's, else the last line of Ray's, which names it."""
-    inner: BaseException | None = error
-    while inner is not None:
-        if isinstance(inner, M2R2Error):
-            return str(inner).strip().splitlines()[-1]
-        inner = getattr(inner, "cause", None) or inner.__cause__
-    return str(error).strip().splitlines()[-1]

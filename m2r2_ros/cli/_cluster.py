@@ -61,7 +61,7 @@ def ray_cluster(address: str) -> Iterator[ModuleType]:
     try:
         ray.init(logging_level=logging.ERROR, log_to_driver=False, **options)
     except (ConnectionError, ValueError, RuntimeError, OSError, TimeoutError) as error:
-        raise M2R2Error(f"--ray {address}: cannot connect: {_first_line(error)}") from error
+        raise M2R2Error(f"--ray {address}: cannot connect: {first_line(error)}") from error
     try:
         yield ray
     finally:
@@ -87,7 +87,7 @@ def over_cluster(
         except ray.exceptions.RayTaskError as error:
             raise error.cause from error
         except ray.exceptions.RayError as error:
-            raise M2R2Error(f"--ray {address}: work was lost: {_first_line(error)}") from error
+            raise M2R2Error(f"--ray {address}: work was lost: {first_line(error)}") from error
 
 
 def _check_reachable(address: str) -> str:
@@ -102,5 +102,6 @@ def _check_reachable(address: str) -> str:
     return host
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
+    """What an exception says first; Ray's go on for pages."""
     return next(iter(str(error).strip().splitlines()), type(error).__name__)

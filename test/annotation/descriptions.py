@@ -15,7 +15,7 @@ FILE = Path(__file__).with_name("descriptions.jsonl")
 
 
 def rows(part: str | None = None) -> list[dict[str, Any]]:
-    """All rows, or those that were "made", or written "by hand"."""
+    """All rows, or those "made", written "by hand" or "by hand, later"."""
     read = [json.loads(line) for line in FILE.read_text("utf-8").splitlines()]
     return [row for row in read if part in (None, row["part"])]
 

@@ -2,8 +2,9 @@
 """Make descriptions.jsonl: 1,000 made-up descriptions with known answers, from a fixed seed.
 
 The first part is put together from the phrases below, in the manner of RH20T's task descriptions
-and REASSEMBLE's labels; nothing of the parser is used. The second part is held_out.txt, which was
-written by hand. Run it again after a change: python3 test/annotation/make_descriptions.py
+and REASSEMBLE's labels; nothing of the parser is used. The others are held_out.txt and
+held_out_later.txt, which were written by hand. Run it again after a change:
+python3 test/annotation/make_descriptions.py
 """
 
 from __future__ import annotations
@@ -97,7 +98,7 @@ FINITE = {"put": ("puts", "putting"), "cut": ("cuts", "cutting"), "grab": ("grab
 
 def make() -> list[dict[str, object]]:
     """All rows of the file."""
-    rows = list(held_out())
+    rows = held_out("held_out.txt", "by hand") + held_out("held_out_later.txt", "by hand, later")
     dice = random.Random(SEED)
     seen = {row["description"] for row in rows}
     made = []
@@ -109,13 +110,13 @@ def make() -> list[dict[str, object]]:
     return [{"video": f"clip_{i:04d}.mp4", **row} for i, row in enumerate(made + rows)]
 
 
-def held_out() -> list[dict[str, object]]:
-    """The rows that were written by hand."""
+def held_out(name: str, part: str) -> list[dict[str, object]]:
+    """The rows of a file that was written by hand."""
     rows = []
-    for line in (FOLDER / "held_out.txt").read_text("utf-8").splitlines():
+    for line in (FOLDER / name).read_text("utf-8").splitlines():
         if line and not line.startswith("#"):
             description, _, answer = line.partition(" => ")
-            rows.append({"description": description} | read_answer(answer) | {"part": "by hand"})
+            rows.append({"description": description} | read_answer(answer) | {"part": part})
     return rows
 
 

@@ -18,12 +18,23 @@ from m2r2_ros.annotation.findings import ActionPhrase, Findings
 from m2r2_ros.annotation.parser import parse
 
 
-@pytest.mark.parametrize("part", ["made", "by hand"])
-def test_precision_and_recall_on_known_answers(part: str) -> None:
+@pytest.mark.parametrize(
+    ("part", "precision", "recall", "multiple_recall"),
+    [
+        ("made", 0.97, 0.97, 0.97),
+        ("by hand", 0.97, 0.97, 0.97),
+        # Measured 0.923, 0.837 and 0.667 at first sight; no rule was made for these.
+        ("by hand, later", 0.9, 0.8, 0.6),
+    ],
+)
+def test_precision_and_recall_on_known_answers(
+    part: str, precision: float, recall: float, multiple_recall: float
+) -> None:
     score = descriptions.score(descriptions.rows(part), parse)
-    print(part, score)
-    assert min(score.kept_precision, score.kept_recall) >= 0.97
-    assert min(score.multiple_precision, score.multiple_recall) >= 0.97
+    assert score.kept_precision >= precision
+    assert score.kept_recall >= recall
+    assert score.multiple_precision >= 0.97
+    assert score.multiple_recall >= multiple_recall
 
 
 def test_the_file_is_what_its_script_makes() -> None:

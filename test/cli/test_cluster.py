@@ -92,6 +92,17 @@ def test_annotates_with_the_same_outputs(how: str, cluster: str, tmp_path: Path,
     assert KEY not in "".join(capfd.readouterr())
 
 
+def test_a_refused_key_is_one_line_from_a_cluster_too(cluster: str, tmp_path: Path, capfd) -> None:
+    (tmp_path / "m.csv").write_text("video,description\na,Insert USB.\n")
+    with FakeEndpoint({}).running() as endpoint:
+        endpoint.refuse_with = 401
+        more = ("--llm", "m", "--base-url", endpoint.url, "--ray", cluster)
+        assert run("annotate", tmp_path / "m.csv", "--out", tmp_path / "out", *more) == 2
+    complaint = capfd.readouterr().err
+    assert "endpoint refuses" in complaint.splitlines()[-1]
+    assert KEY not in complaint
+
+
 @pytest.mark.parametrize("verb", ["extract", "annotate"])
 def test_a_cluster_that_is_not_there_is_one_line(verb: str, tmp_path: Path, capsys) -> None:
     (tmp_path / "m.csv").write_text("video,description\na,Insert USB.\n")
