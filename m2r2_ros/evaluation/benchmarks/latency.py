@@ -3,8 +3,9 @@
 
 Ours: the online nodes in one process under the load of a whole robot; the time at which the
 middleware has /m2r2/frame_prediction and /action_segment, less the stamp of the frame. Reference:
-the bare sum of the two onnxruntime calls, encoder and head, on inputs of the same shapes, at the
-rate of the windows and without any load. Windows come at the encoder's rate, whatever the camera's.
+the bare sum of the two onnxruntime calls, encoder and head, on inputs of the same shapes, as often,
+beside the synchronizer that takes the same load, so that both have the same machine; and, for
+comparison, without any load (`idle`). Windows come at the encoder's rate, whatever the camera's.
 
 A chunk of audio goes out when its last sample was taken, so a window has to wait for its own sound:
 `waited_for_audio_ms` tells how long, and `ratio_after_audio` leaves that out.
@@ -12,7 +13,7 @@ A chunk of audio goes out when its last sample was taken, so a window has to wai
 
 from __future__ import annotations
 
-import time
+import threading
 from collections.abc import Sequence
 from itertools import chain
 from statistics import median
@@ -20,13 +21,22 @@ from typing import Any
 
 import numpy as np
 
+from m2r2_ros.evaluation.benchmarks.bare import sums_ms
 from m2r2_ros.evaluation.benchmarks.comparison import quantiles, rounded, summarise
-from m2r2_ros.evaluation.benchmarks.models import bare_calls, one_window
 from m2r2_ros.evaluation.benchmarks.options import Options
-from m2r2_ros.evaluation.benchmarks.programs import LoadRun, Monitor, monitoring, run_load
+from m2r2_ros.evaluation.benchmarks.programs import (
+    LoadRun,
+    Monitor,
+    last_line,
+    monitoring,
+    run_load,
+)
 
 ONLINE = ["m2r2_ros.nodes.online"]
+BARE = ["m2r2_ros.evaluation.benchmarks.bare", "m2r2_ros.nodes.synchronizer"]
 CAMERA_HZ = (10.0, 30.0)
+# Windows a second that are tried without load: a few are enough.
+_IDLE_HZ = 5
 # The first windows find cold caches in every program.
 _WARM_UP = 10
 
@@ -44,8 +54,12 @@ def run(options: Options) -> dict[str, Any]:
 def _measure(monitor: Monitor, options: Options, camera_hz: float) -> dict[str, Any]:
     runs: list[LoadRun] = []
     sums: list[list[float]] = []
+    idle: list[list[float]] = []
     for _ in range(options.repetitions):
-        sums.append(bare_sums_ms(options))
+        run_load(monitor, BARE, "synchronizer", options, camera_hz)
+        sums.append(_warm(last_line(options.logs / f"{BARE[0]}.log")))
+        count = round(options.seconds * _IDLE_HZ)
+        idle.append(_warm(sums_ms(options.models, threading.Event(), count)))
         runs.append(
             run_load(monitor, ["m2r2_ros.nodes.online"], "synchronizer", options, camera_hz)
         )
@@ -63,23 +77,14 @@ def _measure(monitor: Monitor, options: Options, camera_hz: float) -> dict[str, 
         "frame_prediction_ms": quantiles(list(chain(*predictions))),
         "action_segment_ms": quantiles(list(chain(*(one.segment_ms for one in runs)))),
         "bare_sum_ms": quantiles(list(chain(*sums))),
+        "idle_bare_sum_ms": quantiles(list(chain(*idle))),
+        "ratio_to_idle": rounded(
+            median(map(median, predictions)) / median(map(median, idle))
+        ),
+        "inference_ms": [float(values["inference_ms"]) for values in extractor],
         "skipped": sum(int(values["skipped"]) for values in extractor),
         "lost": sum(sum(one.lost.values()) for one in runs),
     }
-
-
-def bare_sums_ms(options: Options) -> list[float]:
-    """Encoder and head alone, one window a period, for the seconds of a load."""
-    window, layout = one_window(options.models)
-    encode, step = bare_calls(options.models, window)
-    period_s = layout.period_ns / 1e9
-    began, sums = time.perf_counter(), []
-    for index in range(max(1, round(options.seconds / period_s))):
-        time.sleep(max(0.0, began + index * period_s - time.perf_counter()))
-        started = time.perf_counter()
-        step(encode())
-        sums.append(1e3 * (time.perf_counter() - started))
-    return list(_warm(sums))
 
 
 def _audio_waits_ms(run: LoadRun) -> Sequence[float]:

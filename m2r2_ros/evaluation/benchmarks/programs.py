@@ -136,7 +136,7 @@ def run_load(
         patience_s = 10 * options.seconds + _PATIENCE_S
         _spin(monitor, lambda: load.poll() is not None, programs, patience_s)
         used_s += sum(map(_cpu_seconds, programs))
-        report = _last_line(options.logs / f"{LOAD}.log")
+        report = last_line(options.logs / f"{LOAD}.log")
         received = _settle(monitor, programs, report["messages"])
         for program in programs:
             program.terminate()
@@ -229,9 +229,10 @@ def _cpu_seconds(program: subprocess.Popen) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def _last_line(log: Path) -> dict[str, Any]:
+def last_line(log: Path) -> Any:
+    """What a program printed last, which is JSON. Raises M2R2Error when it is not."""
     lines = log.read_text().strip().splitlines()
     try:
         return json.loads(lines[-1])
     except (IndexError, ValueError) as error:
-        raise M2R2Error(f"the load of the benchmark failed: {lines[-1:]}") from error
+        raise M2R2Error(f"{log.stem} failed: {lines[-1:]}") from error
