@@ -16,9 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from m2r2_ros.datasets.atomic import partial_file
+from m2r2_ros.descriptions import HUMAN, ROBOT, clip_sentence
 from m2r2_ros.errors import M2R2Error
 
-ROBOT, HUMAN = "Robot", "Human"
+__all__ = ["HUMAN", "ROBOT", "Clip", "clip_sentence", "read_clips", "write_clips"]
+
 # A line is a sentence and a few words; a longer one is another kind of file.
 MAX_LINE_CHARACTERS = 100_000
 
@@ -52,13 +54,6 @@ class Clip:
         for name in ("subject", "action", "sentence"):
             if not getattr(self, name).strip():
                 raise M2R2Error(f"a clip without {name}")
-
-
-def clip_sentence(subject: str, action: str, name: str) -> str:
-    """Algorithm 1, line 10: "Robot (or Human) [A] [O], Action is A, Object is O."."""
-    if not name:
-        return f"{subject} {action}, Action is {action}."
-    return f"{subject} {action} {name}, Action is {action}, Object is {name}."
 
 
 def write_clips(path: Path, clips: Iterable[Clip]) -> int:
