@@ -34,6 +34,7 @@ NAMES = {
     "segment": "offline segmentation against bare decoding and inference",
     "bags": "reading a bag against bare rosbags",
     "simulate": "the simulated task board with pictures against without",
+    "gpu": "the encoder on a GPU, where there is one, against the CPU",
     "decoding": "proprioceptive messages in batches against one by one",
 }
 

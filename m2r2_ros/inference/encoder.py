@@ -3,37 +3,46 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from m2r2_ros.errors import M2R2Error
+from m2r2_ros.inference.binding import BoundSession
 from m2r2_ros.inference.metadata import METADATA_KEY, EncoderMetadata
 from m2r2_ros.inference.model_file import read_model
 from m2r2_ros.inference.packing import WindowPacker, input_types
-from m2r2_ros.inference.session import check_tensors, open_session
+from m2r2_ros.inference.session import CPU, TensorRt, check_tensors, open_session
 from m2r2_ros.sensing.window import SensorWindow
 
+_log = logging.getLogger(__name__)
+
 # Part of the bit-for-bit rule: the same everywhere, whatever the machine has.
-_THREADS = 2
+THREADS = 2
 
 
 class Encoder:
     """An `encoder.onnx` ready to run.
 
+    A GPU that fails in mid-run is a logged warning, and the CPU goes on; with `require_gpu` every
+    window is an error until the GPU works again. `providers` tells where it runs now.
+
     Every window goes through the graph alone (batch 1), live and offline, because a matrix
     product over a batch may round differently: that is how features agree bit for bit.
     """
 
-    def __init__(self, path: str | Path, require_gpu: bool = False) -> None:
+    def __init__(
+        self, path: str | Path, require_gpu: bool = False, tensorrt: TensorRt | None = None
+    ) -> None:
         """Open, check against the metadata and run once, so that the first window is not late.
 
         Raises M2R2Error when the file is missing, foreign, of a newer format, or not what its
         metadata says; with `require_gpu` also when the GPU cannot be used.
         """
         model = read_model(path)
-        self._session = open_session(model, _THREADS, require_gpu=require_gpu)
+        self._session = open_session(model, THREADS, require_gpu=require_gpu, tensorrt=tensorrt)
         text = self._session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
         self.metadata = EncoderMetadata.from_json(text, model.path)
         self.path = model.path
@@ -43,6 +52,8 @@ class Encoder:
         check_tensors(model, "input", self._session.get_inputs(), input_types(self.layout))
         outputs = {"feature": ("float", (None, self.feature_dimension))}
         check_tensors(model, "output", self._session.get_outputs(), outputs, exact=False)
+        self._bound = BoundSession(self._session, "feature")
+        self._must_stay = require_gpu
         self._packer = WindowPacker(self.layout)
         self(_blank_window(self.metadata))
 
@@ -64,7 +75,7 @@ class Encoder:
 
     def _run(self, inputs: dict[str, np.ndarray], windows: Sequence[SensorWindow]) -> np.ndarray:
         try:
-            (features,) = self._session.run(["feature"], inputs)
+            features = self._call(inputs)
         except Exception as error:  # onnxruntime's own exceptions share no base class.
             raise M2R2Error(f"{self.path}: failed on window {windows[0].index}: {error}") from error
         if features.shape != (len(windows), self.feature_dimension):
@@ -72,6 +83,21 @@ class Encoder:
         if not np.isfinite(features).all():
             raise M2R2Error(f"{self.path}: gave NaN or inf for window {windows[0].index}")
         return features
+
+
+    def _call(self, inputs: dict[str, np.ndarray]) -> np.ndarray:
+        try:
+            return self._bound(inputs)
+        except Exception as error:
+            if self._must_stay or self.providers[0] == CPU:
+                raise
+            _log.warning("%s: %s failed, on the CPU now: %s", self.path, self.providers[0], error)
+        model = read_model(self.path)
+        if model.sha256 != self.sha256:
+            raise M2R2Error("the file has changed since it was opened")
+        self._session = open_session(model, THREADS, allow_gpu=False)
+        self._bound = BoundSession(self._session, "feature")
+        return self._bound(inputs)
 
 
 def _blank_window(metadata: EncoderMetadata) -> SensorWindow:

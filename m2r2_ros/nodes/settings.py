@@ -82,6 +82,15 @@ SYNCHRONIZER = (
 FEATURE_EXTRACTOR = (
     MODELS,
     Setting("require_gpu", False, "Refuse to start when the encoder would run on the CPU instead."),
+    Setting(
+        "tensorrt_cache",
+        "",
+        "Folder for TensorRT engines; with it the encoder runs on TensorRT, which builds its "
+        "engine at the first start for minutes. CUDA when empty.",
+    ),
+    Setting(
+        "tensorrt_half", False, "Let TensorRT compute in float16: faster, features differ by 1e-2."
+    ),
     # 0.8 s at 10 Hz: a longer hole would be a jump in time to the segmenter.
     Setting(
         "max_backlog",
@@ -94,7 +103,15 @@ FEATURE_EXTRACTOR = (
     ),
 )
 
-SEGMENTER = (MODELS,)
+SEGMENTER = (
+    MODELS,
+    Setting(
+        "actions",
+        (),
+        "Actions to recognise by their texts, without a trained head: a verb and its object "
+        "('Insert USB') or a sentence. For a RoboAct encoder only; none: the models' head.",
+    ),
+)
 
 MICROPHONE = (
     Setting("topics.audio", _TOPICS.topics[AUDIO], "Where the AudioChunk messages go."),

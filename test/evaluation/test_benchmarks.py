@@ -112,6 +112,24 @@ def test_everything_is_decoded_for_the_bare_way():
     assert decode_everything(shipped(RECORDING), one) == 909
 
 
+def test_without_a_gpu_the_benchmark_says_so(tmp_path, models):
+    result = bench(tmp_path, models, "gpu")
+    assert result["ratio"] is None
+    assert result["gpu"].startswith("none: this onnxruntime has only")
+
+
+def test_the_encoder_is_timed_and_agrees_with_itself(models):
+    from m2r2_ros.evaluation.benchmarks import gpu
+    from m2r2_ros.evaluation.benchmarks.models import one_window
+    from m2r2_ros.inference.encoder import Encoder
+
+    path = models / "encoder.onnx"
+    window, layout = one_window(models)
+    result, feature = gpu.time_encoder(lambda: gpu.on_cpu(path, layout), window)
+    assert result["window_ms"]["count"] == 200
+    assert feature.tobytes() == Encoder(path)(window).tobytes()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

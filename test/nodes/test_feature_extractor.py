@@ -76,3 +76,10 @@ def test_a_window_that_does_not_fit_is_an_error_and_the_rest_goes_on(extractor, 
     assert [feature.index for feature in features] == [1]
     assert extractor._report().values["errors"] == 1
     assert "frame of 'hama1' is uint8 (4, 4, 1)" in extractor._report().message
+
+
+def test_a_gpu_that_was_lost_in_mid_run_is_seen(extractor):
+    extractor.trigger_activate()
+    extractor._provider = "CUDAExecutionProvider"
+    assert "CUDAExecutionProvider has failed in mid-run" in extractor.report().message
+    assert extractor.report().values["providers"] == "CPUExecutionProvider"
