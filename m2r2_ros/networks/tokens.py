@@ -35,9 +35,7 @@ class ImageGrid(nn.Module):
 
     def resize(self, images: Tensor) -> Tensor:
         """uint8 (B, H, W, 3) -> float32 (B, 3, image_size, image_size), in [0, 255]."""
-        pixels = images.permute(0, 3, 1, 2).float()
-        size = (self.image_size, self.image_size)
-        return functional.interpolate(pixels, size, mode="bilinear", antialias=True)
+        return resized(images, self.image_size)
 
     def forward(self, resized: Tensor) -> Tensor:
         """Resized images (B, 3, image_size, image_size) -> (B, length)."""
@@ -97,6 +95,12 @@ class TemporalFusion(nn.Module):
         weights = _last(self.temporal, samples.shape[1])
         total = (self.projection(samples) * weights).sum(1)
         return total / valid.sum(1, keepdim=True).clamp(min=1)
+
+
+def resized(images: Tensor, side: int) -> Tensor:
+    """uint8 (B, H, W, 3) -> float32 (B, 3, side, side), in [0, 255]."""
+    pixels = images.permute(0, 3, 1, 2).float()
+    return functional.interpolate(pixels, (side, side), mode="bilinear", antialias=True)
 
 
 def transformer(width: int, heads: int, layers: int, dropout: float = 0.0) -> nn.TransformerEncoder:
