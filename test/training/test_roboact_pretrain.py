@@ -1,0 +1,282 @@
+# SPDX-License-Identifier: Apache-2.0
+"""RoboAct-CLIP's training on made-up clips: total loss, bank schedule, resuming, frozen parts."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from m2r2_ros.datasets.clips import Clip  # noqa: E402
+from m2r2_ros.descriptions import clip_sentence  # noqa: E402
+from m2r2_ros.errors import M2R2Error  # noqa: E402
+from m2r2_ros.networks.roboact.config import RoboActConfig  # noqa: E402
+from m2r2_ros.networks.roboact.frames import FrameEncoder  # noqa: E402
+from m2r2_ros.training.roboact import embeddings, pretrain, trained  # noqa: E402
+from m2r2_ros.training.roboact.evaluation import (  # noqa: E402
+    HELD_OUT,
+    SEEN,
+    retrieval_scores,
+    score_run,
+)
+from m2r2_ros.training.roboact.sampling import (  # noqa: E402
+    ClipSampler,
+    Vocabulary,
+    nearest_frames,
+)
+from m2r2_ros.training.roboact.settings import LossWeights, RoboActSettings  # noqa: E402
+from m2r2_ros.training.sentence_encoder import SentenceEncoder  # noqa: E402
+from m2r2_ros.training.settings import OptimiserSettings  # noqa: E402
+
+ACTIONS, OBJECTS = ("pick", "insert"), ("USB", "BNC", "gear")
+PAIRS = [(action, name) for action in ACTIONS for name in OBJECTS]
+
+
+class TinyFrames(FrameEncoder):
+    """Mean colours of the four quarters of a picture, with weights that could be trained."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.image_size, self.dimension = 8, 12
+        self.scale = torch.nn.Parameter(torch.ones(12))
+
+    def forward(self, images):
+        quarters = torch.nn.functional.adaptive_avg_pool2d(images.permute(0, 3, 1, 2).float(), 2)
+        return quarters.flatten(1) / 255 * self.scale
+
+
+class TinyTexts(SentenceEncoder):
+    """A fixed random vector for each word, summed."""
+
+    def __init__(self) -> None:
+        self._hold(None, None, 16)
+
+    def _embed(self, sentences):
+        return torch.stack([sum(map(self._word, text.split())) for text in sentences])
+
+    @staticmethod
+    def _word(word):
+        seed = int.from_bytes(hashlib.sha256(word.encode()).digest()[:4], "little")
+        return torch.randn(16, generator=torch.Generator().manual_seed(seed))
+
+
+def picture(time_s: float, action: str, name: str) -> np.ndarray:
+    """The object's colour on the left; a bar that moves down ("pick") or up ("insert")."""
+    image = np.zeros((8, 8, 3), np.uint8)
+    image[:, :4, OBJECTS.index(name)] = 200
+    row = round(7 * (time_s if action == "pick" else 1 - time_s))
+    image[row, 4:] = 255
+    return image
+
+
+def make_frames(path: Path, camera: str, rate_hz: float):
+    action, name = PAIRS[int(path.stem) % len(PAIRS)]
+    random = np.random.default_rng(int(path.stem))
+    for index in range(11):
+        noisy = picture(index / 10, action, name) + random.integers(0, 20, (8, 8, 3))
+        yield embeddings.Frame(index / 10, noisy.clip(0, 255).astype(np.uint8))
+
+
+@pytest.fixture(autouse=True)
+def tiny_parts(monkeypatch):
+    monkeypatch.setattr(embeddings, "video_frames", make_frames)
+    for module in (pretrain, trained):
+        monkeypatch.setattr(module, "frame_encoder", lambda clip: TinyFrames().eval())
+        monkeypatch.setattr(module, "text_encoder", lambda clip: TinyTexts())
+
+
+@pytest.fixture
+def clips(tmp_path) -> list[Clip]:
+    found = []
+    for index in range(24):
+        path = tmp_path / f"{index}.mp4"
+        path.touch()
+        action, name = PAIRS[index % len(PAIRS)]
+        sentence = clip_sentence("Robot", action, name)
+        found.append(Clip(path, 0.0, 1.0, "", "Robot", action, name, sentence))
+    return found
+
+
+def settings(epochs: int = 3, **changes) -> RoboActSettings:
+    model = RoboActConfig(frames=4, width=8, layers=1, heads=2)
+    optimiser = OptimiserSettings(epochs=epochs, batch_size=8, learning_rate=1e-2)
+    return RoboActSettings(**{"model": model, "optimiser": optimiser, "triplets": 6} | changes)
+
+
+def metrics(run: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+
+
+def module_and_batch(clips, tmp_path, **changes):
+    chosen, encoder = settings(**changes), TinyFrames()
+    videos = [(clip.path, clip.camera) for clip in clips]
+    sampler = ClipSampler(
+        clips, embeddings.embed_videos(videos, encoder, 10.0, tmp_path / "cache"), 4
+    )
+    module = pretrain.build(chosen, encoder.dimension, TinyTexts(), Vocabulary.of(clips))
+    return module, sampler.ordered(len(clips))[0]
+
+
+def test_a_killed_run_goes_on_to_the_same_losses(clips, tmp_path, monkeypatch):
+    cache = tmp_path / "cache"
+    pretrain.pretrain_roboact(clips, tmp_path / "whole", settings(), cache)
+    save, saved = pretrain.Run.save, []
+
+    def save_then_die(run, epoch, *rest):
+        if len(saved) == 2:
+            raise KeyboardInterrupt
+        saved.append(epoch)
+        return save(run, epoch, *rest)
+
+    monkeypatch.setattr(pretrain.Run, "save", save_then_die)
+    with pytest.raises(KeyboardInterrupt):
+        pretrain.pretrain_roboact(clips, tmp_path / "killed", settings(), cache)
+    monkeypatch.setattr(pretrain.Run, "save", save)
+    pretrain.pretrain_roboact(clips, tmp_path / "killed", settings(), cache)
+    same = metrics(tmp_path / "killed") == metrics(tmp_path / "whole")
+    assert same and len(metrics(tmp_path / "whole")) == 3
+
+
+def test_training_learns_actions_and_objects_of_unseen_videos(clips, tmp_path):
+    chosen = settings(epochs=40)
+    cache = tmp_path / "cache"
+    pretrain.pretrain_roboact(clips, tmp_path / "run", chosen, cache)
+    run = trained.load_trained(tmp_path / "run")
+    unseen = pretrain.split_clips(clips, chosen).validation
+    videos = [(clip.path, clip.camera) for clip in unseen]
+    scores = score_run(run, unseen, embeddings.embed_videos(videos, run.frames, 10.0, cache))
+    assert scores[SEEN]["clips"] == len(unseen)
+    assert scores[SEEN]["action"] > 50 and scores[SEEN]["object"] > 50
+    assert HELD_OUT not in scores
+
+
+def test_the_total_is_equation_24(clips, tmp_path):
+    weights = LossWeights(ortho=0.5, recombination=0.25, disentanglement=2.0, auxiliary=3.0)
+    module, batch = module_and_batch(clips, tmp_path, weights=weights)
+    found = {name: value.item() for name, value in module.eval().losses(batch).items()}
+    disentanglement = 0.5 * (found["similarity"] + found["magnitude"])
+    disentanglement += 0.25 * found["recombination"]
+    expected = found["clip"] + 2.0 * disentanglement + 3.0 * found["auxiliary"]
+    assert found["loss"] == pytest.approx(expected, rel=1e-6)
+
+
+def test_ablation_2_is_the_clip_loss_alone(clips, tmp_path):
+    model = RoboActConfig(frames=4, width=8, layers=1, heads=2, disentangle=False)
+    module, batch = module_and_batch(clips, tmp_path, model=model)
+    found = module.losses(batch)
+    assert found.keys() == {"clip", "loss"} and found["loss"] is found["clip"]
+
+
+def test_banks_follow_their_schedule_in_training_only(clips, tmp_path):
+    module, batch = module_and_batch(clips, tmp_path, bank_interval=3)
+    stored = []
+    module.eval().losses(batch)
+    assert not module.banks.action_stored.any(), "evaluation stores nothing"
+    module.train()
+    for _ in range(7):
+        before = module.banks.action_features.clone()
+        module.losses(batch)
+        stored.append(not torch.equal(module.banks.action_features, before))
+    assert stored == [True, False, False, True, False, False, True]
+
+
+def test_the_recombination_loss_reaches_the_branches(clips, tmp_path):
+    module, batch = module_and_batch(clips, tmp_path)
+    module.train().losses(batch)["recombination"].backward()
+    assert all(p.grad.abs().sum() > 0 for p in module.video.disentanglement.branches.parameters())
+    module.zero_grad()
+    module.settings = settings(bank_interval=2)
+    module.losses(batch)["recombination"].backward()
+    branch = next(module.video.disentanglement.branches.parameters())
+    assert branch.grad is None or branch.grad.abs().sum() == 0, "the banks are constants"
+
+
+def test_the_frozen_encoder_has_no_gradient_and_does_not_change(clips, tmp_path):
+    encoder = TinyFrames()
+    before = encoder.fingerprint()
+    videos = [(clip.path, clip.camera) for clip in clips]
+    found = embeddings.embed_videos(videos, encoder, 10.0, tmp_path / "cache")
+    sampler = ClipSampler(clips, found, 4)
+    module = pretrain.build(settings(), encoder.dimension, TinyTexts(), Vocabulary.of(clips))
+    batch = sampler.ordered(8)[0]
+    assert not batch().frames.requires_grad
+    optimiser = torch.optim.SGD([*module.parameters(), *encoder.parameters()], 0.1)
+    module.losses(batch)["loss"].backward()
+    optimiser.step()
+    assert encoder.scale.grad is None and encoder.fingerprint() == before
+    assert not {id(p) for p in module.parameters()} & {id(p) for p in encoder.parameters()}
+    assert not encoder.train().training, "frozen is also out of training mode"
+
+
+def test_held_out_pairs_are_in_neither_part(clips):
+    chosen = settings(held_out_pairs=("insert USB",))
+    split = pretrain.split_clips(clips, chosen)
+    used = [*split.training, *split.validation]
+    assert "insert USB" not in {pretrain.pair_of(clip) for clip in used}
+    assert len(used) == 20 and split.validation
+    assert not {c.path for c in split.training} & {c.path for c in split.validation}
+    with pytest.raises(M2R2Error, match=r"no clip shows 'insert UBS' \(did you mean 'insert USB'"):
+        pretrain.split_clips(clips, settings(held_out_pairs=("insert UBS",)))
+
+
+def test_a_run_of_another_frozen_encoder_is_refused(clips, tmp_path, monkeypatch):
+    pretrain.pretrain_roboact(clips, tmp_path / "run", settings(epochs=1), tmp_path / "cache")
+
+    class Others(TinyFrames):
+        def fingerprint(self):
+            return "other"
+
+    monkeypatch.setattr(trained, "frame_encoder", lambda clip: Others())
+    with pytest.raises(M2R2Error, match="another 'compact'"):
+        trained.load_trained(tmp_path / "run")
+    (tmp_path / "m2r2").mkdir()
+    (tmp_path / "m2r2" / "settings.yaml").write_text("kind: m2r2\n")
+    with pytest.raises(M2R2Error, match="of kind 'm2r2'"):
+        trained.load_trained(tmp_path / "m2r2")
+
+
+def test_embeddings_are_computed_once(clips, tmp_path, monkeypatch):
+    videos = [(clips[0].path, "")]
+    first = embeddings.embed_videos(videos, TinyFrames(), 10.0, tmp_path / "cache")
+    monkeypatch.setattr(embeddings, "video_frames", lambda *_: iter(()))
+    again = embeddings.embed_videos(videos, TinyFrames(), 10.0, tmp_path / "cache")
+    assert np.array_equal(first[videos[0]].rows, again[videos[0]].rows)
+    with pytest.raises(M2R2Error, match="has no frame"):
+        embeddings.embed_videos(videos, TinyFrames(), 5.0, tmp_path / "cache")
+
+
+def test_a_clip_beyond_its_video_is_named(clips, tmp_path):
+    late = Clip(clips[0].path, 5.0, 6.0, "", "Robot", "pick", "USB", "s")
+    videos = embeddings.embed_videos([(late.path, "")], TinyFrames(), 10.0, tmp_path / "cache")
+    with pytest.raises(M2R2Error, match=r"begins at 5.00 s, the last frame is at 1.00 s"):
+        ClipSampler([late], videos, 4)
+
+
+def test_frames_are_spread_evenly_over_the_clip():
+    times = np.arange(11) / 10
+    wanted = np.linspace(0.2, 0.8, 4)
+    assert nearest_frames(times, wanted).tolist() == [2, 4, 6, 8]
+    assert nearest_frames(times, np.array([-1.0, 0.04, 0.06, 9.0])).tolist() == [0, 0, 1, 10]
+    assert nearest_frames(np.array([0.5]), wanted).tolist() == [0, 0, 0, 0]
+
+
+def test_retrieval_scores_are_what_they_say(tmp_path):
+    def clip(action, name):
+        return Clip(tmp_path, 0, 1, "", "Robot", action, name, clip_sentence("Robot", action, name))
+
+    gallery = [clip(*pair) for pair in PAIRS]
+    shown = [clip("pick", "USB"), clip("insert", "gear")]
+    posterior = np.array(
+        [
+            # The nearest sentence is "insert USB", but "pick" has more probability in all.
+            [0.3, 0.15, 0.1, 0.35, 0.1, 0.0],
+            [0.2, 0.1, 0.1, 0.0, 0.0, 0.6],
+        ]
+    )
+    scores = retrieval_scores(posterior, shown, gallery)
+    assert scores == {"clips": 2, "action": 100, "object": 100, "R@1": 50, "R@5": 100}
