@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 
+from m2r2_ros.errors import M2R2Error, nearest_name
 from m2r2_ros.networks.log_mel import LogMel, right_aligned
 from m2r2_ros.networks.statistics import Statistics
 from m2r2_ros.networks.tokens import (
@@ -17,7 +18,14 @@ from m2r2_ros.networks.tokens import (
     TemporalFusion,
     transformer,
 )
+from m2r2_ros.networks.vision_transformer import (
+    BackboneSizes,
+    ClipImages,
+    SpectrogramTransformer,
+)
 from m2r2_ros.sensing.layout import AUDIO, SIGNALS, SensorLayout
+
+COMPACT, CLIP, AST = "compact", "clip", "ast"
 
 
 @dataclass(frozen=True)
@@ -26,7 +34,16 @@ class M2R2Config:
 
     # D_e, length of every token and of the feature x_i.
     feature_dimension: int = 128
-    # Side to which images are resized, in pixels: a multiple of 16 times `image_cells`.
+    # "compact": EfficientNet-Lite0, always frozen; "clip": the paper's image transformer.
+    image_backbone: str = COMPACT
+    # Whether CLIP is trained with the rest. The cache then holds pictures, not its outputs.
+    image_trained: bool = False
+    # "compact": a small spectrogram transformer; "ast": the paper's. Both are trained.
+    audio_backbone: str = COMPACT
+    # Sizes of CLIP and AST.
+    backbone: BackboneSizes = field(default_factory=BackboneSizes)
+    # Side to which images are resized, in pixels: for the compact backbone a multiple of 16 times
+    # `image_cells`, for CLIP that of its weights (224).
     image_size: int = 128
     # Stages kept of EfficientNet-Lite0; five give 112 channels at 1/16 of the image size.
     image_stages: int = 5
@@ -37,6 +54,18 @@ class M2R2Config:
     # Attention heads of every transformer.
     heads: int = 4
     dropout: float = 0.1
+
+    def __post_init__(self) -> None:
+        for name, known in (
+            ("image_backbone", (COMPACT, CLIP)),
+            ("audio_backbone", (COMPACT, AST)),
+        ):
+            value = getattr(self, name)
+            if value not in known:
+                near = nearest_name(value, known)
+                raise M2R2Error(f"{name} must be one of {', '.join(known)}: '{value}'{near}")
+        if self.image_trained and self.image_backbone == COMPACT:
+            raise M2R2Error("image_trained: the compact image backbone is always frozen")
 
 
 class M2R2(nn.Module):
@@ -51,15 +80,13 @@ class M2R2(nn.Module):
         self.layout, self.config = layout, config
         width = config.feature_dimension
         if layout.cameras:
-            self.image_grid = ImageGrid(config.image_size, config.image_stages, config.image_cells)
+            self.image_grid = _image_backbone(config)
         self.image_tokens = nn.ModuleDict(
-            {name: ImageToken(self.image_grid.length, width) for name in layout.cameras}
+            {name: self._image_token(width) for name in layout.cameras}
         )
         if layout.audio:
             self.log_mel = LogMel(layout.audio_rate_hz, layout.audio_capacity)
-            self.audio_token = AudioToken(
-                self.log_mel.frames, config.audio_width, config.audio_layers, config.heads, width
-            )
+            self.audio_token = _audio_backbone(config, self.log_mel.frames)
         self.temporal_fusion = nn.ModuleDict(
             {
                 name: TemporalFusion(SIGNALS[name][0], layout.signal_capacity, width)
@@ -83,7 +110,8 @@ class M2R2(nn.Module):
     def prepare(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
         """Everything before the first trained weight.
 
-        Returns `image_<camera>` (B, grid), `audio` (B, frames, mel) in dB, `audio_valid`
+        Returns `image_<camera>` (B, grid), or uint8 (B, 3, image_size, image_size) where the image
+        backbone is trained, `audio` (B, frames, mel) in dB, `audio_valid`
         (B, frames), `<signal>` (B, S, D) in its unit, `<signal>_valid` (B, S), `mask` (B, M) as
         given. Rows that are padding or not finite are zero and invalid.
         """
@@ -106,24 +134,39 @@ class M2R2(nn.Module):
         """Prepared windows -> x_i (B, D_e), equations (2) and (3) and the MLP."""
         tokens, mask = self.tokens(prepared)
         tokens = torch.where(mask[..., None], tokens, self.missing)
-        return self.fuse(self.modality_transformer(tokens).flatten(1))
+        return self.fuse(self.modality_transformer(tokens).flatten(1)).float()
 
     def tokens(self, prepared: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Equation (2): tokens (B, M, D_e), and which of them are measured, bool (B, M)."""
         tokens, measured = [], []
+        images = self._image_embeddings(prepared)
         for name in self.layout.cameras:
-            tokens.append(self.image_tokens[name](prepared[f"image_{name}"]))
+            embedding = images[f"image_{name}"].to(self.missing.dtype)
+            tokens.append(self.image_tokens[name](embedding))
             measured.append(torch.ones_like(prepared["mask"][:, 0]))
         if self.layout.audio:
             valid = prepared["audio_valid"]
-            tokens.append(self.audio_token(self._scaled_decibel(prepared[AUDIO]), valid))
+            spectrogram = self._scaled_decibel(prepared[AUDIO]).to(self.missing.dtype)
+            tokens.append(self.audio_token(spectrogram, valid))
             measured.append(valid.any(1))
         for name in self.layout.signals:
             valid = prepared[f"{name}_valid"]
             samples = self._standardised(name, prepared[name], valid)
-            tokens.append(self.temporal_fusion[name](samples, valid))
+            tokens.append(self.temporal_fusion[name](samples.to(self.missing.dtype), valid))
             measured.append(valid.any(1))
         return torch.stack(tokens, 1), torch.stack(measured, 1) & prepared["mask"]
+
+    def in_half_precision(self) -> M2R2:
+        """Turn all weights into float16, but for the spectrogram and the normalisation.
+
+        Those need float32's range: the power of silence is below float16's smallest number.
+        Prepared values and features stay float32.
+        """
+        for name, module in self.named_children():
+            if name != "log_mel":
+                module.half()
+        self.missing.data = self.missing.data.half()
+        return self
 
     def set_statistics(self, statistics: Statistics) -> None:
         """Use these for normalisation; raises M2R2Error when they are of another sensor set."""
@@ -145,10 +188,28 @@ class M2R2(nn.Module):
             return {}
         names = [f"image_{camera}" for camera in self.layout.cameras]
         resized = [self.image_grid.resize(inputs[name]) for name in names]
+        if self.config.image_trained:
+            pixels = [image.round().clamp(0, 255).to(torch.uint8) for image in resized]
+            return dict(zip(names, pixels, strict=True))
+        return self._embedded(dict(zip(names, resized, strict=True)))
+
+    def _image_embeddings(self, prepared: dict[str, Tensor]) -> dict[str, Tensor]:
+        images = {f"image_{name}": prepared[f"image_{name}"] for name in self.layout.cameras}
+        if not (images and self.config.image_trained):
+            return images
+        return self._embedded({name: pixels.float() for name, pixels in images.items()})
+
+    def _embedded(self, images: dict[str, Tensor]) -> dict[str, Tensor]:
         # One pass over the backbone for all cameras.
-        stacked = torch.stack(resized).flatten(0, 1)
-        grids = self.image_grid(stacked).reshape(len(names), -1, self.image_grid.length)
-        return {name: grids[index] for index, name in enumerate(names)}
+        stacked = torch.stack(list(images.values())).flatten(0, 1).to(self.missing.dtype)
+        embeddings = self.image_grid(stacked).float()
+        grids = embeddings.reshape(len(images), -1, self.image_grid.length)
+        return {name: grids[index] for index, name in enumerate(images)}
+
+    def _image_token(self, width: int) -> nn.Module:
+        # The paper's token is what CLIP gives; the length of both is 512.
+        as_it_is = self.config.image_backbone == CLIP and self.image_grid.length == width
+        return nn.Identity() if as_it_is else ImageToken(self.image_grid.length, width)
 
     def _scaled_decibel(self, decibel: Tensor) -> Tensor:
         low, high = self.decibel_range
@@ -157,3 +218,16 @@ class M2R2(nn.Module):
     def _standardised(self, name: str, samples: Tensor, valid: Tensor) -> Tensor:
         scaled = (samples - self.get_buffer(f"{name}_mean")) / self.get_buffer(f"{name}_std")
         return torch.where(valid[..., None], scaled, 0.0)
+
+
+def _image_backbone(config: M2R2Config) -> ImageGrid | ClipImages:
+    if config.image_backbone == CLIP:
+        return ClipImages(config.image_size, config.backbone, config.image_trained)
+    return ImageGrid(config.image_size, config.image_stages, config.image_cells)
+
+
+def _audio_backbone(config: M2R2Config, frames: int) -> AudioToken | SpectrogramTransformer:
+    width = config.feature_dimension
+    if config.audio_backbone == AST:
+        return SpectrogramTransformer(frames, config.backbone, width)
+    return AudioToken(frames, config.audio_width, config.audio_layers, config.heads, width)

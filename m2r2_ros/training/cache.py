@@ -1,37 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
 """Recordings as what the trained part of an encoder sees, computed once and kept on disk.
 
-Decoding, windowing and the frozen backbone cost far more than a training step. A cached recording
-is a folder of .npy files, mapped into memory; it is renamed into place when it is complete, so an
-interrupted run goes on with the next recording.
+A cached recording is a folder of .npy files, mapped into memory; it is renamed into place when it
+is complete, so an interrupted run goes on with the next recording.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
-from m2r2_ros.datasets.atomic import partial_folder
-from m2r2_ros.errors import M2R2Error
-from m2r2_ros.inference.packing import WindowPacker
 from m2r2_ros.networks.m2r2 import M2R2
 from m2r2_ros.sensing.layout import SensorLayout
-from m2r2_ros.sensing.window import SensorWindow
+from m2r2_ros.training.export import export_preparation
+from m2r2_ros.training.preparation import LABELS_FILE, Reader, Task, prepare_all
 
-LabelledWindows = Iterable[tuple[SensorWindow, str]]
 # Change it when `M2R2.prepare` gives other values for the same recording.
-FORMAT = 1
-LABELS_FILE = "labels.json"
-_BATCH = 16
+FORMAT = 2
+GRAPH_FILE = "prepare.onnx"
 
 
 @dataclass(frozen=True)
@@ -49,29 +42,46 @@ class PreparedRecording:
         files = sorted(folder.glob("*.npy"))
         return cls(folder.name, {f.stem: np.load(f, mmap_mode="r") for f in files}, labels)
 
-    def rows(self, frames: np.ndarray) -> dict[str, np.ndarray]:
+    def restricted(self, layout: SensorLayout, modalities: Sequence[str]) -> PreparedRecording:
+        """What an encoder of these `modalities` takes, none named: of all of the `layout`."""
+        if not modalities:
+            return self
+        left_out = set(layout.modalities) - set(modalities)
+        arrays = {
+            name: array
+            for name, array in self.arrays.items()
+            if name.removeprefix("image_").removesuffix("_valid") not in left_out
+        }
+        kept = [name not in left_out for name in layout.modalities]
+        return PreparedRecording(
+            self.name, arrays | {"mask": self.arrays["mask"][:, kept]}, self.labels
+        )
+
+    def rows(self, frames: np.ndarray | slice) -> dict[str, np.ndarray]:
         """The arrays at these frames."""
         return {name: array[frames] for name, array in self.arrays.items()}
 
 
 def prepare_recordings(
-    paths: Sequence[Path],
-    encoder: M2R2,
-    folder: Path,
-    read: Callable[[Path, SensorLayout], LabelledWindows],
+    paths: Sequence[Path], encoder: M2R2, folder: Path, read: Reader, workers: int = 1
 ) -> list[PreparedRecording]:
     """Every recording through `encoder.prepare`, from the cache in `folder` where it is there.
 
-    `read` yields a recording's windows with their labels. Raises M2R2Error when a recording gives
-    no window.
+    `workers` processes share the others. Raises M2R2Error when a recording cannot be read or
+    gives no window; those that are finished by then are kept.
     """
-    prepared = []
-    for path in tqdm(paths, desc="preparing", unit="recording", disable=None):
-        place = folder / _key(encoder, path) / path.stem
-        if not place.is_dir():
-            _prepare(read(path, encoder.layout), encoder, place)
-        prepared.append(PreparedRecording.load(place))
-    return prepared
+    folder = folder / _encoder_key(encoder)
+    graph = folder / GRAPH_FILE
+    places = [folder / _recording_key(path) / path.stem for path in paths]
+    tasks = [
+        Task(path, encoder.layout, graph, place)
+        for path, place in zip(paths, places, strict=True)
+        if not place.is_dir()
+    ]
+    if tasks and not graph.exists():
+        export_preparation(encoder, graph)
+    prepare_all(tasks, read, workers)
+    return [PreparedRecording.load(place) for place in places]
 
 
 def collate(rows: Sequence[dict[str, np.ndarray]]) -> dict[str, Tensor]:
@@ -84,51 +94,22 @@ def collate(rows: Sequence[dict[str, np.ndarray]]) -> dict[str, Tensor]:
     return {name: torch.from_numpy(_widened(array)) for name, array in batch.items()}
 
 
-@torch.no_grad()
-def _prepare(windows: LabelledWindows, encoder: M2R2, place: Path) -> None:
-    encoder.eval()
-    labels: list[str] = []
-    parts: list[dict[str, np.ndarray]] = []
-    for batch in _batches(windows):
-        pack = WindowPacker(encoder.layout, len(batch))
-        packed = pack([window for window, _ in batch])
-        inputs = {name: torch.from_numpy(array) for name, array in packed.items()}
-        prepared = encoder.prepare(inputs)
-        parts.append({name: _narrowed(name, value) for name, value in prepared.items()})
-        labels += [label for _, label in batch]
-    if not parts:
-        raise M2R2Error(f"recording '{place.name}' gives no window of this sensor layout")
-    with partial_folder(place) as partial:
-        partial.mkdir()
-        for name in parts[0]:
-            np.save(partial / f"{name}.npy", np.concatenate([part[name] for part in parts]))
-        (partial / LABELS_FILE).write_text(json.dumps(labels), encoding="utf-8")
-
-
-def _batches(windows: LabelledWindows) -> Iterator[list[tuple[SensorWindow, str]]]:
-    iterator = iter(windows)
-    while batch := list(islice(iterator, _BATCH)):
-        yield batch
-
-
-def _key(encoder: M2R2, path: Path) -> str:
-    """Changes with everything that the prepared values depend on."""
-    config, state = encoder.config, path.stat()
-    digest = hashlib.sha256()
-    if encoder.layout.cameras:
+def _encoder_key(encoder: M2R2) -> str:
+    """Changes with everything in the encoder that the prepared values depend on."""
+    config, digest = encoder.config, hashlib.sha256()
+    if encoder.layout.cameras and not config.image_trained:
         for value in encoder.image_grid.state_dict().values():
             digest.update(value.numpy().tobytes())
-    sizes = [FORMAT, config.image_size, config.image_stages, config.image_cells]
-    identity = [encoder.layout.to_dict(), sizes, state.st_size, state.st_mtime_ns]
-    digest.update(json.dumps(identity).encode())
+    of_images = [config.image_backbone, config.image_trained, config.image_size]
+    sizes = [FORMAT, *of_images, config.image_stages, config.image_cells]
+    digest.update(json.dumps([encoder.layout.to_dict(), sizes]).encode())
     return digest.hexdigest()[:16]
 
 
-def _narrowed(name: str, value: Tensor) -> np.ndarray:
-    """Image grids and decibels in half precision: their error is far below their noise."""
-    array = value.numpy().copy()
-    half = name.startswith("image_") or name == "audio"
-    return array.astype(np.float16) if half else array
+def _recording_key(path: Path) -> str:
+    state = path.stat()
+    identity = json.dumps([path.stem, state.st_size, state.st_mtime_ns])
+    return hashlib.sha256(identity.encode()).hexdigest()[:16]
 
 
 def _widened(array: np.ndarray) -> np.ndarray:

@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import io
 import itertools
 import logging
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +25,19 @@ from m2r2_ros.inference.tracker import TrackerConfig
 from m2r2_ros.networks.heads.causal import CausalHead
 from m2r2_ros.networks.m2r2 import M2R2
 from m2r2_ros.sensing.layout import SensorLayout
+from m2r2_ros.training.preparation import OUTPUT_PREFIX
+from m2r2_ros.training.quantisation import quantised
 
 OPSET = 20
 # Largest difference between torch and the graph that is still rounding: absolute on features
 # (which are of the order of one) and on probabilities.
 TOLERANCE = 1e-3
+# Of encoders, by precision; features are of the order of one.
+TOLERANCES = {"float32": TOLERANCE, "float16": 3e-2}
+PRECISIONS = (*TOLERANCES, "int8")
+# Of an encoder in 8 bits, over recorded windows: the least mean cosine of its features with those
+# in float32 that still is the same feature.
+LEAST_COSINE = 0.9
 
 
 class _EncoderGraph(nn.Module):
@@ -40,6 +49,18 @@ class _EncoderGraph(nn.Module):
 
     def forward(self, *inputs: Tensor) -> Tensor:
         return self.encoder(dict(zip(input_types(self.encoder.layout), inputs, strict=True)))
+
+
+class _PreparationGraph(nn.Module):
+    """The untrained part of M2R2, in as `_EncoderGraph`, out in the order of `M2R2.prepare`."""
+
+    def __init__(self, encoder: M2R2) -> None:
+        super().__init__()
+        self.encoder = encoder
+
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        named = dict(zip(input_types(self.encoder.layout), inputs, strict=True))
+        return tuple(self.encoder.prepare(named).values())
 
 
 class _HeadGraph(nn.Module):
@@ -54,35 +75,59 @@ class _HeadGraph(nn.Module):
         return probabilities, boundary, *next_states
 
 
-def export_encoder(encoder: M2R2, path: Path, training_data: str) -> float:
-    """Write the encoder's graph; returns its largest difference from torch.
+def export_encoder(
+    encoder: M2R2,
+    path: Path,
+    training_data: str,
+    precision: str = "float32",
+    calibration: Sequence[dict[str, np.ndarray]] = (),
+) -> float:
+    """Write the encoder's graph; returns its largest difference from torch in float32.
 
-    Raises M2R2Error, and writes nothing, when that is more than rounding.
+    `precision` is one of PRECISIONS; inputs, spectrogram, normalisation and the feature are float32
+    in all of them. "int8" (8 bit integers in the image backbone and all matrix products) takes
+    `calibration`: batches of the graph's inputs, of recorded windows. Raises M2R2Error, and writes
+    nothing, when the difference is more than the precision's rounding.
     """
     encoder.eval()
-    layout = encoder.layout
-    names = list(input_types(layout))
-    batch = torch.export.Dim("batch")
-    shapes: list[dict[int, Any]] = []
-    for name in names:
-        shapes.append({0: batch})
-        if name.startswith("image_"):
-            shapes[-1] |= {1: torch.export.Dim(f"{name}_h"), 2: torch.export.Dim(f"{name}_w")}
-    example = random_inputs(layout, batch=2, image_shape=(48, 64))
-    data = _traced(
-        _EncoderGraph(encoder),
-        tuple(example.values()),
-        {"inputs": tuple(shapes)},
-        names,
-        ["feature"],
-    )
+    traced = encoder
+    if precision == "float16":
+        traced = copy.deepcopy(encoder).in_half_precision()
+    data = _traced_over_windows(_EncoderGraph(traced), encoder.layout, ["feature"])
+    if precision == "int8":
+        data = quantised(data, calibration)
     config = encoder.config
     image_size = (config.image_size, config.image_size)
-    metadata = EncoderMetadata(layout, config.feature_dimension, image_size, training_data)
+    metadata = EncoderMetadata(encoder.layout, config.feature_dimension, image_size, training_data)
     data = with_metadata(data, metadata.to_json())
-    difference = check_encoder(encoder, data)
+    if precision == "int8":
+        difference = _int8_difference(encoder, data, calibration)
+    else:
+        difference = check_encoder(encoder, data, TOLERANCES[precision])
     _write(path, data)
     return difference
+
+
+def export_preparation(encoder: M2R2, path: Path) -> None:
+    """Write `encoder.prepare` as a graph, its outputs' names after OUTPUT_PREFIX.
+
+    Raises M2R2Error, and writes nothing, when it differs from torch by more than rounding.
+    """
+    encoder.eval()
+    with torch.no_grad():
+        names = list(encoder.prepare(random_inputs(encoder.layout, 1, (32, 40))))
+    outputs = [f"{OUTPUT_PREFIX}{name}" for name in names]
+    data = _traced_over_windows(_PreparationGraph(encoder), encoder.layout, outputs)
+    session = _session(data)
+    for inputs in _window_cases(encoder.layout):
+        with torch.no_grad():
+            expected = [value.float().numpy() for value in encoder.prepare(inputs).values()]
+        found = session.run(None, {name: value.numpy() for name, value in inputs.items()})
+        for name, one, other in zip(names, found, expected, strict=True):
+            # Backbone features and decibels are of the order of ten.
+            scale = max(1.0, float(np.abs(other).max()))
+            _difference(one / scale, other / scale, f"preparation of '{name}'")
+    _write(path, data)
 
 
 def export_head(
@@ -144,7 +189,7 @@ def random_inputs(
     return inputs
 
 
-def check_encoder(encoder: M2R2, data: bytes) -> float:
+def check_encoder(encoder: M2R2, data: bytes, tolerance: float = TOLERANCE) -> float:
     """Largest difference between torch and the graph over window lengths, image sizes and masks."""
     session = _session(data)
     largest = 0.0
@@ -152,7 +197,27 @@ def check_encoder(encoder: M2R2, data: bytes) -> float:
         with torch.no_grad():
             expected = encoder(inputs).numpy()
         feeds = {name: value.numpy() for name, value in inputs.items()}
-        largest = max(largest, _difference(session.run(None, feeds)[0], expected, "encoder"))
+        found = session.run(None, feeds)[0]
+        largest = max(largest, _difference(found, expected, "encoder", tolerance))
+    return largest
+
+
+def _int8_difference(encoder: M2R2, data: bytes, windows: Sequence[dict[str, np.ndarray]]) -> float:
+    session, largest, cosines = _session(data), 0.0, []
+    for feeds in windows:
+        with torch.no_grad():
+            inputs = {name: torch.from_numpy(value) for name, value in feeds.items()}
+            expected = encoder(inputs).numpy()
+        found = session.run(None, feeds)[0]
+        largest = max(largest, float(np.abs(found - expected).max()))
+        norms = np.linalg.norm(found, axis=1) * np.linalg.norm(expected, axis=1)
+        cosines.append((found * expected).sum(1) / norms)
+    mean = float(np.concatenate(cosines).mean())
+    if not mean >= LEAST_COSINE:
+        raise M2R2Error(
+            f"8 bits are too few for this encoder: the cosine of its features with those in "
+            f"float32 is {mean:.3f} on average (limit {LEAST_COSINE})"
+        )
     return largest
 
 
@@ -196,6 +261,10 @@ def _encoder_cases(layout: SensorLayout) -> Iterator[dict[str, Tensor]]:
     every_mask = random_inputs(layout, len(masks), (32, 40))
     every_mask["mask"] = torch.tensor(masks)
     yield every_mask
+    yield from _window_cases(layout)
+
+
+def _window_cases(layout: SensorLayout) -> Iterator[dict[str, Tensor]]:
     fractions = (0.0, 1e-9, 0.2, 2 / 3)
     image_shapes = ((1, 1), (96, 128), (240, 320))
     for seed, (fraction, shape) in enumerate(itertools.product(fractions, image_shapes)):
@@ -206,13 +275,28 @@ def _encoder_cases(layout: SensorLayout) -> Iterator[dict[str, Tensor]]:
         yield inputs
 
 
-def _difference(found: np.ndarray, expected: np.ndarray, what: str) -> float:
+def _difference(
+    found: np.ndarray, expected: np.ndarray, what: str, tolerance: float = TOLERANCE
+) -> float:
     difference = float(np.abs(found - expected).max())
-    if not difference <= TOLERANCE:
+    if not difference <= tolerance:
         raise M2R2Error(
-            f"the exported {what} differs from torch by {difference:.2g} (limit {TOLERANCE:g})"
+            f"the exported {what} differs from torch by {difference:.2g} (limit {tolerance:g})"
         )
     return difference
+
+
+def _traced_over_windows(module: nn.Module, layout: SensorLayout, outputs: list[str]) -> bytes:
+    """A graph that takes an encoder's inputs, any number of windows and images of any size."""
+    names = list(input_types(layout))
+    batch = torch.export.Dim("batch")
+    shapes: list[dict[int, Any]] = []
+    for name in names:
+        shapes.append({0: batch})
+        if name.startswith("image_"):
+            shapes[-1] |= {1: torch.export.Dim(f"{name}_h"), 2: torch.export.Dim(f"{name}_w")}
+    example = random_inputs(layout, batch=2, image_shape=(48, 64))
+    return _traced(module, tuple(example.values()), {"inputs": tuple(shapes)}, names, outputs)
 
 
 def _traced(

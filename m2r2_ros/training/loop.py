@@ -2,7 +2,7 @@
 """The epochs that pretraining and head training share.
 
 All randomness of an epoch follows from the seed and the epoch's number, so a run that was killed
-goes on to the same losses.
+goes on to the same losses. In several processes (`processes`) each takes its share of the batches.
 """
 
 from __future__ import annotations
@@ -18,11 +18,13 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from m2r2_ros.errors import M2R2Error, nearest_name
+from m2r2_ros.training import processes
 from m2r2_ros.training.run import Run
 from m2r2_ros.training.settings import OptimiserSettings
 
 # Named losses of a batch; "loss" is the one to descend.
 Losses = dict[str, Tensor]
+_HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def train_epochs(
@@ -46,8 +48,9 @@ def train_epochs(
         parameters, settings.learning_rate, weight_decay=settings.weight_decay
     )
     first, best = run.resume(module, optimiser)
+    losses = _in_half_precision(losses, settings.mixed_precision, parameters[0].device)
     for epoch in range(first, settings.epochs):
-        torch.manual_seed(seed * 100_003 + epoch)
+        torch.manual_seed(seed * 100_003 + epoch + processes.rank() * 1_000_000_007)
         drawn = batches(np.random.default_rng((seed, epoch)))
         module.train()
         metrics = _descend(module, optimiser, settings, epoch, drawn, losses, parameters)
@@ -67,21 +70,49 @@ def _descend(
     parameters: list[Tensor],
 ) -> dict[str, float]:
     means = _Means("train")
-    progress = tqdm(batches, desc=f"epoch {epoch + 1}/{settings.epochs}", disable=None)
+    device = parameters[0].device
+    # Only float16 needs its losses scaled up, lest small gradients vanish.
+    scaler = torch.amp.GradScaler(device.type, enabled=settings.mixed_precision == "fp16")
+    own = _share(batches)
+    quiet = True if processes.rank() else None
+    progress = tqdm(own, desc=f"epoch {epoch + 1}/{settings.epochs}", disable=quiet)
     for step, batch in enumerate(progress):
-        rate = learning_rate(settings, (epoch + step / len(batches)) / settings.epochs)
+        rate = learning_rate(settings, (epoch + step / len(own)) / settings.epochs)
         for group in optimiser.param_groups:
             group["lr"] = rate
         found = losses(batch)
         if not torch.isfinite(found["loss"]):
             raise M2R2Error(f"the loss is {found['loss'].item()} in epoch {epoch + 1}")
         optimiser.zero_grad()
-        found["loss"].backward()
+        scaler.scale(found["loss"]).backward()
+        processes.average_gradients(parameters)
+        scaler.unscale_(optimiser)
         nn.utils.clip_grad_norm_(parameters, settings.clip)
-        optimiser.step()
+        scaler.step(optimiser)
+        scaler.update()
         means.add(found)
         progress.set_postfix(loss=f"{means.mean('loss'):.4f}", refresh=False)
-    return means.all()
+    return processes.average(means.all(), device)
+
+
+def _share(batches: list[Any]) -> list[Any]:
+    """This process's batches. All get equally many: the first ones may be taken twice."""
+    steps = math.ceil(len(batches) / processes.count())
+    places = range(processes.rank(), steps * processes.count(), processes.count())
+    return [batches[place % len(batches)] for place in places]
+
+
+def _in_half_precision(
+    losses: Callable[[Any], Losses], precision: str, device: torch.device
+) -> Callable[[Any], Losses]:
+    if precision == "no":
+        return losses
+
+    def scored(batch: Any) -> Losses:
+        with torch.autocast(device.type, _HALF[precision]):
+            return losses(batch)
+
+    return scored
 
 
 @torch.no_grad()

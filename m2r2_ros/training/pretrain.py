@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -15,18 +15,22 @@ from torch.nn import functional
 
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.networks.fusion import PretrainingHeads
-from m2r2_ros.networks.m2r2 import M2R2
-from m2r2_ros.training.cache import (
-    LabelledWindows,
-    PreparedRecording,
-    collate,
-    prepare_recordings,
-)
+from m2r2_ros.networks.m2r2 import AST, CLIP, M2R2
+from m2r2_ros.networks.pretrained import load_audio, load_images
+from m2r2_ros.sensing.layout import SensorLayout
+from m2r2_ros.training import processes
+from m2r2_ros.training.cache import PreparedRecording, collate, prepare_recordings
 from m2r2_ros.training.loop import Losses, split_validation, train_epochs
 from m2r2_ros.training.losses import action_loss, boundary_loss
+from m2r2_ros.training.preparation import Reader
 from m2r2_ros.training.run import Run, best_weights, describe_data, read_settings
-from m2r2_ros.training.sampler import action_spans, sample_window, soft_boundaries
-from m2r2_ros.training.sentence_encoder import SentenceEncoder
+from m2r2_ros.training.sampler import (
+    SampledWindow,
+    action_spans,
+    sample_evenly,
+    sample_window,
+    soft_boundaries,
+)
 from m2r2_ros.training.sentences import reordered, sentence
 from m2r2_ros.training.settings import (
     PretrainSettings,
@@ -35,8 +39,11 @@ from m2r2_ros.training.settings import (
     settings_to_dict,
 )
 from m2r2_ros.training.statistics import measure_statistics
+from m2r2_ros.training.stored_sentences import StoredSentences
 
 STATISTICS_FILE = "statistics.json"
+# Windows that are encoded at once.
+_BATCH = 256
 
 
 @dataclass(frozen=True)
@@ -56,7 +63,7 @@ class WindowBatch:
 
 
 class WindowSampler:
-    """Draws batches of three-action windows from prepared recordings."""
+    """Draws batches of windows from prepared recordings."""
 
     def __init__(
         self, recordings: Sequence[PreparedRecording], settings: WindowSettings, labels: list[str]
@@ -80,9 +87,7 @@ class WindowSampler:
         rows, soft, classes, sentences, negatives = [], [], [], [], set()
         for recording_index, action in (self.actions[index] for index in chosen):
             recording = self._recordings[recording_index]
-            window = sample_window(
-                self._spans[recording_index], action, settings.padding, settings.samples, random
-            )
+            window = self._window(recording_index, action, random)
             rows.append(recording.rows(window.frames))
             soft.append(soft_boundaries(window.boundaries, settings.boundary_sigma))
             classes.append([self._class_id.get(recording.labels[i], -1) for i in window.frames])
@@ -96,6 +101,12 @@ class WindowSampler:
             sorted(negatives - set(sentences)),
         )
 
+    def _window(self, recording: int, action: int, random: np.random.Generator) -> SampledWindow:
+        settings, spans = self._settings, self._spans[recording]
+        if settings.stride:
+            return sample_evenly(spans, action, settings.stride, settings.samples, random)
+        return sample_window(spans, action, settings.padding, settings.samples, random)
+
 
 class Pretraining(nn.Module):
     """The extractor with what pretraining puts on top of it."""
@@ -104,7 +115,7 @@ class Pretraining(nn.Module):
         self,
         encoder: M2R2,
         settings: PretrainSettings,
-        sentence_encoder: SentenceEncoder,
+        sentence_encoder: StoredSentences,
         labels: list[str],
     ) -> None:
         super().__init__()
@@ -125,20 +136,33 @@ class Pretraining(nn.Module):
         batch = make_batch()
         size = batch.boundaries.shape
         prepared = self._disturbed(batch.prepared, size) if self.training else batch.prepared
+        device = self.heads.log_scale.device
+        prepared = {name: value.to(device) for name, value in prepared.items()}
         features = self.encoder.encode(prepared).view(*size, -1)
         windows, boundary, logits = self.heads(features)
+        classes = batch.classes.to(device)
+        known = classes >= 0
+        found = {
+            "boundary": boundary_loss(boundary, batch.boundaries.to(device)),
+            "frame_class": functional.cross_entropy(logits[known], classes[known]),
+        }
+        if self._settings.action_weight:
+            found["action"] = self._action_loss(windows, batch)
+        weights = {
+            "action": self._settings.action_weight,
+            "boundary": self._settings.boundary_weight,
+            "frame_class": self._settings.frame_class_weight,
+        }
+        # A term of weight 0 is shown, but its gradient is not computed.
+        total = sum(weight * found[name] for name, weight in weights.items() if weight)
+        accuracy = (logits.argmax(-1) == classes)[known].float().mean()
+        return {"loss": total, **found, "frame_accuracy": accuracy}
+
+    def _action_loss(self, windows: Tensor, batch: WindowBatch) -> Tensor:
         candidates = sorted(set(batch.sentences)) + batch.negatives
-        embedded = self.heads.sentence(self._embed(candidates))
+        embedded = self.heads.sentence(self._embed(candidates).to(windows.device))
         scale = self.heads.log_scale.exp().clamp(max=100)
-        action = action_loss(windows, embedded, batch.sentences, candidates, scale)
-        edges = boundary_loss(boundary, batch.boundaries)
-        found = {"loss": action + edges, "action": action, "boundary": edges}
-        known = batch.classes >= 0
-        found["frame_class"] = functional.cross_entropy(logits[known], batch.classes[known])
-        found["frame_accuracy"] = (logits.argmax(-1) == batch.classes)[known].float().mean()
-        if self._settings.frame_class_weight:
-            found["loss"] = found["loss"] + self._settings.frame_class_weight * found["frame_class"]
-        return found
+        return action_loss(windows, embedded, batch.sentences, candidates, scale)
 
     def _disturbed(self, prepared: dict[str, Tensor], size: torch.Size) -> dict[str, Tensor]:
         settings = self._settings
@@ -150,26 +174,31 @@ def pretrain(
     paths: Sequence[Path],
     out: Path,
     settings: PretrainSettings,
-    read: Callable[[Path, object], LabelledWindows],
+    read: Reader,
     cache: Path,
+    workers: int = 1,
 ) -> None:
     """Pretrain on recordings into the run folder `out`; goes on where an earlier run stopped.
 
-    `read` yields a recording's windows with their labels; `cache` keeps prepared recordings.
+    `read` yields a recording's windows with their labels; `cache` keeps prepared recordings,
+    which `workers` processes compute.
     """
+    device = processes.connect()
     names = [path.stem for path in paths]
     run = Run(out, {"kind": "m2r2", "recordings": names, "settings": settings_to_dict(settings)})
     encoder = build_encoder(settings)
-    if settings.imagenet and encoder.layout.cameras:
-        encoder.image_grid.backbone.load_imagenet()
-    recordings = prepare_recordings(paths, encoder, cache, read)
+    with processes.first_process_first():
+        recordings = read_prepared(paths, settings, cache, read, workers)
     training, validation = split_validation([r.name for r in recordings], settings.validation)
     chosen = [recordings[index] for index in training]
     statistics = measure_statistics(chosen, encoder.layout)
-    (out / STATISTICS_FILE).write_text(statistics.to_json(), encoding="utf-8")
+    if processes.rank() == 0:
+        (out / STATISTICS_FILE).write_text(statistics.to_json(), encoding="utf-8")
     encoder.set_statistics(statistics)
     labels = _labels(chosen)
-    module = Pretraining(encoder, settings, SentenceEncoder(settings.sentence_encoder), labels)
+    with processes.first_process_first():
+        embed = _sentence_encoder(settings, recordings, cache)
+    module = Pretraining(encoder, settings, embed, labels).to(device)
     sampler = WindowSampler(chosen, settings.window, labels)
     held_out = WindowSampler([recordings[i] for i in validation], settings.window, labels)
     batch_size = settings.optimiser.batch_size
@@ -184,10 +213,76 @@ def pretrain(
     )
 
 
+def _sentence_encoder(
+    settings: PretrainSettings, recordings: Sequence[PreparedRecording], cache: Path
+) -> StoredSentences:
+    """With every sentence that the recordings' windows of three actions can ask for."""
+    embed = StoredSentences(settings.sentence_encoder, cache)
+    if settings.action_weight and not settings.window.stride:
+        described = set()
+        for recording in recordings:
+            labels = [span.label for span in action_spans(recording.labels)]
+            for middle in range(len(labels)):
+                shown = labels[max(0, middle - 1) : middle + 2]
+                described |= {sentence(shown), *reordered(shown)}
+        embed.store(described)
+    return embed
+
+
 def build_encoder(settings: PretrainSettings) -> M2R2:
     """The extractor as the settings say, its trained part initialised by their seed."""
+    return _initialised(settings, settings.encoder_layout)
+
+
+def read_prepared(
+    paths: Sequence[Path],
+    settings: PretrainSettings,
+    cache: Path,
+    read: Reader,
+    workers: int = 1,
+) -> list[PreparedRecording]:
+    """Recordings as `build_encoder(settings)` takes them, prepared for the whole layout.
+
+    Settings that differ in `modalities` alone share the cache. Raises M2R2Error as
+    `prepare_recordings` does.
+    """
+    whole = _initialised(settings, settings.layout)
+    recordings = prepare_recordings(paths, whole, cache, read, workers)
+    return [recording.restricted(settings.layout, settings.modalities) for recording in recordings]
+
+
+def cached_features(
+    run: Path, paths: Sequence[Path], cache: Path, read: Reader, workers: int = 1
+) -> Iterator[tuple[str, np.ndarray, list[str]]]:
+    """Name, features float32 (T, D_e) and T labels of recordings, by the encoder of a run.
+
+    From the cache that the run's training made, if it is there: no picture is decoded again, and
+    runs whose settings differ in `modalities` give features of the same frames. They are those of
+    the exported encoder but for the half precision of the cache (some 1e-3). Raises M2R2Error as
+    `load_encoder` and `read_prepared` do.
+    """
+    encoder, _ = load_encoder(run)
+    settings = _stored_settings(run)
+    for recording in read_prepared(paths, settings, cache, read, workers):
+        features = []
+        for start in range(0, len(recording.labels), _BATCH):
+            rows = recording.rows(np.s_[start : start + _BATCH])
+            with torch.inference_mode():
+                features.append(encoder.encode(collate([rows])).numpy())
+        yield recording.name, np.concatenate(features), recording.labels
+
+
+def _initialised(settings: PretrainSettings, layout: SensorLayout) -> M2R2:
     torch.manual_seed(settings.seed)
-    return M2R2(settings.layout, settings.model)
+    encoder = M2R2(layout, settings.model)
+    if layout.cameras and settings.model.image_backbone == CLIP:
+        if settings.image_weights:
+            load_images(encoder.image_grid, settings.image_weights)
+    elif layout.cameras and settings.imagenet:
+        encoder.image_grid.backbone.load_imagenet()
+    if layout.audio and settings.model.audio_backbone == AST and settings.audio_weights:
+        load_audio(encoder.audio_token, settings.audio_weights)
+    return encoder
 
 
 def load_encoder(run: Path) -> tuple[M2R2, str]:
@@ -195,14 +290,19 @@ def load_encoder(run: Path) -> tuple[M2R2, str]:
 
     Raises M2R2Error when the folder is no pretraining run or has finished no epoch.
     """
+    settings = _stored_settings(run)
+    # The weights are in the run, whatever they began from.
+    encoder = build_encoder(replace(settings, imagenet=False, image_weights="", audio_weights=""))
+    encoder.load_state_dict(best_weights(run, "encoder."))
+    names = [str(name) for name in read_settings(run).get("recordings", ())]
+    return encoder.eval(), settings.training_data or describe_data(names)
+
+
+def _stored_settings(run: Path) -> PretrainSettings:
     stored = read_settings(run)
     if stored.get("kind") != "m2r2":
         raise M2R2Error(f"{run}: no run of `m2r2 pretrain`, but of kind '{stored.get('kind')}'")
-    settings = settings_from_dict(PretrainSettings, stored.get("settings"), str(run))
-    encoder = build_encoder(settings)
-    encoder.load_state_dict(best_weights(run, "encoder."))
-    names = [str(name) for name in stored.get("recordings", ())]
-    return encoder.eval(), settings.training_data or describe_data(names)
+    return settings_from_dict(PretrainSettings, stored.get("settings"), str(run))
 
 
 def drop_modalities(mask: Tensor, probability: float) -> Tensor:

@@ -1,16 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Labelled windows of recordings, as the nodes would see them."""
+"""Windows of recordings for training, as the nodes would see them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
+
+import numpy as np
 
 from m2r2_ros.datasets.mstcn import frame_labels
 from m2r2_ros.datasets.source import open_source, windows
 from m2r2_ros.errors import M2R2Error
+from m2r2_ros.inference.packing import WindowPacker
 from m2r2_ros.sensing.layout import SensorLayout
 from m2r2_ros.sensing.window import SensorWindow
+
+# Of a recording's windows, one in this many is enough to measure the ranges of activations.
+_CALIBRATION_STRIDE = 8
+_CALIBRATION_BATCH = 8
 
 
 def labelled_windows(path: Path, layout: SensorLayout) -> Iterator[tuple[SensorWindow, str]]:
@@ -25,3 +33,18 @@ def labelled_windows(path: Path, layout: SensorLayout) -> Iterator[tuple[SensorW
             middle_ns = (window.start_ns + window.end_ns) // 2
             (label,) = frame_labels(source.actions, [(middle_ns - source.start_ns) / 1e9])
             yield window, label
+
+
+def calibration_batches(path: Path, layout: SensorLayout) -> list[dict[str, np.ndarray]]:
+    """Some windows of all parts of a recording, packed as an encoder's inputs.
+
+    Raises M2R2Error when the recording cannot be read or gives no window.
+    """
+    with open_source(path) as source:
+        chosen = list(islice(windows(source, layout), 0, None, _CALIBRATION_STRIDE))
+    if not chosen:
+        raise M2R2Error(f"{path}: too short, it gives no window")
+    starts = range(0, len(chosen), _CALIBRATION_BATCH)
+    batches = [chosen[start : start + _CALIBRATION_BATCH] for start in starts]
+    # A packer each: it packs into the same buffers every time.
+    return [WindowPacker(layout, len(batch))(batch) for batch in batches]

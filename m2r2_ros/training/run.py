@@ -23,6 +23,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from m2r2_ros.datasets.atomic import partial_file
 from m2r2_ros.errors import M2R2Error
+from m2r2_ros.training import processes
 
 SETTINGS_FILE = "settings.yaml"
 CHECKPOINT_FILE = "checkpoint.safetensors"
@@ -38,10 +39,16 @@ def describe_data(names: Sequence[str]) -> str:
 
 
 class Run:
-    """One run's folder; opening an existing one with other settings raises M2R2Error."""
+    """One run's folder; opening an existing one with other settings raises M2R2Error.
+
+    Of several processes that train together only the first writes.
+    """
 
     def __init__(self, folder: Path, settings: dict[str, Any]) -> None:
         self.folder = folder
+        self._writes = processes.rank() == 0
+        if not self._writes:
+            return
         folder.mkdir(parents=True, exist_ok=True)
         file = folder / SETTINGS_FILE
         if not file.exists():
@@ -92,6 +99,8 @@ class Run:
 
     def _keep_metrics(self, epochs: int) -> None:
         """Drop the lines of epochs that were not checkpointed before a kill."""
+        if not self._writes:
+            return
         file = self.folder / METRICS_FILE
         lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
         file.write_text("".join(f"{line}\n" for line in lines[:epochs]), encoding="utf-8")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The three-action window sampler of M2R2 (III-C)."""
+"""The three-action window sampler of M2R2 (III-C), and that of its baseline Bridge-Prompt."""
 
 from __future__ import annotations
 
@@ -56,6 +56,26 @@ def sample_window(
     boundaries = np.zeros(samples, np.float32)
     boundaries[np.cumsum(shares)[:-1]] = 1
     return SampledWindow(np.concatenate(frames), tuple(span.label for span in sections), boundaries)
+
+
+def sample_evenly(
+    spans: Sequence[ActionSpan],
+    action: int,
+    stride: int,
+    samples: int,
+    random: np.random.Generator,
+) -> SampledWindow:
+    """Bridge-Prompt's window: frames `stride` apart, from a random frame of `spans[action]` on.
+
+    Actions that no sample shows are not in it. Past the end of the recording the last frame is
+    repeated.
+    """
+    start = random.integers(spans[action].begin, spans[action].end)
+    frames = np.minimum(start + stride * np.arange(samples), spans[-1].end - 1)
+    shown = np.searchsorted([span.begin for span in spans], frames, "right") - 1
+    boundaries = np.zeros(samples, np.float32)
+    boundaries[1:] = np.diff(shown) > 0
+    return SampledWindow(frames, tuple(spans[i].label for i in np.unique(shown)), boundaries)
 
 
 def soft_boundaries(boundaries: np.ndarray, sigma: float) -> np.ndarray:

@@ -6,22 +6,32 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 
-_TEMPLATES = {
-    1: "The robot does the action {0}.",
-    2: "First, the robot does the action {0}. Finally, the machine executes the action {1}.",
-    3: (
-        "First, the robot does the action {0}. Next, it performs the action {1}. "
-        "Finally, the machine executes the action {2}."
-    ),
-}
+_ALONE = "The robot does the action {}."
+_FIRST = "First, the robot does the action {}."
+_BETWEEN = "Next, it performs the action {}."
+_LAST = "Finally, the machine executes the action {}."
+# All orders of more actions than these would be too many negatives.
+_ALL_ORDERS = 3
 
 
 def sentence(labels: Sequence[str]) -> str:
-    """One to three action labels, in order, as a sentence."""
-    return _TEMPLATES[len(labels)].format(*(label.lower() for label in labels))
+    """One or more action labels, in order, as a sentence."""
+    if len(labels) == 1:
+        return _ALONE.format(labels[0].lower())
+    parts = [_FIRST, *[_BETWEEN] * (len(labels) - 2), _LAST]
+    return " ".join(p.format(label.lower()) for p, label in zip(parts, labels, strict=True))
 
 
 def reordered(labels: Sequence[str]) -> list[str]:
-    """Sentences of the same actions in every other order: the contrastive loss's negatives."""
-    orders = {tuple(order) for order in itertools.permutations(labels)} - {tuple(labels)}
-    return sorted(sentence(order) for order in orders)
+    """Sentences of the same actions in other orders: the contrastive loss's negatives.
+
+    Every other order of up to three actions; of more, those with two neighbours exchanged.
+    """
+    if len(labels) <= _ALL_ORDERS:
+        orders = set(itertools.permutations(labels))
+    else:
+        orders = {
+            (*labels[:i], labels[i + 1], labels[i], *labels[i + 2 :])
+            for i in range(len(labels) - 1)
+        }
+    return sorted(sentence(order) for order in orders - {tuple(labels)})

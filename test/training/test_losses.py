@@ -83,6 +83,10 @@ def test_sentences_follow_the_template():
         "Finally, the machine executes the action no action."
     )
     assert sentence(["Pick USB"]) == "The robot does the action pick usb."
+    assert sentence(["a", "b", "c", "d"]) == (
+        "First, the robot does the action a. Next, it performs the action b. "
+        "Next, it performs the action c. Finally, the machine executes the action d."
+    )
 
 
 def test_negatives_are_all_other_orders():
@@ -90,3 +94,11 @@ def test_negatives_are_all_other_orders():
     assert reordered(["a", "b"]) == [sentence(["b", "a"])]
     assert len(reordered(["a", "b", "a"])) == 2
     assert reordered(["a"]) == []
+
+
+def test_negatives_of_long_windows_exchange_neighbours():
+    orders = [["b", "a", "c", "d"], ["a", "c", "b", "d"], ["a", "b", "d", "c"]]
+    assert reordered(["a", "b", "c", "d"]) == sorted(map(sentence, orders))
+    assert reordered(["a", "a", "b", "a"]) == sorted(
+        map(sentence, [["a", "b", "a", "a"], ["a", "a", "a", "b"]])
+    )

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from m2r2_ros.training.sampler import (
     ActionSpan,
     action_spans,
+    sample_evenly,
     sample_window,
     soft_boundaries,
 )
@@ -97,3 +98,28 @@ def test_soft_boundaries_are_gaussian_bells():
         assert value == pytest.approx(expected, rel=1e-6)
     assert found.dtype == np.float32
     assert soft_boundaries(np.zeros(4, np.float32), 2.0).tolist() == [0] * 4
+
+
+def test_even_windows_may_leave_a_short_action_out():
+    """The weakness of Bridge-Prompt's windows that the paper names (IV-D)."""
+    window = sample_evenly(spans_of([10, 2, 20]), 0, 6, 4, np.random.default_rng(1))
+    assert np.diff(window.frames).tolist() == [6, 6, 6] and window.frames[0] < 10
+    # One frame, then two that lie between the first and the second sample.
+    skipping = sample_evenly(spans_of([1, 2, 20]), 0, 5, 3, np.random.default_rng(0))
+    assert skipping.frames.tolist() == [0, 5, 10]
+    assert skipping.labels == ("Pick 0", "Pick 2")
+    assert skipping.boundaries.tolist() == [0, 1, 0]
+
+
+@given(LENGTHS, st.data(), st.integers(1, 40), st.integers(1, 30))
+def test_even_windows_say_what_they_show(lengths, data, stride, samples):
+    spans = spans_of(lengths)
+    action = data.draw(st.integers(0, len(spans) - 1))
+    window = sample_evenly(spans, action, stride, samples, np.random.default_rng(0))
+    assert window.frames.shape == window.boundaries.shape == (samples,)
+    assert spans[action].begin <= window.frames[0] < spans[action].end
+    assert window.frames[-1] < sum(lengths)
+    shown = [next(s.label for s in spans if s.begin <= f < s.end) for f in window.frames]
+    assert window.labels == tuple(dict.fromkeys(shown))
+    changes = [False, *(a != b for a, b in pairwise(shown))]
+    assert (window.boundaries > 0).tolist() == changes

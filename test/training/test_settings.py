@@ -56,6 +56,73 @@ def test_whole_numbers_are_fine_for_fractions():
     assert settings_from_dict(PretrainSettings, {"validation": 0}, "x").validation == 0.0
 
 
-def test_shipped_settings_load():
-    assert load_settings(PretrainSettings, SHIPPED / "m2r2_taskboard.yaml")
+def test_a_file_can_extend_another(tmp_path):
+    (tmp_path / "base.yaml").write_text("seed: 3\noptimiser: {epochs: 4, batch_size: 5}\n")
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "s.yaml").write_text("extends: ../base.yaml\noptimiser: {epochs: 9}\n")
+    found = load_settings(PretrainSettings, tmp_path / "deep" / "s.yaml")
+    assert (found.seed, found.optimiser.epochs, found.optimiser.batch_size) == (3, 9, 5)
+
+
+def test_files_that_extend_each_other_in_a_circle_are_named(tmp_path):
+    (tmp_path / "a.yaml").write_text("extends: b.yaml")
+    (tmp_path / "b.yaml").write_text("extends: a.yaml")
+    with pytest.raises(M2R2Error, match=r"\.yaml: files extend each other more than"):
+        load_settings(PretrainSettings, tmp_path / "a.yaml")
+
+
+@pytest.mark.parametrize(
+    "values, message",
+    [
+        ({"modalities": ["hama1", "wrnch"]}, "no 'wrnch' .did you mean 'wrench'"),
+        ({"action_weight": 0, "boundary_weight": 0}, "nothing to train"),
+        ({"optimiser": {"mixed_precision": "half"}}, "one of no, bf16, fp16: 'half'"),
+        ({"model": {"image_backbone": "clop"}}, "did you mean 'clip'"),
+        ({"model": {"image_trained": True}}, "always frozen"),
+    ],
+)
+def test_values_that_mean_nothing_are_named(values, message):
+    with pytest.raises(M2R2Error, match=message):
+        settings_from_dict(PretrainSettings, values, "x")
+
+
+def test_the_encoder_sees_the_modalities_that_are_named():
+    settings = settings_from_dict(PretrainSettings, {"modalities": ["hama2", "gripper"]}, "x")
+    assert settings.encoder_layout.modalities == ("hama2", "gripper")
+    assert settings.layout.modalities == PretrainSettings().layout.modalities
+    assert PretrainSettings().encoder_layout == PretrainSettings().layout
+
+
+PRETRAINING = sorted({*SHIPPED.glob("*.yaml"), *SHIPPED.glob("ablations/*.yaml")})
+PRETRAINING = [
+    path
+    for path in PRETRAINING
+    if path.stem.split("_")[0] in ("m2r2", "br", "end") or path.parent.name == "ablations"
+]
+
+
+@pytest.mark.parametrize("path", PRETRAINING, ids=lambda path: path.stem)
+def test_shipped_settings_load(path):
+    assert load_settings(PretrainSettings, path)
+
+
+def test_the_rows_of_table_2():
+    rows = {path.stem: path for path in SHIPPED.glob("ablations/*.yaml")}
+    seen = {
+        name: load_settings(PretrainSettings, path).encoder_layout.modalities
+        for name, path in rows.items()
+    }
+    every = PretrainSettings().layout.modalities
+    assert seen == {
+        "only_vision": ("hama1", "hama2"),
+        "only_audio": ("audio",),
+        "only_proprioception": ("wrench", "pose", "twist", "gripper"),
+        "no_gripper": tuple(name for name in every if name != "gripper"),
+        "no_pose_twist": tuple(name for name in every if name not in ("pose", "twist")),
+        "no_force_torque": tuple(name for name in every if name != "wrench"),
+        "all": every,
+    }
+
+
+def test_shipped_head_settings_load():
     assert load_settings(HeadSettings, SHIPPED / "causal_taskboard.yaml")

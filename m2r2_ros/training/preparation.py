@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Recordings through the untrained part of an encoder, several at a time.
+
+Decoding, windowing and a frozen backbone cost far more than a training step. They need no torch:
+the untrained part is run as an ONNX graph, several times faster on a CPU and light to start in a
+process of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import signal
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from m2r2_ros.datasets.atomic import partial_folder
+from m2r2_ros.errors import M2R2Error
+from m2r2_ros.inference.model_file import read_model
+from m2r2_ros.inference.packing import WindowPacker
+from m2r2_ros.inference.session import open_session
+from m2r2_ros.sensing.layout import SensorLayout
+from m2r2_ros.sensing.window import SensorWindow
+
+LabelledWindows = Iterable[tuple[SensorWindow, str]]
+# Yields the windows of a recording with their labels. With several workers: a function that a
+# process can be handed.
+Reader = Callable[[Path, SensorLayout], LabelledWindows]
+
+LABELS_FILE = "labels.json"
+# What the graph's outputs are called: this, then the name in `M2R2.prepare`.
+OUTPUT_PREFIX = "prepared_"
+_BATCH = 16
+
+
+@dataclass(frozen=True)
+class Task:
+    """One recording: `graph` is run over its windows, the results fill the new folder `place`."""
+
+    recording: Path
+    layout: SensorLayout
+    graph: Path
+    place: Path
+
+
+def prepare_all(tasks: Sequence[Task], read: Reader, workers: int) -> None:
+    """Do the tasks, each complete or not at all. Raises M2R2Error at the first that fails."""
+    with tqdm(total=len(tasks), desc="preparing", unit="recording", disable=None) as progress:
+        for _ in _done(tasks, read, workers):
+            progress.update()
+
+
+def _done(tasks: Sequence[Task], read: Reader, workers: int) -> Iterator[None]:
+    if min(workers, len(tasks)) <= 1:
+        for task in tasks:
+            yield prepare_recording(task, read)
+        return
+    context = multiprocessing.get_context("spawn")
+    # Ctrl-C reaches the workers too; they are to die of it without a traceback each.
+    reset = (signal.SIGINT, signal.SIG_DFL)
+    with ProcessPoolExecutor(workers, context, signal.signal, reset) as pool:
+        futures = [pool.submit(prepare_recording, task, read) for task in tasks]
+        try:
+            for future in as_completed(futures):
+                yield future.result()
+        except BrokenProcessPool as error:
+            raise M2R2Error("a worker was killed (out of memory?): try fewer --workers") from error
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def prepare_recording(task: Task, read: Reader) -> None:
+    """Raises M2R2Error when the recording cannot be read or gives no window."""
+    session = _open(task.graph)
+    outputs = [output.name for output in session.get_outputs()]
+    labels: list[str] = []
+    parts: list[list[np.ndarray]] = []
+    for batch in _batches(read(task.recording, task.layout)):
+        packed = WindowPacker(task.layout, len(batch))([window for window, _ in batch])
+        parts.append(list(map(_narrowed, outputs, session.run(outputs, packed))))
+        labels += [label for _, label in batch]
+    if not parts:
+        raise M2R2Error(f"recording '{task.place.name}' gives no window of this sensor layout")
+    with partial_folder(task.place) as partial:
+        partial.mkdir()
+        for name, arrays in zip(outputs, zip(*parts, strict=True), strict=True):
+            np.save(partial / f"{name.removeprefix(OUTPUT_PREFIX)}.npy", np.concatenate(arrays))
+        (partial / LABELS_FILE).write_text(json.dumps(labels), encoding="utf-8")
+
+
+@lru_cache(maxsize=1)
+def _open(graph: Path) -> Any:
+    return open_session(read_model(graph), threads=1)
+
+
+def _batches(windows: LabelledWindows) -> Iterator[list[tuple[SensorWindow, str]]]:
+    iterator = iter(windows)
+    while batch := list(islice(iterator, _BATCH)):
+        yield batch
+
+
+def _narrowed(name: str, value: np.ndarray) -> np.ndarray:
+    """Image grids and decibels in half precision: their error is far below their noise."""
+    name = name.removeprefix(OUTPUT_PREFIX)
+    half = name.startswith("image_") or name == "audio"
+    return value.astype(np.float16) if half and value.dtype == np.float32 else value
