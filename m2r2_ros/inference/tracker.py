@@ -44,7 +44,7 @@ class TrackerConfig:
         "An activity less probable than this, all its objects together, is 'unknown'.",
     )
     object_unknown_below: float = _parameter(
-        0.2,
+        0.15,
         0.0,
         1.0,
         "An object with less than this share of its activity's probability is left open: the "
@@ -205,9 +205,8 @@ class SegmentTracker:
     def _choose(self, values: np.ndarray, held: int | None, limit: float) -> int | None:
         """The largest value's index, `held` while it is close enough, None below the limit."""
         best, hysteresis = int(values.argmax()), self.config.hysteresis
-        if held is not None and values[held] >= limit - hysteresis:
-            if values[best] - values[held] <= hysteresis:
-                return held
+        if held is not None and values[held] >= max(limit, values[best]) - hysteresis:
+            return held
         return best if values[best] >= limit else None
 
     def _object_limit(self, objects: np.ndarray) -> float:

@@ -17,6 +17,8 @@ from m2r2_ros.inference.tracker import SegmentTracker, TrackerConfig
 
 STARTED, ONGOING, ENDED = SegmentStatus
 LABELS = ("No action", "Pick USB", "Insert large gear")
+# Two activities with objects to choose from: for what must hold for any stream.
+MANY_LABELS = (*LABELS, "Insert USB", "Insert BNC", "Pick BNC")
 PERIOD_NS = 100_000_000
 IMMEDIATE = TrackerConfig(confirm_s=0, min_duration_s=0, heartbeat_s=3600, hysteresis=0)
 
@@ -131,6 +133,67 @@ def test_unknown_is_a_segment_without_class_and_action() -> None:
     assert (event.label, event.class_id, event.action, event.object) == ("No action", 0, "", "")
 
 
+OBJECTS = ("No action", "Insert USB", "Insert BNC", "Insert Ethernet", "Pick USB")
+
+
+def stamped(tenths: int, *probabilities: float) -> FramePrediction:
+    return FramePrediction(0, tenths * PERIOD_NS, np.array(probabilities, np.float32), 0.0)
+
+
+def test_the_activity_is_decided_before_its_object() -> None:
+    """The most probable class is "No action", but most of the probability is on inserting."""
+    tracker = SegmentTracker(OBJECTS, replace(IMMEDIATE, object_unknown_below=0.4))
+    (event,) = tracker.step(stamped(0, 0.35, 0.30, 0.18, 0.12, 0.05))
+    assert (event.label, event.class_id, event.action, event.object) == (
+        "Insert USB",
+        1,
+        "insert",
+        "USB",
+    )
+    assert event.confidence == pytest.approx(0.30)
+
+
+def test_a_sure_activity_with_an_unsure_object_is_published_without_it() -> None:
+    tracker = SegmentTracker(OBJECTS, replace(IMMEDIATE, object_unknown_below=0.4))
+    (event,) = tracker.step(stamped(0, 0.1, 0.30, 0.29, 0.28, 0.03))
+    assert (event.label, event.class_id, event.action, event.object) == (
+        "Insert",
+        -1,
+        "insert",
+        "",
+    )
+    assert event.confidence == pytest.approx(0.87)
+    ended, started = tracker.step(stamped(1, 0.1, 0.6, 0.2, 0.1, 0.0))
+    assert (ended.label, ended.class_id) == ("Insert", -1)
+    assert (started.label, started.class_id) == ("Insert USB", 1)
+    ended, started = tracker.step(stamped(2, 0.3, 0.1, 0.1, 0.1, 0.3))
+    assert (ended.label, started.label, started.action) == ("Insert USB", "unknown", "")
+
+
+def test_an_activity_with_one_object_leaves_none_open() -> None:
+    tracker = SegmentTracker(OBJECTS, replace(IMMEDIATE, object_unknown_below=1.0))
+    (event,) = tracker.step(stamped(0, 0.2, 0.1, 0.1, 0.1, 0.5))
+    assert (event.label, event.class_id) == ("Pick USB", 4)
+
+
+def test_hysteresis_keeps_the_open_object_by_its_share() -> None:
+    config = replace(IMMEDIATE, hysteresis=0.15, object_unknown_below=0.4)
+    tracker = SegmentTracker(OBJECTS, config)
+
+    def label_after(*probabilities: float) -> str:
+        stamp = (tracker.current.stamp_ns if tracker.current else 0) // PERIOD_NS + 1
+        tracker.step(stamped(stamp, *probabilities))
+        return tracker.current.label
+
+    assert label_after(0, 0.5, 0.4, 0.1, 0) == "Insert USB"
+    assert label_after(0, 0.41, 0.55, 0.04, 0) == "Insert USB"  # Behind, but by less than 0.15.
+    assert label_after(0, 0.3, 0.35, 0.35, 0) == "Insert USB"  # Below 0.4, by less than 0.15.
+    assert label_after(0, 0.1, 0.8, 0.1, 0) == "Insert BNC"
+    assert label_after(0, 0.39, 0.22, 0.39, 0) == "Insert"  # None has 0.4 of the inserting.
+    assert label_after(0.5, 0.19, 0.12, 0.19, 0) == "Insert"  # As probable as no action.
+    assert label_after(0.65, 0.15, 0.1, 0.1, 0) == "No action"
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_a_posterior_that_is_not_finite_is_unknown(bad: float) -> None:
     tracker = SegmentTracker(LABELS, IMMEDIATE)
@@ -202,6 +265,7 @@ SECONDS = st.sampled_from([0.0, 0.1, 0.25, 0.5, 1.0])
 CONFIGS = st.builds(
     TrackerConfig,
     unknown_below=st.floats(0, 1),
+    object_unknown_below=st.floats(0, 1),
     hysteresis=st.floats(0, 1),
     confirm_s=SECONDS,
     boundary_trust=st.floats(0, 1),
@@ -218,9 +282,10 @@ def streams(draw: st.DrawFn) -> list[FramePrediction]:
         label, length = draw(st.integers(0, len(LABELS) - 1)), draw(st.integers(1, 8))
         for _ in range(length):
             stamp += draw(STEPS_NS)
-            posterior = frame(0, label).probabilities
+            posterior = np.zeros(len(MANY_LABELS), np.float32)
+            posterior[: len(LABELS)] = frame(0, label).probabilities
             if draw(st.booleans()):
-                posterior = np.array([draw(NUMBERS) for _ in LABELS], np.float32)
+                posterior = np.array([draw(NUMBERS) for _ in MANY_LABELS], np.float32)
             frames.append(FramePrediction(0, stamp, posterior, draw(NUMBERS)))
     return frames
 
@@ -257,7 +322,7 @@ class Planner:
 def test_a_planner_can_rely_on_any_stream(
     frames: list[FramePrediction], config: TrackerConfig
 ) -> None:
-    tracker, planner = SegmentTracker(LABELS, config), Planner(config)
+    tracker, planner = SegmentTracker(MANY_LABELS, config), Planner(config)
     last_ns = None
     for prediction in frames:
         jumped = last_ns is not None and prediction.stamp_ns < last_ns
@@ -300,9 +365,10 @@ def test_the_epoch_does_not_matter(
             start_ns=event.start_ns + shift,
             end_ns=event.end_ns + shift,
         )
-        for event in play(SegmentTracker(LABELS, config), frames)
+        for event in play(SegmentTracker(MANY_LABELS, config), frames)
     ]
-    assert play(SegmentTracker(LABELS, config), moved) == expected
+    found = play(SegmentTracker(MANY_LABELS, config), moved)
+    assert found == expected
 
 
 @given(config=CONFIGS, offset=st.floats(0, 0.99))
