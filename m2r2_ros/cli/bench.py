@@ -31,10 +31,13 @@ NAMES = {
     "latency": "camera stamp to prediction and segment against the bare onnxruntime calls",
     "composed": "CPU a window in one process against three",
     "streaming": "cost of the head after 600, 6,000 and 60,000 frames against the prefix again",
+    "heads": "training an epoch of MS-TCN and of ASRF against torch's own layers",
     "segment": "offline segmentation against bare decoding and inference",
+    "extract": "features of a recording against bare onnxruntime calls",
     "bags": "reading a bag against bare rosbags",
     "simulate": "the simulated task board with pictures against without",
     "gpu": "the encoder on a GPU, where there is one, against the CPU",
+    "roboact": "a new frame of RoboAct-CLIP with kept embeddings against sixteen embedded again",
     "decoding": "proprioceptive messages in batches against one by one",
 }
 

@@ -66,12 +66,31 @@ def test_dropout_at_its_ends():
     assert torch.equal(Dropout(1.0)(x), torch.zeros(5, 3))
 
 
-def test_a_residual_layer_is_what_ms_tcn_writes():
+@pytest.mark.parametrize("dilation", [1, 2, 9])
+@pytest.mark.parametrize("training", [False, True])
+def test_a_residual_layer_and_its_gradients_are_what_ms_tcn_writes(dilation, training):
     torch.manual_seed(0)
-    layer = ResidualLayer(4, 2, 0.5).eval()
-    x = torch.randn(7, 4)
-    hidden = layer.dilated(x).clamp(min=0)
-    torch.testing.assert_close(layer(x), x + hidden @ layer.mix.weight.T + layer.mix.bias)
+    layer = ResidualLayer(4, dilation, 0.5).train(training)
+    x, pull = torch.randn(7, 4, requires_grad=True), torch.randn(7, 4)
+
+    def written(factors):
+        hidden = layer.dilated(x).clamp(min=0)
+        return x + factors * (hidden @ layer.mix.weight.T + layer.mix.bias)
+
+    torch.manual_seed(1)
+    found = layer(x)
+    torch.manual_seed(1)
+    factors = layer.dropout.factors(x)
+    assert (factors is None) is not training
+    expected = written(torch.ones(7, 4) if factors is None else factors)
+    torch.testing.assert_close(found, expected)
+    variables = (x, *layer.parameters())
+    for one, other in zip(
+        torch.autograd.grad((found * pull).sum(), variables),
+        torch.autograd.grad((expected * pull).sum(), variables),
+        strict=True,
+    ):
+        torch.testing.assert_close(one, other)
 
 
 def test_standardised_features_have_mean_0_and_deviation_1():

@@ -41,12 +41,17 @@ class Dropout(nn.Module):
         self._dropped = round(probability * _BYTE)
 
     def forward(self, x: Tensor) -> Tensor:
+        factors = self.factors(x)
+        return x if factors is None else x * factors
+
+    def factors(self, x: Tensor) -> Tensor | None:
+        """What to multiply the elements by; None when nothing is dropped."""
         if not self.training or not self._dropped:
-            return x
+            return None
         if self._dropped == _BYTE:
             return torch.zeros_like(x)
         kept = _random_bytes(x.numel()).view(x.shape) >= self._dropped
-        return x * (kept.float() * (_BYTE / (_BYTE - self._dropped)))
+        return kept.float().mul_(_BYTE / (_BYTE - self._dropped))
 
 
 class ResidualLayer(nn.Module):
@@ -59,7 +64,16 @@ class ResidualLayer(nn.Module):
         self.dropout = Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.dropout(self.mix(self.dilated(x).relu_()))
+        convolution, mix, factors = self.dilated, self.mix, self.dropout.factors(x)
+        return _Residual.apply(
+            x,
+            convolution.weight,
+            convolution.bias,
+            mix.weight,
+            mix.bias,
+            factors,
+            convolution.dilation,
+        )
 
 
 class DilatedStack(nn.Sequential):
@@ -102,22 +116,60 @@ class _ShiftedProducts(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, dilation: int) -> Tensor:
         ctx.save_for_backward(x, weight)
         ctx.dilation = dilation
-        shifts = shifted_rows(len(weight), dilation, len(x))
-        y = bias.expand(len(x), -1).contiguous()
-        for product, (to, source) in zip(weight, shifts, strict=True):
-            y[to].addmm_(x[source], product)
-        return y
+        return _convolve(x, weight, bias, dilation)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
         gradient = gradients[0].contiguous()
-        shifts = shifted_rows(len(weight), ctx.dilation, len(x))
-        to_x, to_weight = torch.zeros_like(x), torch.empty_like(weight)
-        for k, (to, source) in enumerate(shifts):
-            to_x[source].addmm_(gradient[to], weight[k].T)
-            torch.mm(x[source].T, gradient[to], out=to_weight[k])
+        to_x, to_weight = _convolve_back(gradient, x, weight, ctx.dilation)
         return to_x, to_weight, gradient.sum(0), None
+
+
+class _Residual(torch.autograd.Function):
+    """x + factors * (W relu(convolution of x) + b), with little written to memory in between."""
+
+    @staticmethod
+    def forward(ctx: Any, *arguments: Any) -> Tensor:
+        x, weight, bias, mix, mix_bias, factors, dilation = arguments
+        hidden = _convolve(x, weight, bias, dilation).relu_()
+        ctx.save_for_backward(x, weight, mix, factors, hidden)
+        ctx.dilation = dilation
+        y = torch.addmm(mix_bias, hidden, mix.T)
+        return (y if factors is None else y.mul_(factors)).add_(x)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight, mix, factors, hidden = ctx.saved_tensors
+        gradient = gradients[0].contiguous()
+        to_y = gradient if factors is None else gradient * factors
+        to_hidden = torch.ops.aten.threshold_backward(to_y @ mix, hidden, 0)
+        to_x, to_weight = _convolve_back(to_hidden, x, weight, ctx.dilation, gradient)
+        to_mix, to_mix_bias = to_y.T @ hidden, to_y.sum(0)
+        return to_x, to_weight, to_hidden.sum(0), to_mix, to_mix_bias, None, None
+
+
+def _convolve(x: Tensor, weight: Tensor, bias: Tensor, dilation: int) -> Tensor:
+    middle = len(weight) // 2
+    y = torch.addmm(bias, x, weight[middle])
+    for k, (to, source) in enumerate(shifted_rows(len(weight), dilation, len(x))):
+        if k != middle:
+            y[to].addmm_(x[source], weight[k])
+    return y
+
+
+def _convolve_back(
+    gradient: Tensor, x: Tensor, weight: Tensor, dilation: int, more: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """Gradients of x, to which `more` is added, and of the weight."""
+    middle, to_weight = len(weight) // 2, torch.empty_like(weight)
+    back = weight[middle].T
+    to_x = gradient @ back if more is None else torch.addmm(more, gradient, back)
+    for k, (to, source) in enumerate(shifted_rows(len(weight), dilation, len(x))):
+        torch.mm(x[source].T, gradient[to], out=to_weight[k])
+        if k != middle:
+            to_x[source].addmm_(gradient[to], weight[k].T)
+    return to_x, to_weight
 
 
 def shifted_rows(kernel: int, dilation: int, length: int) -> list[tuple[slice, slice]]:
