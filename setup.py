@@ -24,6 +24,7 @@ RUN_TIME = [
     "rosbags>=0.11,<0.12",
     "sounddevice>=0.4.6",
     "soxr>=0.5",
+    "tokenizers>=0.19",
     "tqdm>=4.60",
 ]
 

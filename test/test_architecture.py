@@ -62,6 +62,7 @@ PYTHON_PACKAGES = {
     "rosbags": ("python3-rosbags-pip", "rosbags"),
     "sounddevice": ("python3-sounddevice-pip", "sounddevice"),
     "soxr": (None, "soxr"),
+    "tokenizers": (None, "tokenizers"),
     "tqdm": ("python3-tqdm", "tqdm"),
     "yaml": ("python3-yaml", "pyyaml"),
 }

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from math import prod
 from typing import Any
@@ -15,6 +15,7 @@ from m2r2_ros.sensing.layout import SensorLayout
 
 METADATA_KEY = "m2r2"
 FORMAT = 1
+ROBOACT = "roboact"
 
 # A file must not make us allocate without bound: larger than any sensible model by far.
 _MAX_TEXT = 1 << 20
@@ -36,8 +37,17 @@ class EncoderMetadata:
 
     @classmethod
     def from_json(cls, text: str | None, source: object) -> EncoderMetadata:
-        """Parse the text found in `source`. Raises M2R2Error that names it."""
-        entry = _Entry(text, "encoder", source)
+        """Parse the text found in `source`; of kind "roboact", a RoboActMetadata.
+
+        Raises M2R2Error that names the source.
+        """
+        entry = _Entry(text, ("encoder", ROBOACT), source)
+        if entry.get("kind", str) == ROBOACT:
+            return RoboActMetadata.of(entry)
+        return cls(**cls._fields(entry))
+
+    @staticmethod
+    def _fields(entry: _Entry) -> dict[str, Any]:
         try:
             layout = SensorLayout.from_dict(entry.get("layout", dict))
             numbers = max(layout.audio_capacity, layout.signal_capacity)
@@ -48,7 +58,68 @@ class EncoderMetadata:
         size = entry.get("image_size", list)
         if len(size) != 2 or not all(type(side) is int and 0 < side < 10_000 for side in size):
             raise entry.error("image_size must be [height, width]")
-        return cls(layout, entry.dimension(), (size[0], size[1]), entry.get("training_data", str))
+        return {
+            "layout": layout,
+            "feature_dimension": entry.dimension(),
+            "image_size": (size[0], size[1]),
+            "training_data": entry.get("training_data", str),
+        }
+
+
+@dataclass(frozen=True)
+class RoboActMetadata(EncoderMetadata):
+    """An encoder of videos: `encoder.onnx` takes what `frame.onnx` gives, and carries a state.
+
+    embedding_dimension  d, of one frame's embedding.
+    frames, strides      windows of so many frames, every stride-th of the past; one block of the
+                         feature for each camera and stride.
+    temperature          of the similarities of feature and text.
+    frame_sha256         of the `frame.onnx` that belongs to it.
+    """
+
+    embedding_dimension: int
+    frames: int
+    strides: tuple[int, ...]
+    temperature: float
+    frame_sha256: str
+
+    def to_json(self) -> str:
+        return _dump(ROBOACT, asdict(self) | {"layout": self.layout.to_dict()})
+
+    @property
+    def history(self) -> int:
+        """Frames that the longest window reaches back to, the newest included."""
+        return (self.frames - 1) * max(self.strides) + 1
+
+    @property
+    def blocks(self) -> int:
+        """Blocks of the feature, each comparable to a text."""
+        return len(self.layout.cameras) * len(self.strides)
+
+    @classmethod
+    def of(cls, entry: _Entry) -> RoboActMetadata:
+        """Raises M2R2Error when an entry is missing or cannot be."""
+        metadata = cls(
+            **cls._fields(entry),
+            embedding_dimension=entry.get("embedding_dimension", int),
+            frames=entry.get("frames", int),
+            strides=tuple(entry.get("strides", list)),
+            temperature=entry.get("temperature", float),
+            frame_sha256=entry.get("frame_sha256", str),
+        )
+        whole = all(type(stride) is int and stride > 0 for stride in metadata.strides)
+        if not metadata.strides or not whole or metadata.frames < 2:
+            raise entry.error(f"no windows: {metadata.frames} frames, strides {metadata.strides}")
+        if metadata.layout.audio or metadata.layout.signals or not metadata.layout.cameras:
+            raise entry.error("its layout must be cameras and nothing else")
+        numbers = metadata.history * metadata.embedding_dimension
+        if metadata.embedding_dimension < 1 or numbers > _MAX_NUMBERS:
+            raise entry.error(f"a history of {numbers} numbers")
+        if metadata.feature_dimension % metadata.blocks:
+            raise entry.error(f"feature_dimension is no multiple of {metadata.blocks} blocks")
+        if not metadata.temperature > 0:
+            raise entry.error(f"temperature must be positive, got {metadata.temperature}")
+        return metadata
 
 
 @dataclass(frozen=True)
@@ -69,7 +140,7 @@ class HeadMetadata:
     @classmethod
     def from_json(cls, text: str | None, source: object) -> HeadMetadata:
         """Parse the text found in `source`. Raises M2R2Error that names it."""
-        entry = _Entry(text, "head", source)
+        entry = _Entry(text, ("head",), source)
         try:
             tracker = TrackerConfig.from_dict(entry.get("tracker", dict))
         except M2R2Error as error:
@@ -104,7 +175,7 @@ def _states(entry: _Entry) -> dict[str, tuple[int, ...]]:
 class _Entry:
     """The parsed JSON object of one model, with errors that name the file."""
 
-    def __init__(self, text: str | None, kind: str, source: object) -> None:
+    def __init__(self, text: str | None, kinds: Sequence[str], source: object) -> None:
         self._source = source
         self._values = self._parse(text)
         version = self.get("format", int)
@@ -112,8 +183,8 @@ class _Entry:
             raise self.error(f"format {version} is newer than {FORMAT}: update m2r2_ros")
         if version != FORMAT:
             raise self.error(f"format must be {FORMAT}, got {version}")
-        if self.get("kind", str) != kind:
-            raise self.error(f"this is of kind '{self._values['kind']!s:.40}', not '{kind}'")
+        if self.get("kind", str) not in kinds:
+            raise self.error(f"this is of kind '{self._values['kind']!s:.40}', not '{kinds[0]}'")
 
     def _parse(self, text: str | None) -> dict[str, Any]:
         if text is None:
