@@ -24,6 +24,8 @@ from m2r2_ros.datasets.mstcn import frame_labels
 from m2r2_ros.datasets.source import BAG_SUFFIXES, RecordingSource, open_source
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.inference.encoder import Encoder
+from m2r2_ros.inference.models import open_encoder
+from m2r2_ros.inference.roboact import RoboActEncoder
 from m2r2_ros.sensing.window import SensorWindow
 
 _FILE_SUFFIXES = (".h5", ".hdf5", *BAG_SUFFIXES)
@@ -51,12 +53,16 @@ class EncoderChoice:
         encoder = _open_encoder(self.path, self.require_gpu)
         if encoder.sha256 != self.sha256:
             raise M2R2Error(f"{self.path}: is not the encoder that the command was given")
+        self.check_provider(encoder)
+        return encoder
+
+    def check_provider(self, encoder: Encoder) -> None:
+        """Raise M2R2Error when it runs on another provider, perhaps since a GPU failed."""
         if encoder.providers[0] != self.provider:
             raise M2R2Error(
                 f"{self.path}: runs on {encoder.providers[0]} here, on {self.provider} elsewhere: "
                 "the features would differ (--require-gpu asks for GPUs)"
             )
-        return encoder
 
 
 @dataclass(frozen=True)
@@ -163,6 +169,7 @@ def extract(job: Job, show_progress: bool = True) -> Result:
             features, middles_ns = encode_recording(
                 source, encoder, deployment, job.encoder.batch, show_progress
             )
+            job.encoder.check_provider(encoder)
             labels = None
             if source.actions is not None:
                 times_s = (np.array(middles_ns) - source.start_ns) / 1e9
@@ -216,5 +223,5 @@ def _fit(known: dict[str, tuple[int, ...]], sizes: dict[str, tuple[int, ...]]) -
 
 
 @lru_cache(maxsize=1)
-def _open_encoder(path: Path, require_gpu: bool) -> Encoder:
-    return Encoder(path, require_gpu)
+def _open_encoder(path: Path, require_gpu: bool) -> Encoder | RoboActEncoder:
+    return open_encoder(path, require_gpu)

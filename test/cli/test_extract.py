@@ -161,6 +161,22 @@ def test_a_worker_refuses_another_encoder_and_another_provider(place: Path, tmp_
     assert "runs on CPUExecutionProvider here" in _extraction.extract(gpu).error
 
 
+def test_features_of_two_providers_are_never_mixed(place: Path, monkeypatch) -> None:
+    """A GPU that fails in the middle of a recording leaves an error, not half of each."""
+    path = place / "encoder.onnx"
+    choice = _extraction.EncoderChoice(path, Encoder(path).sha256, "CPUExecutionProvider")
+    job = _extraction.Job(place / "data" / "a.h5", choice)
+    provider = ["CPUExecutionProvider"]
+    monkeypatch.setattr(Encoder, "providers", property(lambda self: provider))
+
+    def encode_and_fail(some: list, encoder: Encoder) -> list[np.ndarray]:
+        provider[0] = "OtherExecutionProvider"
+        return [np.zeros(FEATURE_DIMENSION, np.float32)] * len(some)
+
+    monkeypatch.setattr(_extraction, "_encode", encode_and_fail)
+    assert "runs on OtherExecutionProvider here" in _extraction.extract(job, False).error
+
+
 def test_test_recordings_can_be_named(place: Path, tmp_path: Path) -> None:
     data = place / "data"
     recordings = [data / "b.h5", data / "c.h5"]
