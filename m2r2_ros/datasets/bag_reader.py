@@ -12,6 +12,7 @@ from typing import NamedTuple
 from rosbags.interfaces import Connection
 from rosbags.rosbag2 import Reader
 
+from m2r2_ros.datasets.bounded_chunks import bound_decompression
 from m2r2_ros.errors import M2R2Error
 
 # What one compressed chunk of a bag may make us allocate.
@@ -59,6 +60,7 @@ def open_bag(path: Path | str) -> Iterator[Bag]:
     path = Path(path)
     if not path.exists():
         raise M2R2Error(f"{path}: no such bag")
+    bound_decompression()
     with _one_line(path):
         reader = Reader(path)
         reader.open()

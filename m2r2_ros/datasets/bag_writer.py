@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import heapq
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
@@ -55,6 +56,20 @@ def write_bag(
     """
     if storage not in STORAGES:
         raise M2R2Error(f"unknown storage '{storage}'{nearest_name(storage, STORAGES)}")
+    try:
+        _write(recording, path, storage, origin, progress)
+    except sqlite3.Error as error:
+        # A full disk, above all, which SQLite does not report as an OSError.
+        raise M2R2Error(f"{path}: cannot be written: {error}") from error
+
+
+def _write(
+    recording: ReassembleRecording,
+    path: Path,
+    storage: str,
+    origin: str,
+    progress: Callable[[int], None],
+) -> None:
     with (
         partial_folder(path) as folder,
         Writer(folder, version=9, storage_plugin=STORAGES[storage]) as writer,

@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import h5py
 import numpy as np
@@ -17,6 +19,8 @@ MAX_VALUES = 30_000_000
 MAX_PAYLOAD_BYTES = 2**30
 MAX_MEMBERS = 10_000
 MAX_TEXT_BYTES = 1000
+_MAX_HEAP_BYTES = 2**24
+_MAX_FILE_BYTES = 2**62
 
 # What h5py raises on damaged content.
 HDF5_ERRORS = (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError, MemoryError)
@@ -91,6 +95,11 @@ def read_text(group: h5py.Group, name: str) -> str:
     with _one_line(name):
         if dataset.size != 1 or dataset.dtype.itemsize > MAX_TEXT_BYTES:
             raise Hdf5Error(f"'{name}' is not one short text")
+        string = h5py.check_string_dtype(dataset.dtype)
+        if string is not None and string.length is None:
+            return _variable_text(dataset).decode(errors="replace")
+        if string is None and dataset.dtype.kind not in "SU":
+            raise Hdf5Error(f"'{name}' holds {dataset.dtype}, not a text")
         value = np.asarray(dataset[()]).reshape(-1)[0]
         text = value.decode(errors="replace") if isinstance(value, bytes) else str(value)
         return text[:MAX_TEXT_BYTES]
@@ -109,6 +118,47 @@ def read_attribute(group: h5py.Group, name: str, attribute: str) -> str:
         if stored.dtype.kind != "S" or stored.shape != () or stored.dtype.itemsize > MAX_TEXT_BYTES:
             return ""
         return bytes(member.attrs[attribute]).decode(errors="replace")
+
+
+def _variable_text(dataset: h5py.Dataset) -> bytes:
+    """Read one text of variable length without libhdf5, which crashes on damaged ones.
+
+    It is a reference (length, address, index) into a heap of the file: HDF5 File Format
+    Specification 3.0, III.E "Global Heap" and IV.B "Variable-length".
+    """
+    place, file = dataset.id.get_offset(), dataset.file
+    if place is None or file.id.get_create_plist().get_sizes() != (8, 8):
+        raise Hdf5Error("it is stored in a way that is not read here")
+    with open(file.filename, "rb") as raw:
+        # get_offset counts from the file's start, addresses in the file from behind a user block.
+        length, address, index = struct.unpack("<IQI", _read_at(raw, place, 16))
+        start = address + file.userblock_size
+        signature, size = struct.unpack("<4s4xQ", _read_at(raw, start, 16))
+        if signature != b"GCOL" or size > _MAX_HEAP_BYTES:
+            raise Hdf5Error("its heap is damaged")
+        heap = _read_at(raw, start, size)
+    position = 16
+    while position + 16 <= size:
+        number, object_size = struct.unpack_from("<H6xQ", heap, position)
+        position += 16
+        if number == index and number:
+            return heap[position : position + min(length, object_size, MAX_TEXT_BYTES)]
+        if not number:
+            break
+        position += object_size + -object_size % 8
+    if length:
+        raise Hdf5Error("its heap does not hold it")
+    return b""
+
+
+def _read_at(file: BinaryIO, position: int, count: int) -> bytes:
+    if position > _MAX_FILE_BYTES:
+        raise Hdf5Error("it points behind the end of the file")
+    file.seek(position)
+    data = file.read(count)
+    if len(data) < count:
+        raise Hdf5Error("it points behind the end of the file")
+    return data
 
 
 def _dataset(group: h5py.Group, name: str) -> h5py.Dataset:
