@@ -22,6 +22,8 @@ class Deployment:
     topics: TopicMap = field(default_factory=TopicMap)
     limits: SensingLimits = field(default_factory=SensingLimits)
     tracker: Mapping[str, Any] = field(default_factory=dict)
+    # Recognised by their texts instead of a trained head.
+    actions: tuple[str, ...] = ()
 
     @classmethod
     def load(cls, path: Path | None) -> Deployment:
@@ -34,9 +36,10 @@ class Deployment:
             tracker = _subset(parameters, TrackerConfig)
             TrackerConfig.from_dict(tracker)
             limits = SensingLimits(**_subset(parameters, SensingLimits))
+            actions = _texts(parameters.get("actions") or (), "actions")
         except M2R2Error as error:
             raise M2R2Error(f"{path}: {error}") from error
-        return cls(topics, limits, tracker)
+        return cls(topics, limits, tracker, actions)
 
     def tracker_config(self, defaults: TrackerConfig) -> TrackerConfig:
         """The head's defaults, changed by the file."""
@@ -50,6 +53,12 @@ def _check_spelling(parameters: Mapping[str, Any]) -> None:
         close = difflib.get_close_matches(str(name), known, n=1, cutoff=0.8)
         if name not in known and close:
             raise M2R2Error(f"unknown parameter '{name}'{nearest_name(str(name), close)}")
+
+
+def _texts(values: Any, name: str) -> tuple[str, ...]:
+    if not isinstance(values, list | tuple) or not all(isinstance(v, str) for v in values):
+        raise M2R2Error(f"{name} must be a list of texts, got {values!r:.80}")
+    return tuple(values)
 
 
 def _subset(parameters: Mapping[str, Any], kind: type) -> dict[str, Any]:

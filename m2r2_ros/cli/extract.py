@@ -33,7 +33,7 @@ from m2r2_ros.cli._extraction import (
 from m2r2_ros.cli._extraction_record import ExtractionRecord
 from m2r2_ros.datasets.mstcn import Split, write_mapping, write_split
 from m2r2_ros.errors import M2R2Error
-from m2r2_ros.inference.encoder import Encoder
+from m2r2_ros.inference.models import open_encoder
 from m2r2_ros.inference.session import CPU, CUDA
 from m2r2_ros.labels import FINE_LABELS
 
@@ -114,7 +114,7 @@ def _choose(args: argparse.Namespace) -> tuple[EncoderChoice, ExtractionRecord]:
     """The encoder, and the record of the folder that its features go to."""
     deployment = Deployment.load(args.config)
     # A cluster's GPUs are not this machine's, and it hands out none that nobody asked for.
-    encoder = Encoder(args.encoder, args.require_gpu and not args.ray)
+    encoder = open_encoder(args.encoder, args.require_gpu and not args.ray)
     provider = encoder.providers[0]
     if args.ray:
         provider = CUDA if args.require_gpu else CPU

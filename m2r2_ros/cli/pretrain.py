@@ -1,34 +1,46 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pretrain a feature extractor on labelled recordings.
+"""Pretrain a feature extractor on labelled recordings or clips.
 
-Writes a run folder: settings.yaml, statistics.json, checkpoint and best weights (safetensors),
-metrics.jsonl and TensorBoard events. A command that was interrupted goes on where it was, to the
-same losses. The settings' names and defaults are in m2r2_ros/training/settings.py.
+m2r2 learns from all sensors of recordings, roboact (RoboAct-CLIP) from videos of single actions:
+those of recordings, or a list of clips (.jsonl) as `m2r2 annotate` writes it.
+
+Writes a run folder: settings.yaml, checkpoint and best weights (safetensors), metrics.jsonl and
+TensorBoard events. A command that was interrupted goes on where it was, to the same losses. The
+settings' names and defaults are in m2r2_ros/training/settings.py and training/roboact/settings.py.
 
 Examples:
     m2r2 pretrain --encoder m2r2 --data data/taskboard --out out/m2r2
     m2r2 pretrain --encoder m2r2 --data data/taskboard --out out/m2r2 \\
         --config config/training/m2r2_taskboard.yaml
+    m2r2 pretrain --encoder m2r2 --data data/taskboard --out out/no_gripper \\
+        --config config/training/ablations/no_gripper.yaml --cache out/m2r2/cache
     tensorboard --logdir out/m2r2
+    accelerate launch --multi_gpu -m m2r2_ros.cli.main pretrain --encoder m2r2 \\
+        --data data/reassemble --out out/paper --config config/training/m2r2_paper.yaml
+    m2r2 pretrain --encoder roboact --data clips.jsonl --out out/roboact
+    m2r2 pretrain --encoder roboact --data data/taskboard --out out/no_motion \\
+        --config config/training/roboact_ablation1.yaml --cache out/embeddings
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 
 from m2r2_ros.cli._extraction import find_recordings
+from m2r2_ros.errors import M2R2Error
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--encoder", choices=("m2r2",), required=True, help="what to pretrain")
+    parser.add_argument("--encoder", choices=ENCODERS, required=True, help="what to pretrain")
     parser.add_argument(
         "--data",
         nargs="+",
         type=Path,
         required=True,
         metavar="RECORDING",
-        help=".h5, rosbag2 folder, .mcap, .db3, or a folder of these",
+        help=".h5, rosbag2 folder, .mcap, .db3, or a folder of these; roboact also takes .jsonl",
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="run folder")
     parser.add_argument("--config", type=Path, metavar="YAML", help="settings that differ")
@@ -38,9 +50,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="folder for prepared recordings, which runs can share (default: OUT/cache)",
     )
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=1,
+        metavar="N",
+        help="processes that prepare recordings (default: %(default)s)",
+    )
 
 
 def main(args: argparse.Namespace) -> int:
+    if args.workers < 1:
+        raise M2R2Error(f"--workers must be at least 1, not {args.workers}")
+    exported = ENCODERS[args.encoder](args, args.cache or args.out / "cache")
+    print(f"{args.out}: export it with `m2r2 export {args.out} --out {exported}`")
+    return 0
+
+
+def _pretrain_m2r2(args: argparse.Namespace, cache: Path) -> str:
     recordings = find_recordings(args.data)
     # Late: torch takes seconds to import, and bad arguments should not wait for it.
     from m2r2_ros.training.pretrain import pretrain
@@ -48,7 +75,23 @@ def main(args: argparse.Namespace) -> int:
     from m2r2_ros.training.settings import PretrainSettings, load_settings
 
     settings = load_settings(PretrainSettings, args.config)
-    cache = args.cache or args.out / "cache"
-    pretrain(recordings, args.out, settings, labelled_windows, cache)
-    print(f"{args.out}: export it with `m2r2 export {args.out} --out encoder.onnx`")
-    return 0
+    pretrain(recordings, args.out, settings, labelled_windows, cache, args.workers)
+    return "encoder.onnx"
+
+
+def _pretrain_roboact(args: argparse.Namespace, cache: Path) -> str:
+    from m2r2_ros.cli._clips import find_clips
+    from m2r2_ros.training.roboact.pretrain import pretrain_roboact
+    from m2r2_ros.training.roboact.settings import RoboActSettings
+    from m2r2_ros.training.settings import load_settings
+
+    settings = load_settings(RoboActSettings, args.config)
+    pretrain_roboact(find_clips(args.data, settings.cameras), args.out, settings, cache)
+    return "models/roboact"
+
+
+# What runs with the arguments and the cache's folder; returns an example of a file to export to.
+ENCODERS: dict[str, Callable[[argparse.Namespace, Path], str]] = {
+    "m2r2": _pretrain_m2r2,
+    "roboact": _pretrain_roboact,
+}

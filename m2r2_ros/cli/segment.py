@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     deployment = Deployment.load(args.config)
-    models = Models.load(args.models, args.require_gpu)
+    models = Models.load(args.models, args.require_gpu, deployment.actions)
     began = time.perf_counter()
     with open_source(args.recording, deployment.topics) as source:
         run = segment_source(source, models, deployment)

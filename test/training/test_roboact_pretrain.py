@@ -12,7 +12,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from m2r2_ros.datasets.clips import Clip  # noqa: E402
+from m2r2_ros.cli.main import main  # noqa: E402
+from m2r2_ros.datasets.clips import Clip, write_clips  # noqa: E402
 from m2r2_ros.descriptions import clip_sentence  # noqa: E402
 from m2r2_ros.errors import M2R2Error  # noqa: E402
 from m2r2_ros.networks.roboact.config import RoboActConfig  # noqa: E402
@@ -280,3 +281,40 @@ def test_retrieval_scores_are_what_they_say(tmp_path):
     )
     scores = retrieval_scores(posterior, shown, gallery)
     assert scores == {"clips": 2, "action": 100, "object": 100, "R@1": 50, "R@5": 100}
+
+
+CONFIG = """
+optimiser: {epochs: 2, batch_size: 8}
+model: {frames: 4, width: 8, layers: 1, heads: 2, motion: MOTION}
+held_out_pairs: [insert USB]
+"""
+
+
+def test_the_commands_train_and_compare_runs(clips, tmp_path, capsys):
+    data, cache = tmp_path / "clips.jsonl", tmp_path / "cache"
+    write_clips(data, clips)
+    runs = []
+    for motion in ("transformer", "ends"):
+        runs.append(str(tmp_path / motion))
+        config = tmp_path / f"{motion}.yaml"
+        config.write_text(CONFIG.replace("MOTION", motion))
+        train = ["pretrain", "--encoder", "roboact", "--data", str(data), "--out", runs[-1]]
+        assert main([*train, "--config", str(config), "--cache", str(cache)]) == 0
+    scores = tmp_path / "scores.json"
+    score = ["retrieve", *runs, "--data", str(data), "--json", str(scores)]
+    assert main([*score, "--cache", str(cache)]) == 0
+    found = json.loads(scores.read_text())
+    assert [found[run]["paper drop"] for run in runs] == [None, -10.5]
+    for run in runs:
+        assert (found[run][SEEN]["clips"], found[run][HELD_OUT]["clips"]) == (20, 4)
+    printed = capsys.readouterr().out
+    assert SEEN in printed and HELD_OUT in printed and "-10.5" in printed
+
+
+def test_a_wrong_setting_is_one_line(clips, tmp_path, capsys):
+    write_clips(tmp_path / "clips.jsonl", clips)
+    config = tmp_path / "bad.yaml"
+    config.write_text("model: {motion: end}")
+    train = ["pretrain", "--encoder", "roboact", "--data", str(tmp_path / "clips.jsonl")]
+    assert main([*train, "--out", str(tmp_path / "run"), "--config", str(config)]) == 2
+    assert "(did you mean 'ends'?)" in capsys.readouterr().err

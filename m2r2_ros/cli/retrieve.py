@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Score RoboAct-CLIP runs on clips: which sentence describes an action, from its video alone.
+
+In percent, for the pairs of action and object that a run was trained on and for those that its
+settings hold out: the action, the object, and whether the clip's own sentence is the nearest (R@1)
+or among the five nearest (R@5) of all sentences of the clips. Score clips of recordings that no
+run has seen. With several runs, each one's drop against the first stands next to the drop in
+success that the paper reports for its ablations, which were measured on policies.
+
+Examples:
+    m2r2 retrieve out/roboact --data data/taskboard-test --json scores.json
+    m2r2 retrieve out/roboact out/ablation1 out/ablation2 out/plain --data clips.jsonl \\
+        --json scores.json --cache out/embeddings
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from m2r2_ros.cli._clips import find_clips
+from m2r2_ros.datasets.atomic import partial_file
+from m2r2_ros.evaluation.tables import format_table
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "runs", nargs="+", type=Path, metavar="RUN", help="of `m2r2 pretrain --encoder roboact`"
+    )
+    parser.add_argument(
+        "--data",
+        nargs="+",
+        type=Path,
+        required=True,
+        metavar="CLIPS",
+        help="lists of clips (.jsonl), labelled recordings, or folders of these",
+    )
+    parser.add_argument("--json", type=Path, required=True, help="file for the scores")
+    parser.add_argument(
+        "--cache",
+        type=Path,
+        metavar="DIR",
+        help="folder for frame embeddings, which runs can share (default: RUN/cache)",
+    )
+
+
+def main(args: argparse.Namespace) -> int:
+    from m2r2_ros.training.roboact.embeddings import embed_videos
+    from m2r2_ros.training.roboact.evaluation import paper_drop, score_plain, score_run
+    from m2r2_ros.training.roboact.trained import load_trained
+
+    scores: dict[str, dict[str, Any]] = {}
+    for run in args.runs:
+        trained = load_trained(run)
+        clips = find_clips(args.data, trained.settings.cameras)
+        videos = list(dict.fromkeys((clip.path, clip.camera) for clip in clips))
+        rate_hz, cache = trained.settings.frame_rate_hz, args.cache or run / "cache"
+        embedded = embed_videos(videos, trained.frames, rate_hz, cache)
+        scores[str(run)] = score_run(trained, clips, embedded)
+        scores[str(run)]["paper drop"] = paper_drop(trained.settings)
+        plain = score_plain(trained, clips, embedded)
+        if plain is not None:
+            scores[f"{run}: CLIP untrained"] = plain
+    with partial_file(args.json) as temporary:
+        temporary.write_text(json.dumps(scores, indent=1) + "\n", encoding="utf-8")
+    for group in ("seen pairs", "held-out pairs"):
+        rows = {name: found[group] for name, found in scores.items() if group in found}
+        if rows:
+            print(f"{group}\n{format_table(rows)}")
+            print(f"\nchange against the first\n{format_table(_changes(rows, scores))}\n")
+    return 0
+
+
+def _changes(
+    rows: dict[str, dict[str, float]], scores: dict[str, dict[str, Any]]
+) -> dict[str, dict[str, float]]:
+    """Differences from the first row, and the paper's in success where it has that ablation."""
+    first = next(iter(rows.values()))
+    columns = [name for name in first if name != "clips"]
+    return {
+        name: {column: row[column] - first[column] for column in columns}
+        | {"paper": scores[name].get("paper drop") or 0.0}
+        for name, row in rows.items()
+    }
