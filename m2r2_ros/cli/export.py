@@ -1,12 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Export the best epoch of a pretraining run as one self-contained ONNX graph.
+"""Export the best epoch of a pretraining run as self-contained ONNX graphs.
 
-The graph takes what the sensors give and holds normalisation, spectrogram and image resizing. It is
-compared with torch over window lengths, image sizes and masks, and written only if they agree.
-A head needs no export: `m2r2 train` writes its graph.
+An M2R2 is one graph: it takes what the sensors give and holds normalisation, spectrogram and image
+resizing. A RoboAct-CLIP is a models folder: encoder.onnx, the frame.onnx that feeds it, a text
+encoder for actions that are named at run time, and the texts of all known actions and objects.
+Graphs are compared with torch over window lengths, image sizes and masks, and written only if they
+agree. A head needs no export: `m2r2 train` writes its graph.
 
 Examples:
     m2r2 export out/m2r2 --out models/mine/encoder.onnx
+    m2r2 export out/m2r2 --out models/gpu/encoder.onnx --precision float16
+    m2r2 export out/m2r2 --out models/small/encoder.onnx --precision int8 --calibrate some.h5
+    m2r2 export out/roboact --out models/roboact
+    m2r2 export out/roboact --out models/roboact --strides 1 3 6
 """
 
 from __future__ import annotations
@@ -14,21 +20,67 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from m2r2_ros.errors import M2R2Error
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", type=Path, metavar="RUN", help="run folder of `m2r2 pretrain`")
-    parser.add_argument("--out", type=Path, required=True, metavar="ONNX", help="file to write")
+    parser.add_argument(
+        "--out", type=Path, required=True, help="file to write (M2R2), or folder (RoboAct-CLIP)"
+    )
+    parser.add_argument(
+        "--precision",
+        choices=("float32", "float16", "int8"),
+        default="float32",
+        help="M2R2: float16 is for GPUs, int8 for CPUs (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--calibrate",
+        type=Path,
+        metavar="RECORDING",
+        help="M2R2: what int8 measures the ranges of activations on, and is compared on",
+    )
+    parser.add_argument(
+        "--strides",
+        nargs="+",
+        type=int,
+        metavar="N",
+        help="RoboAct-CLIP: its windows take every N-th frame; several look at several lengths of "
+        "the past (default: 3, at 10 Hz the last 4.5 s)",
+    )
 
 
 def main(args: argparse.Namespace) -> int:
     from m2r2_ros.training.run import read_settings
 
-    read_settings(args.run)
-    from m2r2_ros.training.export import export_encoder
-    from m2r2_ros.training.pretrain import load_encoder
-
-    encoder, training_data = load_encoder(args.run)
-    difference = export_encoder(encoder, args.out, training_data)
-    size = args.out.stat().st_size / 1e6
+    kind = read_settings(args.run).get("kind")
+    if args.strides and kind != "roboact":
+        raise M2R2Error(f"{args.run}: --strides is for a run of `--encoder roboact` only")
+    if kind == "roboact" and (args.precision != "float32" or args.calibrate):
+        raise M2R2Error(f"{args.run}: --precision is for a run of `--encoder m2r2` only")
+    difference = _export_roboact(args) if kind == "roboact" else _export_m2r2(args)
+    files = [args.out] if args.out.is_file() else list(args.out.glob("*.onnx"))
+    size = sum(file.stat().st_size for file in files) / 1e6
     print(f"{args.out}: {size:.1f} MB, differs from torch by at most {difference:.1e}")
     return 0
+
+
+def _export_m2r2(args: argparse.Namespace) -> float:
+    from m2r2_ros.training.export import export_encoder
+    from m2r2_ros.training.pretrain import load_encoder
+    from m2r2_ros.training.recordings import calibration_batches
+
+    if (args.precision == "int8") != (args.calibrate is not None):
+        raise M2R2Error("--precision int8 and --calibrate RECORDING go together")
+    encoder, training_data = load_encoder(args.run)
+    windows = []
+    if args.calibrate:
+        windows = calibration_batches(args.calibrate, encoder.layout)
+    return export_encoder(encoder, args.out, training_data, args.precision, windows)
+
+
+def _export_roboact(args: argparse.Namespace) -> float:
+    from m2r2_ros.training.roboact.export import export_roboact
+    from m2r2_ros.training.roboact.trained import load_trained
+
+    return export_roboact(load_trained(args.run), args.out, args.strides or (3,))

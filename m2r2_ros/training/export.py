@@ -118,7 +118,7 @@ def export_preparation(encoder: M2R2, path: Path) -> None:
         names = list(encoder.prepare(random_inputs(encoder.layout, 1, (32, 40))))
     outputs = [f"{OUTPUT_PREFIX}{name}" for name in names]
     data = _traced_over_windows(_PreparationGraph(encoder), encoder.layout, outputs)
-    session = _session(data)
+    session = open_graph(data)
     for inputs in _window_cases(encoder.layout):
         with torch.no_grad():
             expected = [value.float().numpy() for value in encoder.prepare(inputs).values()]
@@ -126,7 +126,7 @@ def export_preparation(encoder: M2R2, path: Path) -> None:
         for name, one, other in zip(names, found, expected, strict=True):
             # Backbone features and decibels are of the order of ten.
             scale = max(1.0, float(np.abs(other).max()))
-            _difference(one / scale, other / scale, f"preparation of '{name}'")
+            check_difference(one / scale, other / scale, f"preparation of '{name}'")
     _write(path, data)
 
 
@@ -148,7 +148,7 @@ def export_head(
     states = head.zero_states()
     names = [f"state_{index}" for index in range(len(states))]
     time = torch.export.Dim("time")
-    data = _traced(
+    data = traced(
         _HeadGraph(head),
         (torch.randn(1, 5, head.dimension), *states),
         {"features": {1: time}, "states": tuple({} for _ in states)},
@@ -191,19 +191,19 @@ def random_inputs(
 
 def check_encoder(encoder: M2R2, data: bytes, tolerance: float = TOLERANCE) -> float:
     """Largest difference between torch and the graph over window lengths, image sizes and masks."""
-    session = _session(data)
+    session = open_graph(data)
     largest = 0.0
     for inputs in _encoder_cases(encoder.layout):
         with torch.no_grad():
             expected = encoder(inputs).numpy()
         feeds = {name: value.numpy() for name, value in inputs.items()}
         found = session.run(None, feeds)[0]
-        largest = max(largest, _difference(found, expected, "encoder", tolerance))
+        largest = max(largest, check_difference(found, expected, "encoder", tolerance))
     return largest
 
 
 def _int8_difference(encoder: M2R2, data: bytes, windows: Sequence[dict[str, np.ndarray]]) -> float:
-    session, largest, cosines = _session(data), 0.0, []
+    session, largest, cosines = open_graph(data), 0.0, []
     for feeds in windows:
         with torch.no_grad():
             inputs = {name: torch.from_numpy(value) for name, value in feeds.items()}
@@ -223,7 +223,7 @@ def _int8_difference(encoder: M2R2, data: bytes, windows: Sequence[dict[str, np.
 
 def check_head(head: CausalHead, data: bytes) -> float:
     """Largest difference between torch on a whole sequence and the graph in chunks."""
-    session = _session(data)
+    session = open_graph(data)
     features = torch.randn(1, 100, head.dimension, generator=torch.Generator().manual_seed(0))
     features = features * head.std + head.mean
     with torch.no_grad():
@@ -238,7 +238,7 @@ def check_head(head: CausalHead, data: bytes) -> float:
             (found, probabilities[:, part]),
             (found_boundary, boundary[:, part]),
         ):
-            largest = max(largest, _difference(one, other.numpy(), "head"))
+            largest = max(largest, check_difference(one, other.numpy(), "head"))
     return largest
 
 
@@ -275,9 +275,10 @@ def _window_cases(layout: SensorLayout) -> Iterator[dict[str, Tensor]]:
         yield inputs
 
 
-def _difference(
+def check_difference(
     found: np.ndarray, expected: np.ndarray, what: str, tolerance: float = TOLERANCE
 ) -> float:
+    """Largest difference; raises M2R2Error, naming `what`, when it is more than `tolerance`."""
     difference = float(np.abs(found - expected).max())
     if not difference <= tolerance:
         raise M2R2Error(
@@ -296,16 +297,17 @@ def _traced_over_windows(module: nn.Module, layout: SensorLayout, outputs: list[
         if name.startswith("image_"):
             shapes[-1] |= {1: torch.export.Dim(f"{name}_h"), 2: torch.export.Dim(f"{name}_w")}
     example = random_inputs(layout, batch=2, image_shape=(48, 64))
-    return _traced(module, tuple(example.values()), {"inputs": tuple(shapes)}, names, outputs)
+    return traced(module, tuple(example.values()), {"inputs": tuple(shapes)}, names, outputs)
 
 
-def _traced(
+def traced(
     module: nn.Module,
     example: tuple[Tensor, ...],
     dynamic_shapes: dict[str, Any],
     inputs: list[str],
     outputs: list[str],
 ) -> bytes:
+    """The module as an ONNX graph with named inputs and outputs."""
     with _quiet():
         program = torch.onnx.export(
             module.eval(),
@@ -335,7 +337,8 @@ def _quiet() -> Iterator[None]:
         exporter.setLevel(level)
 
 
-def _session(data: bytes) -> Any:
+def open_graph(data: bytes) -> Any:
+    """An onnxruntime session on the CPU, to compare a graph with torch."""
     import onnxruntime
 
     return onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a new camera frame costs RoboAct-CLIP: embeddings kept, or every frame embedded again.
+
+The reference does what the paper's model does on a stream: all sixteen frames of the window go
+through the visual encoder for every new one. With a models folder of another kind, the graphs of
+an untrained, compact RoboAct are measured: the cost does not depend on what was learned.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from m2r2_ros.evaluation.benchmarks.comparison import compare, cpu_seconds_of
+from m2r2_ros.evaluation.benchmarks.options import Options
+from m2r2_ros.inference.metadata import RoboActMetadata
+from m2r2_ros.inference.models import ENCODER_FILE
+from m2r2_ros.inference.onnx_metadata import read_encoder_metadata
+from m2r2_ros.inference.roboact import RoboActEncoder
+from m2r2_ros.sensing.window import SensorWindow
+
+HEIGHT, WIDTH = 240, 320
+# New frames in one measurement.
+FRAMES = 10
+
+
+def run(options: Options) -> dict[str, Any]:
+    """CPU seconds for `FRAMES` new frames of every camera, ours and the naive way."""
+    folder = options.models
+    if not isinstance(read_encoder_metadata(folder / ENCODER_FILE), RoboActMetadata):
+        folder = _untrained(options.logs / "roboact")
+    encoder = RoboActEncoder(folder / ENCODER_FILE)
+    frames = encoder.metadata.frames
+    windows = [_window(encoder, index) for index in range(FRAMES)]
+
+    def cached() -> None:
+        encoder.reset()
+        for window in windows:
+            encoder(window)
+
+    def naive() -> None:
+        for window in windows:
+            # The other frames of the window once more, then the new one and the transformer.
+            for image in window.images.values():
+                for _ in range(frames - 1):
+                    encoder.embed(image[np.newaxis])
+            encoder(window)
+
+    found = compare(cpu_seconds_of(cached), cpu_seconds_of(naive), options.repetitions)
+    return found | {"frames in a window": frames, "new frames": FRAMES}
+
+
+def _window(encoder: RoboActEncoder, index: int) -> SensorWindow:
+    random, period_ns = np.random.default_rng(index), encoder.layout.period_ns
+    return SensorWindow(
+        index=index,
+        start_ns=index * period_ns,
+        end_ns=(index + 1) * period_ns,
+        images={
+            name: random.integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)
+            for name in encoder.layout.cameras
+        },
+        audio=np.empty(0, np.float32),
+        signals={},
+        mask=dict.fromkeys(encoder.layout.cameras, True),
+    )
+
+
+def _untrained(folder: Path) -> Path:
+    # Late: only this needs torch.
+    from m2r2_ros.networks.roboact.frames import frame_encoder
+    from m2r2_ros.training.roboact import pretrain
+    from m2r2_ros.training.roboact.export import export_roboact
+    from m2r2_ros.training.roboact.sampling import Vocabulary
+    from m2r2_ros.training.roboact.settings import RoboActSettings
+    from m2r2_ros.training.roboact.text_encoder import text_encoder
+    from m2r2_ros.training.roboact.trained import TrainedRoboAct
+
+    settings = RoboActSettings(cameras=("hama1",))
+    frames, texts = frame_encoder(settings.clip), text_encoder(settings.clip)
+    vocabulary = Vocabulary({"subject": ("Robot",), "object": ("USB",), "action": ("pick",)})
+    module = pretrain.build(settings, frames.dimension, texts, vocabulary).eval()
+    export_roboact(TrainedRoboAct(module, frames, texts, "none: untrained"), folder, (3,))
+    return folder
