@@ -11,6 +11,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from rclpy.qos import QoSProfile, ReliabilityPolicy
@@ -18,7 +19,9 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from m2r2_msgs.msg import FeatureVector as RosFeatureVector
 from m2r2_msgs.msg import SensorWindow as RosSensorWindow
 from m2r2_ros.inference.encoder import Encoder
-from m2r2_ros.inference.models import ENCODER_FILE
+from m2r2_ros.inference.models import ENCODER_FILE, open_encoder
+from m2r2_ros.inference.roboact import RoboActEncoder
+from m2r2_ros.inference.session import TensorRt
 from m2r2_ros.nodes import settings
 from m2r2_ros.nodes.conversions import WindowFeature, feature_to_ros, window_from_ros
 from m2r2_ros.nodes.diagnostics import OK, WARN, Report
@@ -45,13 +48,15 @@ class FeatureExtractor(Station):
         """With `on_feature` the node is one of a composed process and does not subscribe."""
         super().__init__("feature_extractor", values)
         self._on_feature = on_feature
-        self._encoder: Encoder | None = None
+        self._encoder: Encoder | RoboActEncoder | None = None
         self._queue: deque[SensorWindow] = deque()
         self._work = self.create_guard_condition(self.guard(self._encode_next))
 
     def configure(self, values: dict[str, Any]) -> None:
         folder = settings.models_folder(values["models"])
-        self._encoder = Encoder(folder / ENCODER_FILE, values["require_gpu"])
+        self._encoder = open_encoder(
+            folder / ENCODER_FILE, values["require_gpu"], _tensorrt(values)
+        )
         self._provider = self._encoder.providers[0]
         self._max_backlog = values["max_backlog"]
         self._windows = self._skipped = 0
@@ -134,6 +139,11 @@ class FeatureExtractor(Station):
             self._on_feature(feature)
         if self._publisher.get_subscription_count():
             self._publisher.publish(feature_to_ros(feature))
+
+
+def _tensorrt(values: dict[str, Any]) -> TensorRt | None:
+    folder = values["tensorrt_cache"]
+    return TensorRt(Path(folder).expanduser(), values["tensorrt_half"]) if folder else None
 
 
 def main() -> int:

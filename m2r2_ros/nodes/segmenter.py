@@ -26,10 +26,11 @@ from m2r2_msgs.srv import GetSegments
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.inference.head import StreamingHead
 from m2r2_ros.inference.model_file import read_model
-from m2r2_ros.inference.models import ENCODER_FILE, HEAD_FILE
+from m2r2_ros.inference.models import ENCODER_FILE, open_head
 from m2r2_ros.inference.pipeline import Segmenter as SegmentSequence
 from m2r2_ros.inference.segments import SegmentEvent, SegmentStatus
 from m2r2_ros.inference.tracker import SegmentTracker, TrackerConfig
+from m2r2_ros.inference.zero_shot import ZeroShotHead
 from m2r2_ros.nodes import settings
 from m2r2_ros.nodes.conversions import (
     WindowFeature,
@@ -79,7 +80,7 @@ class Segmenter(Station):
 
     def configure(self, values: dict[str, Any]) -> None:
         folder = settings.models_folder(values["models"])
-        head = StreamingHead(folder / HEAD_FILE)
+        head = open_head(folder, values["actions"])
         self._check_encoder(head, read_model(folder / ENCODER_FILE).sha256)
         tracker = self.declare_more(settings.tracker_settings(head.metadata.tracker))
         self._journal = Journal(self.get_fully_qualified_name())
@@ -162,7 +163,7 @@ class Segmenter(Station):
     def _receive(self, message: RosFeatureVector) -> None:
         self.accept(feature_from_ros(message))
 
-    def _check_encoder(self, head: StreamingHead, encoder_sha256: str) -> None:
+    def _check_encoder(self, head: StreamingHead | ZeroShotHead, encoder_sha256: str) -> None:
         expected = head.metadata.encoder_sha256
         if encoder_sha256 != expected:
             raise M2R2Error(
