@@ -22,6 +22,7 @@ _POSTURE_NM_RAD = 8.0
 _POSTURE_DAMPING = 2.0
 _FINGER_SPEED_M_S = 0.05
 _FULL_WIDTH_M = 0.08
+_JOINTS = 7
 _GRIP_N, _GRIP_N_A_KG, _STRONGEST_GRIP_N = 9.0, 1400.0, 45.0
 
 
@@ -35,10 +36,18 @@ class Arm:
     """Set-points of the tool centre and of the gripper, turned into motor commands."""
 
     def __init__(self, cell: Workcell):
-        self._cell = cell
+        self._cell, data = cell, cell.data
         self._jacobian = np.zeros((6, cell.model.nv))
+        # Views into MuJoCo's state: looking them up anew every tick would cost more than the sums.
+        first, qpos, motor = cell.arm_dof[0], cell.arm_qpos[0], cell.arm_actuators[0]
+        joints = slice(first, first + _JOINTS)
+        self._arm_jacobian = self._jacobian[:, joints]
+        self._qpos, self._qvel = data.qpos[qpos : qpos + _JOINTS], data.qvel[joints]
+        self._bias, self._gravity = data.qfrc_bias[joints], data.qfrc_gravcomp[joints]
+        self._torque = data.ctrl[motor : motor + _JOINTS]
+        self._place, self._facing = data.site_xpos[cell.tool_site], data.site_xmat[cell.tool_site]
         self._home, self._little = np.array(PANDA_HOME), 1e-4 * np.eye(6)
-        self.lateral = LATERAL_N_M
+        self._factor, self._taken_out, self._force = np.empty((6, 6)), np.empty(6), np.empty(6)
         self.hold_here()
 
     def hold_here(self) -> None:
@@ -50,10 +59,10 @@ class Arm:
         self.width = self.width_set = self.finger_width()
 
     def position(self) -> np.ndarray:
-        return self._cell.data.site_xpos[self._cell.tool_site].copy()
+        return self._place.copy()
 
     def rotation(self) -> np.ndarray:
-        return self._cell.data.site_xmat[self._cell.tool_site].reshape(3, 3).copy()
+        return self._facing.reshape(3, 3).copy()
 
     def finger_width(self) -> float:
         return float(self._cell.data.qpos[self._cell.finger_qpos].sum())
@@ -71,43 +80,50 @@ class Arm:
 
     def command(self, period_s: float) -> None:
         """Write motor torques and the gripper's set-point for the next `period_s`."""
-        cell, data = self._cell, self._cell.data
-        jacobian = self._jacobian
-        mujoco.mj_jacSite(cell.model, data, jacobian[:3], jacobian[3:], cell.tool_site)
-        arm = jacobian[:, cell.arm_dof]
-        speed = data.qvel[cell.arm_dof]
-        self._twist = twist = arm @ speed
+        cell, jacobian, arm = self._cell, self._jacobian, self._arm_jacobian
+        mujoco.mj_jacSite(cell.model, cell.data, jacobian[:3], jacobian[3:], cell.tool_site)
+        self._twist = twist = arm @ self._qvel
         force = self._spring_force(twist)
-        posture = _POSTURE_NM_RAD * (self._home - data.qpos[cell.arm_qpos])
-        posture -= _POSTURE_DAMPING * speed
+        posture = _POSTURE_NM_RAD * (self._home - self._qpos)
+        posture -= _POSTURE_DAMPING * self._qvel
         # Posture torques that the tool centre feels are taken out again.
-        force -= np.linalg.solve(arm @ arm.T + self._little, arm @ posture)
-        torque = arm.T @ force + posture
-        torque += data.qfrc_bias[cell.arm_dof] - data.qfrc_gravcomp[cell.arm_dof]
-        data.ctrl[cell.arm_actuators] = torque
+        np.matmul(arm, arm.T, out=self._factor)
+        self._factor += self._little
+        mujoco.mju_cholFactor(self._factor, 0.0)
+        mujoco.mju_cholSolve(self._taken_out, self._factor, arm @ posture)
+        force -= self._taken_out
+        posture += force @ arm
+        posture += self._bias
+        posture -= self._gravity
+        self._torque[:] = posture
         self._move_fingers(period_s)
 
     def _spring_force(self, twist: np.ndarray) -> np.ndarray:
-        cell = self._cell
-        offset = self.target - cell.data.site_xpos[cell.tool_site]
-        now, wanted = cell.data.site_xmat[cell.tool_site].reshape(3, 3), pointing_down(self.yaw)
+        """Force and torque (6,) of the spring and damper: plain numbers, quicker than arrays."""
+        x, y, z = (self.target - self._place).tolist()
+        vx, vy, vz, wx, wy, wz = twist.tolist()
+        gx, gy, gz = self.velocity.tolist()
+        a, b, c, d, e, f, g, h, i = self._facing.tolist()
+        wanted = pointing_down(self.yaw)
         if self.tilt.any():
             wanted = _tilting(self.tilt) @ wanted
-        turn = 0.5 * (
-            _cross(now[:, 0], wanted[:, 0])
-            + _cross(now[:, 1], wanted[:, 1])
-            + _cross(now[:, 2], wanted[:, 2])
+        k, m, n, p, q, r, s, t, u = wanted.ravel().tolist()
+        # Half the sum of the cross products of the axes, as they are and as they should be.
+        half = 0.5 * _TURN_NM_RAD
+        self._force[:] = (
+            LATERAL_N_M * x + _DAMPING_N_S_M * (gx - vx),
+            LATERAL_N_M * y + _DAMPING_N_S_M * (gy - vy),
+            VERTICAL_N_M * z + _DAMPING_N_S_M * (gz - vz),
+            half * (d * s - g * p + e * t - h * q + f * u - i * r) - _TURN_DAMPING * wx,
+            half * (g * k - a * s + h * m - b * t + i * n - c * u) - _TURN_DAMPING * wy,
+            half * (a * p - d * k + b * q - e * m + c * r - f * n)
+            + _TURN_DAMPING * (self.yaw_rate - wz),
         )
-        force = np.empty(6)
-        stiffness = (self.lateral, self.lateral, VERTICAL_N_M)
-        force[:3] = stiffness * offset + _DAMPING_N_S_M * (self.velocity - twist[:3])
-        force[3:] = _TURN_NM_RAD * turn - _TURN_DAMPING * twist[3:]
-        force[5] += _TURN_DAMPING * self.yaw_rate
-        return force
+        return self._force
 
     def _move_fingers(self, period_s: float) -> None:
         step = 2 * _FINGER_SPEED_M_S * period_s
-        self.width += float(np.clip(self.width_set - self.width, -step, step))
+        self.width += min(max(self.width_set - self.width, -step), step)
         cell = self._cell
         cell.data.ctrl[cell.gripper_actuator] = 255 * self.width / _FULL_WIDTH_M
 
@@ -120,8 +136,3 @@ def _tilting(tilt: np.ndarray) -> np.ndarray:
     mujoco.mju_quat2Mat(rotation, quaternion)
     return rotation.reshape(3, 3)
 
-
-def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    return np.array(
-        [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]]
-    )

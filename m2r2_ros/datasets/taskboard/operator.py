@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .arm import pointing_down
 from .layout import Layout
 from .objects import BY_NAME, BoardObject, neighbours
 from .rig import TICK_S, Rig
@@ -31,6 +32,7 @@ _TWIST_LEAST_RAD = 1.0  # while it takes up the load, a thread can look closed f
 _TWIST_RATE = 1.6
 _TOUCHED_N = 2.0  # force of the spring at which a descending part has met something
 _MANY_TURNS = 6
+_MOST_TILT_RAD, _LEVELLING_RATE = 0.15, 8.0
 _THIN_M = 6e-3
 _SEARCH_N_M = 650.0  # a thin part would slip up between the fingers when pressed any harder
 _MESHING_DEPTH_M = (0.0085, 0.0125)  # where the teeth of two gears pass into each other
@@ -204,7 +206,18 @@ class Operator:
         rig = self._rig
         for _ in range(round(seconds / TICK_S)):
             self._steer(thing, target, yaw, turns, rate=6.0)
+            self._level(thing)
             rig.tick()
+
+    def _level(self, thing: BoardObject) -> None:
+        """Tilt the hand so that the part, which leans in the grip, will be upright."""
+        if thing.twist:
+            return  # a wrist that is to turn stays upright
+        arm = self._rig.arm
+        in_hand = arm.rotation().T @ self._rig.cell.pose(thing.part)[1][:, 2]
+        axis = pointing_down(arm.yaw) @ in_hand
+        lean = np.clip([axis[1], -axis[0]], -_MOST_TILT_RAD, _MOST_TILT_RAD)
+        arm.tilt = arm.tilt + _LEVELLING_RATE * TICK_S * (lean - arm.tilt)
 
     def _steer(self, thing, target, yaw, turns, rate, vertical=True) -> None:
         """Move the set-point a little towards where the part would be on target."""
@@ -249,6 +262,7 @@ class Operator:
                     lean = entry * rotation[:, 2]
                     aim += lean + np.clip(0.8 * (target - position + lean), -1e-3, 1e-3)
                 self._steer(thing, aim, yaw, turns, 3.0, vertical=False)
+                self._level(thing)
                 # Patting instead of pressing: what sticks to the rim can slip into the hole.
                 pat = 1 - 0.45 * searching * (1 - np.cos(2 * np.pi * 1.3 * elapsed))
                 limit = pat * min(style.search_n, _SEARCH_N_M * thing.width_m)
@@ -303,6 +317,7 @@ class Operator:
             late = max(0.0, rig.time_s - start - 1.5)
             wiggle = min(1.0, late) * 0.6e-3 * _circle(11.0 * late)
             self._steer(thing, target + wiggle, yaw, turns, 3.0, vertical=False)
+            self._level(thing)
             rig.press(self._style.careful_m_s * 0.7, 5.0)
 
     def _release(self, thing: BoardObject) -> None:
