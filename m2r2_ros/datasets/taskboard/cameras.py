@@ -117,18 +117,25 @@ def without_stalls(times_s: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 class _Look:
-    """One camera's exposure, white balance and noise."""
+    """One camera's exposure, white balance and noise, in one table of levels.
+
+    Entry [noise, channel, level]: what a level becomes under that much noise.
+    """
 
     def __init__(self, rng: np.random.Generator):
         gain = rng.uniform(0.88, 1.12) * rng.uniform(0.96, 1.04, 3)
         levels = 255 * (np.arange(256)[:, None] / 255 * gain) ** rng.uniform(0.9, 1.1)
-        self._curve = np.clip(levels, 0, 255).astype(np.int16)
         shape = (_NOISE_FRAMES, SIZE_PX, SIZE_PX, 1)
-        self._noise = np.round(rng.normal(0, _NOISE_LEVELS, shape)).astype(np.int16)
+        noise = np.round(rng.normal(0, _NOISE_LEVELS, shape)).astype(np.intp)
+        least = noise.min()
+        spread = np.arange(least, noise.max() + 1)
+        toned = np.clip(levels, 0, 255).astype(int).T + spread[:, None, None]
+        self._table = np.clip(toned, 0, 255).astype(np.uint8).ravel()
+        self._offsets = ((noise - least) * 3 + np.arange(3)) * 256
 
     def __call__(self, picture: np.ndarray, index: int) -> np.ndarray:
-        toned = np.stack([self._curve[picture[..., c], c] for c in range(3)], axis=-1)
-        return np.clip(toned + self._noise[index % _NOISE_FRAMES], 0, 255).astype(np.uint8)
+        entries = self._offsets[index % _NOISE_FRAMES] + picture
+        return np.take(self._table, entries, mode="clip")
 
 
 def _tint(rgba: np.ndarray, geoms, rng: np.random.Generator, spread: float) -> None:

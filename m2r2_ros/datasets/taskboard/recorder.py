@@ -26,22 +26,25 @@ class Recorder:
         still = model.body_weldid == 0
         still |= model.body_mocapid[model.body_rootid] >= 0
         self._still, self._bodies = still, model.geom_bodyid
+        self._sensors = cell.data.sensordata[:6]
         self._steps: list[np.ndarray] = []
+        self._contacts = _Contacts()
         self._ticks: list[np.ndarray] = []
         self._scenes: list[np.ndarray] = []
 
     def __call__(self, rig: Rig) -> None:
-        data = self._cell.data
-        if len(self._steps) % _STEPS_A_SCENE == 0:
+        data, step = self._cell.data, len(self._steps)
+        if step % _STEPS_A_SCENE == 0:
             self._scenes.append(data.qpos.copy())
-        impact, scrape = self._contacts()
-        self._steps.append(np.concatenate([data.sensordata[:6], impact, scrape, [self._click()]]))
-        if len(self._steps) % _STEPS_A_TICK == 0:
+        self._steps.append(self._step())
+        if data.ncon:
+            self._contacts.note(step, data)
+        if (step + 1) % _STEPS_A_TICK == 0:
             self._ticks.append(self._motion(rig))
 
     def tape(self) -> Tape:
-        kinds = len(MATERIALS)
-        sensors, impact, scrape, click = _split(self._steps, 6, kinds, kinds, 1)
+        sensors, click, held, velocity = _split(self._steps, 6, 1, 1, 3)
+        impact, scrape = self._felt(held[:, 0].astype(int), np.linalg.norm(velocity, axis=1))
         rotation, arm, fingers, position, twist = _split(self._ticks, 9, 21, 6, 3, 6)
         rotation = rotation.reshape(-1, 3, 3)
         quaternion = Rotation.from_matrix(rotation).as_quat()
@@ -89,33 +92,71 @@ class Recorder:
         lever = frame.T @ (data.subtree_com[hand] - data.xpos[hand])
         return -flange - np.concatenate([weight, np.cross(lever, weight)], axis=1)
 
-    def _click(self) -> float:
-        cell = self._cell
-        return cell.data.xfrc_applied[cell.body[cell.active.part], 2] if cell.active else 0.0
-
-    def _contacts(self) -> tuple[np.ndarray, np.ndarray]:
-        """Normal force on each material, and the friction power on each of the part in hand."""
+    def _step(self) -> np.ndarray:
+        """The wrist's sensors; of the part attended to, its latch's force, body and velocity."""
         cell, data = self._cell, self._cell.data
-        if not data.ncon:
-            return np.zeros(len(MATERIALS)), np.zeros(len(MATERIALS))
-        geoms, address = data.contact.geom, data.contact.efc_address
-        force = np.where(address >= 0, data.efc_force[np.maximum(address, 0)], 0.0)
-        materials = self._material[geoms]
-        impact = _on_materials(materials, force)
-        if not cell.active:
-            return impact, np.zeros(len(MATERIALS))
-        bodies = self._bodies[geoms]
-        held = (bodies == cell.body[cell.active.part]).any(axis=1)
-        rubbing = held & self._still[bodies].any(axis=1)
-        first = cell.dof[cell.active.part]
-        velocity = data.qvel[first : first + 3]
-        speed = np.sqrt(velocity @ velocity)
-        return impact, speed * _on_materials(materials[rubbing], force[rubbing])
+        row = np.empty(11)
+        row[:6] = self._sensors
+        row[6:] = _NO_PART
+        if cell.active:
+            name = cell.active.part
+            first = cell.dof[name]
+            row[7] = body = cell.body[name]
+            row[6], row[8:] = data.xfrc_applied[body, 2], data.qvel[first : first + 3]
+        return row
+
+    def _felt(self, held: np.ndarray, speed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Normal force on each material, and the friction power on each of the part in hand.
+
+        `held` (N,) bodies and `speed` (N,) [m/s] give (N, len(MATERIALS)) each.
+        """
+        step, geoms, force = self._contacts.all()
+        materials, bodies = self._material[geoms], self._bodies[geoms]
+        impact = _on_materials(step, materials, force, len(held))
+        rubbing = (bodies == held[step, None]).any(axis=1) & self._still[bodies].any(axis=1)
+        power = force[rubbing] * speed[step[rubbing]]
+        return impact, _on_materials(step[rubbing], materials[rubbing], power, len(held))
 
 
-def _on_materials(materials: np.ndarray, force: np.ndarray) -> np.ndarray:
-    """Sum of the contacts' forces (n,) on each material, of pairs (n, 2)."""
-    return np.bincount(materials.ravel(), np.repeat(force, 2), len(MATERIALS))
+class _Contacts:
+    """Every contact of every step, as MuJoCo has them: sorting them out can wait for the end."""
+
+    def __init__(self) -> None:
+        self._steps: list[int] = []
+        self._geoms: list[np.ndarray] = []
+        self._addresses: list[np.ndarray] = []
+        self._forces: list[np.ndarray] = []
+
+    def note(self, step: int, data) -> None:
+        contact = data.contact
+        self._steps.append(step)
+        self._geoms.append(contact.geom.copy())
+        self._addresses.append(contact.efc_address.copy())
+        self._forces.append(data.efc_force.copy())
+
+    def all(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Step (C,), pair of geoms (C, 2) and normal force (C,) of each contact that presses."""
+        if not self._steps:
+            return np.zeros(0, int), np.zeros((0, 2), int), np.zeros(0)
+        counts = [len(addresses) for addresses in self._addresses]
+        before = np.cumsum([0, *map(len, self._forces[:-1])])
+        step = np.repeat(self._steps, counts)
+        address = np.concatenate(self._addresses)
+        active = address >= 0
+        rows = (address + np.repeat(before, counts))[active]
+        force = np.concatenate(self._forces)[rows]
+        return step[active], np.concatenate(self._geoms)[active], force
+
+
+_NO_PART = (0.0, -1.0, 0.0, 0.0, 0.0)
+
+
+def _on_materials(step, materials, force, steps: int) -> np.ndarray:
+    """Sum of the contacts' forces (C,) on each material, of pairs (C, 2), at each step."""
+    kinds = len(MATERIALS)
+    rows = step[:, None] * kinds + materials
+    summed = np.bincount(rows.ravel(), np.repeat(force, 2), steps * kinds)
+    return summed.reshape(steps, kinds)
 
 
 def _split(rows: list[np.ndarray], *widths: int) -> list[np.ndarray]:
