@@ -63,8 +63,8 @@ _LAST_DELIVERY_S = 2.0
 # not by a clock: a process that got no processor has not waited for anything.
 _LOOK_S = 1.0
 _SILENT_LOOKS = 5
-# One who takes over waits so long for the planner to find it.
-_DISCOVERY_S = 1.0
+# One who takes over waits so long for a planner to find it: the topic keeps only one message.
+_DISCOVERY_S = 5.0
 
 
 class Segmenter(Station):
@@ -190,11 +190,13 @@ class Segmenter(Station):
         while not self._segments.get_subscription_count() and time.monotonic() < deadline:
             time.sleep(0.01)
         self._publish([owed])
+        self._segments.wait_for_all_acked(Duration(seconds=_LAST_DELIVERY_S))
 
     def _publish(self, events: Iterable[SegmentEvent]) -> None:
         for event in events:
-            self._segments.publish(event_to_ros(event))
+            # First, so that nothing was said that a successor would not know of.
             self._journal.write(event)
+            self._segments.publish(event_to_ros(event))
             if event.status == SegmentStatus.ENDED:
                 self._segments.wait_for_all_acked(Duration(seconds=_DELIVERY_S))
 

@@ -17,6 +17,7 @@ from lifecycle_msgs.srv import ChangeState, GetState
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
 from m2r2_msgs.msg import ActionSegment, FeatureVector, FramePrediction
+from m2r2_ros.inference.segments import SegmentStatus
 from m2r2_ros.nodes.conversions import event_from_ros, feature_from_ros, prediction_from_ros
 
 STATIONS = ("synchronizer", "feature_extractor", "segmenter")
@@ -65,6 +66,20 @@ class Program:
     @property
     def output(self):
         return self.log.read_text(errors="replace")
+
+
+def check_ids(events):
+    """Every STARTED has its ENDED before the next one; ids count up. Returns their number."""
+    open_id, next_id = None, 0
+    for event in events:
+        if event.status == SegmentStatus.STARTED:
+            assert open_id is None
+            assert event.segment_id == next_id
+            open_id, next_id = event.segment_id, next_id + 1
+        else:
+            assert event.segment_id == open_id
+            open_id = None if event.status == SegmentStatus.ENDED else open_id
+    return next_id
 
 
 def node_program(folder, name, values=None, *more):

@@ -9,18 +9,15 @@ from __future__ import annotations
 import os
 import time
 from ast import literal_eval
-from contextlib import ExitStack
-from dataclasses import replace
 
 import pytest
-from harness import STATIONS, Planner, node_program, started
+from harness import STATIONS, Planner, check_ids, node_program, started
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
 from rclpy.qos import ReliabilityPolicy
 from robot import SECOND, TOPICS, Robot, image, set_stamp, stamp_of
 
-from m2r2_ros.inference.segments import SegmentEvent, SegmentStatus
-from m2r2_ros.nodes.journal import Journal, ended
+from m2r2_ros.inference.segments import SegmentStatus
 
 pytestmark = pytest.mark.xdist_group("faults")
 
@@ -325,79 +322,3 @@ def test_parameters_that_can_change_at_run_time(chain):
 def test_what_was_published_keeps_to_the_protocol(chain):
     """After all of the above."""
     assert check_ids(chain.planner.events) > 5
-
-
-def check_ids(events):
-    """Every STARTED has its ENDED before the next one; ids count up. Returns their number."""
-    open_id, next_id = None, 0
-    for event in events:
-        if event.status == SegmentStatus.STARTED:
-            assert open_id is None
-            assert event.segment_id == next_id
-            open_id, next_id = event.segment_id, next_id + 1
-        else:
-            assert event.segment_id == open_id
-            open_id = None if event.status == SegmentStatus.ENDED else open_id
-    return next_id
-
-
-def test_nodes_that_are_killed_and_started_again(node, tmp_path, models):
-    """Each in its own process, one after the other, in the middle of a segment."""
-    planner = Planner(node)
-    robot = Robot(node)
-    values = {
-        "models": models,
-        "heartbeat_s": 0.3,
-        **{f"topics.{name}": topic for name, topic in TOPICS.items()},
-    }
-
-    def is_open():
-        return planner.events and planner.events[-1].status != SegmentStatus.ENDED
-
-    with ExitStack() as stack:
-        programs = {
-            name: stack.enter_context(node_program(tmp_path, name, values)) for name in STATIONS
-        }
-        for victim in STATIONS[::-1]:
-            robot.run_until(lambda: planner.frames and is_open(), "an open segment")
-            programs[victim].process.kill()
-            programs[victim].process.wait()
-            robot.run(0.5)
-            count = len(planner.events)
-            planner.statuses.clear()
-            programs[victim] = stack.enter_context(node_program(tmp_path, victim, values))
-            robot.run_until(
-                lambda start=count: any(
-                    event.status == SegmentStatus.STARTED for event in planner.events[start:]
-                ),
-                f"segments after the death of {victim}",
-            )
-            check_ids(planner.events)
-        assert "of one that was killed" in programs["segmenter"].output
-        robot.run_until(lambda: planner.level("segmenter") is not None, "diagnostics")
-
-
-def test_what_a_killed_run_left_is_read_with_care(tmp_path, monkeypatch):
-    monkeypatch.setenv("ROS_HOME", str(tmp_path / "home"))
-    journal = Journal("/cell/segmenter")
-    assert journal.read() is None
-    event = SegmentEvent(
-        5, 7, SegmentStatus.ONGOING, "Pick USB", "pick", "USB", 1, 0.5, 1, 4, 0.25
-    )
-    journal.write(event)
-    assert journal.read() == event
-    assert ended(event) == replace(event, status=SegmentStatus.ENDED)
-    assert ended(replace(event, status=SegmentStatus.ENDED)) is None
-    assert Journal("/segmenter").read() is None
-    os.utime(journal.path, (0, time.time() - 100))
-    assert journal.read() is None
-    for text in ("", "[", "[]", "{}", "[" * 9999, journal.path.read_text().replace("7", '"7"')):
-        journal.path.write_text(text)
-        assert journal.read() is None
-    journal.remove()
-    assert not journal.path.exists()
-    (tmp_path / "home" / "file").write_text("")
-    monkeypatch.setenv("ROS_HOME", str(tmp_path / "home" / "file"))
-    nowhere = Journal("/segmenter")
-    nowhere.write(event)
-    assert "cannot be written" in nowhere.problem

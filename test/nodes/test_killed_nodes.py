@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A node that is killed and started again: segments resume, ids count on, none stays open."""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import ExitStack
+from dataclasses import replace
+
+from harness import STATIONS, Planner, check_ids, node_program
+from robot import TOPICS, Robot
+
+from m2r2_ros.inference.segments import SegmentEvent, SegmentStatus
+from m2r2_ros.nodes.journal import Journal, ended
+
+
+def test_nodes_that_are_killed_and_started_again(node, tmp_path, models):
+    """Each in its own process, one after the other, in the middle of a segment."""
+    planner = Planner(node)
+    robot = Robot(node)
+    values = {
+        "models": models,
+        "heartbeat_s": 0.3,
+        **{f"topics.{name}": topic for name, topic in TOPICS.items()},
+    }
+
+    def is_open():
+        return planner.events and planner.events[-1].status != SegmentStatus.ENDED
+
+    with ExitStack() as stack:
+        programs = {
+            name: stack.enter_context(node_program(tmp_path, name, values)) for name in STATIONS
+        }
+        for victim in STATIONS[::-1]:
+            robot.run_until(lambda: planner.frames and is_open(), "an open segment")
+            programs[victim].process.kill()
+            programs[victim].process.wait()
+            robot.run(0.5)
+            count = len(planner.events)
+            planner.statuses.clear()
+            programs[victim] = stack.enter_context(node_program(tmp_path, victim, values))
+            robot.run_until(
+                lambda start=count: any(
+                    event.status == SegmentStatus.STARTED for event in planner.events[start:]
+                ),
+                f"segments after the death of {victim}",
+            )
+            check_ids(planner.events)
+        assert "of one that was killed" in programs["segmenter"].output
+        robot.run_until(lambda: planner.level("segmenter") is not None, "diagnostics")
+
+
+def test_what_a_killed_run_left_is_read_with_care(tmp_path, monkeypatch):
+    monkeypatch.setenv("ROS_HOME", str(tmp_path / "home"))
+    journal = Journal("/cell/segmenter")
+    assert journal.read() is None
+    event = SegmentEvent(
+        5, 7, SegmentStatus.ONGOING, "Pick USB", "pick", "USB", 1, 0.5, 1, 4, 0.25
+    )
+    journal.write(event)
+    assert journal.read() == event
+    assert ended(event) == replace(event, status=SegmentStatus.ENDED)
+    assert ended(replace(event, status=SegmentStatus.ENDED)) is None
+    assert Journal("/segmenter").read() is None
+    os.utime(journal.path, (0, time.time() - 100))
+    assert journal.read() is None
+    for text in ("", "[", "[]", "{}", "[" * 9999, journal.path.read_text().replace("7", '"7"')):
+        journal.path.write_text(text)
+        assert journal.read() is None
+    journal.remove()
+    assert not journal.path.exists()
+    (tmp_path / "home" / "file").write_text("")
+    monkeypatch.setenv("ROS_HOME", str(tmp_path / "home" / "file"))
+    nowhere = Journal("/segmenter")
+    nowhere.write(event)
+    assert "cannot be written" in nowhere.problem
