@@ -51,6 +51,9 @@ class Bag:
         make = partial(tuple.__new__, BagMessage)
         with _one_line(self.path):
             for connection, log_ns, data in self._reader.messages(chosen):
+                # SQLite stores any type in any column.
+                if type(data) is not bytes or type(log_ns) is not int:
+                    raise M2R2Error(f"a message on {connection.topic} is no serialised message")
                 yield make((connection.topic, connection.msgtype, log_ns, data))
 
 

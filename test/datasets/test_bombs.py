@@ -96,6 +96,21 @@ def test_damaged_references_to_texts(texts, place, value):
             assert "\n" not in str(error)
 
 
+@pytest.mark.parametrize("value", ["text", 7, 0.5])
+def test_rows_of_another_type(tmp_path, value):
+    message = next(encode_vectors(WRENCH, np.array([5]), np.ones((1, 6)), "ft"))
+    with Writer(tmp_path / "bag", version=9, storage_plugin=StoragePlugin.SQLITE3) as writer:
+        connection = writer.add_connection("/wrist/wrench", WRENCH, typestore=typestore())
+        writer.write(connection, 1, message)
+    with sqlite3.connect(tmp_path / "bag" / "bag.db3") as database:
+        database.execute("UPDATE messages SET data = ?", (value,))
+    with (
+        open_bag(tmp_path / "bag") as bag,
+        pytest.raises(M2R2Error, match="a message on /wrist/wrench is no serialised message"),
+    ):
+        list(bag.messages())
+
+
 def test_a_disk_that_is_full(tmp_path, monkeypatch):
     path = tmp_path / "a.h5"
     write_recording(path, recording(0.2))
