@@ -51,7 +51,7 @@ def run_verb(verb: str, arguments: Sequence[str]) -> int:
     if verb not in verbs():
         return _complain("m2r2", f"unknown verb '{verb}'{nearest_name(verb, verbs())}")
     try:
-        status = _load(verb)(arguments)
+        status = load_verb(verb)(arguments)
         sys.stdout.flush()
     except M2R2Error as error:
         return _complain(f"m2r2 {verb}", str(error))
@@ -70,7 +70,8 @@ def run_verb(verb: str, arguments: Sequence[str]) -> int:
     return status
 
 
-def _load(verb: str) -> Callable[[Sequence[str]], int]:
+def load_verb(verb: str) -> Callable[[Sequence[str]], int]:
+    """A verb as a function of its arguments, which raises M2R2Error."""
     module = importlib.import_module(f"m2r2_ros.cli.{verb}")
     summary, _, examples = (module.__doc__ or "").partition("\n")
     parser = argparse.ArgumentParser(

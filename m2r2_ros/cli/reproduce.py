@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reproduce a table of the M2R2 paper on a data set of recordings.
+
+The data set is a folder with the folders train, validation, test and, if it has one, shifted, as
+`m2r2 simulate --recipe taskboard_sim_v1` makes it. Pretrains the encoders, extracts features,
+trains the heads with every seed, tunes the baselines on the validation recordings, and scores all
+on both test splits. Writes table1.md and table1.json (or table2): means and spreads over the
+seeds beside the paper's figures for REASSEMBLE, which is another data set; and timelines of the
+first test recordings with every method, as .png and .svg. Every stage leaves its files below
+--out: the same command again does only what is missing. The stages' settings are a file like
+config/reproduce/taskboard_sim.yaml.
+
+Examples:
+    m2r2 simulate --recipe taskboard_sim_v1 --out data/taskboard_sim --workers 2
+    m2r2 reproduce table1 --data data/taskboard_sim --out out/reproduced --seeds 0,1,2
+    m2r2 reproduce table2 --data data/taskboard_sim --out out/reproduced
+    m2r2 reproduce table1 --data data/taskboard_sim --out out/quick --rows signals-bocpd signals-awe
+    m2r2 reproduce table1 --data data/taskboard_sim --out out/mine --encoder my_encoder.onnx
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from m2r2_ros.errors import M2R2Error, nearest_name
+from m2r2_ros.evaluation.published import TABLES, Row
+from m2r2_ros.shipped import shipped
+
+# Test recordings of each split that are drawn.
+_DRAWN = 3
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("table", choices=tuple(TABLES), help="of the paper")
+    parser.add_argument(
+        "--data", type=Path, required=True, metavar="DIR", help="train/, validation/, test/, ..."
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="for all results")
+    parser.add_argument(
+        "--seeds", default="0", metavar="N,...", help="of the heads (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--rows",
+        nargs="+",
+        metavar="ROW",
+        help=f"only these: {', '.join(dict.fromkeys(r.key for t in TABLES.values() for r in t))}",
+    )
+    parser.add_argument(
+        "--config",
+        type=Path,
+        metavar="YAML",
+        help="settings of the stages (default: config/reproduce/taskboard_sim.yaml)",
+    )
+    parser.add_argument(
+        "--encoder",
+        type=Path,
+        metavar="ONNX",
+        help="an exported encoder for the rows of M2R2 with all sensors, instead of pretraining",
+    )
+    parser.add_argument(
+        "--workers", type=int, default=1, metavar="N", help="processes (default: %(default)s)"
+    )
+
+
+def main(args: argparse.Namespace) -> int:
+    """Do what is missing, then write the table."""
+    seeds, rows = _seeds(args.seeds), _rows(args.table, args.rows)
+    if args.workers < 1:
+        raise M2R2Error(f"--workers must be at least 1, not {args.workers}")
+    if args.encoder and not args.encoder.is_file():
+        raise M2R2Error(f"{args.encoder}: no such file")
+    # Late: reading recordings and training need packages that a refusal does not.
+    from m2r2_ros.cli._reproduction import DataSet, Reproduction, Stages
+
+    stages = Stages.load(args.config or shipped("config/reproduce/taskboard_sim.yaml"))
+    work = Reproduction(DataSet(args.data), args.out, stages, args.encoder, args.workers)
+    scores: dict[str, dict[str, dict[str, list]]] = {}
+    for split in work.data.test_splits:
+        for row in rows:
+            for level in _levels(args.table, row):
+                # A baseline has no chance in it.
+                drawn = seeds if row.encoder != "signals" else seeds[:1]
+                found = [work.scores(row, level, seed, split) for seed in drawn]
+                scores.setdefault(split, {}).setdefault(row.key, {})[level] = found
+    _write_table(args, rows, seeds, work, scores)
+    _draw(args.out / "timelines", rows, seeds[0], work)
+    return 0
+
+
+def _levels(table: str, row: Row) -> tuple[str, ...]:
+    """Table II is of fine labels; so are the baselines, which get theirs by overlap (IV-D)."""
+    return ("fine",) if table == "table2" or row.encoder == "signals" else ("fine", "coarse")
+
+
+def _write_table(args: argparse.Namespace, rows, seeds, work, scores) -> None:
+    from m2r2_ros.datasets.atomic import partial_file
+    from m2r2_ros.evaluation.result_table import table_json, table_markdown
+
+    data = {
+        "name": f"{args.data.resolve().name} (not REASSEMBLE)",
+        "recordings": {split: len(found) for split, found in work.data.recordings.items()},
+        "seeds": seeds,
+        "encoder_seeds": 1,
+    }
+    content = table_json(args.table, data, rows, scores)
+    text = table_markdown(content, ("fine",) if args.table == "table2" else ("fine", "coarse"))
+    for ending, written in ((".json", json.dumps(content, indent=1) + "\n"), (".md", text)):
+        with partial_file(args.out / f"{args.table}{ending}") as temporary:
+            temporary.write_text(written, encoding="utf-8")
+    print(text)
+    print(f"{args.out / args.table}.md")
+
+
+def _draw(folder: Path, rows: Sequence[Row], seed: int, work) -> None:
+    """The paper's figure 4: ground truth above every method of the table."""
+    from tqdm import tqdm
+
+    from m2r2_ros.evaluation.predictions import segments_from_labels
+    from m2r2_ros.evaluation.segments import FRAME_RATE_HZ
+    from m2r2_ros.evaluation.timeline import plot_timeline
+
+    names = [name for s in work.data.test_splits for name in work.data.names(s)[:_DRAWN]]
+    for name in tqdm(names, "timelines", disable=None):
+        tracks = {"ground truth": work.truth(rows[0], name)}
+        tracks |= {_short(row): work.predicted(row, seed, name) for row in rows}
+        segments = {k: segments_from_labels(v, FRAME_RATE_HZ) for k, v in tracks.items()}
+        for ending in (".png", ".svg"):
+            plot_timeline(folder / f"{name}{ending}", segments, title=name)
+
+
+def _short(row: Row) -> str:
+    """The row's name on two lines, where the picture's margin is."""
+    return row.name.partition(",")[0].replace(" + ", "\n+ ")
+
+
+def _seeds(text: str) -> list[int]:
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isascii() and part.isdigit() for part in parts) or len({*parts}) < len(parts):
+        raise M2R2Error(f"--seeds must be different whole numbers like 0,1,2, not '{text}'")
+    return [int(part) for part in parts]
+
+
+def _rows(table: str, keys: Sequence[str] | None) -> list[Row]:
+    by_key = {row.key: row for row in TABLES[table]}
+    for key in keys or ():
+        if key not in by_key:
+            raise M2R2Error(f"--rows: {table} has no row '{key}'{nearest_name(key, by_key)}")
+    return [row for key, row in by_key.items() if not keys or key in keys]

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The rows of the paper's tables, and the figures that it prints for REASSEMBLE.
+
+M2R2 (Sliwowski and Lee, ICRA 2026), Tables I and II, in percent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+METRICS = ("f1@10", "f1@25", "f1@50", "acc", "edit", "dr")
+
+Figures = dict[str, dict[str, float]]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A method: `head` on the features of `encoder`, or on the signals for a baseline.
+
+    published  labels ("fine", "coarse") -> metric -> percent; {} for what is not in the paper.
+    """
+
+    name: str
+    encoder: str
+    head: str
+    published: Figures
+
+    @property
+    def key(self) -> str:
+        """Names the row's files; rows of two tables that are the same method share them."""
+        return f"{self.encoder}-{self.head}"
+
+
+def _figures(fine: tuple[float, ...], coarse: tuple[float, ...] = ()) -> Figures:
+    levels = {"fine": fine, "coarse": coarse}
+    return {
+        level: dict(zip(METRICS, values, strict=True)) for level, values in levels.items() if values
+    }
+
+
+TABLES: dict[str, tuple[Row, ...]] = {
+    "table1": (
+        Row(
+            "BR-Prompt + DiffAct",
+            "br_prompt",
+            "diffact",
+            _figures((12.0, 10.1, 5.1, 5.7, 21.4, 19.9), (62.9, 51.8, 22.5, 54.8, 73.4, 17.9)),
+        ),
+        Row("BOCPD", "signals", "bocpd", _figures((39.2, 32.6, 12.8, 35.0, 19.7, 17.4))),
+        Row("AWE", "signals", "awe", _figures((72.5, 68.4, 35.8, 54.6, 54.9, 22.1))),
+        Row(
+            "M2R2 + MS-TCN",
+            "m2r2",
+            "mstcn",
+            _figures((83.1, 82.7, 80.8, 82.4, 79.3, 89.5), (97.7, 97.6, 96.7, 96.7, 95.0, 94.5)),
+        ),
+        Row(
+            "M2R2 + ASRF",
+            "m2r2",
+            "asrf",
+            _figures((83.5, 83.4, 82.4, 82.7, 82.5, 95.1), (98.1, 98.1, 97.1, 96.0, 96.9, 95.9)),
+        ),
+        Row(
+            "M2R2 + DiffAct",
+            "m2r2",
+            "diffact",
+            _figures((78.1, 77.7, 74.6, 74.9, 68.7, 81.4), (95.1, 95.0, 92.1, 91.7, 90.3, 83.9)),
+        ),
+        Row("M2R2 + causal head, as published on the robot", "m2r2", "causal", {}),
+    ),
+    "table2": (
+        Row(
+            "only vision",
+            "only_vision",
+            "diffact",
+            _figures((27.2, 26.1, 21.6, 21.4, 28.9, 44.3)),
+        ),
+        Row("only audio", "only_audio", "diffact", _figures((39.2, 38.7, 36.4, 34.5, 37.5, 80.1))),
+        Row(
+            "only prio",
+            "only_proprioception",
+            "diffact",
+            _figures((78.0, 77.5, 74.5, 75.4, 69.2, 80.3)),
+        ),
+        Row("no gripper", "no_gripper", "diffact", _figures((67.9, 67.2, 64.2, 65.1, 59.2, 82.2))),
+        Row(
+            "no pos/vel", "no_pose_twist", "diffact", _figures((69.9, 69.1, 65.1, 64.6, 61.8, 80.5))
+        ),
+        Row("no F/T", "no_force_torque", "diffact", _figures((72.9, 72.4, 69.9, 70.4, 65.2, 80.6))),
+        Row("all", "m2r2", "diffact", _figures((78.1, 77.7, 74.6, 74.9, 68.7, 82.4))),
+    ),
+}

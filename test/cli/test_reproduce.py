@@ -1,0 +1,233 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`m2r2 reproduce`: recordings in, the paper's tables out, and only what is missing is done."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from recordings import recording
+from tiny_models import write_encoder
+
+from m2r2_ros.cli import _reproduction
+from m2r2_ros.cli.main import main
+from m2r2_ros.datasets.mstcn import FeatureFolder
+from m2r2_ros.datasets.reassemble_writer import write_recording
+from m2r2_ros.datasets.recording import Action
+from m2r2_ros.evaluation.metrics import score_many
+from m2r2_ros.evaluation.published import METRICS, TABLES
+from m2r2_ros.evaluation.result_table import summarised, table_json, table_markdown
+from m2r2_ros.sensing.layout import SensorLayout
+from m2r2_ros.shipped import shipped
+
+SPLITS = {"train": ("a", "b"), "validation": ("c",), "test": ("d",), "shifted": ("e",)}
+STAGES = """
+encoders: {}
+heads:
+  mstcn: {optimiser: {epochs: 1}, model: {stages: 2, layers: 2, channels: 8}}
+  causal: {optimiser: {epochs: 1}, model: {layers: 2, channels: 8}}
+"""
+ROWS = ("signals-bocpd", "signals-awe", "m2r2-mstcn")
+CAUSAL = "M2R2 + causal head, as published on the robot"
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("reproduce")
+    for split, names in SPLITS.items():
+        for name in names:
+            data = recording(3.0, name, cameras=("hama1",))
+            data.actions[:] = [
+                Action(0.0, 1.0, "No action."),
+                Action(1.0, 2.0, "Pick USB."),
+                Action(2.0, 2.9, "Insert USB."),
+            ]
+            write_recording(folder / "data" / split / f"{name}.h5", data)
+    write_encoder(folder / "encoder.onnx", SensorLayout(cameras=("hama1",)))
+    (folder / "stages.yaml").write_text(STAGES)
+    return folder
+
+
+def reproduce(place: Path, out: Path, *more: object, data: Path | None = None) -> int:
+    arguments = ["table1", "--data", data or place / "data", "--out", out]
+    arguments += ["--config", place / "stages.yaml", "--encoder", place / "encoder.onnx", *more]
+    return main(["reproduce", *map(str, arguments)])
+
+
+@pytest.fixture(scope="module")
+def out(place: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("out")
+    assert reproduce(place, folder, "--rows", "m2r2-causal") == 0
+    (folder / "table1.json").rename(folder / "causal.json")
+    assert reproduce(place, folder, "--seeds", "0,1", "--rows", *ROWS) == 0
+    return folder
+
+
+def test_the_table_has_every_cell_of_both_test_splits(out):
+    content = json.loads((out / "table1.json").read_text())
+    assert list(content["splits"]) == ["test", "shifted"]
+    for rows in content["splits"].values():
+        assert len(rows) == len(ROWS)
+        for name, levels in rows.items():
+            seeds = 1 if name in ("BOCPD", "AWE") else 2
+            assert set(levels) == ({"fine"} if seeds == 1 else {"fine", "coarse"})
+            for summary in levels.values():
+                assert set(METRICS) <= set(summary)
+                for metric in METRICS:
+                    entry = summary[metric]
+                    assert len(entry["values"]) == seeds
+                    assert entry["mean"] == pytest.approx(sum(entry["values"]) / seeds)
+                    assert (entry["std"] is None) == (seeds == 1)
+
+
+def test_the_causal_head_is_trained_once_and_has_a_delay(out):
+    rows = json.loads((out / "causal.json").read_text())["splits"]
+    assert all({"fine", "coarse"} == set(rows[split][CAUSAL]) for split in ("test", "shifted"))
+    assert "delay_s" in rows["test"][CAUSAL]["fine"]
+    assert [path.name for path in (out / "heads" / "m2r2-causal").iterdir()] == ["fine"]
+
+
+def test_cells_are_the_scores_of_the_predictions_beside_them(out):
+    folder = FeatureFolder(out / "features" / "m2r2")
+    for split, number in (("test", 1), ("shifted", 2)):
+        place = out / "predictions" / "m2r2-mstcn" / "fine" / "seed1" / "predictions"
+        pairs = [
+            ((place / f"{name}.txt").read_text().splitlines(), folder.ground_truth(name))
+            for name in folder.split(number).test
+        ]
+        cell = out / "scores" / "m2r2-mstcn" / "fine" / "seed1" / f"{split}.json"
+        assert json.loads(cell.read_text()) == pytest.approx(score_many(pairs))
+
+
+def test_frames_of_features_and_signals_are_the_same(out):
+    for name in "abcde":
+        truths = [
+            FeatureFolder(out / "features" / kind).ground_truth(name)
+            for kind in ("m2r2", "signals")
+        ]
+        assert truths[0] == truths[1]
+
+
+def test_validation_recordings_are_those_of_the_data_set(out):
+    settings = (out / "heads" / "m2r2-mstcn" / "fine" / "seed0" / "settings.yaml").read_text()
+    assert "validation:\n- c\n" in settings
+    assert "training:\n- a\n- b\n" in settings
+
+
+def test_the_text_says_that_it_is_another_data_set_and_shows_the_papers_figures(out):
+    text = (out / "table1.md").read_text()
+    assert "**Not REASSEMBLE.**" in text
+    assert text.count("*paper, REASSEMBLE*") == 2 * 3
+    assert "*80.8*" in text and "±" in text
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    assert {line.count("|") for line in lines} == {14}
+
+
+def test_timelines_of_every_method(out):
+    assert {path.name for path in (out / "timelines").iterdir()} == {
+        f"{name}{ending}" for name in "de" for ending in (".png", ".svg")
+    }
+
+
+def test_a_second_run_computes_only_what_is_missing(place, out, monkeypatch):
+    cell = out / "scores" / "signals-awe" / "fine" / "seed0" / "test.json"
+    before, table = cell.read_text(), (out / "table1.json").read_text()
+    done = []
+    monkeypatch.setattr(_reproduction, "_run", lambda verb, _: done.append(verb))
+    assert reproduce(place, out, "--seeds", "0,1", "--rows", *ROWS) == 0
+    assert done == []
+    cell.unlink()
+    assert reproduce(place, out, "--seeds", "0,1", "--rows", *ROWS) == 0
+    assert done == []
+    assert cell.read_text() == before
+    same = (out / "table1.json").read_text() == table
+    assert same
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (("--seeds", "0,zero"), "--seeds must be"),
+        (("--seeds", "1,1"), "--seeds must be different"),
+        (("--rows", "m2r2-asfr"), "no row 'm2r2-asfr' (did you mean 'm2r2-asrf'?)"),
+        (("--rows", "br_prompt-diffact"), "the stages name no encoder 'br_prompt'"),
+        (("--rows", "m2r2-asrf"), "the stages name no head 'asrf'"),
+        (("--encoder", "/nowhere.onnx"), "/nowhere.onnx: no such file"),
+        (("--config", "/nowhere.yaml"), "cannot read /nowhere.yaml"),
+    ],
+)
+def test_bad_arguments_are_one_clear_line(place, out, capsys, more, message):
+    assert reproduce(place, out, *more) == 2
+    error = capsys.readouterr().err.strip().splitlines()
+    assert message in error[-1]
+
+
+def test_other_stages_need_another_folder(place, out, tmp_path, capsys):
+    (tmp_path / "stages.yaml").write_text(STAGES.replace("epochs: 1", "epochs: 2"))
+    assert reproduce(place, out, "--config", tmp_path / "stages.yaml") == 2
+    assert "was begun with other heads: choose another --out" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda d: (d / "validation").mkdir() or (d / "test").mkdir(), "no folder 'train'"),
+        (lambda d: [(d / s).mkdir() for s in SPLITS], "train: holds no recording"),
+    ],
+)
+def test_an_incomplete_data_set_is_one_clear_line(place, tmp_path, capsys, change, message):
+    change(tmp_path)
+    assert reproduce(place, tmp_path / "out", data=tmp_path) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_stages_that_are_no_stages_are_one_clear_line(place, tmp_path, capsys):
+    path = tmp_path / "stages.yaml"
+    for text in (
+        "[]",
+        "encoders: 3\nheads: 4",
+        "encoders: {}",
+        "a: [",
+        "heads: {}\nencoders: {x: y}",
+    ):
+        path.write_text(text)
+        assert reproduce(place, tmp_path / "out", "--config", path) == 2
+        error = capsys.readouterr().err.strip().splitlines()
+        assert len(error) == 1 and "stages.yaml" in error[0]
+
+
+# ---------------------------------------------------------------- the tables themselves
+
+
+def test_shipped_stages_name_what_the_tables_need():
+    stages = _reproduction.Stages.load(shipped("config/reproduce/taskboard_sim.yaml"))
+    rows = [row for table in TABLES.values() for row in table if row.encoder != "signals"]
+    assert {row.encoder for row in rows} == set(stages.encoders)
+    assert {row.head for row in rows} == set(stages.heads)
+
+
+def test_spread_over_seeds_by_hand():
+    scores = [{"acc": 80.0, "delay_s": 0.5}, {"acc": 84.0, "delay_s": None}]
+    assert summarised(scores) == {
+        "acc": {"mean": 82.0, "std": pytest.approx(8**0.5), "values": [80.0, 84.0]},
+        "delay_s": {"mean": 0.5, "std": None, "values": [0.5, None]},
+    }
+
+
+def test_best_figures_of_the_paper():
+    """As in its text: ASRF has an F1@50 of 82.4, 46.6 points above the unsupervised ones."""
+    fine = {row.name: row.published["fine"] for row in TABLES["table1"] if row.published}
+    best = max(fine, key=lambda name: fine[name]["f1@50"])
+    assert best == "M2R2 + ASRF"
+    assert fine[best]["f1@50"] - fine["AWE"]["f1@50"] == pytest.approx(46.6)
+    assert min(fine, key=lambda name: fine[name]["f1@50"]) == "BR-Prompt + DiffAct"
+
+
+def test_names_from_outside_cannot_break_the_table():
+    row = TABLES["table2"][0]
+    data = {"name": "a|b\nc", "seeds": [0], "recordings": {"te|st": 1}}
+    scores = {"te|st": {row.key: {"fine": [dict.fromkeys(METRICS, 1.0)]}}}
+    text = table_markdown(table_json("table2", data, [row], scores), ["fine"])
+    assert "# Table II of M2R2 on a\\|b c\n" in text
+    assert {line.count("|") for line in text.splitlines() if line.startswith("| ")} == {8}
