@@ -19,7 +19,7 @@ from gym_taskboard.boards import board1
 from gym_taskboard.geometry import rect_frame
 
 from .chamfers import chamfer_box, chamfer_cylinder, chamfer_prism
-from .lowpoly import simplify_robot
+from .lowpoly import simplify_parts, simplify_robot
 from .objects import OBJECTS, BoardObject
 
 ARM_ACTUATORS = tuple(f"panda/actuator{i}" for i in range(1, 8))
@@ -99,6 +99,7 @@ def build_model(parts: dict[str, stock.Part], draw: bool = True) -> mujoco.MjMod
     _instrument(spec)
     if draw:
         simplify_robot(spec, "panda/")
+        simplify_parts(spec, [p.name for p in fixtures if isinstance(p, stock.Gear)])
     return spec.compile()
 
 
