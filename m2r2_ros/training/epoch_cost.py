@@ -21,9 +21,10 @@ from torch.nn import functional
 from m2r2_ros.datasets.mstcn import LabelledFeatures
 from m2r2_ros.evaluation.benchmarks.comparison import compare, cpu_seconds_of
 from m2r2_ros.evaluation.benchmarks.options import Options
+from m2r2_ros.training.loop import make_optimiser
 from m2r2_ros.training.offline_kinds import KINDS
 from m2r2_ros.training.offline_settings import AsrfSettings, MsTcnSettings
-from m2r2_ros.training.segmentation_losses import boundary_weight, median_frequency_weights
+from m2r2_ros.training.segmentation_losses import boundary_weight
 
 SEQUENCES, FRAMES, DIMENSION, CLASSES = 40, 3000, 512, 69
 # Of an epoch's sequences, those that one measurement goes through.
@@ -107,7 +108,6 @@ class PlainAsrf(nn.Module):
         self.classes = nn.ModuleList(PlainStage(CLASSES, CLASSES) for _ in range(3))
         self.boundaries = nn.ModuleList(PlainStage(1, 1) for _ in range(3))
         labels = [sequence.classes for sequence in sequences]
-        self.register_buffer("weights", median_frequency_weights(labels, CLASSES))
         self.register_buffer("positive", torch.tensor(boundary_weight(labels)))
 
     def loss(self, features: Tensor, classes: Tensor) -> Tensor:
@@ -118,11 +118,11 @@ class PlainAsrf(nn.Module):
         for stage in self.boundaries:
             edges.append(stage(edges[-1].sigmoid()))
         starts = functional.pad((classes[:, 1:] != classes[:, :-1]).float(), (1, 0))
-        squared = (features[..., 1:] - features[..., :-1]).square().mean(1, keepdim=True)
+        squared = (features[..., 1:] - features[..., :-1]).square().sum(1, keepdim=True)
         similarity = (-squared / 2).exp()
         settings, loss = AsrfSettings(), torch.zeros(())
         for stage in logits:
-            loss = loss + functional.cross_entropy(stage, classes, self.weights) / len(logits)
+            loss = loss + functional.cross_entropy(stage, classes) / len(logits)
             smoothing = _smoothing(stage, hold_past=False, weight=similarity)
             loss = loss + settings.smoothing_weight * smoothing / len(logits)
         for stage in edges:
@@ -150,7 +150,9 @@ def _compare(
     plain = reference(sequences)
     plain_loss = [_plain_loss(plain, sequence) for sequence in sequences]
     # Not timed: the first step also makes the optimiser's state.
-    steps = [_steps(ours, ours_loss), _steps(plain, plain_loss)]
+    optimiser = make_optimiser(list(ours.parameters()), settings.optimiser)
+    plain_optimiser = torch.optim.AdamW(plain.parameters(), settings.optimiser.learning_rate)
+    steps = [_steps(ours, ours_loss, optimiser), _steps(plain, plain_loss, plain_optimiser)]
     for step in steps:
         step(1)
     scale = SEQUENCES / _TIMED
@@ -166,10 +168,11 @@ def _plain_loss(network: nn.Module, sequence: LabelledFeatures) -> Callable[[], 
     return lambda: network.loss(features, classes)
 
 
-def _steps(network: nn.Module, losses: list[Callable[[], Tensor]]) -> Callable[[int], None]:
+def _steps(
+    network: nn.Module, losses: list[Callable[[], Tensor]], optimiser: torch.optim.Optimizer
+) -> Callable[[int], None]:
     """A function that takes this many training steps, one sequence each."""
     network.train()
-    optimiser = torch.optim.AdamW(network.parameters(), 5e-4)
 
     def steps(count: int) -> None:
         for _, loss in zip(range(count), cycle(losses)):

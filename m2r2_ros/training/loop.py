@@ -44,9 +44,7 @@ def train_epochs(
     metrics of the module on them. With "f1@50" among these, it chooses the best epoch.
     """
     parameters = [p for p in module.parameters() if p.requires_grad]
-    optimiser = torch.optim.AdamW(
-        parameters, settings.learning_rate, weight_decay=settings.weight_decay
-    )
+    optimiser = make_optimiser(parameters, settings)
     first, best = run.resume(module, optimiser)
     losses = _in_half_precision(losses, settings.mixed_precision, parameters[0].device)
     for epoch in range(first, settings.epochs):
@@ -58,6 +56,13 @@ def train_epochs(
         metrics |= _evaluate(validation, losses)
         metrics |= {f"validation/{name}": value for name, value in score().items()}
         best = run.save(epoch, module, optimiser, metrics, best)
+
+
+def make_optimiser(parameters: list[Tensor], settings: OptimiserSettings) -> torch.optim.Optimizer:
+    """AdamW, a step in one pass over the parameters."""
+    return torch.optim.AdamW(
+        parameters, settings.learning_rate, weight_decay=settings.weight_decay, fused=True
+    )
 
 
 def _descend(

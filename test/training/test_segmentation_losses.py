@@ -6,7 +6,7 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter1d
 
-from m2r2_ros.training.losses import smoothing_loss
+from m2r2_ros.training.losses import smoothing_loss, truncated_change
 from m2r2_ros.training.offline_kinds import hidden_frames
 from m2r2_ros.training.segmentation_losses import (
     alignment_loss,
@@ -54,6 +54,18 @@ def test_the_past_is_held_where_the_paper_holds_it():
     assert (free[0] != 0).any()
 
 
+@pytest.mark.parametrize("hold_past", [True, False])
+@pytest.mark.parametrize("weighted", [True, False])
+def test_the_gradient_is_that_of_the_formula(hold_past, weighted):
+    values = logits().requires_grad_()
+    weight = torch.linspace(0, 1, 9) if weighted else torch.ones(9)
+    change = truncated_change(values, hold_past)
+    assert (change == 16).any()
+    (expected,) = torch.autograd.grad(3 * (change * weight[:, None]).mean(), values)
+    found = change_loss(values, weight if weighted else None, hold_past)
+    torch.testing.assert_close(torch.autograd.grad(3 * found, values)[0], expected)
+
+
 @pytest.mark.parametrize("loss", [change_loss, lambda x: alignment_loss(x, torch.zeros(1))])
 def test_one_frame_has_no_change(loss):
     assert loss(logits(frames=1)).item() == 0
@@ -61,7 +73,7 @@ def test_one_frame_has_no_change(loss):
 
 def test_similar_frames_weigh_more():
     features = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)
-    squared = (np.diff(features, axis=0) ** 2).mean(1)
+    squared = (np.diff(features, axis=0) ** 2).sum(1)
     found = gaussian_similarity(torch.from_numpy(features), sigma=2.0)
     np.testing.assert_allclose(found, np.exp(-squared / 8), rtol=1e-5)
 

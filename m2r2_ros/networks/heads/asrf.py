@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor, nn
 
-from m2r2_ros.networks.heads.dilated import DilatedStack, Stage, Standardise
+from m2r2_ros.networks.heads.dilated import DilatedStack, RefiningStage, Stage, Standardise
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Asrf(nn.Module):
         self.classifier = nn.Linear(config.channels, classes)
         self.boundary = nn.Linear(config.channels, 1)
         self.segmentation_stages = nn.ModuleList(
-            Stage(classes, config.channels, classes, *sizes)
+            RefiningStage(classes, config.channels, *sizes)
             for _ in range(config.segmentation_stages - 1)
         )
         self.boundary_stages = nn.ModuleList(

@@ -50,8 +50,10 @@ class Dropout(nn.Module):
             return None
         if self._dropped == _BYTE:
             return torch.zeros_like(x)
-        kept = _random_bytes(x.numel()).view(x.shape) >= self._dropped
-        return kept.float().mul_(_BYTE / (_BYTE - self._dropped))
+        # As floats: comparing bytes and turning the answer into floats takes six times as long.
+        level = _random_bytes(x.numel()).view(x.shape).float()
+        kept = level.sub_(self._dropped - 1).clamp_(0, 1)
+        return kept.mul_(_BYTE / (_BYTE - self._dropped))
 
 
 class ResidualLayer(nn.Module):
@@ -95,6 +97,20 @@ class Stage(nn.Sequential):
         super().__init__(
             DilatedStack(inputs, channels, layers, dropout), nn.Linear(channels, outputs)
         )
+
+
+class RefiningStage(Stage):
+    """A stage whose input is a posterior over classes.
+
+    Such an input has a norm of at most 1 however many classes there are: torch's initial weights,
+    made for `inputs` numbers around 1, would let next to nothing of it through, and with many
+    classes the later stages would learn long after the first. So they begin as an embedding of
+    the classes, as torch initialises one: of variance 1. (The papers do not say.)
+    """
+
+    def __init__(self, classes: int, channels: int, layers: int, dropout: float) -> None:
+        super().__init__(classes, channels, classes, layers, dropout)
+        nn.init.normal_(self[0][0].weight)
 
 
 class Standardise(nn.Module):
@@ -143,9 +159,10 @@ class _Residual(torch.autograd.Function):
         x, weight, mix, factors, hidden = ctx.saved_tensors
         gradient = gradients[0].contiguous()
         to_y = gradient if factors is None else gradient * factors
-        to_hidden = torch.ops.aten.threshold_backward(to_y @ mix, hidden, 0)
+        to_hidden = to_y @ mix
+        torch.ops.aten.threshold_backward.grad_input(to_hidden, hidden, 0, grad_input=to_hidden)
         to_x, to_weight = _convolve_back(to_hidden, x, weight, ctx.dilation, gradient)
-        to_mix, to_mix_bias = to_y.T @ hidden, to_y.sum(0)
+        to_mix, to_mix_bias = (hidden.T @ to_y).T, to_y.sum(0)
         return to_x, to_weight, to_hidden.sum(0), to_mix, to_mix_bias, None, None
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from m2r2_ros.networks.heads.dilated import Stage, Standardise
+from m2r2_ros.networks.heads.dilated import RefiningStage, Stage, Standardise
 
 
 @dataclass(frozen=True)
@@ -31,11 +31,12 @@ class MsTcn(nn.Module):
     def __init__(self, dimension: int, classes: int, config: MsTcnConfig) -> None:
         super().__init__()
         self.standardise = Standardise(dimension)
-        inputs = [dimension, *[classes] * (config.stages - 1)]
-        self.stages = nn.ModuleList(
-            Stage(width, config.channels, classes, config.layers, config.dropout)
-            for width in inputs
+        sizes = (config.layers, config.dropout)
+        refining = (
+            RefiningStage(classes, config.channels, *sizes) for _ in range(config.stages - 1)
         )
+        first = Stage(dimension, config.channels, classes, *sizes)
+        self.stages = nn.ModuleList([first, *refining])
 
     def forward(self, features: Tensor) -> list[Tensor]:
         return refined(self.stages, self.standardise(features))

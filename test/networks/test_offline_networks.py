@@ -52,6 +52,19 @@ def test_stages_refine_the_posterior_of_the_one_before():
     torch.testing.assert_close(logits[2], network.stages[2](logits[1].softmax(-1)))
 
 
+@pytest.mark.parametrize("classes", [3, 69])
+def test_a_posterior_reaches_the_later_stages_however_many_classes_there_are(classes):
+    """Sure of one class or of another must make a difference from the first epoch on."""
+    torch.manual_seed(0)
+    for network in (MsTcn(5, classes, MsTcnConfig()), Asrf(5, classes, AsrfConfig())):
+        stages = getattr(network, "segmentation_stages", None) or network.stages[1:]
+        assert len(stages) == 3
+        for stage in stages:
+            enter = stage[0][0]
+            difference = (enter.weight[:, 0] - enter.weight[:, 1]).square().mean().item()
+            assert difference == pytest.approx(2, rel=0.7)
+
+
 def test_asrf_has_two_branches():
     torch.manual_seed(0)
     config = AsrfConfig(layers=2, channels=8, segmentation_stages=3, boundary_stages=2)
