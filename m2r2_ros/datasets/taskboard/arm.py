@@ -23,6 +23,8 @@ _POSTURE_DAMPING = 2.0
 _FINGER_SPEED_M_S = 0.05
 _FULL_WIDTH_M = 0.08
 _JOINTS = 7
+_FASTEST_RAD_S = np.array([2.175, 2.175, 2.175, 2.175, 2.61, 2.61, 2.61])
+_EASY, _SLOWEST = 0.6, 0.2  # share of a joint's fastest speed that is easy; share of speed kept
 _GRIP_N, _GRIP_N_A_KG, _STRONGEST_GRIP_N = 9.0, 1400.0, 45.0
 
 
@@ -70,6 +72,11 @@ class Arm:
     def twist(self) -> np.ndarray:
         """Linear then angular velocity (6,) of the tool centre, of the last `command`."""
         return self._twist
+
+    def ease_off(self) -> float:
+        """The share of its speed that a move should keep: 1, or less when a joint is fast."""
+        used = float((np.abs(self._qvel) / _FASTEST_RAD_S).max())
+        return max(_SLOWEST, 1.0 - max(0.0, used - _EASY) / (0.9 - _EASY))
 
     def grip_gently(self, mass_kg: float) -> None:
         """Limit the finger force: a hard grip would sink into a light part's soft contacts."""
@@ -135,4 +142,3 @@ def _tilting(tilt: np.ndarray) -> np.ndarray:
     mujoco.mju_axisAngle2Quat(quaternion, axis, angle)
     mujoco.mju_quat2Mat(rotation, quaternion)
     return rotation.reshape(3, 3)
-

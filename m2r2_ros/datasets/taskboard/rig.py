@@ -61,7 +61,8 @@ class Rig:
         stop: Callable[[], bool] | None = None,
         tilt: np.ndarray | None = None,
     ) -> bool:
-        """Minimum-jerk move of the set-point at a peak of `speed` m/s, slower if it turns far.
+        """Minimum-jerk move of the set-point at a peak of `speed` m/s, slower if it turns far
+        or if a joint comes near its limit of speed.
 
         With `arch_m`, rise to that height first and descend last, blending into the sideways
         move. The hand ends tilted by `tilt` (2,) rad about the base's x and y, None: upright.
@@ -77,8 +78,9 @@ class Rig:
             way = np.hypot(np.linalg.norm(delta[:2]), 0.8 * (2 * top - start[2] - position[2]))
             turning_s /= _SIDEWAYS[1] - _SIDEWAYS[0]
         duration = max(_SHORTEST_MOVE_S, _PEAK_OF_MEAN / speed * way, turning_s)
-        for index in range(1, round(duration / TICK_S) + 1):
-            phase = index * TICK_S / duration
+        phase = 0.0
+        while phase < 1.0:
+            phase = min(1.0, phase + arm.ease_off() * TICK_S / duration)
             previous = arm.target
             if arch_m is None:
                 target = start + _ease(phase) * delta
