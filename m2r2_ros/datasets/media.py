@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import io
+import platform
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
@@ -24,6 +25,11 @@ MAX_AUDIO_VALUES = 4 * 3600 * 48_000 * 2
 # From version 17 on, PyAV starts a pool of threads for every picture that it converts, which costs
 # many times what the conversion does.
 _CONVERSION = {"threads": 1} if int(av.__version__.partition(".")[0]) >= 17 else {}
+
+# With AVX-512, x264 reads memory that it never wrote when it spreads bits over the last blocks of a
+# picture: the same frames would give other bytes now and then. Older instructions do not.
+_X86 = platform.machine().lower() in ("x86_64", "amd64")
+_REPEATABLE = {"x264-params": "asm=SSE4.2"} if _X86 else {}
 
 MP3_RATES_HZ = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 MP3_BITS_PER_CHANNEL = 64_000
@@ -49,7 +55,7 @@ def encode_video(frames: Iterable[np.ndarray], rate_hz: float) -> tuple[bytes, i
     rate = Fraction(rate_hz).limit_denominator(1000)
     buffer, count = io.BytesIO(), 0
     with av.open(buffer, "w", format="mp4") as container:
-        options = {"preset": "veryfast", "crf": "23", "bf": "0", "threads": "1"}
+        options = {"preset": "veryfast", "crf": "23", "bf": "0", "threads": "1", **_REPEATABLE}
         stream = container.add_stream("libx264", rate=rate, options=options)
         stream.width, stream.height, stream.pix_fmt = width, height, pixel_format
         stream.codec_context.time_base = 1 / rate
@@ -57,6 +63,8 @@ def encode_video(frames: Iterable[np.ndarray], rate_hz: float) -> tuple[bytes, i
             if image.shape != first.shape or image.dtype != np.uint8 or image.ndim != 3:
                 raise MediaError(f"frame {count - 1} is {image.dtype} {image.shape}, not RGB uint8")
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
+            # Converted here by one thread: the encoder would have several do it, slice by slice.
+            frame = frame.reformat(format=pixel_format, **_CONVERSION)
             frame.pts, frame.time_base = count - 1, 1 / rate
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))

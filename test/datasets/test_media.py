@@ -2,6 +2,9 @@
 """MP4 and MP3 payloads: what goes in comes out, in time; what is broken is one line."""
 
 import io
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -139,3 +142,25 @@ def test_limits(monkeypatch):
     monkeypatch.setattr(media, "MAX_FRAMES", 5)
     with pytest.raises(MediaError, match="more than 5 frames"):
         read("video", PAYLOADS["video"])
+
+
+_ENCODE = """
+import hashlib, numpy
+from m2r2_ros.datasets.media import encode_video
+rng = numpy.random.default_rng(0)
+still = rng.integers(0, 200, (14, 14, 3), dtype=numpy.uint8).repeat(16, 0).repeat(16, 1)
+noise = rng.integers(0, 4, (16, 224, 224, 1), dtype=numpy.uint8)
+frames = (numpy.roll(still, 2 * (i // 8), 0) + noise[i % 16] for i in range(60))
+print(hashlib.sha256(encode_video(frames, 10.0)[0]).hexdigest())
+"""
+
+
+def test_video_does_not_depend_on_what_memory_held_before():
+    digests = set()
+    for filling in ("0", "1", "170"):
+        environment = {**os.environ, "MALLOC_PERTURB_": filling}  # of every block, by the C library
+        command = [sys.executable, "-c", _ENCODE]
+        digests.add(
+            subprocess.run(command, env=environment, capture_output=True, check=True).stdout
+        )
+    assert len(digests) == 1

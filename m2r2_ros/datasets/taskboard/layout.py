@@ -42,7 +42,8 @@ def sample_layout(
     """A random board and kit pose and a random spot of the kit for every part.
 
     Poses are within 2 cm and 15 degrees of the centres, or with `shifted` 2.5 to 4 cm along each
-    axis and 17 to 22 degrees away from them: a range that training never sees.
+    axis (nearer the robot, board and kit further apart) and 17 to 22 degrees away from them: a
+    range that training never sees.
     """
     pose = _shifted_pose if shifted else _training_pose
     board, kit = pose(rng, BOARD_XY_M), pose(rng, KIT_XY_M)

@@ -10,6 +10,7 @@ from m2r2_ros.datasets.taskboard.layout import BOARD_XY_M, KIT_XY_M, sample_layo
 from m2r2_ros.datasets.taskboard.objects import OBJECTS
 
 FRANKA_REACH_M = 0.80  # with the hand pointing down at table height
+BOLT_ON_BOARD_M = np.array([0.14948, -0.14485])  # of bolt 4, in the corner furthest away
 seeds = st.integers(0, 2**32 - 1)
 
 
@@ -25,6 +26,13 @@ def test_every_part_has_room_for_fingers_and_is_within_reach(seed, shifted):
     spots = [np.array(layout.spots[thing.part][:2]) for thing in OBJECTS]
     assert min(np.linalg.norm(a - b) for a, b in combinations(spots, 2)) > 0.06
     assert max(np.linalg.norm(spot) for spot in spots) < FRANKA_REACH_M
+    x, y, yaw = layout.board
+    bolt = np.array([x, y]) + rotation(yaw) @ BOLT_ON_BOARD_M
+    assert np.linalg.norm(bolt) < FRANKA_REACH_M - 0.02  # beneath a nut and its clearance
+
+
+def rotation(yaw: float) -> np.ndarray:
+    return np.array([[np.cos(yaw), -np.sin(yaw)], [np.sin(yaw), np.cos(yaw)]])
 
 
 @given(seeds)
