@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import signal
 
+import pytest
 from hypothesis import settings
 
 # Domains 1 to 101 use ports that no operating system hands out otherwise.
@@ -31,3 +32,13 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # A busy machine is no reason to fail.
 settings.register_profile("m2r2", deadline=None)
 settings.load_profile("m2r2")
+
+
+@pytest.fixture(scope="session")
+def roboact(tmp_path_factory):
+    """A tiny RoboAct-CLIP and its models folder. Its export takes long: the tests share it."""
+    pytest.importorskip("torch").set_num_threads(1)
+    pytest.importorskip("transformers")
+    from tiny_roboact import write_roboact
+
+    return write_roboact(tmp_path_factory.mktemp("roboact"))

@@ -3,11 +3,7 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import signal
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from itertools import islice
@@ -26,6 +22,7 @@ from m2r2_ros.errors import M2R2Error
 from m2r2_ros.inference.encoder import Encoder
 from m2r2_ros.inference.models import open_encoder
 from m2r2_ros.inference.roboact import RoboActEncoder
+from m2r2_ros.processes import in_processes
 from m2r2_ros.sensing.window import SensorWindow
 
 _FILE_SUFFIXES = (".h5", ".hdf5", *BAG_SUFFIXES)
@@ -48,7 +45,7 @@ class EncoderChoice:
     require_gpu: bool = False
     batch: int = 1
 
-    def open(self) -> Encoder:
+    def open(self) -> Encoder | RoboActEncoder:
         """Open it, once a process. Raises M2R2Error when it is not the one that was chosen."""
         encoder = _open_encoder(self.path, self.require_gpu)
         if encoder.sha256 != self.sha256:
@@ -56,7 +53,7 @@ class EncoderChoice:
         self.check_provider(encoder)
         return encoder
 
-    def check_provider(self, encoder: Encoder) -> None:
+    def check_provider(self, encoder: Encoder | RoboActEncoder) -> None:
         """Raise M2R2Error when it runs on another provider, perhaps since a GPU failed."""
         if encoder.providers[0] != self.provider:
             raise M2R2Error(
@@ -134,28 +131,12 @@ def run_jobs(jobs: list[Job], workers: int, ray: str | None = None) -> Iterator[
         return
     if not jobs:
         return
-    results = _on_cluster(jobs, ray) if ray is not None else _in_processes(jobs, workers)
+    quietly = partial(extract, show_progress=False)
+    if ray is not None:
+        results = over_cluster(quietly, jobs, ray, gpus=int(jobs[0].encoder.require_gpu))
+    else:
+        results = in_processes(quietly, jobs, workers)
     yield from tqdm(results, "extracting", len(jobs), disable=None)
-
-
-def _on_cluster(jobs: list[Job], address: str) -> Iterator[Result]:
-    gpus = int(jobs[0].encoder.require_gpu)
-    return over_cluster(partial(extract, show_progress=False), jobs, address, gpus)
-
-
-def _in_processes(jobs: list[Job], workers: int) -> Iterator[Result]:
-    context = multiprocessing.get_context("spawn")
-    # Ctrl-C reaches the workers too; they are to die of it without a traceback each.
-    reset = (signal.SIGINT, signal.SIG_DFL)
-    with ProcessPoolExecutor(workers, context, signal.signal, reset) as pool:
-        futures = [pool.submit(extract, job, False) for job in jobs]
-        try:
-            for future in as_completed(futures):
-                yield future.result()
-        except BrokenProcessPool as error:
-            raise M2R2Error("a worker was killed (out of memory?): try fewer --workers") from error
-        finally:
-            pool.shutdown(cancel_futures=True)
 
 
 def extract(job: Job, show_progress: bool = True) -> Result:
@@ -181,7 +162,7 @@ def extract(job: Job, show_progress: bool = True) -> Result:
 
 def encode_recording(
     source: RecordingSource,
-    encoder: Encoder,
+    encoder: Encoder | RoboActEncoder,
     deployment: Deployment,
     batch: int = 1,
     show_progress: bool = False,
@@ -189,8 +170,11 @@ def encode_recording(
     """Features float32 (T, D) of a recording's windows and the middles of the windows [ns].
 
     Windows are decoded in a thread of their own while the encoder runs. Only what the encoder's
-    layout names is read and decoded. Raises M2R2Error when there is no window.
+    layout names is read and decoded. An encoder that carries a state begins anew. Raises M2R2Error
+    when there is no window.
     """
+    if isinstance(encoder, RoboActEncoder):
+        encoder.reset()
     windows = watched_windows(source, encoder.layout, deployment, show_progress)
     features, middles_ns = [], []
     with read_ahead(windows, max(_READ_AHEAD_WINDOWS, 2 * batch)) as ahead:
@@ -202,7 +186,7 @@ def encode_recording(
     return np.stack(features), middles_ns
 
 
-def _encode(windows: list[SensorWindow], encoder: Encoder) -> Iterator[np.ndarray]:
+def _encode(windows: list[SensorWindow], encoder: Encoder | RoboActEncoder) -> Iterator[np.ndarray]:
     """Features in as few passes as the sizes of the frames allow."""
     while windows:
         sizes = _sizes(windows[0])

@@ -34,6 +34,7 @@ from m2r2_ros.cli._extraction_record import ExtractionRecord
 from m2r2_ros.datasets.mstcn import Split, write_mapping, write_split
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.inference.models import open_encoder
+from m2r2_ros.inference.roboact import RoboActEncoder
 from m2r2_ros.inference.session import CPU, CUDA
 from m2r2_ros.labels import FINE_LABELS
 
@@ -115,6 +116,11 @@ def _choose(args: argparse.Namespace) -> tuple[EncoderChoice, ExtractionRecord]:
     deployment = Deployment.load(args.config)
     # A cluster's GPUs are not this machine's, and it hands out none that nobody asked for.
     encoder = open_encoder(args.encoder, args.require_gpu and not args.ray)
+    if args.batch > 1 and isinstance(encoder, RoboActEncoder):
+        raise M2R2Error(
+            f"{args.encoder}: takes one window after the other, its state goes from each to the "
+            "next: no --batch (--workers extracts several recordings at a time)"
+        )
     provider = encoder.providers[0]
     if args.ray:
         provider = CUDA if args.require_gpu else CPU

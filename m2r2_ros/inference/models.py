@@ -78,5 +78,7 @@ class Models:
 
     def pipeline(self, config: TrackerConfig | None = None) -> SegmentationPipeline:
         """The whole chain at the start of a sequence; the head's own tracker by default."""
+        if isinstance(self.encoder, RoboActEncoder):
+            self.encoder.reset()
         tracker = SegmentTracker(self.head.labels, config or self.head.metadata.tracker)
         return SegmentationPipeline(self.encoder, self.head, tracker)

@@ -10,50 +10,33 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tiny_clip import write_clip
 
 torch = pytest.importorskip("torch")
+
+from tiny_roboact import CAMERAS, FRAMES, STRIDES  # noqa: E402
 
 from m2r2_ros.descriptions import clip_sentence  # noqa: E402
 from m2r2_ros.errors import M2R2Error  # noqa: E402
 from m2r2_ros.inference.models import Models, open_encoder  # noqa: E402
 from m2r2_ros.inference.texts import text_features  # noqa: E402
-from m2r2_ros.networks.roboact.config import RoboActConfig  # noqa: E402
-from m2r2_ros.networks.roboact.frames import frame_encoder  # noqa: E402
 from m2r2_ros.sensing.window import SensorWindow  # noqa: E402
-from m2r2_ros.training.roboact import pretrain  # noqa: E402
-from m2r2_ros.training.roboact.export import export_roboact  # noqa: E402
-from m2r2_ros.training.roboact.sampling import Vocabulary  # noqa: E402
-from m2r2_ros.training.roboact.settings import RoboActSettings  # noqa: E402
-from m2r2_ros.training.roboact.text_encoder import text_encoder  # noqa: E402
-from m2r2_ros.training.roboact.trained import TrainedRoboAct  # noqa: E402
-
-N, STRIDES = 4, (1, 2)
-VOCABULARY = {"subject": ("Robot",), "object": ("bnc", "usb"), "action": ("insert", "pick")}
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory) -> TrainedRoboAct:
-    clip = write_clip(tmp_path_factory.mktemp("clip") / "tiny")
-    model = RoboActConfig(frames=N, width=8, layers=1, heads=2)
-    settings = RoboActSettings(clip=clip, model=model, cameras=("front", "side"))
-    frames, texts = frame_encoder(clip), text_encoder(clip)
-    module = pretrain.build(settings, frames.dimension, texts, Vocabulary(VOCABULARY))
-    return TrainedRoboAct(module.eval(), frames, texts, "made up")
+def trained(roboact):
+    return roboact.trained
 
 
 @pytest.fixture(scope="module")
-def folder(trained, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("models")
-    assert export_roboact(trained, folder, STRIDES) < 1e-4
-    return folder
+def folder(roboact):
+    return roboact.folder
 
 
 def make_window(index: int, mask: tuple[bool, bool] = (True, True)) -> SensorWindow:
     random = np.random.default_rng(index)
     images = {
         name: random.integers(0, 256, (20, 30, 3), dtype=np.uint8)
-        for name, there in zip(("front", "side"), mask, strict=True)
+        for name, there in zip(CAMERAS, mask, strict=True)
         if there
     }
     return SensorWindow(
@@ -63,16 +46,16 @@ def make_window(index: int, mask: tuple[bool, bool] = (True, True)) -> SensorWin
         images=images,
         audio=np.empty(0, np.float32),
         signals={},
-        mask=dict(zip(("front", "side"), mask, strict=True)),
+        mask=dict(zip(CAMERAS, mask, strict=True)),
     )
 
 
 def recomputed(trained, windows) -> np.ndarray:
     """The last window's feature with nothing cached: every frame of it through CLIP again."""
     blocks = []
-    for camera in ("front", "side"):
+    for camera in CAMERAS:
         for stride in STRIDES:
-            chosen = [len(windows) - 1 - stride * (N - 1 - k) for k in range(N)]
+            chosen = [len(windows) - 1 - stride * (FRAMES - 1 - k) for k in range(FRAMES)]
             rows, valid = [], []
             for index in chosen:
                 there = index >= 0 and camera in windows[index].images
@@ -82,6 +65,10 @@ def recomputed(trained, windows) -> np.ndarray:
             found = trained.module.video(torch.stack(rows)[None], torch.tensor([valid]))
             blocks.append(found.video[0])
     return torch.cat(blocks).detach().numpy()
+
+
+def test_graphs_are_torch(roboact):
+    assert roboact.difference < 1e-4
 
 
 def test_cached_streaming_equals_recomputing_every_frame(trained, folder):
@@ -127,7 +114,7 @@ def test_a_refused_window_leaves_the_past_as_it_was(folder):
     for encoder in (one, other):
         for index in range(3):
             encoder(make_window(index))
-    bad = replace(make_window(3), images={"front": np.zeros((2, 2), np.uint8)})
+    bad = replace(make_window(3), images={CAMERAS[0]: np.zeros((2, 2), np.uint8)})
     with pytest.raises(M2R2Error):
         one(bad)
     assert np.array_equal(one(make_window(4)), other(make_window(4)))
