@@ -55,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=1,
         metavar="N",
-        help="processes that prepare recordings (default: %(default)s)",
+        help="processes that prepare recordings or videos (default: %(default)s)",
     )
 
 
@@ -86,7 +86,8 @@ def _pretrain_roboact(args: argparse.Namespace, cache: Path) -> str:
     from m2r2_ros.training.settings import load_settings
 
     settings = load_settings(RoboActSettings, args.config)
-    pretrain_roboact(find_clips(args.data, settings.cameras), args.out, settings, cache)
+    clips = find_clips(args.data, settings.cameras)
+    pretrain_roboact(clips, args.out, settings, cache, args.workers)
     return "models/roboact"
 
 

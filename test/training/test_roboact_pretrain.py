@@ -5,6 +5,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +17,14 @@ torch = pytest.importorskip("torch")
 
 from m2r2_ros.cli.main import main  # noqa: E402
 from m2r2_ros.datasets.clips import Clip, write_clips  # noqa: E402
+from m2r2_ros.datasets.media import encode_video  # noqa: E402
+from m2r2_ros.datasets.video_frames import video_frames  # noqa: E402
 from m2r2_ros.descriptions import clip_sentence  # noqa: E402
 from m2r2_ros.errors import M2R2Error  # noqa: E402
 from m2r2_ros.networks.roboact.config import RoboActConfig  # noqa: E402
 from m2r2_ros.networks.roboact.frames import FrameEncoder  # noqa: E402
-from m2r2_ros.training.roboact import embeddings, pretrain, trained  # noqa: E402
+from m2r2_ros.networks.tokens import resized  # noqa: E402
+from m2r2_ros.training.roboact import embeddings, frame_graph, pretrain, trained  # noqa: E402
 from m2r2_ros.training.roboact.evaluation import (  # noqa: E402
     HELD_OUT,
     SEEN,
@@ -47,8 +53,7 @@ class TinyFrames(FrameEncoder):
         self.scale = torch.nn.Parameter(torch.ones(12))
 
     def forward(self, images):
-        quarters = torch.nn.functional.adaptive_avg_pool2d(images.permute(0, 3, 1, 2).float(), 2)
-        return quarters.flatten(1) / 255 * self.scale
+        return resized(images, 2).flatten(1) / 255 * self.scale
 
 
 class TinyTexts(SentenceEncoder):
@@ -83,8 +88,21 @@ def make_frames(path: Path, camera: str, rate_hz: float):
         yield embeddings.Frame(index / 10, noisy.clip(0, 255).astype(np.uint8))
 
 
+@pytest.fixture(scope="module")
+def graph(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("graph") / "frame.onnx"
+    frame_graph.write_frame_graph(TinyFrames().eval(), path)
+    return path
+
+
 @pytest.fixture(autouse=True)
-def tiny_parts(monkeypatch):
+def tiny_parts(monkeypatch, graph):
+    def copy(encoder, path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(graph, path)
+
+    # Of all that is replaced here only this one is for the sake of time.
+    monkeypatch.setattr(frame_graph, "write_frame_graph", copy)
     monkeypatch.setattr(embeddings, "video_frames", make_frames)
     for module in (pretrain, trained):
         monkeypatch.setattr(module, "frame_encoder", lambda clip: TinyFrames().eval())
@@ -249,6 +267,37 @@ def test_embeddings_are_computed_once(clips, tmp_path, monkeypatch):
     assert np.array_equal(first[videos[0]].rows, again[videos[0]].rows)
     with pytest.raises(M2R2Error, match="has no frame"):
         embeddings.embed_videos(videos, TinyFrames(), 5.0, tmp_path / "cache")
+
+
+def test_processes_embed_real_videos_as_torch_does(tmp_path, monkeypatch):
+    monkeypatch.setattr(embeddings, "video_frames", video_frames)
+    random, videos = np.random.default_rng(0), []
+    for name in "ab":
+        pictures = [random.integers(0, 256, (16, 24, 3), dtype=np.uint8) for _ in range(20)]
+        (tmp_path / f"{name}.mp4").write_bytes(encode_video(pictures, 10.0)[0])
+        videos.append((tmp_path / f"{name}.mp4", ""))
+    encoder, cache = TinyFrames(), tmp_path / "cache"
+    found = embeddings.embed_videos(videos, encoder, 10.0, cache, workers=2)
+    for video in videos:
+        frames = list(video_frames(*video, 10.0))
+        with torch.no_grad():
+            expected = encoder(torch.from_numpy(np.stack([frame.picture for frame in frames])))
+        assert found[video].times_s.tolist() == [frame.time_s for frame in frames]
+        # Kept in half precision, numbers of 0 to 1.
+        np.testing.assert_allclose(found[video].rows, expected, atol=1e-3)
+    (tmp_path / "c.mp4").write_bytes(b"no video")
+    with pytest.raises(M2R2Error, match=r"c\.mp4"):
+        more = [*videos, (tmp_path / "c.mp4", "")]
+        embeddings.embed_videos(more, encoder, 10.0, cache, workers=2)
+
+
+def test_processes_that_embed_need_no_torch():
+    program = (
+        "import sys\n"
+        "sys.modules.update(dict.fromkeys(('torch', 'transformers', 'onnx')))\n"
+        "import m2r2_ros.training.roboact.embeddings\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
 
 
 def test_a_clip_beyond_its_video_is_named(clips, tmp_path):

@@ -72,7 +72,7 @@ def _untrained(folder: Path) -> Path:
     # Late: only this needs torch.
     from m2r2_ros.networks.roboact.frames import frame_encoder
     from m2r2_ros.training.roboact import pretrain
-    from m2r2_ros.training.roboact.export import export_roboact
+    from m2r2_ros.training.roboact.export import video_graphs
     from m2r2_ros.training.roboact.sampling import Vocabulary
     from m2r2_ros.training.roboact.settings import RoboActSettings
     from m2r2_ros.training.roboact.text_encoder import text_encoder
@@ -82,5 +82,9 @@ def _untrained(folder: Path) -> Path:
     frames, texts = frame_encoder(settings.clip), text_encoder(settings.clip)
     vocabulary = Vocabulary({"subject": ("Robot",), "object": ("USB",), "action": ("pick",)})
     module = pretrain.build(settings, frames.dimension, texts, vocabulary).eval()
-    export_roboact(TrainedRoboAct(module, frames, texts, "none: untrained"), folder, (3,))
+    trained = TrainedRoboAct(module, frames, texts, "none: untrained")
+    graphs, _ = video_graphs(trained, (3,))
+    folder.mkdir(parents=True)
+    for name, data in graphs.items():
+        (folder / name).write_bytes(data)
     return folder

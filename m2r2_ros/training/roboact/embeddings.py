@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Frame embeddings of whole videos, computed once and kept on disk.
 
-The frozen visual encoder costs far more than everything that is trained. A cached video is a
+The frozen visual encoder costs far more than everything that is trained, so it runs as an ONNX
+graph, over several videos at a time; the processes that do it need no torch. A cached video is a
 folder of .npy files, mapped into memory; it is renamed into place when it is complete, so an
 interrupted run goes on with the next video.
 """
@@ -12,20 +13,26 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from tqdm import tqdm
 
 from m2r2_ros.datasets.atomic import partial_folder
 from m2r2_ros.datasets.video_frames import Frame, video_frames
 from m2r2_ros.errors import M2R2Error
-from m2r2_ros.networks.roboact.frames import FrameEncoder
+from m2r2_ros.inference.model_file import read_model
+from m2r2_ros.inference.session import open_session
+from m2r2_ros.processes import in_processes
+
+if TYPE_CHECKING:
+    from m2r2_ros.networks.roboact.frames import FrameEncoder
 
 # Change it when the same video gives other embeddings.
-FORMAT = 1
+FORMAT = 2
 _BATCH = 16
 
 # A video file with "", or a recording with the name of its camera.
@@ -45,35 +52,62 @@ class VideoEmbeddings:
         return cls(np.load(folder / "times_s.npy"), np.load(folder / "rows.npy", mmap_mode="r"))
 
 
+@dataclass(frozen=True)
+class _Task:
+    """One video: `graph` is run over its frames, the results fill the new folder `place`."""
+
+    video: Video
+    rate_hz: float
+    graph: Path
+    place: Path
+
+
 def embed_videos(
-    videos: Sequence[Video], encoder: FrameEncoder, rate_hz: float, folder: Path
+    videos: Sequence[Video], encoder: FrameEncoder, rate_hz: float, folder: Path, workers: int = 1
 ) -> dict[Video, VideoEmbeddings]:
     """Every video at `rate_hz` frames a second, from the cache in `folder` where it is there.
 
-    Raises M2R2Error when a video cannot be read or has no frame.
+    The others are embedded in so many processes. Raises M2R2Error when a video cannot be read or
+    has no frame.
     """
-    fingerprint, found = encoder.fingerprint(), {}
-    for video in tqdm(videos, desc="embedding", unit="video", disable=None):
-        place = folder / _key(video, fingerprint, rate_hz) / "-".join((video[0].stem, *video[1:]))
-        if not place.is_dir():
-            _embed(video_frames(*video, rate_hz), encoder, place, f"{video[0]} {video[1]}")
-        found[video] = VideoEmbeddings.load(place)
-    return found
+    fingerprint = encoder.fingerprint()
+    graph = folder / f"frame_{FORMAT}_{fingerprint[:16]}.onnx"
+    places = {
+        video: folder / _key(video, fingerprint, rate_hz) / "-".join((video[0].stem, *video[1:]))
+        for video in videos
+    }
+    missing = [
+        _Task(video, rate_hz, graph, place) for video, place in places.items() if not place.is_dir()
+    ]
+    if missing:
+        # Late: the other processes do without torch.
+        from m2r2_ros.training.roboact.frame_graph import write_frame_graph
+
+        write_frame_graph(encoder, graph)
+        done = in_processes(_embed, missing, workers)
+        for _ in tqdm(done, "embedding", len(missing), unit="video", disable=None):
+            pass
+    return {video: VideoEmbeddings.load(place) for video, place in places.items()}
 
 
-@torch.no_grad()
-def _embed(frames: Iterable[Frame], encoder: FrameEncoder, place: Path, what: str) -> None:
+def _embed(task: _Task) -> None:
+    session = _open(task.graph)
     times, parts = [], []
-    for batch in _batches(frames):
-        images = torch.from_numpy(np.stack([frame.picture for frame in batch]))
-        parts.append(encoder(images).numpy().astype(np.float16))
+    for batch in _batches(video_frames(*task.video, task.rate_hz)):
+        images = np.stack([frame.picture for frame in batch])
+        parts.append(session.run(None, {"image": images})[0].astype(np.float16))
         times += [frame.time_s for frame in batch]
     if not parts:
-        raise M2R2Error(f"{what.strip()}: has no frame")
-    with partial_folder(place) as partial:
+        raise M2R2Error(f"{task.video[0]} {task.video[1]}".strip() + ": has no frame")
+    with partial_folder(task.place) as partial:
         partial.mkdir()
         np.save(partial / "times_s.npy", np.array(times))
         np.save(partial / "rows.npy", np.concatenate(parts))
+
+
+@lru_cache(maxsize=1)
+def _open(graph: Path) -> Any:
+    return open_session(read_model(graph), threads=1)
 
 
 def _batches(frames: Iterable[Frame]) -> Iterator[list[Frame]]:

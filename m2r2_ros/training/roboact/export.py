@@ -19,10 +19,10 @@ from m2r2_ros.inference.metadata import RoboActMetadata
 from m2r2_ros.inference.models import ENCODER_FILE
 from m2r2_ros.inference.roboact import FRAME_FILE, state_shapes
 from m2r2_ros.inference.texts import SENTENCES_FILE, TEXT_FILE, TOKENIZER_FILE
-from m2r2_ros.networks.roboact.frames import FrameEncoder
 from m2r2_ros.networks.roboact.streaming import StreamingWindow
 from m2r2_ros.sensing.layout import SensorLayout
 from m2r2_ros.training.export import check_difference, open_graph, traced, with_metadata
+from m2r2_ros.training.roboact.frame_graph import check_frame, frame_graph
 from m2r2_ros.training.roboact.pretrain import RoboActPretraining
 from m2r2_ros.training.roboact.trained import TrainedRoboAct
 from m2r2_ros.training.sentence_encoder import SentenceEncoder
@@ -46,30 +46,28 @@ def export_roboact(trained: TrainedRoboAct, folder: Path, strides: Sequence[int]
     `encoder.onnx` is written last: it names the frame.onnx that belongs to it. Raises M2R2Error
     when a difference is more than rounding.
     """
+    graphs, difference = video_graphs(trained, strides)
+    text = text_graph(trained)
+    difference = max(difference, check_text(trained, text))
+    _write(folder / TEXT_FILE, text)
+    _write(folder / TOKENIZER_FILE, trained.texts.tokenizer.backend_tokenizer.to_str().encode())
+    _write_sentences(trained, folder / SENTENCES_FILE)
+    for name in (FRAME_FILE, ENCODER_FILE):
+        _write(folder / name, graphs[name])
+    return difference
+
+
+def video_graphs(trained: TrainedRoboAct, strides: Sequence[int]) -> tuple[dict[str, bytes], float]:
+    """What makes features of a stream: `frame.onnx` and `encoder.onnx`, and how far they are off.
+
+    Raises M2R2Error when a difference is more than rounding.
+    """
     if not strides or min(strides) < 1:
         raise M2R2Error(f"strides must be whole numbers of at least 1, got {list(strides)}")
     frame = frame_graph(trained.frames)
     window, metadata = window_graph(trained, strides, hashlib.sha256(frame).hexdigest())
-    text = text_graph(trained)
-    differences = [
-        check_frame(trained.frames, frame),
-        check_window(trained, window, metadata),
-        check_text(trained, text),
-    ]
-    for name, data in ((TEXT_FILE, text), (FRAME_FILE, frame)):
-        _write(folder / name, data)
-    _write(folder / TOKENIZER_FILE, trained.texts.tokenizer.backend_tokenizer.to_str().encode())
-    _write_sentences(trained, folder / SENTENCES_FILE)
-    _write(folder / ENCODER_FILE, window)
-    return max(differences)
-
-
-def frame_graph(encoder: FrameEncoder) -> bytes:
-    """image uint8 (B, H, W, 3) of any size -> frame_embedding float32 (B, d), equation (3)."""
-    example = torch.randint(0, 256, (2, 48, 64, 3), dtype=torch.uint8)
-    sides = {1: torch.export.Dim("height"), 2: torch.export.Dim("width")}
-    shapes = {"images": {0: torch.export.Dim("batch"), **sides}}
-    return traced(encoder, (example,), shapes, ["image"], ["frame_embedding"])
+    difference = max(check_frame(trained.frames, frame), check_window(trained, window, metadata))
+    return {FRAME_FILE: frame, ENCODER_FILE: window}, difference
 
 
 def window_graph(
@@ -116,20 +114,6 @@ def text_graph(trained: TrainedRoboAct) -> bytes:
     example = tuple(tokens[name] for name in names)
     graph = _TextGraph(trained.module, trained.texts)
     return traced(graph, example, dict.fromkeys(names, sides), names, ["text"])
-
-
-def check_frame(encoder: FrameEncoder, data: bytes) -> float:
-    """Largest difference over picture sizes, relative to the largest number of an embedding."""
-    session, largest = open_graph(data), 0.0
-    random = np.random.default_rng(0)
-    for shape in ((1, 1, 1, 3), (1, 96, 128, 3), (2, 240, 320, 3)):
-        images = random.integers(0, 256, shape, dtype=np.uint8)
-        with torch.no_grad():
-            expected = encoder(torch.from_numpy(images)).numpy()
-        scale = max(1.0, float(np.abs(expected).max()))
-        found = session.run(None, {"image": images})[0]
-        largest = max(largest, check_difference(found / scale, expected / scale, "frame encoder"))
-    return largest
 
 
 def check_window(trained: TrainedRoboAct, data: bytes, metadata: RoboActMetadata) -> float:

@@ -155,11 +155,12 @@ def pair_of(clip: Clip) -> str:
 
 
 def pretrain_roboact(
-    clips: Sequence[Clip], out: Path, settings: RoboActSettings, cache: Path
+    clips: Sequence[Clip], out: Path, settings: RoboActSettings, cache: Path, workers: int = 1
 ) -> None:
     """Pretrain on clips into the run folder `out`; goes on where an earlier run stopped.
 
-    `cache` keeps frame embeddings. Raises M2R2Error when the clips are too few or unreadable.
+    `cache` keeps frame embeddings, which so many processes compute. Raises M2R2Error when the
+    clips are too few or unreadable.
     """
     split = split_clips(clips, settings)
     vocabulary = Vocabulary.of(split.training)
@@ -175,7 +176,7 @@ def pretrain_roboact(
     run = Run(out, stored)
     used = [*split.training, *split.validation]
     videos = list(dict.fromkeys((clip.path, clip.camera) for clip in used))
-    embedded = embed_videos(videos, encoder, settings.frame_rate_hz, cache)
+    embedded = embed_videos(videos, encoder, settings.frame_rate_hz, cache, workers)
     frames = settings.model.frames
     sampler = ClipSampler(split.training, embedded, frames)
     held_out = ClipSampler(split.validation, embedded, frames)
