@@ -33,6 +33,7 @@ from m2r2_ros.errors import M2R2Error, nearest_name
 from m2r2_ros.evaluation.predictions import Prediction, score_predictions
 from m2r2_ros.evaluation.segments import FRAME_RATE_HZ
 from m2r2_ros.evaluation.tables import format_table
+from m2r2_ros.inference.head import StreamingHead
 from m2r2_ros.inference.models import HEAD_FILE
 from m2r2_ros.labels import LABEL_LEVELS
 
@@ -97,7 +98,11 @@ def _predictions(args: argparse.Namespace, folder: FeatureFolder) -> list[Predic
     names = folder.split(args.split).test
     if args.predictions:
         return list(read_predictions(args.predictions, folder, names))
-    return list(predict(open_head(args.model), folder, names, args.rate))
+    head = open_head(args.model)
+    if isinstance(head, StreamingHead) and head.metadata.look_ahead:
+        late = head.metadata.look_ahead
+        print(f"{head.path}: looks ahead by {late} frames, {late / args.rate:.2f} s of its delay")
+    return list(predict(head, folder, names, args.rate))
 
 
 def _write_report(

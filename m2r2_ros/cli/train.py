@@ -12,6 +12,8 @@ for these three, are in m2r2_ros/training/settings.py and offline_settings.py.
 Examples:
     m2r2 train --data features --split 1 --head causal --out out/causal
     m2r2 train --data features --split 1 --head asrf --out out/asrf --labels coarse --seed 2
+    m2r2 train --data features --split 1 --head mstcn --out out/mstcn \\
+        --config config/training/mstcn_taskboard.yaml
     m2r2 train --data 50salads --split 3 --head causal --out out/salads --epochs 100 --seed 1
     m2r2 train --data features --split 1 --head causal --out out/causal \\
         --config config/training/causal_taskboard.yaml

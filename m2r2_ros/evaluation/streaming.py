@@ -9,7 +9,7 @@ import numpy as np
 
 from m2r2_ros.inference.head import StreamingHead
 from m2r2_ros.inference.pipeline import Segmenter
-from m2r2_ros.inference.segments import UNKNOWN, SegmentEvent, SegmentStatus
+from m2r2_ros.inference.segments import UNKNOWN, FramePrediction, SegmentEvent, SegmentStatus
 from m2r2_ros.inference.tracker import SegmentTracker
 
 
@@ -41,12 +41,34 @@ def stream(head: StreamingHead, features: np.ndarray, rate_hz: float) -> Streame
     probabilities = np.zeros((len(features), len(head.labels)), np.float32)
     for index, (stamp_ns, feature) in enumerate(zip(stamps_ns, features, strict=True)):
         prediction, caused = segmenter.process(index, int(stamp_ns), feature)
-        probabilities[index] = prediction.probabilities
+        probabilities[prediction.index] = prediction.probabilities
         events += caused
         current = segmenter.tracker.current
         decided.append(current.label if current else UNKNOWN)
+    if len(features):
+        owed, caused = segmenter.drain(int(stamps_ns[-1]))
+        events += caused
+        for prediction in owed:
+            probabilities[prediction.index] = prediction.probabilities
     events += segmenter.close()
     return StreamedLabels(_published(events, stamps_ns - period_ns / 2), decided, probabilities)
+
+
+def track(
+    tracker: SegmentTracker, probabilities: np.ndarray, boundary: np.ndarray, rate_hz: float
+) -> list[str]:
+    """The labels that a tracker publishes for T frames, given their posteriors.
+
+    probabilities (T, C) and boundary (T,); frames without a published segment are "unknown".
+    """
+    period_ns = 1e9 / rate_hz
+    stamps_ns = np.round(np.arange(len(boundary)) * period_ns).astype(np.int64).tolist()
+    events: list[SegmentEvent] = []
+    for index, stamp_ns in enumerate(stamps_ns):
+        frame = FramePrediction(index, stamp_ns, probabilities[index], float(boundary[index]))
+        events += tracker.step(frame)
+    events += tracker.close(stamps_ns[-1]) if stamps_ns else []
+    return _published(events, np.array(stamps_ns) - period_ns / 2)
 
 
 def _published(events: list[SegmentEvent], middles_ns: np.ndarray) -> list[str]:

@@ -20,6 +20,8 @@ ROBOACT = "roboact"
 # A file must not make us allocate without bound: larger than any sensible model by far.
 _MAX_TEXT = 1 << 20
 _MAX_NUMBERS = 1 << 24
+# Frames: a head that answers a minute late is of no use to a robot.
+MOST_LOOK_AHEAD = 600
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,11 @@ class RoboActMetadata(EncoderMetadata):
 
 @dataclass(frozen=True)
 class HeadMetadata:
-    """`labels`: index = class id. `states`: input name -> shape of the carried state."""
+    """`labels`: index = class id. `states`: input name -> shape of the carried state.
+
+    look_ahead  frames by which the answer lags: that at frame t is about frame t - look_ahead,
+                before that about the first frame. Absent: 0.
+    """
 
     labels: tuple[str, ...]
     feature_dimension: int
@@ -132,6 +138,7 @@ class HeadMetadata:
     encoder_sha256: str
     training_data: str
     tracker: TrackerConfig = field(default_factory=TrackerConfig)
+    look_ahead: int = 0
 
     def to_json(self) -> str:
         """Text for the ONNX file, the inverse of `from_json`."""
@@ -145,6 +152,9 @@ class HeadMetadata:
             tracker = TrackerConfig.from_dict(entry.get("tracker", dict))
         except M2R2Error as error:
             raise entry.error(str(error)) from error
+        look_ahead = entry.get("look_ahead", int, default=0)
+        if not 0 <= look_ahead <= MOST_LOOK_AHEAD:
+            raise entry.error(f"look_ahead must be in [0, {MOST_LOOK_AHEAD}], got {look_ahead}")
         return cls(
             labels=_labels(entry),
             feature_dimension=entry.dimension(),
@@ -152,6 +162,7 @@ class HeadMetadata:
             encoder_sha256=entry.get("encoder_sha256", str),
             training_data=entry.get("training_data", str),
             tracker=tracker,
+            look_ahead=look_ahead,
         )
 
 
@@ -205,9 +216,11 @@ class _Entry:
     def error(self, problem: str) -> M2R2Error:
         return M2R2Error(f"{self._source}: metadata '{METADATA_KEY}': {problem}")
 
-    def get(self, name: str, kind: type) -> Any:
-        """The entry `name`, which must be there and of type `kind`."""
+    def get(self, name: str, kind: type, default: Any = None) -> Any:
+        """The entry `name` of type `kind`, which must be there unless there is a default."""
         if name not in self._values:
+            if default is not None:
+                return default
             near = [match for match in self._values if nearest_name(match, [name])]
             found = f" (found '{near[0]:.40}')" if near else ""
             raise self.error(f"'{name}' is missing{found}")

@@ -3,8 +3,12 @@
 
 from __future__ import annotations
 
+from collections import deque
+from dataclasses import replace
+
 import numpy as np
 
+from m2r2_ros.errors import M2R2Error
 from m2r2_ros.inference.encoder import Encoder
 from m2r2_ros.inference.head import StreamingHead
 from m2r2_ros.inference.segments import FramePrediction, SegmentEvent
@@ -29,6 +33,9 @@ class Segmenter:
         self._last: tuple[int, int] | None = None
         # Events that a refused feature has kept from being returned.
         self._due: list[SegmentEvent] = []
+        # Index and stamp of the last frames; the head's answer is about the first of them.
+        self._frames: deque[tuple[int, int]] = deque(maxlen=head.metadata.look_ahead + 1)
+        self._feature: np.ndarray | None = None
         head.reset()
 
     def process(
@@ -36,20 +43,43 @@ class Segmenter:
     ) -> tuple[FramePrediction, list[SegmentEvent]]:
         """Take the feature, float32 (D,), of window `index`, which ends at `stamp_ns`.
 
-        Returns the prediction and the events to publish, in order. Raises M2R2Error as
-        `StreamingHead.step` does; the frame is then left out and the next one goes on.
+        Returns the prediction and the events to publish, in order. The prediction is about this
+        frame; of a head with look-ahead about an earlier one, whose index and stamp it has. Raises
+        M2R2Error as `StreamingHead.step` does; the frame is then left out and the next one goes on.
         """
         if self._last is not None and not self._continues(index, stamp_ns):
             self._due = self.reset(stamp_ns)
         self._last = (index, stamp_ns)
-        prediction = FramePrediction(index, stamp_ns, *self.head.step(feature))
-        events = self._due + self.tracker.step(prediction)
-        self._due = []
+        answer = self.head.step(feature)
+        self._frames.append((index, stamp_ns))
+        self._feature = feature
+        prediction, events = self._track(answer, stamp_ns)
+        events, self._due = self._due + events, []
         return prediction, events
+
+    def drain(self, stamp_ns: int) -> tuple[list[FramePrediction], list[SegmentEvent]]:
+        """The answers that a head with look-ahead still owes at the end of a sequence.
+
+        They come as if the last frame went on; `reset` asks for them by itself. The events are
+        stamped `stamp_ns`.
+        """
+        predictions, events = [], []
+        for _ in range(self.head.metadata.look_ahead if self._frames else 0):
+            try:
+                answer = self.head.step(self._feature)
+            except M2R2Error:
+                # It has started anew and owes nothing: the segment ends where its answers do.
+                break
+            self._frames.append(self._frames[-1])
+            prediction, caused = self._track(answer, stamp_ns)
+            predictions.append(prediction)
+            events += caused
+        self._frames.clear()
+        return predictions, events
 
     def reset(self, stamp_ns: int) -> list[SegmentEvent]:
         """Start a new sequence; returns the ENDED event, stamped `stamp_ns`, of an open segment."""
-        events = self._due + self.tracker.close(stamp_ns)
+        events = self._due + self.drain(stamp_ns)[1] + self.tracker.close(stamp_ns)
         self._last, self._due = None, []
         self.head.reset()
         return events
@@ -57,6 +87,14 @@ class Segmenter:
     def close(self) -> list[SegmentEvent]:
         """End the sequence at its last frame: the end of a recording, or a shutdown."""
         return self.reset(self._last[1]) if self._last is not None else []
+
+    def _track(
+        self, answer: tuple[np.ndarray, float], stamp_ns: int
+    ) -> tuple[FramePrediction, list[SegmentEvent]]:
+        """Events are stamped with the frame that caused them, predictions with that they are of."""
+        prediction = FramePrediction(*self._frames[0], *answer)
+        events = self.tracker.step(prediction)
+        return prediction, [replace(event, stamp_ns=stamp_ns) for event in events]
 
     def _continues(self, index: int, stamp_ns: int) -> bool:
         last_index, last_ns = self._last

@@ -162,6 +162,7 @@ def export_head(
         encoder_sha256=encoder_sha256,
         training_data=training_data,
         tracker=tracker,
+        look_ahead=head.config.look_ahead,
     )
     data = with_metadata(data, metadata.to_json())
     difference = check_head(head, data)

@@ -55,6 +55,19 @@ def cropped(sequence: LabelledFeatures, random: np.random.Generator) -> Labelled
     return LabelledFeatures(sequence.name, *(part[start:] for part in parts))
 
 
+def delayed(sequence: LabelledFeatures, frames: int) -> LabelledFeatures:
+    """The sequence with labels that come so many frames later, for a head with look-ahead.
+
+    The first label stands from the start, the last feature goes on at the end.
+    """
+    if not frames:
+        return sequence
+    features = np.pad(sequence.features, ((0, frames), (0, 0)), "edge")
+    classes = np.pad(sequence.classes, (frames, 0), "edge")
+    labels = [sequence.labels[0]] * frames + list(sequence.labels)
+    return LabelledFeatures(sequence.name, features, labels, classes)
+
+
 def feature_moments(sequences: Sequence[LabelledFeatures]) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation, float32 (D,), over all frames."""
     frames = np.concatenate([sequence.features for sequence in sequences]).astype(np.float64)

@@ -12,6 +12,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from m2r2_ros.datasets.mstcn import LabelledFeatures
+from m2r2_ros.evaluation.metrics import score_many
+from m2r2_ros.evaluation.segments import FRAME_RATE_HZ
+from m2r2_ros.evaluation.streaming import track
+from m2r2_ros.inference.tracker import SegmentTracker
 from m2r2_ros.networks.heads.causal import CausalHead
 from m2r2_ros.training.calibration import best_temperature
 from m2r2_ros.training.loop import Losses, split_validation, train_epochs
@@ -22,6 +26,7 @@ from m2r2_ros.training.sequences import (
     SequenceBatch,
     coarse_membership,
     cropped,
+    delayed,
     feature_moments,
     make_batch,
 )
@@ -75,7 +80,8 @@ def train_head(
 ) -> CausalHead:
     """Train on the sequences, some of which are kept for validation, into the run folder `out`.
 
-    Returns the head of the best epoch, its temperature calibrated on the validation sequences.
+    The best epoch has the highest F1@50 of what the settings' segment tracker publishes of the
+    validation sequences. Returns its head, the temperature calibrated on these sequences, too.
     """
     dimension = sequences[0].features.shape[1]
     plain = settings_to_dict(settings)
@@ -98,7 +104,11 @@ def train_head(
         settings.seed,
         batches=lambda random: _epoch(chosen, random, settings),
         losses=module.losses,
-        validation=[make_batch([s], settings.boundary_sigma) for s in held_out],
+        validation=[
+            make_batch([delayed(s, settings.model.look_ahead)], settings.boundary_sigma)
+            for s in held_out
+        ],
+        score=lambda: _score(head, held_out, SegmentTracker(labels, settings.tracker)),
     )
     run.load_best(module)
     calibrate(head, held_out)
@@ -109,11 +119,26 @@ def train_head(
 def calibrate(head: CausalHead, sequences: Sequence[LabelledFeatures]) -> None:
     """Set the head's temperature by these sequences, which it was not trained on."""
     head.eval()
+    late = head.config.look_ahead
     logits = [
-        head(torch.from_numpy(s.features)[None], head.zero_states())[0][-1][0] for s in sequences
+        head(torch.from_numpy(delayed(s, late).features)[None], head.zero_states())[0][-1][0, late:]
+        for s in sequences
     ]
     classes = torch.from_numpy(np.concatenate([s.classes for s in sequences]))
     head.temperature.fill_(best_temperature(torch.cat(logits), classes))
+
+
+@torch.no_grad()
+def _score(
+    head: CausalHead, sequences: Sequence[LabelledFeatures], tracker: SegmentTracker
+) -> dict[str, float]:
+    late, pairs = head.config.look_ahead, []
+    for sequence in sequences:
+        features = torch.from_numpy(delayed(sequence, late).features)[None]
+        probabilities, boundary, _ = head.predict(features, head.zero_states())
+        answers = probabilities[0, late:].numpy(), boundary[0, late:].numpy()
+        pairs.append((track(tracker, *answers, FRAME_RATE_HZ), sequence.labels))
+    return score_many(pairs)
 
 
 def _epoch(
@@ -121,7 +146,8 @@ def _epoch(
 ) -> list[SequenceBatch]:
     size = settings.optimiser.batch_size
     order = random.permutation(len(sequences))
-    drawn = [cropped(sequences[i], random) for i in order]
+    late = settings.model.look_ahead
+    drawn = [delayed(cropped(sequences[i], random), late) for i in order]
     parts = [drawn[start : start + size] for start in range(0, len(drawn), size)]
     return [make_batch(part, settings.boundary_sigma) for part in parts]
 

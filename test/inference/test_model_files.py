@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -109,6 +110,8 @@ BAD_HEADS = {
     ),
     "tracker value": (head_like(tracker={"unknown_below": 3}), r"must be in \[0.0, 1.0\], got 3"),
     "tracker type": (head_like(tracker={"confirm_s": "1"}), "confirm_s must be in"),
+    "look-ahead": (head_like(look_ahead=-1), r"look_ahead must be in \[0, 600\], got -1"),
+    "look-ahead type": (head_like(look_ahead=1.5), "'look_ahead' must be int, got float"),
     "dimension": (head_like(feature_dimension=9), "input 'features' is"),
 }
 
@@ -226,8 +229,12 @@ def test_metadata_survives_a_round_trip(tmp_path: Path) -> None:
         encoder_sha256=sha256_of(encoder.path),
         training_data="some",
         tracker=TrackerConfig(confirm_s=0.7),
+        look_ahead=4,
     )
     assert HeadMetadata.from_json(head.to_json(), "text") == head
+    older = json.loads(head.to_json())
+    del older["look_ahead"]
+    assert HeadMetadata.from_json(json.dumps(older), "text") == replace(head, look_ahead=0)
 
 
 JSON = st.recursive(

@@ -36,6 +36,19 @@ def test_any_chunking_equals_the_whole_sequence():
         torch.testing.assert_close(run(head, features, lengths), whole, atol=1e-6, rtol=0)
 
 
+def test_ten_thousand_frames_in_any_chunks_equal_the_whole_sequence():
+    """At the default sizes, whose oldest state lies a thousand frames back."""
+    torch.manual_seed(0)
+    head = CausalHead(dimension=16, classes=5, config=CausalConfig()).eval()
+    features = torch.randn(1, 10_000, 16)
+    whole = run(head, features, [10_000])
+    for longest in (50, 3000):
+        cuts = np.random.default_rng(longest).integers(1, longest, 10_000).cumsum()
+        cuts = [0, *cuts[cuts < 10_000].tolist(), 10_000]
+        chunked = run(head, features, np.diff(cuts).tolist())
+        torch.testing.assert_close(chunked, whole, atol=1e-5, rtol=0)
+
+
 def test_nothing_depends_on_the_future():
     head = make_head()
     features = torch.randn(1, 60, 5)

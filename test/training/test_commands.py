@@ -26,7 +26,7 @@ def data(tmp_path):
         write_recording_features(folder, name, features, [LABELS[c] for c in classes])
     write_mapping(folder, LABELS)
     write_split(folder, 2, Split(tuple(names[:3]), tuple(names[3:])))
-    (tmp_path / "settings.yaml").write_text("model: {channels: 8, layers: 2}\n")
+    (tmp_path / "settings.yaml").write_text("model: {channels: 8, layers: 2, look_ahead: 2}\n")
     return folder
 
 
@@ -43,6 +43,7 @@ def test_train_makes_a_head_that_streams(data, capsys):
     assert "head.onnx" in capsys.readouterr().out
     head = StreamingHead(out / "head.onnx")
     assert head.labels == LABELS
+    assert head.metadata.look_ahead == 2
     assert head.metadata.encoder_sha256 == ""
     assert head.metadata.training_data == "3 recordings: subject 0, subject 1, subject 2"
     probabilities, boundary = head.step(np.zeros(DIMENSION, np.float32))

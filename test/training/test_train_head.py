@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 import json
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -8,12 +9,14 @@ import torch
 
 from m2r2_ros.datasets.mstcn import LabelledFeatures
 from m2r2_ros.errors import M2R2Error
+from m2r2_ros.inference.tracker import TrackerConfig
 from m2r2_ros.networks.heads.causal import CausalConfig, CausalHead
 from m2r2_ros.training.loop import learning_rate, split_validation
 from m2r2_ros.training.sequences import (
     PADDING,
     coarse_membership,
     cropped,
+    delayed,
     make_batch,
 )
 from m2r2_ros.training.settings import HeadSettings, OptimiserSettings
@@ -58,6 +61,61 @@ def test_it_learns_what_can_be_learned_and_resumes(tmp_path):
         assert torch.equal(value, again.state_dict()[name])
     lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
     assert [json.loads(line)["epoch"] for line in lines] == list(range(30))
+
+
+@pytest.mark.parametrize("frames", [0, 3])
+def test_labels_come_later_for_a_head_with_look_ahead(frames):
+    whole = sequence(0)
+    late = delayed(whole, frames)
+    length = len(whole.classes)
+    assert len(late.features) == len(late.classes) == len(late.labels) == length + frames
+    np.testing.assert_array_equal(late.features[:length], whole.features)
+    assert (late.features[length:] == whole.features[-1]).all()
+    np.testing.assert_array_equal(late.classes[frames:], whole.classes)
+    assert (late.classes[:frames] == whole.classes[0]).all()
+    assert late.labels == [LABELS[i] for i in late.classes]
+
+
+def test_look_ahead_sees_what_comes(tmp_path):
+    """The label is that of the feature two frames later: only look-ahead can know it."""
+
+    def early(seed):
+        one = sequence(seed)
+        random = np.random.default_rng(seed)
+        classes = random.integers(0, len(LABELS), 60)
+        features = np.eye(len(LABELS), 6, dtype=np.float32)[np.roll(classes, 2)]
+        return replace(one, features=features, labels=[LABELS[i] for i in classes], classes=classes)
+
+    tracker = TrackerConfig(confirm_s=0.0, hysteresis=0.0, min_duration_s=0.0, unknown_below=0.0)
+    accuracy = {}
+    for frames in (0, 2):
+        settings = replace(
+            SETTINGS,
+            model=replace(SETTINGS.model, look_ahead=frames),
+            tracker=tracker,
+            smoothing_weight=0.0,
+        )
+        head = train_head(
+            [early(seed) for seed in range(8)], LABELS, tmp_path / f"{frames}", settings
+        )
+        one = early(100)
+        with torch.no_grad():
+            features = torch.from_numpy(delayed(one, frames).features)[None]
+            found = head.predict(features, head.zero_states())[0][0, frames:].argmax(-1).numpy()
+        accuracy[frames] = (found == one.classes)[:-2].mean()
+    assert accuracy[2] > 0.9 > 0.5 > accuracy[0]
+
+
+def test_look_ahead_has_limits():
+    with pytest.raises(M2R2Error, match=r"look_ahead must be in \[0, 600\] frames, got -1"):
+        CausalConfig(look_ahead=-1)
+
+
+def test_the_best_epoch_is_chosen_by_what_would_be_published(tmp_path):
+    settings = replace(SETTINGS, optimiser=replace(SETTINGS.optimiser, epochs=2))
+    train_head([sequence(seed) for seed in range(4)], LABELS, tmp_path, settings)
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert all(0 <= line["validation/f1@50"] <= 100 for line in lines)
 
 
 def test_padding_has_no_influence_on_the_losses():

@@ -12,6 +12,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from m2r2_ros.errors import M2R2Error
+from m2r2_ros.inference.metadata import MOST_LOOK_AHEAD
+
 KERNEL = 3
 
 
@@ -25,6 +28,15 @@ class CausalConfig:
     # Stages that refine the class posterior of the stage before.
     refinements: int = 1
     dropout: float = 0.3
+    # Frames that it sees before it answers: its output at frame t is about frame t - look_ahead,
+    # before that about the first frame. The network is the same, only its training differs.
+    look_ahead: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.look_ahead <= MOST_LOOK_AHEAD:
+            raise M2R2Error(
+                f"look_ahead must be in [0, {MOST_LOOK_AHEAD}] frames, got {self.look_ahead}"
+            )
 
 
 class CausalHead(nn.Module):
