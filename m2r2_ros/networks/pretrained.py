@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import pickle
 import re
 from pathlib import Path
 
@@ -102,8 +101,8 @@ def _block(prefix: str, name: str, value: Tensor) -> dict[str, Tensor]:
 def _read_checkpoint(file: Path) -> dict[str, Tensor]:
     try:
         content = torch.load(file, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        reason = str(error).strip().splitlines()[0]
+    except Exception as error:  # What torch raises for a damaged or hostile file is any exception.
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise M2R2Error(f"{file}: no checkpoint of tensors: {reason}") from error
     content = content.get("model_state_dict", content) if isinstance(content, dict) else {}
     if not any("visual." in str(name) for name in content):
