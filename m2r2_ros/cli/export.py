@@ -9,6 +9,7 @@ agree. A head needs no export: `m2r2 train` writes its graph.
 
 Examples:
     m2r2 export out/m2r2 --out models/mine/encoder.onnx
+    m2r2 export out/m2r2 --out models/small/encoder.onnx --precision int8 --calibrate some.h5
     m2r2 export out/roboact --out models/roboact
     m2r2 export out/roboact --out models/roboact --strides 1 3 6
 """
@@ -25,6 +26,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", type=Path, metavar="RUN", help="run folder of `m2r2 pretrain`")
     parser.add_argument(
         "--out", type=Path, required=True, help="file to write (M2R2), or folder (RoboAct-CLIP)"
+    )
+    parser.add_argument(
+        "--precision",
+        choices=("float32", "int8"),
+        default="float32",
+        help="M2R2: int8 is a smaller file, for CPUs (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--calibrate",
+        type=Path,
+        metavar="RECORDING",
+        help="M2R2: what int8 measures the ranges of activations on, and is compared on",
     )
     parser.add_argument(
         "--strides",
@@ -54,9 +67,15 @@ def main(args: argparse.Namespace) -> int:
 def _export_m2r2(args: argparse.Namespace) -> float:
     from m2r2_ros.training.export import export_encoder
     from m2r2_ros.training.pretrain import load_encoder
+    from m2r2_ros.training.recordings import calibration_batches
 
+    if (args.precision == "int8") != (args.calibrate is not None):
+        raise M2R2Error("--precision int8 and --calibrate RECORDING go together")
     encoder, training_data = load_encoder(args.run)
-    return export_encoder(encoder, args.out, training_data)
+    windows = []
+    if args.calibrate:
+        windows = calibration_batches(args.calibrate, encoder.layout)
+    return export_encoder(encoder, args.out, training_data, args.precision, windows)
 
 
 def _export_roboact(args: argparse.Namespace) -> float:

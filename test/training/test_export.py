@@ -2,11 +2,13 @@
 import hashlib
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from synthetic import make_window
 
 from m2r2_ros.errors import M2R2Error
+from m2r2_ros.inference.encoder import Encoder
 from m2r2_ros.inference.models import Models
 from m2r2_ros.inference.packing import WindowPacker
 from m2r2_ros.inference.tracker import TrackerConfig
@@ -14,6 +16,7 @@ from m2r2_ros.networks.heads.causal import CausalConfig, CausalHead
 from m2r2_ros.networks.m2r2 import M2R2, M2R2Config
 from m2r2_ros.sensing.layout import SensorLayout
 from m2r2_ros.training import export
+from m2r2_ros.training.quantisation import quantised
 
 LAYOUT = SensorLayout(cameras=("left", "right"), signals=("wrench", "gripper"))
 TINY = M2R2Config(
@@ -78,4 +81,26 @@ def test_a_graph_that_differs_from_torch_is_refused(networks, folder):
 def test_nan_does_not_pass_for_agreement():
     nothing = np.zeros(3, np.float32)
     with pytest.raises(M2R2Error, match="differs"):
-        export._difference(np.full(3, np.nan, np.float32), nothing, "encoder")
+        export.check_difference(np.full(3, np.nan, np.float32), nothing, "encoder")
+
+
+def packed_windows(count: int, seed: int = 0) -> dict[str, np.ndarray]:
+    windows = [make_window(LAYOUT, i, np.random.default_rng([seed, i])) for i in range(count)]
+    return dict(WindowPacker(LAYOUT, count)(windows))
+
+
+def test_eight_bits_give_nearly_the_same_feature(networks, folder, tmp_path):
+    encoder, _ = networks
+    file = tmp_path / "encoder.onnx"
+    export.export_encoder(encoder, file, "made up", "int8", [packed_windows(8)])
+    operators = {node.op_type for node in onnx.load(file).graph.node}
+    assert "QuantizeLinear" in operators
+    window = make_window(LAYOUT, 3, np.random.default_rng(9))
+    found, expected = Encoder(file)(window), Encoder(folder / "encoder.onnx")(window)
+    cosine = found @ expected / np.linalg.norm(found) / np.linalg.norm(expected)
+    assert export.LEAST_COSINE < cosine < 1
+
+
+def test_eight_bits_need_windows():
+    with pytest.raises(M2R2Error, match="8 bits need recorded windows"):
+        quantised(b"", [])
