@@ -105,6 +105,36 @@ def test_training_lowers_the_loss(sentence_encoder, recordings, cache_folder, tm
     assert found[0]["train/loss"] == pytest.approx(sum(found[0][p] for p in parts), rel=1e-4)
 
 
+def read_damaged(path, layout):
+    """NaN in the wrench, every second window without audio, a gripper that stops halfway."""
+    for index, (window, label) in enumerate(read_synthetic(path, layout)):
+        signals = dict(window.signals)
+        if index % 3 == 0:
+            signals["wrench"] = signals["wrench"].copy()
+            signals["wrench"][::2] = np.nan
+        stopped = index > 20
+        if stopped:
+            signals["gripper"] = signals["gripper"][:0]
+        mask = window.mask | {"audio": index % 2 == 0, "gripper": not stopped}
+        audio = window.audio if index % 2 == 0 else np.empty(0, np.float32)
+        yield replace(window, signals=signals, audio=audio, mask=mask), label
+
+
+def test_damaged_recordings_never_give_nan(sentence_encoder, recordings, cache_folder, tmp_path):
+    chosen = settings(sentence_encoder, optimiser=OptimiserSettings(epochs=1, batch_size=20))
+    (graph,) = cache_folder.glob(f"*/{cache.GRAPH_FILE}")
+    copied = tmp_path / "cache" / graph.parent.name / graph.name
+    copied.parent.mkdir(parents=True)
+    copied.write_bytes(graph.read_bytes())
+    start = (recordings, tmp_path / "run", chosen, read_damaged, tmp_path / "cache")
+    pretrain.pretrain(*start)
+    assert np.isfinite(list(metrics(tmp_path / "run")[0].values())).all()
+    assert all(w.isfinite().all() for w in best_weights(tmp_path / "run").values())
+    found = pretrain.cached_features(tmp_path / "run", recordings[:1], start[4], never)
+    for _, features, _ in found:
+        assert np.isfinite(features).all()
+
+
 def test_the_default_loss_is_equation_5(sentence_encoder, recordings, cache_folder, tmp_path):
     chosen = settings(sentence_encoder, optimiser=OptimiserSettings(epochs=1, batch_size=10))
     pretrain.pretrain(recordings, tmp_path / "run", chosen, read_synthetic, cache_folder)
