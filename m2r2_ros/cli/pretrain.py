@@ -15,7 +15,7 @@ Examples:
     m2r2 pretrain --encoder m2r2 --data data/taskboard --out out/no_gripper \\
         --config config/training/ablations/no_gripper.yaml --cache out/m2r2/cache
     tensorboard --logdir out/m2r2
-    accelerate launch --multi_gpu -m m2r2_ros.cli.main pretrain --encoder m2r2 \\
+    torchrun --nproc_per_node gpu -m m2r2_ros.cli.main pretrain --encoder m2r2 \\
         --data data/reassemble --out out/paper --config config/training/m2r2_paper.yaml
     m2r2 pretrain --encoder roboact --data clips.jsonl --out out/roboact
     m2r2 pretrain --encoder roboact --data data/taskboard --out out/no_motion \\

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Training in several processes, one a GPU, as `accelerate launch` or `torchrun` start them.
+"""Training in several processes, one a GPU, as `torchrun` starts them.
 
 Every process draws the same batches and takes its share of them; gradients are averaged. A term
 that contrasts the windows of a batch with each other contrasts those of one process only.
