@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import signal
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -32,6 +33,19 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # A busy machine is no reason to fail.
 settings.register_profile("m2r2", deadline=None)
 settings.load_profile("m2r2")
+
+
+# Programs that talk over DDS keep time with the clock: one such test at a time.
+TIMED = ("nodes", "test_demo.py", "evaluation/test_benchmarks.py")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    folder = Path(__file__).parent
+    timed = [folder / name for name in TIMED]
+    for item in items:
+        if any(item.path.is_relative_to(path) for path in timed):
+            item.add_marker(pytest.mark.xdist_group("timed"))
 
 
 @pytest.fixture(scope="session")

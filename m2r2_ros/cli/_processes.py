@@ -7,7 +7,8 @@ import os
 import re
 import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from m2r2_ros.errors import M2R2Error
@@ -19,6 +20,21 @@ _PERSUASION = ((signal.SIGINT, 10.0), (signal.SIGTERM, 3.0), (signal.SIGKILL, No
 _ROS_PREFIX = re.compile(r"^\[\w+\] \[[\d.]+\] \[[\w./]+\]: ")
 
 
+@contextmanager
+def _held_back(*numbers: int) -> Iterator[list[int]]:
+    """The signals that came meanwhile, which nobody else has heard of.
+
+    One that raised while a program is being started would leave it without anyone to stop it.
+    """
+    held: list[int] = []
+    before = {n: signal.signal(n, lambda number, _: held.append(number)) for n in numbers}
+    try:
+        yield held
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 class Companion:
     """A program in the background, its output in a log file; leaving the block stops it."""
 
@@ -28,7 +44,7 @@ class Companion:
         self._log = log
 
     def __enter__(self) -> Companion:
-        with self._log.open("wb") as log:
+        with _held_back(signal.SIGINT, signal.SIGTERM) as held, self._log.open("wb") as log:
             # In a session of its own, so that Ctrl-C reaches it through `stop`, in our order.
             self._process = subprocess.Popen(
                 self._command,
@@ -39,6 +55,12 @@ class Companion:
                 env={**os.environ, "PYTHONUNBUFFERED": "1"},
                 start_new_session=True,
             )
+        try:
+            for number in held:
+                signal.raise_signal(number)
+        except BaseException:
+            self.stop()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -84,7 +84,6 @@ class Encoder:
             raise M2R2Error(f"{self.path}: gave NaN or inf for window {windows[0].index}")
         return features
 
-
     def _call(self, inputs: dict[str, np.ndarray]) -> np.ndarray:
         try:
             return self._bound(inputs)

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
 import sys
 import time
 
@@ -68,3 +70,27 @@ def test_an_early_end_is_told_from_a_failure(tmp_path):
         wait_for(node.ended)
         with pytest.raises(M2R2Error, match="ended too early"):
             node.check_running()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_while_it_starts_ends_it_too(tmp_path, monkeypatch, number):
+    """As if the signal came between the start of the program and the first sight of it."""
+    started = []
+
+    class Interrupted(subprocess.Popen):
+        def __init__(self, *arguments, **named):
+            super().__init__(*arguments, **named)
+            started.append(self.pid)
+            os.kill(os.getpid(), number)
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(subprocess, "Popen", Interrupted)
+    before = signal.signal(number, interrupt)
+    try:
+        with pytest.raises(KeyboardInterrupt), companion(SLEEP, tmp_path):
+            pass
+    finally:
+        signal.signal(number, before)
+    assert not is_alive(started[0])

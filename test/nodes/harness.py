@@ -99,8 +99,10 @@ class Planner:
         self.node = node
         self.events, self.features, self.frames = [], [], []
         self.statuses: dict[str, DiagnosticStatus] = {}
+        self._segments = node.create_subscription(
+            ActionSegment, "/action_segment", self._event, SEGMENT_QOS
+        )
         self._made = [
-            node.create_subscription(ActionSegment, "/action_segment", self._event, SEGMENT_QOS),
             node.create_subscription(FeatureVector, "/m2r2/features", self._feature, 1000),
             node.create_subscription(FramePrediction, "/m2r2/frame_prediction", self._frame, 1000),
             node.create_subscription(DiagnosticArray, "/diagnostics", self._status, 100),
@@ -123,6 +125,11 @@ class Planner:
         """A value of a node's last diagnostics, as text."""
         values = {v.key: v.value for v in self.statuses[name].values} if self.heard(name) else {}
         return values.get(key)
+
+    @property
+    def hears_segments(self):
+        """Whether a segmenter is connected: what it says from now on arrives."""
+        return self._segments.get_publisher_count() > 0
 
     def heard(self, name):
         return name in self.statuses
@@ -155,7 +162,22 @@ def call(node, kind, name, request=None):
 
 
 def state(node, name):
-    return call(node, GetState, f"/{name}/get_state").current_state.label
+    """A lifecycle state; asked anew when no answer comes.
+
+    A service can be ready before its answers find the way back, and such an answer is lost.
+    """
+    client = node.create_client(GetState, f"/{name}/get_state")
+    deadline = time.monotonic() + PATIENCE_S
+    try:
+        while time.monotonic() < deadline:
+            if client.wait_for_service(1.0):
+                future = client.call_async(GetState.Request())
+                rclpy.spin_until_future_complete(node, future, timeout_sec=2.0)
+                if future.done():
+                    return future.result().current_state.label
+        raise AssertionError(f"waited in vain for the state of {name}")
+    finally:
+        node.destroy_client(client)
 
 
 def change_state(node, name, label):

@@ -19,8 +19,6 @@ from robot import SECOND, TOPICS, Robot, image, set_stamp, stamp_of
 
 from m2r2_ros.inference.segments import SegmentStatus
 
-pytestmark = pytest.mark.xdist_group("faults")
-
 
 @pytest.fixture(scope="module")
 def chain(ros, models, tmp_path_factory):

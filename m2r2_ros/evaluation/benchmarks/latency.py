@@ -78,9 +78,7 @@ def _measure(monitor: Monitor, options: Options, camera_hz: float) -> dict[str, 
         "action_segment_ms": quantiles(list(chain(*(one.segment_ms for one in runs)))),
         "bare_sum_ms": quantiles(list(chain(*sums))),
         "idle_bare_sum_ms": quantiles(list(chain(*idle))),
-        "ratio_to_idle": rounded(
-            median(map(median, predictions)) / median(map(median, idle))
-        ),
+        "ratio_to_idle": rounded(median(map(median, predictions)) / median(map(median, idle))),
         "inference_ms": [float(values["inference_ms"]) for values in extractor],
         "skipped": sum(int(values["skipped"]) for values in extractor),
         "lost": sum(sum(one.lost.values()) for one in runs),
