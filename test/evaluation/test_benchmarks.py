@@ -51,10 +51,11 @@ def test_quantiles():
 @pytest.mark.ros
 def test_ingest_under_a_short_load(tmp_path, models):
     pytest.importorskip("rclpy")
-    result = bench(tmp_path, models, "ingest", "--seconds", "1")
+    # Diagnostics, by which the benchmark knows that the load arrives, come once a second.
+    result = bench(tmp_path, models, "ingest", "--seconds", "3")
     assert result["lost"] == result["reference_lost"] == 0
-    assert result["messages"] == 3 * 1000 + 2 * 30 + 50
-    assert 5 <= result["windows"][0] <= 10
+    assert result["messages"] == 3 * (3 * 1000 + 2 * 30 + 50)
+    assert 15 <= result["windows"][0] <= 30
     assert result["ours"]["median"] > 0
     assert result["reference"]["median"] > 0
 
