@@ -153,6 +153,7 @@ class Segmenter(Station):
             "current_segment": current.label if current else "",
             "confidence": current.confidence if current else 0.0,
             "silences": self._silences,
+            "subscribers": self._segments.get_subscription_count(),
         }
         if self.is_active and self._silence.is_long:
             return Report(WARN, f"nothing has come for {self._silence.seconds} s", values)

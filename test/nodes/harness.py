@@ -128,8 +128,12 @@ class Planner:
 
     @property
     def hears_segments(self):
-        """Whether a segmenter is connected: what it says from now on arrives."""
-        return self._segments.get_publisher_count() > 0
+        """Whether a segmenter is connected, in its own eyes too: what it says from now on arrives.
+
+        One that has found this planner before it was found by it keeps one message only.
+        """
+        found = int(self.value("segmenter", "subscribers") or 0)
+        return found > 0 and self._segments.get_publisher_count() > 0
 
     def heard(self, name):
         return name in self.statuses

@@ -8,7 +8,7 @@ import time
 from contextlib import ExitStack
 from dataclasses import replace
 
-from harness import STATIONS, Planner, check_ids, node_program
+from harness import STATIONS, Planner, check_ids, node_program, spin_until
 from robot import TOPICS, Robot
 
 from m2r2_ros.inference.segments import SegmentEvent, SegmentStatus
@@ -32,7 +32,8 @@ def test_nodes_that_are_killed_and_started_again(node, tmp_path, models):
         programs = {
             name: stack.enter_context(node_program(tmp_path, name, values)) for name in STATIONS
         }
-        robot.run_until(lambda: planner.hears_segments, "the segmenter to be discovered")
+        # Before the robot says anything: who joins late hears the current segment only.
+        spin_until(node, lambda: planner.hears_segments, "the segmenter to be discovered")
         for victim in STATIONS[::-1]:
             robot.run_until(lambda: planner.frames and is_open(), "an open segment")
             programs[victim].process.kill()
