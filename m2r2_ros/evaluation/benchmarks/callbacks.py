@@ -66,7 +66,8 @@ class Callbacks(Node):
 
     def _report(self) -> Report:
         counts = {f"{name}.messages": cache.count for name, cache in self.caches.items()}
-        return Report(OK, "active", {"wrench.type": "known", **counts})
+        types = {f"{name}.type": kind.__name__ for name, kind in TYPES.items()}
+        return Report(OK, "active", {**types, **counts})
 
 
 def main() -> int:

@@ -2,8 +2,9 @@
 """A robot's sensors as load: kilohertz signals, raw camera frames, audio.
 
 Run as a program of its own: python3 -m m2r2_ros.evaluation.benchmarks.load SECONDS CAMERA_HZ. It
-waits until everything has a subscriber, publishes, waits for acknowledgement and prints, as JSON,
-when it began, how long it took and how many messages went out on each topic.
+waits until everything has a subscriber, says so, and publishes once its standard input has ended.
+Then it waits for acknowledgement and prints, as JSON, when it began, how long it took and how many
+messages went out on each topic.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from rclpy.serialization import serialize_message
 from sensor_msgs.msg import Image
 
 from m2r2_msgs.msg import AudioChunk
+from m2r2_ros.evaluation.benchmarks.programs import READY
 from m2r2_ros.nodes.conversions import time_to_ros
 from m2r2_ros.nodes.transport import use_large_shared_memory
 
@@ -52,7 +54,10 @@ def main() -> int:
     rates_hz = {name: _rate_hz(name, camera_hz) for name in TOPICS}
     publishers = {name: _publisher(node, name, rate_hz) for name, rate_hz in rates_hz.items()}
     _await(lambda: all(p.get_subscription_count() for p in publishers.values()))
+    # The subscribers have been found; they may not have found us.
     time.sleep(1.0)
+    print(READY, flush=True)
+    sys.stdin.read()
     began, start_ns = time.monotonic(), time.time_ns()
     counts = _publish(publishers, rates_hz, seconds, began, start_ns)
     elapsed_s = time.monotonic() - began
