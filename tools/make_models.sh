@@ -1,35 +1,39 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Make models/taskboard_compact from nothing: simulate, pretrain, export, extract, train, evaluate.
-# Every step goes on where it was interrupted. Takes one to two hours on two cores, most of it the
-# simulation; needs the train and sim extras (make setup-dev).
+# Make models/taskboard_compact from nothing: simulate taskboard-sim v1; pretrain, export, extract and
+# train the causal head by `m2r2 reproduce`; score what ships. Every step goes on where it was
+# interrupted. `m2r2 reproduce table1` (or table2) with the same --data and --out then fills the other
+# rows of the paper's tables from the same encoder and features.
+# Needs the train and sim extras (make setup-dev).
+#
+# From the environment: DATA, OUT, MODELS (folders), WORKERS, SEEDS (of the head; the first one ships),
+# RECIPE (of `m2r2 simulate`), STAGES (of `m2r2 reproduce --config`).
 set -eu
 cd "$(dirname "$0")/.."
 m2r2=${M2R2:-.venv/bin/m2r2}
-data=out/data/taskboard
-out=out/models
-made=$out/taskboard_compact
+data=${DATA:-out/taskboard-sim}
+out=${OUT:-out/v1}
+models=${MODELS:-models}
+workers=${WORKERS:-2}
+seeds=${SEEDS:-0}
+stages=${STAGES:-config/reproduce/taskboard_sim.yaml}
+name=taskboard_compact
+made=$out/$name
 
-$m2r2 simulate --out $data --recordings 27 --seed 1000
-$m2r2 simulate --out $data-test --recordings 6 --seed 9000
+$m2r2 simulate --recipe "${RECIPE:-taskboard_sim_v1}" --out "$data" --workers "$workers"
+$m2r2 reproduce table1 --data "$data" --out "$out" --config "$stages" --workers "$workers" \
+    --rows m2r2-causal --seeds "$seeds"
 
-# The head also sees recordings that the encoder was not trained on.
-for_encoder=$(seq -f "$data/taskboard-00%.0f.h5" 1000 1015)
-# shellcheck disable=SC2086
-$m2r2 pretrain --encoder m2r2 --data $for_encoder --out $out/m2r2 --cache out/cache/prepared \
-    --config config/training/m2r2_taskboard.yaml
-[ -e $made/encoder.onnx ] || $m2r2 export $out/m2r2 --out $made/encoder.onnx
-
-for_head=$(seq -f "$data/taskboard-00%.0f.h5" 1000 1026)
-# shellcheck disable=SC2086
-$m2r2 extract $for_head --test $data-test --encoder $made/encoder.onnx --out $out/features
-$m2r2 train --data $out/features --split 1 --head causal --out $out/causal \
-    --config config/training/causal_taskboard.yaml
-cp $out/causal/head.onnx $made/head.onnx
-
-for labels in coarse fine; do
-    $m2r2 evaluate --data $out/features --split 1 --model $made --labels $labels \
-        --json $out/scores_$labels.json
+mkdir -p "$made" "$models/$name"
+cp "$out/encoders/m2r2/encoder.onnx" "$made/"
+cp "$out/heads/m2r2-causal/fine/seed${seeds%%,*}/head.onnx" "$made/"
+# Split 1 tests on recordings of the same distribution, split 2 on shifted boards.
+for split in 1 2; do
+    for labels in coarse fine; do
+        $m2r2 evaluate --data "$out/features/m2r2" --split $split --model "$made" --labels $labels \
+            --json "$made/split${split}_$labels.json" --report "$made/split${split}_$labels.html"
+    done
 done
-cp $made/*.onnx models/taskboard_compact/
-(cd models && sha256sum taskboard_compact/*.onnx > models.sha256)
+
+cp "$made/encoder.onnx" "$made/head.onnx" "$models/$name/"
+(cd "$models" && sha256sum */*.onnx > models.sha256)

@@ -40,13 +40,15 @@ from m2r2_ros.errors import M2R2Error
 from m2r2_ros.evaluation.predictions import Prediction, score_predictions
 from m2r2_ros.evaluation.published import Row
 from m2r2_ros.evaluation.segments import FRAME_RATE_HZ
-from m2r2_ros.inference.models import HEAD_FILE
+from m2r2_ros.inference.models import ENCODER_FILE, HEAD_FILE
 from m2r2_ros.labels import FINE_LABELS, LABEL_LEVELS
 
 TRAIN, VALIDATION = "train", "validation"
 # Test split -> number of the split in a feature folder.
 TEST_SPLITS = {"test": 1, "shifted": 2}
 SIGNALS, CAUSAL = "signals", "causal"
+# The encoder with all sensors, which a robot runs.
+DEPLOYED = "m2r2"
 STAGES_FILE = "stages.json"
 
 Scores = dict[str, float | None]
@@ -157,11 +159,8 @@ class Reproduction:
         if any(not _is_there(folder, recording_name(r)) for r in self.data.all):
             if encoder == SIGNALS:
                 self._read_signals(folder)
-            elif self._encoder and encoder == "m2r2":
-                everything = map(str, self.data.all)
-                arguments = ["--encoder", str(self._encoder), "--out", str(folder)]
-                workers = ["--workers", str(self._workers)]
-                _run("extract", [*everything, *arguments, *workers])
+            elif encoder == DEPLOYED:
+                self._extract(self._encoder or self._exported(encoder), folder)
             else:
                 self._pretrain(encoder)
                 self._encode(encoder, folder)
@@ -220,11 +219,27 @@ class Reproduction:
         config = self._stages.encoders.get(encoder)
         if config is None:
             raise M2R2Error(f"the stages name no encoder '{encoder}'")
-        places = ["--data", str(self.data.path / TRAIN), "--out", str(self._run_folder(encoder))]
+        data = ["--data", str(self.data.path / TRAIN)]
+        data += ["--validation", str(self.data.path / VALIDATION)]
+        places = [*data, "--out", str(self._run_folder(encoder))]
         shared = ["--cache", str(self._cache), "--workers", str(self._workers)]
         _run("pretrain", ["--encoder", "m2r2", *places, "--config", config, *shared])
 
+    def _exported(self, encoder: str) -> Path:
+        graph = self._run_folder(encoder) / ENCODER_FILE
+        if not graph.exists():
+            self._pretrain(encoder)
+            _run("export", [str(self._run_folder(encoder)), "--out", str(graph)])
+        return graph
+
+    def _extract(self, graph: Path, folder: Path) -> None:
+        """Features of the graph as a robot runs it: a causal head trained on them fits it."""
+        places = ["--encoder", str(graph), "--out", str(folder)]
+        everything = map(str, self.data.all)
+        _run("extract", [*everything, *places, "--workers", str(self._workers)])
+
     def _encode(self, encoder: str, folder: Path) -> None:
+        """Features of an ablation, from the cache of its training: no picture is decoded again."""
         from m2r2_ros.training.pretrain import cached_features
         from m2r2_ros.training.recordings import labelled_windows
 

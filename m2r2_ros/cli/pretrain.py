@@ -12,6 +12,8 @@ Examples:
     m2r2 pretrain --encoder m2r2 --data data/taskboard --out out/m2r2
     m2r2 pretrain --encoder m2r2 --data data/taskboard --out out/m2r2 \\
         --config config/training/m2r2_taskboard.yaml
+    m2r2 pretrain --encoder m2r2 --data data/taskboard_sim/train \\
+        --validation data/taskboard_sim/validation --out out/m2r2 --workers 2
     m2r2 pretrain --encoder m2r2 --data data/taskboard --out out/no_gripper \\
         --config config/training/ablations/no_gripper.yaml --cache out/m2r2/cache
     tensorboard --logdir out/m2r2
@@ -26,6 +28,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from m2r2_ros.cli._extraction import find_recordings
@@ -41,6 +44,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         required=True,
         metavar="RECORDING",
         help=".h5, rosbag2 folder, .mcap, .db3, or a folder of these; roboact also takes .jsonl",
+    )
+    parser.add_argument(
+        "--validation",
+        nargs="+",
+        type=Path,
+        metavar="RECORDING",
+        help="m2r2: recordings that choose the best epoch (default: a part of --data)",
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="run folder")
     parser.add_argument("--config", type=Path, metavar="YAML", help="settings that differ")
@@ -62,19 +72,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     if args.workers < 1:
         raise M2R2Error(f"--workers must be at least 1, not {args.workers}")
+    if args.validation and args.encoder != "m2r2":
+        raise M2R2Error("--validation is for --encoder m2r2 only")
     exported = ENCODERS[args.encoder](args, args.cache or args.out / "cache")
     print(f"{args.out}: export it with `m2r2 export {args.out} --out {exported}`")
     return 0
 
 
 def _pretrain_m2r2(args: argparse.Namespace, cache: Path) -> str:
-    recordings = find_recordings(args.data)
+    validation = find_recordings(args.validation or [])
+    recordings = find_recordings([*args.data, *validation])
     # Late: torch takes seconds to import, and bad arguments should not wait for it.
     from m2r2_ros.training.pretrain import pretrain
     from m2r2_ros.training.recordings import labelled_windows
     from m2r2_ros.training.settings import PretrainSettings, load_settings
 
     settings = load_settings(PretrainSettings, args.config)
+    if validation:
+        settings = replace(settings, validation_recordings=tuple(p.stem for p in validation))
     pretrain(recordings, args.out, settings, labelled_windows, cache, args.workers)
     return "encoder.onnx"
 

@@ -93,7 +93,10 @@ class TemporalFusion(nn.Module):
 
     def forward(self, samples: Tensor, valid: Tensor) -> Tensor:
         weights = _last(self.temporal, samples.shape[1])
-        total = (self.projection(samples) * weights).sum(1)
+        # (W_p x_t) * E_t summed over t is one matrix product with W_p and E_t multiplied beforehand:
+        # no row a sample is ever as wide as the token.
+        kernel = weights[:, None] * self.projection.weight.T
+        total = samples.flatten(1) @ kernel.flatten(0, 1)
         return total / valid.sum(1, keepdim=True).clamp(min=1)
 
 

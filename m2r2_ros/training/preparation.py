@@ -9,13 +9,9 @@ process of its own.
 from __future__ import annotations
 
 import json
-import multiprocessing
-import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -28,6 +24,7 @@ from m2r2_ros.errors import M2R2Error
 from m2r2_ros.inference.model_file import read_model
 from m2r2_ros.inference.packing import WindowPacker
 from m2r2_ros.inference.session import open_session
+from m2r2_ros.processes import in_processes
 from m2r2_ros.sensing.layout import SensorLayout
 from m2r2_ros.sensing.window import SensorWindow
 
@@ -54,28 +51,9 @@ class Task:
 
 def prepare_all(tasks: Sequence[Task], read: Reader, workers: int) -> None:
     """Do the tasks, each complete or not at all. Raises M2R2Error at the first that fails."""
-    with tqdm(total=len(tasks), desc="preparing", unit="recording", disable=None) as progress:
-        for _ in _done(tasks, read, workers):
-            progress.update()
-
-
-def _done(tasks: Sequence[Task], read: Reader, workers: int) -> Iterator[None]:
-    if min(workers, len(tasks)) <= 1:
-        for task in tasks:
-            yield prepare_recording(task, read)
-        return
-    context = multiprocessing.get_context("spawn")
-    # Ctrl-C reaches the workers too; they are to die of it without a traceback each.
-    reset = (signal.SIGINT, signal.SIG_DFL)
-    with ProcessPoolExecutor(workers, context, signal.signal, reset) as pool:
-        futures = [pool.submit(prepare_recording, task, read) for task in tasks]
-        try:
-            for future in as_completed(futures):
-                yield future.result()
-        except BrokenProcessPool as error:
-            raise M2R2Error("a worker was killed (out of memory?): try fewer --workers") from error
-        finally:
-            pool.shutdown(cancel_futures=True)
+    done = in_processes(partial(prepare_recording, read=read), tasks, workers)
+    for _ in tqdm(done, "preparing", len(tasks), unit="recording", disable=None):
+        pass
 
 
 def prepare_recording(task: Task, read: Reader) -> None:

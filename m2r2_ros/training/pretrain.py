@@ -189,7 +189,9 @@ def pretrain(
     encoder = build_encoder(settings)
     with processes.first_process_first():
         recordings = read_prepared(paths, settings, cache, read, workers)
-    training, validation = split_validation([r.name for r in recordings], settings.validation)
+    training, validation = split_validation(
+        [r.name for r in recordings], settings.validation, settings.validation_recordings
+    )
     chosen = [recordings[index] for index in training]
     statistics = measure_statistics(chosen, encoder.layout)
     if processes.rank() == 0:
@@ -295,6 +297,7 @@ def load_encoder(run: Path) -> tuple[M2R2, str]:
     encoder = build_encoder(replace(settings, imagenet=False, image_weights="", audio_weights=""))
     encoder.load_state_dict(best_weights(run, "encoder."))
     names = [str(name) for name in read_settings(run).get("recordings", ())]
+    names = [name for name in names if name not in settings.validation_recordings]
     return encoder.eval(), settings.training_data or describe_data(names)
 
 

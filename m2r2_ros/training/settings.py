@@ -97,6 +97,8 @@ class PretrainSettings:
     windows_per_epoch: int = 0
     # Part of the recordings that are kept for validation.
     validation: float = 0.15
+    # Their names, instead of a part; `m2r2 pretrain --validation` names its own.
+    validation_recordings: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not any((self.action_weight, self.boundary_weight, self.frame_class_weight)):

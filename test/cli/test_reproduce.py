@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -143,6 +145,41 @@ def test_a_second_run_computes_only_what_is_missing(place, out, monkeypatch):
     assert cell.read_text() == before
     same = (out / "table1.json").read_text() == table
     assert same
+
+
+def test_without_an_encoder_the_robots_is_pretrained_and_exported_once(
+    place, tmp_path, monkeypatch
+):
+    real, done = _reproduction._run, {}
+
+    def pretend_training(verb, arguments):
+        done[verb] = arguments
+        if verb == "export":
+            run, _, graph = map(Path, arguments)
+            assert graph.parent == run and not graph.exists()
+            shutil.copy(place / "encoder.onnx", run)
+        elif verb == "pretrain":
+            Path(arguments[arguments.index("--out") + 1]).mkdir(parents=True)
+        else:
+            real(verb, arguments)
+
+    (tmp_path / "m2r2.yaml").touch()
+    (tmp_path / "stages.yaml").write_text(
+        STAGES.replace("encoders: {}", "encoders: {m2r2: m2r2.yaml}")
+    )
+    monkeypatch.setattr(_reproduction, "_run", pretend_training)
+    arguments = ["table1", "--data", place / "data", "--out", tmp_path / "out"]
+    arguments += ["--config", tmp_path / "stages.yaml", "--rows", "m2r2-mstcn"]
+    assert main(["reproduce", *map(str, arguments)]) == 0
+    assert list(done) == ["pretrain", "export", "extract", "train"]
+    given = dict(itertools.pairwise(done["pretrain"]))
+    assert given["--data"] == str(place / "data" / "train")
+    assert given["--validation"] == str(place / "data" / "validation")
+    graph = str(tmp_path / "out" / "encoders" / "m2r2" / "encoder.onnx")
+    assert dict(itertools.pairwise(done["extract"]))["--encoder"] == graph
+    done.clear()
+    assert main(["reproduce", *map(str, arguments)]) == 0
+    assert not done
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from m2r2_ros.training import cache, pretrain
 from m2r2_ros.training.run import Run, best_weights
 from m2r2_ros.training.sentence_encoder import SentenceEncoder
 from m2r2_ros.training.settings import OptimiserSettings, PretrainSettings, WindowSettings
+from m2r2_ros.training.statistics import measure_statistics
 from m2r2_ros.training.stored_sentences import StoredSentences
 
 LAYOUT = SensorLayout(cameras=("hama1",), signals=("wrench", "gripper"))
@@ -103,6 +104,21 @@ def test_training_lowers_the_loss(sentence_encoder, recordings, cache_folder, tm
     assert found[-1]["validation/frame_accuracy"] > 2 / len(LABELS)
     parts = ("train/action", "train/boundary", "train/frame_class")
     assert found[0]["train/loss"] == pytest.approx(sum(found[0][p] for p in parts), rel=1e-4)
+
+
+def test_named_recordings_validate_and_teach_nothing(
+    sentence_encoder, recordings, cache_folder, tmp_path
+):
+    chosen = settings(
+        sentence_encoder,
+        optimiser=OptimiserSettings(epochs=1, batch_size=10),
+        validation_recordings=("0", "3"),
+    )
+    pretrain.pretrain(recordings, tmp_path / "run", chosen, read_synthetic, cache_folder)
+    found = json.loads((tmp_path / "run" / pretrain.STATISTICS_FILE).read_text())
+    prepared = pretrain.read_prepared(recordings, chosen, cache_folder, never)
+    assert found == json.loads(measure_statistics(prepared[1:3], LAYOUT).to_json())
+    assert pretrain.load_encoder(tmp_path / "run")[1] == "2 recordings: 1, 2"
 
 
 def read_damaged(path, layout):
