@@ -74,6 +74,8 @@ def main(args: argparse.Namespace) -> int:
     """Score all test recordings and write the result."""
     if not 0 < args.rate < 1e6:
         raise M2R2Error(f"--rate must be in (0, 1e6), got {args.rate}")
+    if args.report:
+        _check_report(args.report, args.json)
     folder = FeatureFolder(args.data)
     rename = LABEL_LEVELS[args.labels]
     classes = list(dict.fromkeys(map(rename, folder.labels)))
@@ -103,6 +105,15 @@ def _predictions(args: argparse.Namespace, folder: FeatureFolder) -> list[Predic
         late = head.metadata.look_ahead
         print(f"{head.path}: looks ahead by {late} frames, {late / args.rate:.2f} s of its delay")
     return list(predict(head, folder, names, args.rate))
+
+
+def _check_report(report: Path, scores: Path) -> None:
+    """Three files are written: none may be another."""
+    figures = report.with_suffix(".json")
+    if figures == report:
+        raise M2R2Error(f"--report {report}: is HTML; its figures are what {figures} is for")
+    if scores.resolve() in (report.resolve(), figures.resolve()):
+        raise M2R2Error(f"--json {scores}: the report writes that file, give it another name")
 
 
 def _write_report(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from m2r2_ros.evaluation.literal_text import literal_text
 from m2r2_ros.evaluation.predictions import Prediction, segments_from_labels
 from m2r2_ros.evaluation.reliability import Reliability
 from m2r2_ros.evaluation.timeline import draw_timeline
@@ -21,12 +22,14 @@ _DPI = 100
 _MOST_WRITTEN = 12
 
 
+@literal_text()
 def timeline_png(prediction: Prediction, rate_hz: float) -> bytes:
     """Ground truth above prediction."""
     tracks = {"ground truth": prediction.truth, "prediction": prediction.labels}
     return _png(draw_timeline({k: segments_from_labels(v, rate_hz) for k, v in tracks.items()}))
 
 
+@literal_text()
 def confusion_png(matrix: np.ndarray, labels: Sequence[str]) -> bytes:
     """Frames by true (rows) and predicted class, as parts of each row."""
     from matplotlib.figure import Figure

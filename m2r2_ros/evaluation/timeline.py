@@ -13,6 +13,7 @@ import numpy as np
 from m2r2_ros.datasets.atomic import partial_file
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.evaluation.colours import Palette
+from m2r2_ros.evaluation.literal_text import literal_text
 from m2r2_ros.evaluation.segments import Segment
 from m2r2_ros.evaluation.tracks import draw_track
 from m2r2_ros.inference.segments import UNKNOWN, FramePrediction
@@ -43,6 +44,7 @@ class Curves:
         )
 
 
+@literal_text()
 def plot_timeline(
     path: Path,
     tracks: Mapping[str, Sequence[Segment]],

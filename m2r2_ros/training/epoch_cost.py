@@ -149,10 +149,11 @@ def _compare(
     ours_loss = [lambda s=s: score(s)["loss"] for s in sequences]
     plain = reference(sequences)
     plain_loss = [_plain_loss(plain, sequence) for sequence in sequences]
+    steps = [
+        _steps(network, losses, make_optimiser(list(network.parameters()), settings.optimiser))
+        for network, losses in ((ours, ours_loss), (plain, plain_loss))
+    ]
     # Not timed: the first step also makes the optimiser's state.
-    optimiser = make_optimiser(list(ours.parameters()), settings.optimiser)
-    plain_optimiser = torch.optim.AdamW(plain.parameters(), settings.optimiser.learning_rate)
-    steps = [_steps(ours, ours_loss, optimiser), _steps(plain, plain_loss, plain_optimiser)]
     for step in steps:
         step(1)
     scale = SEQUENCES / _TIMED

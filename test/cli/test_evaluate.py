@@ -237,9 +237,27 @@ def test_report_begins_with_the_worst_recording(data, predicted, tmp_path):
 
 def test_names_from_outside_cannot_write_html(tmp_path):
     label, path = "<script>alert(1)</script>", tmp_path / "report.html"
-    prediction = Prediction("<b>name</b>", [label, "b"], ["b", label])
+    # matplotlib would refuse this formula.
+    formula = r"$\frac{$"
+    prediction = Prediction("<b>name</b>", [label, formula], [formula, label])
     write_report(path, "<i>title</i>", [prediction], ["fine"], 10.0)
     page = path.read_text()
     assert not re.search("<script|<b>|<i>", page)
     assert "&lt;script&gt;" in page
     assert "gives no probabilities" in page
+
+
+@pytest.mark.parametrize(
+    ("scores", "report", "message"),
+    [
+        ("all.json", "all.html", "all.json: the report writes that file"),
+        ("all.html", "all.html", "all.html: the report writes that file"),
+        ("scores.json", "report.json", "report.json: is HTML"),
+    ],
+)
+def test_no_file_of_a_report_replaces_another(
+    data, model, tmp_path, capsys, scores, report, message
+):
+    assert evaluate(data, model, tmp_path / scores, "--report", str(tmp_path / report)) == 2
+    assert message in capsys.readouterr().err.splitlines()[-1]
+    assert not (tmp_path / scores).exists() and not (tmp_path / report).exists()
