@@ -20,7 +20,8 @@ stages=${STAGES:-config/reproduce/taskboard_sim.yaml}
 name=taskboard_compact
 made=$out/$name
 
-$m2r2 simulate --recipe "${RECIPE:-taskboard_sim_v1}" --out "$data" --workers "$workers"
+[ -e "$data/manifest.json" ] || $m2r2 simulate --recipe "${RECIPE:-taskboard_sim_v1}" --out "$data" \
+    --workers "$workers"
 $m2r2 reproduce table1 --data "$data" --out "$out" --config "$stages" --workers "$workers" \
     --rows m2r2-causal --seeds "$seeds"
 
