@@ -73,8 +73,8 @@ class AudioToken(nn.Module):
         patches = self.patch(spectrogram) + _last(self.position, spectrogram.shape[1])
         first = self.class_token.expand(patches.shape[0], 1, -1)
         ignored = functional.pad(~valid, (1, 0), value=False)
-        tokens = self.encoder(torch.cat([first, patches], 1), src_key_padding_mask=ignored)
-        return self.project(tokens[:, 0])
+        tokens = torch.cat([first, patches], 1)
+        return self.project(first_token(self.encoder, tokens, ignored))
 
 
 class TemporalFusion(nn.Module):
@@ -93,8 +93,8 @@ class TemporalFusion(nn.Module):
 
     def forward(self, samples: Tensor, valid: Tensor) -> Tensor:
         weights = _last(self.temporal, samples.shape[1])
-        # (W_p x_t) * E_t summed over t is one matrix product with W_p and E_t multiplied beforehand:
-        # no row a sample is ever as wide as the token.
+        # (W_p x_t) * E_t summed over t is one matrix product, W_p and E_t multiplied beforehand: no
+        # sample is ever as wide as the token.
         kernel = weights[:, None] * self.projection.weight.T
         total = samples.flatten(1) @ kernel.flatten(0, 1)
         return total / valid.sum(1, keepdim=True).clamp(min=1)
@@ -112,6 +112,18 @@ def transformer(width: int, heads: int, layers: int, dropout: float = 0.0) -> nn
         width, heads, FEED_FORWARD * width, dropout, "gelu", batch_first=True, norm_first=True
     )
     return nn.TransformerEncoder(layer, layers, enable_nested_tensor=False)
+
+
+def first_token(encoder: nn.TransformerEncoder, tokens: Tensor, ignored: Tensor) -> Tensor:
+    """`encoder(tokens)[:, 0]`, of `transformer`: its last layer computes only what is asked for."""
+    *others, last = encoder.layers
+    for layer in others:
+        tokens = layer(tokens, src_key_padding_mask=ignored)
+    seen, first = last.norm1(tokens), tokens[:, :1]
+    attended, _ = last.self_attn(seen[:, :1], seen, seen, ignored, need_weights=False)
+    first = first + last.dropout1(attended)
+    hidden = last.dropout(last.activation(last.linear1(last.norm2(first))))
+    return (first + last.dropout2(last.linear2(hidden)))[:, 0]
 
 
 def _last(rows: Tensor, count: int) -> Tensor:

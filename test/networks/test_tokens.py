@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 import numpy as np
+import pytest
 import torch
 
-from m2r2_ros.networks.tokens import AudioToken, TemporalFusion
+from m2r2_ros.networks.tokens import AudioToken, TemporalFusion, first_token, transformer
 
 
 def test_temporal_fusion_is_the_papers_formula():
@@ -46,3 +47,19 @@ def test_audio_frames_that_are_not_valid_have_no_influence():
     torch.testing.assert_close(token(spectrogram[:, 2:], valid[:, 2:]), expected)
     other[:, 3] = 0
     assert not torch.allclose(token(other, valid), expected)
+
+
+@pytest.mark.parametrize("layers", [1, 3])
+@pytest.mark.parametrize("training", [False, True])
+def test_the_first_token_alone_is_that_of_the_whole_transformer(layers, training):
+    torch.manual_seed(0)
+    encoder = transformer(width=8, heads=2, layers=layers).train(training)
+    tokens = torch.randn(3, 5, 8, requires_grad=True)
+    ignored = torch.zeros(3, 5, dtype=torch.bool)
+    ignored[1, 2:], ignored[2, 1:] = True, True
+    found = first_token(encoder, tokens, ignored)
+    expected = encoder(tokens, src_key_padding_mask=ignored)[:, 0]
+    torch.testing.assert_close(found, expected)
+    weight = encoder.layers[-1].linear1.weight
+    slopes = [torch.autograd.grad(x.square().sum(), (tokens, weight)) for x in (found, expected)]
+    torch.testing.assert_close(*slopes)
