@@ -181,17 +181,26 @@ def _merged(old: Any, new: Any) -> Any:
 
 
 def settings_from_dict(kind: type[Settings], values: Any, where: str) -> Settings:
-    """A (nested) dataclass from plain values; `where` begins the error messages."""
+    """A (nested) dataclass from plain values; `where` begins the error messages.
+
+    Entries that are not given keep the defaults of `kind`: so {"optimiser": {"epochs": 3}} leaves
+    the batch size as it is there, whatever it is in an OptimiserSettings().
+    """
+    return _changed(kind(), values, where)
+
+
+def _changed(default: Any, values: Any, where: str) -> Any:
     if not isinstance(values, dict):
         raise M2R2Error(f"{where}: expected entries, got {values!r}")
-    known = {entry.name for entry in fields(kind)}
-    types = get_type_hints(kind)
+    known = {entry.name for entry in fields(default)}
+    types = get_type_hints(type(default))
     checked = {}
     for name, value in values.items():
         if name not in known:
             raise M2R2Error(f"{where}: unknown entry '{name}'{nearest_name(str(name), known)}")
-        checked[name] = _checked(types[name], value, f"{where}: {name}")
-    return kind(**checked)
+        old = getattr(default, name)
+        checked[name] = _checked(types[name], old, value, f"{where}: {name}")
+    return replace(default, **checked)
 
 
 def settings_to_dict(settings: Any) -> dict[str, Any]:
@@ -199,9 +208,9 @@ def settings_to_dict(settings: Any) -> dict[str, Any]:
     return _plain(asdict(settings))
 
 
-def _checked(kind: Any, value: Any, where: str) -> Any:
+def _checked(kind: Any, default: Any, value: Any, where: str) -> Any:
     if is_dataclass(kind):
-        return settings_from_dict(kind, value, where)
+        return _changed(default, value, where)
     if isinstance(value, list):
         return tuple(value)
     if kind is float and type(value) is int:

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
 
 from m2r2_ros.errors import M2R2Error
+from m2r2_ros.training.offline_settings import DiffActSettings
 from m2r2_ros.training.settings import (
     HeadSettings,
     PretrainSettings,
@@ -54,6 +56,14 @@ def test_an_empty_file_means_the_defaults(tmp_path):
 
 def test_whole_numbers_are_fine_for_fractions():
     assert settings_from_dict(PretrainSettings, {"validation": 0}, "x").validation == 0.0
+
+
+def test_entries_that_a_file_leaves_out_are_those_of_the_settings_not_of_their_part():
+    head = settings_from_dict(HeadSettings, {"optimiser": {"epochs": 3}}, "x")
+    assert head.optimiser == replace(HeadSettings().optimiser, epochs=3)
+    diffact = settings_from_dict(DiffActSettings, {"optimiser": {"epochs": 3}}, "x")
+    assert diffact.optimiser == replace(DiffActSettings().optimiser, epochs=3)
+    assert diffact.optimiser.batch_size == 4 and diffact.optimiser.weight_decay == 1e-6
 
 
 def test_a_file_can_extend_another(tmp_path):
