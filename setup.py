@@ -56,6 +56,7 @@ TRAIN = [
     "onnx",
     "onnxscript",
     "safetensors",
+    "scikit-learn",
     "tensorboard",
     "torch==2.13.0",
     "transformers",

@@ -3,9 +3,11 @@
 
 In percent, for the pairs of action and object that a run was trained on and for those that its
 settings hold out: the action, the object, and whether the clip's own sentence is the nearest (R@1)
-or among the five nearest (R@5) of all sentences of the clips. Score clips of recordings that no
-run has seen. With several runs, each one's drop against the first stands next to the drop in
-success that the paper reports for its ablations, which were measured on policies.
+or among the five nearest (R@5) of all sentences of the clips; by video, and where several cameras
+saw an action, by all of them together, as on a robot. And which action is taken for which. Score
+clips of recordings that no run has seen. With several runs, each one's drop against the first
+stands next to the drop in success that the paper reports for its ablations, which were measured on
+policies.
 
 Examples:
     m2r2 retrieve out/roboact --data data/taskboard-test --json scores.json
@@ -48,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     from m2r2_ros.training.roboact.embeddings import embed_videos
-    from m2r2_ros.training.roboact.evaluation import paper_drop, score_plain, score_run
+    from m2r2_ros.training.roboact.evaluation import score_plain, score_run
     from m2r2_ros.training.roboact.trained import load_trained
 
     scores: dict[str, dict[str, Any]] = {}
@@ -59,17 +61,20 @@ def main(args: argparse.Namespace) -> int:
         rate_hz, cache = trained.settings.frame_rate_hz, args.cache or run / "cache"
         embedded = embed_videos(videos, trained.frames, rate_hz, cache)
         scores[str(run)] = score_run(trained, clips, embedded)
-        scores[str(run)]["paper drop"] = paper_drop(trained.settings)
         plain = score_plain(trained, clips, embedded)
         if plain is not None:
             scores[f"{run}: CLIP untrained"] = plain
     with partial_file(args.json) as temporary:
         temporary.write_text(json.dumps(scores, indent=1) + "\n", encoding="utf-8")
-    for group in ("seen pairs", "held-out pairs"):
-        rows = {name: found[group] for name, found in scores.items() if group in found}
-        if rows:
-            print(f"{group}\n{format_table(rows)}")
-            print(f"\nchange against the first\n{format_table(_changes(rows, scores))}\n")
+    for group in dict.fromkeys(name for found in scores.values() for name in found["groups"]):
+        rows = {
+            n: found["groups"][group] for n, found in scores.items() if group in found["groups"]
+        }
+        print(f"{group}\n{format_table(rows)}")
+        print(f"\nchange against the first\n{format_table(_changes(rows, scores))}\n")
+    for name, found in scores.items():
+        print(f"{name}: true actions, and how many percent of their clips were taken for each")
+        print(f"{format_table(_percent(found['confusion']))}\n")
     return 0
 
 
@@ -83,4 +88,12 @@ def _changes(
         name: {column: row[column] - first[column] for column in columns}
         | {"paper": scores[name].get("paper drop") or 0.0}
         for name, row in rows.items()
+    }
+
+
+def _percent(confusion: dict[str, dict[str, int]]) -> dict[str, dict[str, float]]:
+    taken = sorted({action for row in confusion.values() for action in row})
+    return {
+        action: {other: 100 * row.get(other, 0) / sum(row.values()) for other in taken}
+        for action, row in confusion.items()
     }

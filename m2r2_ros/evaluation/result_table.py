@@ -74,13 +74,15 @@ def table_markdown(content: Mapping[str, Any], levels: Sequence[str]) -> str:
     ]
     for split, rows in content["splits"].items():
         lines += ["", f"## {_cell(split)}: {data['recordings'][split]} recordings", ""]
-        lines += [_line(["Method", *(f"{level} {h}" for level in levels for h in _HEADINGS)])]
-        lines += [_line(["---"] * (1 + len(levels) * len(_HEADINGS)))]
+        lines += [
+            markdown_row(["Method", *(f"{level} {h}" for level in levels for h in _HEADINGS)])
+        ]
+        lines += [markdown_row(["---"] * (1 + len(levels) * len(_HEADINGS)))]
         for name, summaries in rows.items():
-            lines += [_line([name, *_measured(summaries, levels)])]
+            lines += [markdown_row([name, *_measured(summaries, levels)])]
             published = content["published_on_reassemble"].get(name)
             if published:
-                lines += [_line(["*paper, REASSEMBLE*", *_published(published, levels)])]
+                lines += [markdown_row(["*paper, REASSEMBLE*", *_published(published, levels)])]
         lines += _delays(rows)
     return "\n".join(lines) + "\n"
 
@@ -114,7 +116,8 @@ def _delays(rows: Mapping[str, Any]) -> list[str]:
     return ["", *lines] if lines else []
 
 
-def _line(cells: Sequence[str]) -> str:
+def markdown_row(cells: Sequence[str]) -> str:
+    """A line of a Markdown table; nothing in a cell can end it."""
     return "| " + " | ".join(map(_cell, cells)) + " |"
 
 

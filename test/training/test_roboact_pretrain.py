@@ -15,19 +15,34 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from recordings import recording  # noqa: E402
+
+from m2r2_ros.cli import _roboact_reproduction  # noqa: E402
 from m2r2_ros.cli.main import main  # noqa: E402
 from m2r2_ros.datasets.clips import Clip, write_clips  # noqa: E402
 from m2r2_ros.datasets.media import encode_video  # noqa: E402
+from m2r2_ros.datasets.reassemble_writer import write_recording  # noqa: E402
+from m2r2_ros.datasets.recording import Action  # noqa: E402
 from m2r2_ros.datasets.video_frames import video_frames  # noqa: E402
 from m2r2_ros.descriptions import clip_sentence  # noqa: E402
 from m2r2_ros.errors import M2R2Error  # noqa: E402
+from m2r2_ros.evaluation.ablation_table import VARIANTS  # noqa: E402
 from m2r2_ros.networks.roboact.config import RoboActConfig  # noqa: E402
+from m2r2_ros.networks.roboact.disentanglement import FACTORS  # noqa: E402
 from m2r2_ros.networks.roboact.frames import FrameEncoder  # noqa: E402
+from m2r2_ros.networks.roboact.model import VideoFeatures  # noqa: E402
 from m2r2_ros.networks.tokens import resized  # noqa: E402
-from m2r2_ros.training.roboact import embeddings, frame_graph, pretrain, trained  # noqa: E402
+from m2r2_ros.training.roboact import (  # noqa: E402
+    embeddings,
+    frame_graph,
+    pretrain,
+    probes,
+    trained,
+)
 from m2r2_ros.training.roboact.evaluation import (  # noqa: E402
     HELD_OUT,
     SEEN,
+    cameras_together,
     retrieval_scores,
     score_run,
 )
@@ -169,9 +184,13 @@ def test_training_learns_actions_and_objects_of_unseen_videos(clips, tmp_path):
     unseen = pretrain.split_clips(clips, chosen).validation
     videos = [(clip.path, clip.camera) for clip in unseen]
     scores = score_run(run, unseen, embeddings.embed_videos(videos, run.frames, 10.0, cache))
-    assert scores[SEEN]["clips"] == len(unseen)
-    assert scores[SEEN]["action"] > 50 and scores[SEEN]["object"] > 50
-    assert HELD_OUT not in scores
+    groups = scores["groups"]
+    assert groups[SEEN]["clips"] == len(unseen) and list(groups) == [SEEN]
+    assert groups[SEEN]["action"] > 50 and groups[SEEN]["object"] > 50
+    taken = scores["confusion"]
+    assert sum(sum(row.values()) for row in taken.values()) == len(unseen)
+    right = sum(row.get(action, 0) for action, row in taken.items())
+    assert 100 * right / len(unseen) == pytest.approx(groups[SEEN]["action"])
 
 
 def test_the_total_is_equation_24(clips, tmp_path):
@@ -238,6 +257,11 @@ def test_held_out_pairs_are_in_neither_part(clips):
     used = [*split.training, *split.validation]
     assert "insert USB" not in {pretrain.pair_of(clip) for clip in used}
     assert len(used) == 20 and split.validation
+    chosen = settings(validation_recordings=("3", "7"))
+    assert [c.path.stem for c in pretrain.split_clips(clips, chosen).validation] == ["3", "7"]
+    with pytest.raises(M2R2Error, match="no recording '99' to validate on"):
+        pretrain.split_clips(clips, settings(validation_recordings=("99",)))
+    chosen = settings(held_out_pairs=("insert USB",))
     assert not {c.path for c in split.training} & {c.path for c in split.validation}
     with pytest.raises(M2R2Error, match=r"no clip shows 'insert UBS' \(did you mean 'insert USB'"):
         pretrain.split_clips(clips, settings(held_out_pairs=("insert UBS",)))
@@ -332,6 +356,39 @@ def test_retrieval_scores_are_what_they_say(tmp_path):
     assert scores == {"clips": 2, "action": 100, "object": 100, "R@1": 50, "R@5": 100}
 
 
+def test_cameras_together_are_the_mean_of_what_each_saw(tmp_path):
+    def clip(camera, start_s):
+        return Clip(tmp_path, start_s, start_s + 1, camera, "Robot", "pick", "USB", "s")
+
+    clips = [clip("a", 0), clip("b", 0), clip("a", 5), clip("b", 5)]
+    similarity = np.array([[0.0, 1.0], [0.5, 0.0], [0.2, 0.4], [0.4, 0.2]])
+    together, actions = cameras_together(similarity, clips)
+    np.testing.assert_allclose(together, [[0.25, 0.5], [0.3, 0.3]])
+    assert actions == [clips[0], clips[2]]
+
+
+def test_probes_find_what_a_branch_holds_and_nothing_else(monkeypatch, tmp_path):
+    random = np.random.default_rng(0)
+    sides = []
+    for _ in range(2):
+        pairs = [PAIRS[i] for i in random.integers(0, len(PAIRS), 120)]
+        action = np.array([[float(a == one) for one in ACTIONS] for a, _ in pairs])
+        noise = random.normal(size=(120, 2))
+        branches = {"action": torch.tensor(action), "object": torch.tensor(noise)}
+        video = torch.cat(list(branches.values()), 1)
+        clips = [Clip(tmp_path, 0, 1, "", "Robot", a, o, "s") for a, o in pairs]
+        sides.append((clips, VideoFeatures(video, None, branches)))
+    features = dict(zip(("training", "test"), sides, strict=True))
+    monkeypatch.setattr(
+        probes, "clip_features", lambda _, clips, __: next(f for c, f in sides if c is clips)
+    )
+    found = probes.probe_run(None, features["training"][0], features["test"][0], {})
+    assert found["action"]["action"] == found[probes.WHOLE]["action"] == 100
+    assert found["object"]["action"] < 65 and found["action"]["object"] < 55
+    assert found[probes.CHANCE]["object"] < 55
+    assert all("subject" not in row for row in found.values()), "it has one class"
+
+
 CONFIG = """
 optimiser: {epochs: 2, batch_size: 8}
 model: {frames: 4, width: 8, layers: 1, heads: 2, motion: MOTION}
@@ -355,9 +412,68 @@ def test_the_commands_train_and_compare_runs(clips, tmp_path, capsys):
     found = json.loads(scores.read_text())
     assert [found[run]["paper drop"] for run in runs] == [None, -10.5]
     for run in runs:
-        assert (found[run][SEEN]["clips"], found[run][HELD_OUT]["clips"]) == (20, 4)
+        groups = found[run]["groups"]
+        assert (groups[SEEN]["clips"], groups[HELD_OUT]["clips"]) == (20, 4)
     printed = capsys.readouterr().out
     assert SEEN in printed and HELD_OUT in printed and "-10.5" in printed
+
+
+REPRODUCED = """
+cameras: [hama1]
+optimiser: {epochs: 2, batch_size: 8}
+model: {frames: 4, width: 8, layers: 1, heads: 2, MORE}
+held_out_pairs: [insert BNC]
+"""
+
+
+def test_one_command_compares_the_ablations_and_does_nothing_twice(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(embeddings, "video_frames", video_frames)
+    for split, names in {"train": "abc", "validation": "d", "test": "ef"}.items():
+        for name in names:
+            data = recording(4.0, name, cameras=("hama1",))
+            texts = ["Pick USB.", "Insert USB.", "Pick BNC.", "Insert BNC."]
+            data.actions[:] = [Action(i, i + 0.9, text) for i, text in enumerate(texts)]
+            write_recording(tmp_path / "data" / split / f"{name}.h5", data)
+    more = ("motion: transformer", "motion: ends", "disentangle: false", "motion: mean")
+    (tmp_path / "configs").mkdir()
+    for config, entry in zip(VARIANTS.values(), more, strict=True):
+        text = REPRODUCED.replace("MORE", entry)
+        (tmp_path / "configs" / f"{config}.yaml").write_text(text)
+    out = tmp_path / "out"
+    command = ["reproduce", "roboact", "--data", str(tmp_path / "data"), "--out", str(out)]
+    command += ["--config", str(tmp_path / "configs"), "--seeds", "0,1"]
+    assert main(command) == 0
+    content = json.loads((out / "roboact.json").read_text())
+    rows = content["splits"]["test"]
+    assert list(rows) == list(VARIANTS)
+    assert [row["paper drop"] for row in rows.values()] == [None, -10.5, -6.5, None]
+    for name, row in rows.items():
+        assert {group: found["clips"]["mean"] for group, found in row["groups"].items()} == {
+            SEEN: 6,
+            HELD_OUT: 2,
+        }
+        assert len(row["groups"][SEEN]["action"]["values"]) == 2
+        has_branches = name != "ablation 2: no disentanglement"
+        assert (row["branch cosine"] is not None) == has_branches
+        assert set(row["probes"]) == {"video", "most frequent", *(FACTORS if has_branches else ())}
+        assert set(row["probes"]["video"]) == {"object", "action"}
+    settings_file = (out / "runs" / "roboact_plain" / "seed1" / "settings.yaml").read_text()
+    assert "seed: 1" in settings_file and "- d" in settings_file
+    printed = capsys.readouterr().out
+    assert "held-out pairs, 2 clips" in printed and "-10.5" in printed and "±" in printed
+
+    monkeypatch.setattr(_roboact_reproduction, "pretrain_roboact", None)
+    before = (out / "roboact.md").read_text()
+    assert main(command) == 0
+    assert (out / "roboact.md").read_text() == before
+    (tmp_path / "configs" / "roboact_plain.yaml").write_text(REPRODUCED.replace("MORE", more[0]))
+    assert main(command) == 2
+    assert "begun with other settings" in capsys.readouterr().err
+    shutil.copy(tmp_path / "data" / "test" / "e.h5", tmp_path / "data" / "test" / "g.h5")
+    assert main(command) == 2
+    assert "begun with other recordings" in capsys.readouterr().err
+    assert main([*command, "--rows", "roboact_plane"]) == 2
+    assert "(did you mean 'roboact_plain'?)" in capsys.readouterr().err
 
 
 def test_a_wrong_setting_is_one_line(clips, tmp_path, capsys):

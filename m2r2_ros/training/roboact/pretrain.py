@@ -133,19 +133,23 @@ class Split:
 def split_clips(clips: Sequence[Clip], settings: RoboActSettings) -> Split:
     """Whole videos go to one side; held-out pairs are in neither.
 
-    Raises M2R2Error when a held-out pair is not among the clips, or nothing is left to train on.
+    Raises M2R2Error when a held-out pair or a validation recording is not among the clips, or
+    nothing is left to train on.
     """
     pairs = {pair_of(clip) for clip in clips}
     for pair in settings.held_out_pairs:
         if pair not in pairs:
             raise M2R2Error(f"held_out_pairs: no clip shows '{pair}'{nearest_name(pair, pairs)}")
     kept = [clip for clip in clips if pair_of(clip) not in settings.held_out_pairs]
-    names = sorted({str(clip.path) for clip in kept})
-    _, validation = split_validation(names, settings.validation)
-    chosen = {names[index] for index in validation}
+    paths = sorted({clip.path for clip in kept})
+    named = settings.validation_recordings
+    # Where none is named, videos of several folders may have the same name.
+    names = [path.stem if named else str(path) for path in paths]
+    _, places = split_validation(names, settings.validation, named)
+    chosen = {paths[place] for place in places}
     return Split(
-        [clip for clip in kept if str(clip.path) not in chosen],
-        [clip for clip in kept if str(clip.path) in chosen],
+        [clip for clip in kept if clip.path not in chosen],
+        [clip for clip in kept if clip.path in chosen],
     )
 
 

@@ -57,3 +57,5 @@ class RoboActSettings:
     held_out_pairs: tuple[str, ...] = ()
     # Part of the videos that are kept for validation.
     validation: float = 0.15
+    # Their names without ending, instead of a part.
+    validation_recordings: tuple[str, ...] = ()
