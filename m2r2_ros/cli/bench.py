@@ -38,6 +38,7 @@ NAMES = {
     "simulate": "the simulated task board with pictures against without",
     "gpu": "the encoder on a GPU, where there is one, against the CPU",
     "roboact": "a new frame of RoboAct-CLIP with kept embeddings against sixteen embedded again",
+    "roboact_vit": "the same with a frozen encoder of the size of ViT-B/16",
     "decoding": "proprioceptive messages in batches against one by one",
 }
 

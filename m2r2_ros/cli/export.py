@@ -3,7 +3,8 @@
 
 An M2R2 is one graph: it takes what the sensors give and holds normalisation, spectrogram and image
 resizing. A RoboAct-CLIP is a models folder: encoder.onnx, the frame.onnx that feeds it, a text
-encoder for actions that are named at run time, and the texts of all known actions and objects.
+encoder for actions that are named at run time, and the texts of all known actions and objects. An
+M2R2 with RoboAct-CLIP as its image token is a folder too: the two in one graph, and its frame.onnx.
 Graphs are compared with torch over window lengths, image sizes and masks, and written only if they
 agree. A head needs no export: `m2r2 train` writes its graph.
 
@@ -25,7 +26,10 @@ from m2r2_ros.errors import M2R2Error
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", type=Path, metavar="RUN", help="run folder of `m2r2 pretrain`")
     parser.add_argument(
-        "--out", type=Path, required=True, help="file to write (M2R2), or folder (RoboAct-CLIP)"
+        "--out",
+        type=Path,
+        required=True,
+        help="file to write (M2R2), or folder (RoboAct-CLIP, and M2R2 with it)",
     )
     parser.add_argument(
         "--precision",
@@ -65,13 +69,20 @@ def main(args: argparse.Namespace) -> int:
 
 
 def _export_m2r2(args: argparse.Namespace) -> float:
+    from m2r2_ros.networks.m2r2 import ROBOACT
     from m2r2_ros.training.export import export_encoder
-    from m2r2_ros.training.pretrain import load_encoder
+    from m2r2_ros.training.pretrain import load_encoder, stored_settings
     from m2r2_ros.training.recordings import calibration_batches
 
     if (args.precision == "int8") != (args.calibrate is not None):
         raise M2R2Error("--precision int8 and --calibrate RECORDING go together")
     encoder, training_data = load_encoder(args.run)
+    if encoder.config.image_backbone == ROBOACT:
+        if args.precision != "float32":
+            raise M2R2Error(f"{args.run}: with RoboAct-CLIP there is no --precision")
+        from m2r2_ros.training.roboact.image_token import export_with_roboact
+
+        return export_with_roboact(encoder, stored_settings(args.run), training_data, args.out)
     windows = []
     if args.calibrate:
         windows = calibration_batches(args.calibrate, encoder.layout)

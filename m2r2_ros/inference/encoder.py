@@ -55,7 +55,7 @@ class Encoder:
         self._bound = BoundSession(self._session, "feature")
         self._must_stay = require_gpu
         self._packer = WindowPacker(self.layout)
-        self(_blank_window(self.metadata))
+        self(blank_window(self.metadata))
 
     @property
     def providers(self) -> list[str]:
@@ -99,7 +99,7 @@ class Encoder:
         return self._bound(inputs)
 
 
-def _blank_window(metadata: EncoderMetadata) -> SensorWindow:
+def blank_window(metadata: EncoderMetadata) -> SensorWindow:
     """Darkness, silence and rest of one nominal period, nothing masked."""
     layout = metadata.layout
     samples = input_types(layout)

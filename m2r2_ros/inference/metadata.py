@@ -77,6 +77,9 @@ class RoboActMetadata(EncoderMetadata):
                          feature for each camera and stride.
     temperature          of the similarities of feature and text.
     frame_sha256         of the `frame.onnx` that belongs to it.
+    image_token          the cameras' blocks go on as the image tokens of an M2R2 in the same graph,
+                         with the other sensors of the layout: the feature is M2R2's, comparable to
+                         no text.
     """
 
     embedding_dimension: int
@@ -84,6 +87,7 @@ class RoboActMetadata(EncoderMetadata):
     strides: tuple[int, ...]
     temperature: float
     frame_sha256: str
+    image_token: bool = False
 
     def to_json(self) -> str:
         return _dump(ROBOACT, asdict(self) | {"layout": self.layout.to_dict()})
@@ -108,16 +112,18 @@ class RoboActMetadata(EncoderMetadata):
             strides=tuple(entry.get("strides", list)),
             temperature=entry.get("temperature", float),
             frame_sha256=entry.get("frame_sha256", str),
+            image_token=entry.get("image_token", bool, False),
         )
         whole = all(type(stride) is int and stride > 0 for stride in metadata.strides)
         if not metadata.strides or not whole or metadata.frames < 2:
             raise entry.error(f"no windows: {metadata.frames} frames, strides {metadata.strides}")
-        if metadata.layout.audio or metadata.layout.signals or not metadata.layout.cameras:
+        others = metadata.layout.audio or metadata.layout.signals
+        if not metadata.layout.cameras or (others and not metadata.image_token):
             raise entry.error("its layout must be cameras and nothing else")
         numbers = metadata.history * metadata.embedding_dimension
         if metadata.embedding_dimension < 1 or numbers > _MAX_NUMBERS:
             raise entry.error(f"a history of {numbers} numbers")
-        if metadata.feature_dimension % metadata.blocks:
+        if not metadata.image_token and metadata.feature_dimension % metadata.blocks:
             raise entry.error(f"feature_dimension is no multiple of {metadata.blocks} blocks")
         if not metadata.temperature > 0:
             raise entry.error(f"temperature must be positive, got {metadata.temperature}")

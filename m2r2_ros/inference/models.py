@@ -44,7 +44,7 @@ def open_head(folder: Path, actions: Sequence[str] = ()) -> StreamingHead | Zero
     if not actions:
         return StreamingHead(folder / HEAD_FILE)
     metadata = read_encoder_metadata(folder / ENCODER_FILE)
-    if not isinstance(metadata, RoboActMetadata):
+    if not isinstance(metadata, RoboActMetadata) or metadata.image_token:
         raise M2R2Error(f"{folder}: actions can be named for a RoboAct encoder only")
     sha256 = read_model(folder / ENCODER_FILE).sha256
     return ZeroShotHead(metadata, sha256, folder, actions)

@@ -3,7 +3,8 @@
 
 `frame.onnx` embeds one picture; `encoder.onnx` adds it to the embeddings of the past, which it
 carries as a state, and gives the feature of the last T seconds. A new frame so costs one forward
-pass of the visual encoder and one small transformer.
+pass of the visual encoder and one small transformer. Where the cameras' features are the image
+tokens of an M2R2, that is in `encoder.onnx` too, which then takes the other sensors as well.
 """
 
 from __future__ import annotations
@@ -15,12 +16,12 @@ from typing import Any
 import numpy as np
 
 from m2r2_ros.errors import M2R2Error
-from m2r2_ros.inference.encoder import THREADS
+from m2r2_ros.inference.encoder import THREADS, blank_window
 from m2r2_ros.inference.metadata import METADATA_KEY, EncoderMetadata, RoboActMetadata
 from m2r2_ros.inference.model_file import read_model
-from m2r2_ros.inference.packing import WindowPacker
+from m2r2_ros.inference.packing import WindowPacker, input_types
 from m2r2_ros.inference.pipeline import MAX_GAP_NS
-from m2r2_ros.inference.session import check_tensors, open_session
+from m2r2_ros.inference.session import TensorType, check_tensors, open_session
 from m2r2_ros.sensing.window import SensorWindow
 
 FRAME_FILE = "frame.onnx"
@@ -64,7 +65,9 @@ class RoboActEncoder:
         rows = {"frame_embedding": ("float", (None, metadata.embedding_dimension))}
         check_tensors(frame, "output", self._frame.get_outputs(), rows, exact=False)
         self._packer = WindowPacker(self.layout)
-        self._warm_up()
+        self.reset()
+        # Once, so that the first window is not late.
+        self(blank_window(metadata))
         self.reset()
 
     @property
@@ -83,14 +86,16 @@ class RoboActEncoder:
         Raises M2R2Error when the window does not fit the layout, or something is not finite (the
         state stays as it was).
         """
-        images = self._packer([window])
+        packed = self._packer([window])
         skipped = self._skipped(window)
         past = self._blank() if skipped is None else _held(self._state, skipped)
         present = np.array([window.mask[name] for name in self.layout.cameras])
         rows = np.zeros((len(present), self.metadata.embedding_dimension), np.float32)
         for camera in np.flatnonzero(present):
-            rows[camera] = self.embed(images[f"image_{self.layout.cameras[camera]}"])
-        feature, self._state = self._advance(rows, present, past)
+            rows[camera] = self.embed(packed[f"image_{self.layout.cameras[camera]}"])
+        inputs = {"embedding": rows, "present": present, **past}
+        inputs |= {name: packed[name] for name in self._others}
+        feature, self._state = self._advance(inputs, list(past))
         self._last = (window.index, window.end_ns)
         return feature
 
@@ -118,15 +123,22 @@ class RoboActEncoder:
         shapes = state_shapes(self.metadata)
         return {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
 
+    @property
+    def _others(self) -> dict[str, TensorType]:
+        """The inputs beside cameras and states."""
+        if not self.metadata.image_token:
+            return {}
+        types = input_types(self.layout)
+        return {name: kind for name, kind in types.items() if not name.startswith("image_")}
+
     def _advance(
-        self, rows: np.ndarray, present: np.ndarray, past: dict[str, np.ndarray]
+        self, inputs: dict[str, np.ndarray], states_in: list[str]
     ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        outputs = ["feature", *(f"next_{name}" for name in past)]
-        inputs = {"embedding": rows, "present": present, **past}
+        outputs = ["feature", *(f"next_{name}" for name in states_in)]
         feature, *states = self._run(self._window, outputs, inputs, self.path)
         if feature.shape != (1, self.feature_dimension) or not np.isfinite(feature).all():
             raise M2R2Error(f"{self.path}: gave NaN, inf or a feature of shape {feature.shape}")
-        return feature[0], dict(zip(past, states, strict=True))
+        return feature[0], dict(zip(states_in, states, strict=True))
 
     def _run(
         self, session: Any, outputs: list[str], inputs: dict[str, np.ndarray], path: Path
@@ -143,6 +155,7 @@ class RoboActEncoder:
             "embedding": ("float", (cameras, self.metadata.embedding_dimension)),
             "present": ("bool", (cameras,)),
             **states,
+            **self._others,
         }
         outputs = {
             "feature": ("float", (1, self.feature_dimension)),
@@ -150,11 +163,6 @@ class RoboActEncoder:
         }
         check_tensors(model, "input", self._window.get_inputs(), inputs)
         check_tensors(model, "output", self._window.get_outputs(), outputs, exact=False)
-
-    def _warm_up(self) -> None:
-        black = np.zeros((1, *self.metadata.image_size, 3), np.uint8)
-        rows = np.repeat(self.embed(black)[None], len(self.layout.cameras), axis=0)
-        self._advance(rows, np.ones(len(rows), bool), self._blank())
 
 
 def _held(state: dict[str, np.ndarray], count: int) -> dict[str, np.ndarray]:

@@ -25,7 +25,7 @@ from m2r2_ros.networks.vision_transformer import (
 )
 from m2r2_ros.sensing.layout import AUDIO, SIGNALS, SensorLayout
 
-COMPACT, CLIP, AST = "compact", "clip", "ast"
+COMPACT, CLIP, AST, ROBOACT = "compact", "clip", "ast", "roboact"
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,14 @@ class M2R2Config:
 
     # D_e, length of every token and of the feature x_i.
     feature_dimension: int = 128
-    # "compact": EfficientNet-Lite0, always frozen; "clip": the paper's image transformer.
+    # "compact": EfficientNet-Lite0, always frozen; "clip": the paper's image transformer;
+    # "roboact": a trained and exported RoboAct-CLIP, frozen: what a camera saw in the last seconds
+    # takes the place of one picture's embedding.
     image_backbone: str = COMPACT
+    # What training has found in the encoder.onnx of "roboact": numbers of a camera's feature, and
+    # the file's SHA-256.
+    roboact_length: int = 0
+    roboact_sha256: str = ""
     # Whether CLIP is trained with the rest. The cache then holds pictures, not its outputs.
     image_trained: bool = False
     # "compact": a small spectrogram transformer; "ast": the paper's. Both are trained.
@@ -57,21 +63,22 @@ class M2R2Config:
 
     def __post_init__(self) -> None:
         for name, known in (
-            ("image_backbone", (COMPACT, CLIP)),
+            ("image_backbone", (COMPACT, CLIP, ROBOACT)),
             ("audio_backbone", (COMPACT, AST)),
         ):
             value = getattr(self, name)
             if value not in known:
                 near = nearest_name(value, known)
                 raise M2R2Error(f"{name} must be one of {', '.join(known)}: '{value}'{near}")
-        if self.image_trained and self.image_backbone == COMPACT:
-            raise M2R2Error("image_trained: the compact image backbone is always frozen")
+        if self.image_trained and self.image_backbone != CLIP:
+            raise M2R2Error(f"image_trained: the {self.image_backbone} backbone is always frozen")
 
 
 class M2R2(nn.Module):
     """Windows of all sensors -> features float32 (B, D_e).
 
-    Inputs are named and shaped as in the exported graph (docs/architecture.md). `forward` is
+    Inputs are named and shaped as in the exported graph (docs/architecture.md), but for "roboact":
+    there `image_<camera>` is that camera's feature, float32 (B, roboact_length). `forward` is
     `encode(prepare(inputs))`: `prepare` holds nothing that is trained, so training caches it.
     """
 
@@ -79,7 +86,7 @@ class M2R2(nn.Module):
         super().__init__()
         self.layout, self.config = layout, config
         width = config.feature_dimension
-        if layout.cameras:
+        if layout.cameras and config.image_backbone != ROBOACT:
             self.image_grid = _image_backbone(config)
         self.image_tokens = nn.ModuleDict(
             {name: self._image_token(width) for name in layout.cameras}
@@ -187,6 +194,8 @@ class M2R2(nn.Module):
         if not self.layout.cameras:
             return {}
         names = [f"image_{camera}" for camera in self.layout.cameras]
+        if self.config.image_backbone == ROBOACT:
+            return {name: inputs[name] for name in names}
         resized = [self.image_grid.resize(inputs[name]) for name in names]
         if self.config.image_trained:
             pixels = [image.round().clamp(0, 255).to(torch.uint8) for image in resized]
@@ -207,6 +216,8 @@ class M2R2(nn.Module):
         return {name: grids[index] for index, name in enumerate(images)}
 
     def _image_token(self, width: int) -> nn.Module:
+        if self.config.image_backbone == ROBOACT:
+            return ImageToken(self.config.roboact_length, width)
         # The paper's token is what CLIP gives; the length of both is 512.
         as_it_is = self.config.image_backbone == CLIP and self.image_grid.length == width
         return nn.Identity() if as_it_is else ImageToken(self.image_grid.length, width)

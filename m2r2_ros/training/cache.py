@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from m2r2_ros.networks.m2r2 import M2R2
+from m2r2_ros.networks.m2r2 import M2R2, ROBOACT
 from m2r2_ros.sensing.layout import SensorLayout
 from m2r2_ros.training.export import export_preparation
 from m2r2_ros.training.preparation import LABELS_FILE, Reader, Task, prepare_all
@@ -63,18 +63,24 @@ class PreparedRecording:
 
 
 def prepare_recordings(
-    paths: Sequence[Path], encoder: M2R2, folder: Path, read: Reader, workers: int = 1
+    paths: Sequence[Path],
+    encoder: M2R2,
+    folder: Path,
+    read: Reader,
+    workers: int = 1,
+    roboact: Path | None = None,
 ) -> list[PreparedRecording]:
     """Every recording through `encoder.prepare`, from the cache in `folder` where it is there.
 
-    `workers` processes share the others. Raises M2R2Error when a recording cannot be read or
+    `workers` processes share the others. `roboact`: the encoder.onnx that gives the cameras'
+    features to an M2R2 which takes those. Raises M2R2Error when a recording cannot be read or
     gives no window; those that are finished by then are kept.
     """
     folder = folder / _encoder_key(encoder)
     graph = folder / GRAPH_FILE
     places = [folder / _recording_key(path) / path.stem for path in paths]
     tasks = [
-        Task(path, encoder.layout, graph, place)
+        Task(path, encoder.layout, graph, place, roboact)
         for path, place in zip(paths, places, strict=True)
         if not place.is_dir()
     ]
@@ -97,7 +103,9 @@ def collate(rows: Sequence[dict[str, np.ndarray]]) -> dict[str, Tensor]:
 def _encoder_key(encoder: M2R2) -> str:
     """Changes with everything in the encoder that the prepared values depend on."""
     config, digest = encoder.config, hashlib.sha256()
-    if encoder.layout.cameras and not config.image_trained:
+    if encoder.layout.cameras and config.image_backbone == ROBOACT:
+        digest.update(config.roboact_sha256.encode())
+    elif encoder.layout.cameras and not config.image_trained:
         for value in encoder.image_grid.state_dict().values():
             digest.update(value.numpy().tobytes())
     of_images = [config.image_backbone, config.image_trained, config.image_size]

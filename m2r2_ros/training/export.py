@@ -23,7 +23,7 @@ from m2r2_ros.inference.metadata import METADATA_KEY, EncoderMetadata, HeadMetad
 from m2r2_ros.inference.packing import input_types
 from m2r2_ros.inference.tracker import TrackerConfig
 from m2r2_ros.networks.heads.causal import CausalHead
-from m2r2_ros.networks.m2r2 import M2R2
+from m2r2_ros.networks.m2r2 import M2R2, ROBOACT
 from m2r2_ros.sensing.layout import SensorLayout
 from m2r2_ros.training.preparation import OUTPUT_PREFIX
 from m2r2_ros.training.quantisation import quantised
@@ -75,6 +75,11 @@ class _HeadGraph(nn.Module):
         return probabilities, boundary, *next_states
 
 
+def encoder_graph(encoder: M2R2) -> bytes:
+    """An encoder's graph, its inputs as `M2R2.forward` takes them, without metadata."""
+    return _traced_over_windows(_EncoderGraph(encoder.eval()), encoder, ["feature"])
+
+
 def export_encoder(
     encoder: M2R2,
     path: Path,
@@ -93,7 +98,7 @@ def export_encoder(
     traced = encoder
     if precision == "float16":
         traced = copy.deepcopy(encoder).in_half_precision()
-    data = _traced_over_windows(_EncoderGraph(traced), encoder.layout, ["feature"])
+    data = encoder_graph(traced)
     if precision == "int8":
         data = quantised(data, calibration)
     config = encoder.config
@@ -115,11 +120,11 @@ def export_preparation(encoder: M2R2, path: Path) -> None:
     """
     encoder.eval()
     with torch.no_grad():
-        names = list(encoder.prepare(random_inputs(encoder.layout, 1, (32, 40))))
+        names = list(encoder.prepare(_random_inputs(encoder, 1, (32, 40))))
     outputs = [f"{OUTPUT_PREFIX}{name}" for name in names]
-    data = _traced_over_windows(_PreparationGraph(encoder), encoder.layout, outputs)
+    data = _traced_over_windows(_PreparationGraph(encoder), encoder, outputs)
     session = open_graph(data)
-    for inputs in _window_cases(encoder.layout):
+    for inputs in _window_cases(encoder):
         with torch.no_grad():
             expected = [value.float().numpy() for value in encoder.prepare(inputs).values()]
         found = session.run(None, {name: value.numpy() for name, value in inputs.items()})
@@ -190,11 +195,24 @@ def random_inputs(
     return inputs
 
 
+def _random_inputs(
+    encoder: M2R2, batch: int, image_shape: tuple[int, int], seed: int = 0
+) -> dict[str, Tensor]:
+    """As `random_inputs`, with features in the place of pictures where the encoder takes those."""
+    inputs = random_inputs(encoder.layout, batch, image_shape, seed)
+    if encoder.config.image_backbone == ROBOACT:
+        random = torch.Generator().manual_seed(seed)
+        size = (batch, encoder.config.roboact_length)
+        for name in encoder.layout.cameras:
+            inputs[f"image_{name}"] = torch.randn(size, generator=random)
+    return inputs
+
+
 def check_encoder(encoder: M2R2, data: bytes, tolerance: float = TOLERANCE) -> float:
     """Largest difference between torch and the graph over window lengths, image sizes and masks."""
     session = open_graph(data)
     largest = 0.0
-    for inputs in _encoder_cases(encoder.layout):
+    for inputs in _encoder_cases(encoder):
         with torch.no_grad():
             expected = encoder(inputs).numpy()
         feeds = {name: value.numpy() for name, value in inputs.items()}
@@ -257,19 +275,19 @@ def with_metadata(data: bytes, metadata: str) -> bytes:
     return model.SerializeToString(deterministic=True)
 
 
-def _encoder_cases(layout: SensorLayout) -> Iterator[dict[str, Tensor]]:
-    masks = list(itertools.product((False, True), repeat=len(layout.modalities)))
-    every_mask = random_inputs(layout, len(masks), (32, 40))
+def _encoder_cases(encoder: M2R2) -> Iterator[dict[str, Tensor]]:
+    masks = list(itertools.product((False, True), repeat=len(encoder.layout.modalities)))
+    every_mask = _random_inputs(encoder, len(masks), (32, 40))
     every_mask["mask"] = torch.tensor(masks)
     yield every_mask
-    yield from _window_cases(layout)
+    yield from _window_cases(encoder)
 
 
-def _window_cases(layout: SensorLayout) -> Iterator[dict[str, Tensor]]:
+def _window_cases(encoder: M2R2) -> Iterator[dict[str, Tensor]]:
     fractions = (0.0, 1e-9, 0.2, 2 / 3)
     image_shapes = ((1, 1), (96, 128), (240, 320))
     for seed, (fraction, shape) in enumerate(itertools.product(fractions, image_shapes)):
-        inputs = random_inputs(layout, 1, shape, seed)
+        inputs = _random_inputs(encoder, 1, shape, seed)
         for name in inputs:
             if name.endswith("_length"):
                 inputs[name] = (inputs[name] * fraction).ceil().long()
@@ -288,17 +306,17 @@ def check_difference(
     return difference
 
 
-def _traced_over_windows(module: nn.Module, layout: SensorLayout, outputs: list[str]) -> bytes:
+def _traced_over_windows(module: nn.Module, encoder: M2R2, outputs: list[str]) -> bytes:
     """A graph that takes an encoder's inputs, any number of windows and images of any size."""
-    names = list(input_types(layout))
     batch = torch.export.Dim("batch")
     shapes: list[dict[int, Any]] = []
-    for name in names:
+    example = _random_inputs(encoder, batch=2, image_shape=(48, 64))
+    for name, value in example.items():
         shapes.append({0: batch})
-        if name.startswith("image_"):
+        if value.dtype == torch.uint8:
             shapes[-1] |= {1: torch.export.Dim(f"{name}_h"), 2: torch.export.Dim(f"{name}_w")}
-    example = random_inputs(layout, batch=2, image_shape=(48, 64))
-    return traced(module, tuple(example.values()), {"inputs": tuple(shapes)}, names, outputs)
+    inputs = tuple(example.values())
+    return traced(module, inputs, {"inputs": tuple(shapes)}, list(example), outputs)
 
 
 def traced(

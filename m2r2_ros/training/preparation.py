@@ -23,6 +23,7 @@ from m2r2_ros.datasets.atomic import partial_folder
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.inference.model_file import read_model
 from m2r2_ros.inference.packing import WindowPacker
+from m2r2_ros.inference.roboact import RoboActEncoder
 from m2r2_ros.inference.session import open_session
 from m2r2_ros.processes import in_processes
 from m2r2_ros.sensing.layout import SensorLayout
@@ -41,12 +42,16 @@ _BATCH = 16
 
 @dataclass(frozen=True)
 class Task:
-    """One recording: `graph` is run over its windows, the results fill the new folder `place`."""
+    """One recording: `graph` is run over its windows, the results fill the new folder `place`.
+
+    Where there is a `roboact` encoder.onnx, its features take the place of the cameras' pictures.
+    """
 
     recording: Path
     layout: SensorLayout
     graph: Path
     place: Path
+    roboact: Path | None = None
 
 
 def prepare_all(tasks: Sequence[Task], read: Reader, workers: int) -> None:
@@ -60,10 +65,17 @@ def prepare_recording(task: Task, read: Reader) -> None:
     """Raises M2R2Error when the recording cannot be read or gives no window."""
     session = _open(task.graph)
     outputs = [output.name for output in session.get_outputs()]
+    roboact = _open_roboact(task.roboact) if task.roboact else None
+    if roboact:
+        roboact.reset()
     labels: list[str] = []
     parts: list[list[np.ndarray]] = []
     for batch in _batches(read(task.recording, task.layout)):
-        packed = WindowPacker(task.layout, len(batch))([window for window, _ in batch])
+        windows = [window for window, _ in batch]
+        packed = WindowPacker(task.layout, len(batch))(windows)
+        if roboact:
+            features = np.split(roboact.encode_batch(windows), len(task.layout.cameras), axis=1)
+            packed |= {f"image_{c}": f for c, f in zip(task.layout.cameras, features, strict=True)}
         parts.append(list(map(_narrowed, outputs, session.run(outputs, packed))))
         labels += [label for _, label in batch]
     if not parts:
@@ -78,6 +90,11 @@ def prepare_recording(task: Task, read: Reader) -> None:
 @lru_cache(maxsize=1)
 def _open(graph: Path) -> Any:
     return open_session(read_model(graph), threads=1)
+
+
+@lru_cache(maxsize=1)
+def _open_roboact(path: Path) -> RoboActEncoder:
+    return RoboActEncoder(path)
 
 
 def _batches(windows: LabelledWindows) -> Iterator[list[tuple[SensorWindow, str]]]:

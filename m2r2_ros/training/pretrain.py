@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.networks.fusion import PretrainingHeads
-from m2r2_ros.networks.m2r2 import AST, CLIP, M2R2
+from m2r2_ros.networks.m2r2 import AST, CLIP, COMPACT, M2R2
 from m2r2_ros.networks.pretrained import load_audio, load_images
 from m2r2_ros.sensing.layout import SensorLayout
 from m2r2_ros.training import processes
@@ -23,6 +23,7 @@ from m2r2_ros.training.cache import PreparedRecording, collate, prepare_recordin
 from m2r2_ros.training.loop import Losses, split_validation, train_epochs
 from m2r2_ros.training.losses import action_loss, boundary_loss
 from m2r2_ros.training.preparation import Reader
+from m2r2_ros.training.roboact.image_token import encoder_file, with_roboact
 from m2r2_ros.training.run import Run, best_weights, describe_data, read_settings
 from m2r2_ros.training.sampler import (
     SampledWindow,
@@ -183,6 +184,7 @@ def pretrain(
     `read` yields a recording's windows with their labels; `cache` keeps prepared recordings,
     which `workers` processes compute.
     """
+    settings = with_roboact(settings)
     device = processes.connect()
     names = [path.stem for path in paths]
     run = Run(out, {"kind": "m2r2", "recordings": names, "settings": settings_to_dict(settings)})
@@ -249,7 +251,7 @@ def read_prepared(
     `prepare_recordings` does.
     """
     whole = _initialised(settings, settings.layout)
-    recordings = prepare_recordings(paths, whole, cache, read, workers)
+    recordings = prepare_recordings(paths, whole, cache, read, workers, encoder_file(settings))
     return [recording.restricted(settings.layout, settings.modalities) for recording in recordings]
 
 
@@ -264,7 +266,7 @@ def cached_features(
     `load_encoder` and `read_prepared` do.
     """
     encoder, _ = load_encoder(run)
-    settings = _stored_settings(run)
+    settings = with_roboact(stored_settings(run))
     for recording in read_prepared(paths, settings, cache, read, workers):
         features = []
         for start in range(0, len(recording.labels), _BATCH):
@@ -280,7 +282,7 @@ def _initialised(settings: PretrainSettings, layout: SensorLayout) -> M2R2:
     if layout.cameras and settings.model.image_backbone == CLIP:
         if settings.image_weights:
             load_images(encoder.image_grid, settings.image_weights)
-    elif layout.cameras and settings.imagenet:
+    elif layout.cameras and settings.imagenet and settings.model.image_backbone == COMPACT:
         encoder.image_grid.backbone.load_imagenet()
     if layout.audio and settings.model.audio_backbone == AST and settings.audio_weights:
         load_audio(encoder.audio_token, settings.audio_weights)
@@ -292,7 +294,7 @@ def load_encoder(run: Path) -> tuple[M2R2, str]:
 
     Raises M2R2Error when the folder is no pretraining run or has finished no epoch.
     """
-    settings = _stored_settings(run)
+    settings = stored_settings(run)
     # The weights are in the run, whatever they began from.
     encoder = build_encoder(replace(settings, imagenet=False, image_weights="", audio_weights=""))
     encoder.load_state_dict(best_weights(run, "encoder."))
@@ -301,7 +303,7 @@ def load_encoder(run: Path) -> tuple[M2R2, str]:
     return encoder.eval(), settings.training_data or describe_data(names)
 
 
-def _stored_settings(run: Path) -> PretrainSettings:
+def stored_settings(run: Path) -> PretrainSettings:
     stored = read_settings(run)
     if stored.get("kind") != "m2r2":
         raise M2R2Error(f"{run}: no run of `m2r2 pretrain`, but of kind '{stored.get('kind')}'")

@@ -78,7 +78,8 @@ class PretrainSettings:
     # Start the compact image backbone from ImageNet rather than at random.
     imagenet: bool = True
     # What CLIP starts from: hub id or folder of `transformers`, or a checkpoint file of ActionCLIP;
-    # empty: at random. And AST: hub id or folder.
+    # empty: at random. For "roboact" the models folder that `m2r2 export` has written of one. And
+    # AST: hub id or folder.
     image_weights: str = ""
     audio_weights: str = ""
     # Folder of the sentence encoder in the format of `transformers`; "minilm": all-MiniLM-L6-v2
