@@ -93,15 +93,20 @@ def _train_causal(
     from m2r2_ros.training.train_head import train_head
 
     encoder_sha256 = _encoder_sha256(args.data)
-    head = train_head(sequences, classes, args.out, settings)
+    head, tracker = train_head(sequences, classes, args.out, settings)
     graph = args.out / "head.onnx"
     difference = export_head(
         head,
         graph,
         classes,
         encoder_sha256,
-        settings.tracker,
+        tracker.config,
         settings.training_data or describe_data([sequence.name for sequence in sequences]),
+    )
+    print(
+        f"tracker: confirm_s {tracker.config.confirm_s:g}, boundary_trust "
+        f"{tracker.config.boundary_trust:g}, hysteresis {tracker.config.hysteresis:g}; on the "
+        f"validation recordings F1@50 {tracker.f1:.1f}, mean decision delay {tracker.delay_s:.2f} s"
     )
     print(f"{graph}: differs from torch by at most {difference:.1e}")
     return 0

@@ -43,8 +43,7 @@ def stream(head: StreamingHead, features: np.ndarray, rate_hz: float) -> Streame
         prediction, caused = segmenter.process(index, int(stamp_ns), feature)
         probabilities[prediction.index] = prediction.probabilities
         events += caused
-        current = segmenter.tracker.current
-        decided.append(current.label if current else UNKNOWN)
+        decided.append(_open_label(segmenter.tracker))
     if len(features):
         owed, caused = segmenter.drain(int(stamps_ns[-1]))
         events += caused
@@ -56,19 +55,27 @@ def stream(head: StreamingHead, features: np.ndarray, rate_hz: float) -> Streame
 
 def track(
     tracker: SegmentTracker, probabilities: np.ndarray, boundary: np.ndarray, rate_hz: float
-) -> list[str]:
-    """The labels that a tracker publishes for T frames, given their posteriors.
+) -> StreamedLabels:
+    """What a tracker makes of T frames, given their posteriors.
 
     probabilities (T, C) and boundary (T,); frames without a published segment are "unknown".
     """
     period_ns = 1e9 / rate_hz
     stamps_ns = np.round(np.arange(len(boundary)) * period_ns).astype(np.int64).tolist()
     events: list[SegmentEvent] = []
+    decided = []
     for index, stamp_ns in enumerate(stamps_ns):
         frame = FramePrediction(index, stamp_ns, probabilities[index], float(boundary[index]))
         events += tracker.step(frame)
+        decided.append(_open_label(tracker))
     events += tracker.close(stamps_ns[-1]) if stamps_ns else []
-    return _published(events, np.array(stamps_ns) - period_ns / 2)
+    published = _published(events, np.array(stamps_ns) - period_ns / 2)
+    return StreamedLabels(published, decided, probabilities)
+
+
+def _open_label(tracker: SegmentTracker) -> str:
+    current = tracker.current
+    return current.label if current else UNKNOWN
 
 
 def _published(events: list[SegmentEvent], middles_ns: np.ndarray) -> list[str]:

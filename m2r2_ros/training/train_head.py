@@ -31,6 +31,7 @@ from m2r2_ros.training.sequences import (
     make_batch,
 )
 from m2r2_ros.training.settings import HeadSettings, settings_to_dict
+from m2r2_ros.training.tracker_tuning import Answers, TunedTracker, score_tracker, tune_tracker
 
 
 class HeadTraining(nn.Module):
@@ -77,16 +78,18 @@ class HeadTraining(nn.Module):
 
 def train_head(
     sequences: Sequence[LabelledFeatures], labels: Sequence[str], out: Path, settings: HeadSettings
-) -> CausalHead:
+) -> tuple[CausalHead, TunedTracker]:
     """Train on the sequences, some of which are kept for validation, into the run folder `out`.
 
     The best epoch has the highest F1@50 of what the settings' segment tracker publishes of the
-    validation sequences. Returns its head, the temperature calibrated on these sequences, too.
+    validation sequences. Returns its head, the temperature calibrated on these sequences, too, and
+    the tracker: as the settings have it, or tuned if they say so; with its scores in validation.
     """
     dimension = sequences[0].features.shape[1]
     plain = settings_to_dict(settings)
     # What is done with the probabilities may change after training.
     plain.pop("tracker")
+    plain.pop("tracker_delay_s")
     names = [sequence.name for sequence in sequences]
     run = Run(out, {"kind": "causal", "recordings": names, "settings": plain})
     training, validation = split_validation(
@@ -112,7 +115,7 @@ def train_head(
     )
     run.load_best(module)
     calibrate(head, held_out)
-    return head.eval()
+    return head.eval(), _tracker(head, held_out, labels, settings)
 
 
 @torch.no_grad()
@@ -128,17 +131,35 @@ def calibrate(head: CausalHead, sequences: Sequence[LabelledFeatures]) -> None:
     head.temperature.fill_(best_temperature(torch.cat(logits), classes))
 
 
-@torch.no_grad()
+def _tracker(
+    head: CausalHead,
+    sequences: Sequence[LabelledFeatures],
+    labels: Sequence[str],
+    settings: HeadSettings,
+) -> TunedTracker:
+    answers = [_answers(head, sequence) for sequence in sequences]
+    if settings.tracker_delay_s:
+        return tune_tracker(answers, labels, settings.tracker, settings.tracker_delay_s)
+    return score_tracker(answers, labels, settings.tracker)
+
+
 def _score(
     head: CausalHead, sequences: Sequence[LabelledFeatures], tracker: SegmentTracker
 ) -> dict[str, float]:
-    late, pairs = head.config.look_ahead, []
-    for sequence in sequences:
-        features = torch.from_numpy(delayed(sequence, late).features)[None]
-        probabilities, boundary, _ = head.predict(features, head.zero_states())
-        answers = probabilities[0, late:].numpy(), boundary[0, late:].numpy()
-        pairs.append((track(tracker, *answers, FRAME_RATE_HZ), sequence.labels))
+    pairs = []
+    for answers in (_answers(head, sequence) for sequence in sequences):
+        found = track(tracker, answers.probabilities, answers.boundary, FRAME_RATE_HZ)
+        pairs.append((found.published, answers.truth))
     return score_many(pairs)
+
+
+@torch.no_grad()
+def _answers(head: CausalHead, sequence: LabelledFeatures) -> Answers:
+    late = head.config.look_ahead
+    features = torch.from_numpy(delayed(sequence, late).features)[None]
+    probabilities, boundary, _ = head.predict(features, head.zero_states())
+    found = probabilities[0, late:].numpy(), boundary[0, late:].numpy()
+    return Answers(sequence.name, *found, list(sequence.labels), late)
 
 
 def _epoch(

@@ -69,9 +69,9 @@ def test_tracking_posteriors_is_streaming_without_a_head():
     sequence = features("0" * 10 + "1" * 2 + "0" * 5 + "2" * 9)
     head = OneHotHead()
     tracker = SegmentTracker(LABELS, head.metadata.tracker)
-    published = track(tracker, sequence, np.zeros(len(sequence)), rate_hz=10)
-    assert published == stream(head, sequence, rate_hz=10).published
-    assert track(tracker, sequence[:0], np.zeros(0), rate_hz=10) == []
+    found = track(tracker, sequence, np.zeros(len(sequence)), rate_hz=10)
+    assert found == stream(head, sequence, rate_hz=10)
+    assert track(tracker, sequence[:0], np.zeros(0), rate_hz=10).published == []
 
 
 def test_a_flicker_is_not_published():

@@ -46,7 +46,7 @@ def sequence(seed: int, dimension: int = 6) -> LabelledFeatures:
 
 def test_it_learns_what_can_be_learned_and_resumes(tmp_path):
     sequences = [sequence(seed) for seed in range(8)]
-    head = train_head(sequences, LABELS, tmp_path / "run", SETTINGS)
+    head, _ = train_head(sequences, LABELS, tmp_path / "run", SETTINGS)
     unseen = sequence(100)
     with torch.no_grad():
         features = torch.from_numpy(unseen.features)[None]
@@ -56,7 +56,7 @@ def test_it_learns_what_can_be_learned_and_resumes(tmp_path):
     starts = np.flatnonzero(np.diff(unseen.classes)) + 1
     assert boundary[0, starts].mean() > 2 * boundary.mean()
     assert head.temperature != 1
-    again = train_head(sequences, LABELS, tmp_path / "run", SETTINGS)
+    again, _ = train_head(sequences, LABELS, tmp_path / "run", SETTINGS)
     for name, value in head.state_dict().items():
         assert torch.equal(value, again.state_dict()[name])
     lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
@@ -95,7 +95,7 @@ def test_look_ahead_sees_what_comes(tmp_path):
             tracker=tracker,
             smoothing_weight=0.0,
         )
-        head = train_head(
+        head, _ = train_head(
             [early(seed) for seed in range(8)], LABELS, tmp_path / f"{frames}", settings
         )
         one = early(100)

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The segment tracker's parameters, chosen on recordings that its head was not trained on.
+
+What makes segments right, waiting until a label has won for a while, is what makes them late.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from tqdm import tqdm
+
+from m2r2_ros.evaluation.predictions import Prediction, score_predictions
+from m2r2_ros.evaluation.segments import FRAME_RATE_HZ
+from m2r2_ros.evaluation.streaming import track
+from m2r2_ros.inference.segments import UNKNOWN
+from m2r2_ros.inference.tracker import SegmentTracker, TrackerConfig
+
+# What is tried: all combinations.
+_TRIED = {
+    "confirm_s": (0.1, 0.2, 0.3, 0.4, 0.5, 0.6),
+    "boundary_trust": (0.0, 0.3, 0.6),
+    "hysteresis": (0.1, 0.25, 0.4),
+}
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a head says of a recording of T frames, and what is true.
+
+    probabilities float32 (T, C) and boundary float32 (T,) are about the frames that `truth` names;
+    a head with look-ahead gives them `late` frames later.
+    """
+
+    name: str
+    probabilities: np.ndarray
+    boundary: np.ndarray
+    truth: list[str]
+    late: int = 0
+
+
+@dataclass(frozen=True)
+class TunedTracker:
+    """A tracker's parameters with its F1@50 in percent and its mean decision delay in seconds.
+
+    The delay is infinite when no segment was recognised.
+    """
+
+    config: TrackerConfig
+    f1: float
+    delay_s: float
+
+
+def tune_tracker(
+    answers: Sequence[Answers], labels: Sequence[str], start: TrackerConfig, most_delay_s: float
+) -> TunedTracker:
+    """The parameters of the highest F1@50 whose mean decision delay is at most `most_delay_s`.
+
+    Without such ones, those of the shortest delay. All but the tuned parameters are as in `start`.
+    """
+    found = [
+        score_tracker(answers, labels, config) for config in tqdm([*_configs(start)], "tracker")
+    ]
+    in_time = [one for one in found if one.delay_s <= most_delay_s]
+    if not in_time:
+        return min(found, key=lambda one: (one.delay_s, -one.f1))
+    return max(in_time, key=lambda one: (one.f1, -one.delay_s))
+
+
+def score_tracker(
+    answers: Sequence[Answers], labels: Sequence[str], config: TrackerConfig
+) -> TunedTracker:
+    """F1@50 and mean decision delay of what a tracker would publish."""
+    tracker = SegmentTracker(labels, config)
+    predictions = []
+    for one in answers:
+        found = track(tracker, one.probabilities, one.boundary, FRAME_RATE_HZ)
+        decided = ([UNKNOWN] * one.late + found.decided)[: len(one.truth)]
+        predictions.append(Prediction(one.name, found.published, one.truth, decided))
+    scores = score_predictions(predictions, FRAME_RATE_HZ)
+    delay_s = scores["delay_s"]
+    return TunedTracker(config, scores["f1@50"], math.inf if delay_s is None else delay_s)
+
+
+def _configs(start: TrackerConfig) -> Iterator[TrackerConfig]:
+    for values in itertools.product(*_TRIED.values()):
+        yield replace(start, **dict(zip(_TRIED, values, strict=True)))
