@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from m2r2_ros.errors import M2R2Error
@@ -37,9 +39,11 @@ class Statistics:
             for part in (self.mean, self.std):
                 if len(part.get(name, ())) != dimension:
                     raise M2R2Error(f"statistics of another sensor set: '{name}' is not in them")
+            if not all(map(math.isfinite, self.mean[name] + self.std[name])):
+                raise M2R2Error(f"statistics: those of '{name}' are not finite")
             if min(self.std[name]) <= 0:
                 raise M2R2Error(f"statistics: a standard deviation of '{name}' is not positive")
-        if not self.decibel_low < self.decibel_high:
+        if not -math.inf < self.decibel_low < self.decibel_high < math.inf:
             raise M2R2Error("statistics: the range of the spectrogram is empty")
 
     def to_json(self) -> str:
@@ -51,6 +55,20 @@ class Statistics:
         """Raises M2R2Error when the text is not what `to_json` writes."""
         try:
             data: dict[str, Any] = json.loads(text)
+            for part in ("mean", "std"):
+                data[part] = {name: list(map(float, row)) for name, row in data[part].items()}
+            for end in ("decibel_low", "decibel_high"):
+                data[end] = float(data[end])
             return cls(**data)
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise M2R2Error(f"bad statistics file: {error}") from error
+
+    @classmethod
+    def read(cls, path: Path, layout: SensorLayout) -> Statistics:
+        """Of a file, for this layout. Raises M2R2Error that names the file."""
+        try:
+            statistics = cls.from_json(path.read_text("utf-8"))
+            statistics.check(layout)
+        except (OSError, UnicodeDecodeError, M2R2Error) as error:
+            raise M2R2Error(f"{path}: {error}") from error
+        return statistics

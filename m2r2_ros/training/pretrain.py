@@ -13,10 +13,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from m2r2_ros.datasets.atomic import partial_file
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.networks.fusion import PretrainingHeads
 from m2r2_ros.networks.m2r2 import AST, CLIP, COMPACT, M2R2
 from m2r2_ros.networks.pretrained import load_audio, load_images
+from m2r2_ros.networks.statistics import Statistics
 from m2r2_ros.sensing.layout import SensorLayout
 from m2r2_ros.training import processes
 from m2r2_ros.training.cache import PreparedRecording, collate, prepare_recordings
@@ -195,10 +197,8 @@ def pretrain(
         [r.name for r in recordings], settings.validation, settings.validation_recordings
     )
     chosen = [recordings[index] for index in training]
-    statistics = measure_statistics(chosen, encoder.layout)
-    if processes.rank() == 0:
-        (out / STATISTICS_FILE).write_text(statistics.to_json(), encoding="utf-8")
-    encoder.set_statistics(statistics)
+    with processes.first_process_first():
+        encoder.set_statistics(_statistics(out / STATISTICS_FILE, chosen, encoder.layout))
     labels = _labels(chosen)
     with processes.first_process_first():
         embed = _sentence_encoder(settings, recordings, cache)
@@ -215,6 +215,18 @@ def pretrain(
         losses=module.losses,
         validation=held_out.epoch(np.random.default_rng(settings.seed), batch_size),
     )
+
+
+def _statistics(
+    file: Path, recordings: Sequence[PreparedRecording], layout: SensorLayout
+) -> Statistics:
+    """Those of the run, measured once: one that goes on normalises as it began."""
+    if file.exists():
+        return Statistics.read(file, layout)
+    statistics = measure_statistics(recordings, layout)
+    with partial_file(file) as partial:
+        partial.write_text(statistics.to_json(), encoding="utf-8")
+    return statistics
 
 
 def _sentence_encoder(

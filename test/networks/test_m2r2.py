@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 import itertools
+import json
 import math
 
 import numpy as np
@@ -159,8 +160,20 @@ def test_statistics_of_another_sensor_set_are_refused(encoder):
     ):
         with pytest.raises(M2R2Error, match="statistics"):
             encoder.set_statistics(broken)
-    with pytest.raises(M2R2Error, match="bad statistics file"):
-        Statistics.from_json("[1, 2]")
+    with pytest.raises(M2R2Error, match="'wrench' are not finite"):
+        Statistics(neutral.mean | {"wrench": [math.nan] * 6}, neutral.std).check(LAYOUT)
+    whole = json.loads(neutral.to_json())
+    for text in (
+        "[1, 2]",
+        "{}",
+        "[" * 100_000,
+        json.dumps(whole | {"mean": 3}),
+        json.dumps(whole | {"std": {"wrench": ["one"] * 6}}),
+        json.dumps(whole | {"decibel_low": None}),
+        json.dumps(whole | {"more": 1}),
+    ):
+        with pytest.raises(M2R2Error, match="bad statistics file"):
+            Statistics.from_json(text)
     assert Statistics.from_json(neutral.to_json()) == neutral
 
 

@@ -13,6 +13,7 @@ from tiny_sentences import write_sentence_encoder
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.inference.packing import WindowPacker
 from m2r2_ros.networks.m2r2 import M2R2Config
+from m2r2_ros.networks.statistics import Statistics
 from m2r2_ros.sensing.layout import SensorLayout
 from m2r2_ros.training import cache, pretrain
 from m2r2_ros.training.run import Run, best_weights
@@ -235,6 +236,20 @@ def test_half_precision_trains_to_nearly_the_same_losses(
     for name in ("train/loss", "validation/loss"):
         assert found["bf16"][name] != found["no"][name], "nothing was computed in bf16"
         assert found["bf16"][name] == pytest.approx(found["no"][name], rel=0.05)
+
+
+def test_a_run_that_goes_on_keeps_its_statistics_and_refuses_those_of_other_sensors(
+    sentence_encoder, recordings, cache_folder, tmp_path, monkeypatch
+):
+    chosen = settings(sentence_encoder, optimiser=OptimiserSettings(epochs=1, batch_size=20))
+    start = (recordings, tmp_path / "run", chosen, read_synthetic, cache_folder)
+    pretrain.pretrain(*start)
+    monkeypatch.setattr(pretrain, "measure_statistics", never)
+    pretrain.pretrain(*start)
+    file = tmp_path / "run" / pretrain.STATISTICS_FILE
+    file.write_text(Statistics.neutral(replace(LAYOUT, signals=("wrench",))).to_json())
+    with pytest.raises(M2R2Error, match=r"statistics.json: .* another sensor set: 'gripper'"):
+        pretrain.pretrain(*start)
 
 
 def test_other_settings_do_not_continue_a_run(sentence_encoder, recordings, cache_folder, tmp_path):
