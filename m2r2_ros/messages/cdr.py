@@ -78,6 +78,11 @@ class CdrReader:
         return memoryview(self.message)[start : self.position]
 
 
+def stamp_ns(message: bytes) -> int:
+    """Stamp of any stamped message. Raises MessageError."""
+    return CdrReader(message).time()
+
+
 def frame_id(message: bytes) -> str:
     """Frame of any stamped message. Raises MessageError."""
     return CdrReader(message).header()[1]

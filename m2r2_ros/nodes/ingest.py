@@ -25,6 +25,8 @@ from m2r2_ros.nodes import parameters
 # forgotten, all at once, so that memory stays bounded.
 _MAX_PUBLISHERS = 256
 _CLOCK_STEP_NS = 1_000_000_000
+# Stands for the publisher where the middleware does not tell.
+_NOBODY = {"data": b""}
 
 
 class _NeverExecuted(CallbackGroup):
@@ -40,12 +42,13 @@ class _NeverExecuted(CallbackGroup):
         pass
 
 
-# A serialised message and when the middleware had it [ns].
-_Waiting = tuple[bytes, int]
+# A serialised message and what the middleware knows of it, as rclpy gives them.
+_Taken = tuple[bytes, Mapping[str, Any]]
 
 
-def _is_due(received_ns: int, until_ns: int | None) -> bool:
+def _is_due(taken: _Taken, until_ns: int | None) -> bool:
     """Whether it had come by then. One from far ahead came before the clock was set back."""
+    received_ns = taken[1]["received_timestamp"]
     return until_ns is None or not until_ns < received_ns < until_ns + _CLOCK_STEP_NS
 
 
@@ -63,11 +66,12 @@ class TopicInput:
         topic: str,
         check_type: Callable[[str], None],
         depth: int,
-        on_arrival: Callable[[], None] | None = None,
+        on_arrival: Callable[[bytes], None] | None = None,
     ) -> None:
         """`check_type` raises M2R2Error on a type that cannot be read. `depth`: how many may wait.
 
-        With `on_arrival` the executor takes part: it is called after a message has come.
+        With `on_arrival` the executor takes part: it is called with a message that has come, and
+        which can now be taken.
         """
         self.topic = topic
         self.received = 0
@@ -81,7 +85,7 @@ class TopicInput:
         self._group = None if on_arrival else _NeverExecuted()
         self._subscription: Subscription | None = None
         self._offer: tuple[str, ReliabilityPolicy] | None = None
-        self._waiting: list[_Waiting] = []
+        self._waiting: list[_Taken] = []
         self._last_number: dict[bytes, int] = {}
 
     def follow(self) -> bool:
@@ -92,8 +96,7 @@ class TopicInput:
         offer = self._find_offer()
         if offer is None or offer == self._offer:
             return False
-        if self._subscription is not None:
-            self._fetch(None)
+        self.fetch()
         self._unsubscribe()
         if offer[0] != self.type_name:
             self._waiting = []
@@ -121,24 +124,32 @@ class TopicInput:
         With `until_ns` (of `time.time_ns`) only those that had come by then: topics that are taken
         one after the other then stand at one moment, however busy the machine is in between.
         """
-        if self._subscription is not None:
-            self._fetch(until_ns)
-        waiting = enumerate(self._waiting)
-        keep = next((i for i, (_, came_ns) in waiting if not _is_due(came_ns, until_ns)), None)
-        due = self._waiting[:keep]
-        del self._waiting[:keep]
+        self.fetch(until_ns)
+        keep = len(self._waiting)
+        while keep and not _is_due(self._waiting[keep - 1], until_ns):
+            keep -= 1
+        due, self._waiting = self._waiting[:keep], self._waiting[keep:]
         return [message for message, _ in due]
 
-    def _fetch(self, until_ns: int | None) -> None:
-        if self._waiting and not _is_due(self._waiting[-1][1], until_ns):
+    def fetch(self, until_ns: int | None = None) -> None:
+        """Let what waits in the middleware wait here, for `take`: at most as many as may wait.
+
+        Fast DDS looks through all that wait whenever one more arrives: keep its queues short.
+        """
+        if self._subscription is None:
+            return
+        if self._waiting and not _is_due(self._waiting[-1], until_ns):
             return
         handle, kind = self._subscription.handle, self._subscription.msg_type
+        batch: list[_Taken] = []
         with handle:
             take = handle.take_message
-            for _ in range(self._depth):
-                taken = take(kind, True)
-                if taken is None or not _is_due(self._keep(*taken), until_ns):
-                    return
+            room = self._depth - len(self._waiting)
+            while len(batch) < room and (taken := take(kind, True)):
+                batch.append(taken)
+                if until_ns is not None and not _is_due(taken, until_ns):
+                    break
+        self._keep(batch)
 
     def close(self) -> None:
         """Unsubscribe."""
@@ -148,25 +159,26 @@ class TopicInput:
         self.type_name = ""
 
     def _arrived(self, message: bytes, info: Mapping[str, Any]) -> None:
-        self._keep(message, info)
-        self._on_arrival()
+        self._keep([(message, info)])
+        self._on_arrival(message)
 
-    def _keep(self, message: bytes, info: Mapping[str, Any]) -> int:
-        """Queue and count a message; returns when the middleware had it [ns]."""
-        received_ns = info.get("received_timestamp", 0)
-        self._waiting.append((message, received_ns))
-        self.received += 1
-        # Publishers number their messages; a hole in the numbers is a loss.
-        number = info.get("publication_sequence_number")
-        if number is not None:
-            publisher = (info.get("publisher_gid") or {}).get("data", b"")
-            last = self._last_number.get(publisher)
+    def _keep(self, batch: Sequence[_Taken]) -> None:
+        """Queue and count messages. This runs for each of thousands a second."""
+        self._waiting += batch
+        self.received += len(batch)
+        last_number = self._last_number
+        for _, info in batch:
+            # Publishers number their messages; a hole in the numbers is a loss.
+            number = info.get("publication_sequence_number")
+            if number is None:
+                continue
+            publisher = (info.get("publisher_gid") or _NOBODY)["data"]
+            last = last_number.get(publisher)
             if last is None:
                 self._remember(publisher, number)
             elif number > last:
                 self.lost += number - last - 1
-                self._last_number[publisher] = number
-        return received_ns
+                last_number[publisher] = number
 
     def _remember(self, publisher: bytes, number: int) -> None:
         if len(self._last_number) >= _MAX_PUBLISHERS:

@@ -75,7 +75,7 @@ class CameraSource:
     """Frames are decoded only when a window uses them."""
 
     def __init__(
-        self, node: Node, name: str, topic: str, on_arrival: Callable[[], None] | None
+        self, node: Node, name: str, topic: str, on_arrival: Callable[[bytes], None] | None
     ) -> None:
         self.name = name
         self.malformed = 0
@@ -142,7 +142,7 @@ def make_sources(
     layout: SensorLayout,
     topics: TopicMap,
     limits: SensingLimits,
-    on_reference_frame: Callable[[], None],
+    on_reference_frame: Callable[[bytes], None],
 ) -> list[Source]:
     """One source for each modality of the encoder's layout.
 

@@ -22,11 +22,13 @@ from m2r2_msgs.msg import SensorWindow as RosSensorWindow
 from m2r2_ros.datasets.topics import TopicMap
 from m2r2_ros.inference.models import ENCODER_FILE
 from m2r2_ros.inference.onnx_metadata import read_encoder_metadata
+from m2r2_ros.messages.cdr import MessageError, stamp_ns
 from m2r2_ros.nodes import parameters, settings
 from m2r2_ros.nodes.conversions import window_to_ros
 from m2r2_ros.nodes.diagnostics import OK, WARN, Report
 from m2r2_ros.nodes.feature_extractor import STATION_QOS, WINDOW_TOPIC
 from m2r2_ros.nodes.process import run
+from m2r2_ros.nodes.schedule import IDLE_DRAIN_S, POLL_NS, DrainSchedule
 from m2r2_ros.nodes.silence import SilenceWatch
 from m2r2_ros.nodes.sources import Source, make_sources
 from m2r2_ros.nodes.station import Station
@@ -35,14 +37,6 @@ from m2r2_ros.sensing.counters import StreamCounters
 from m2r2_ros.sensing.limits import SensingLimits
 from m2r2_ros.sensing.window import SensorWindow
 
-# A reference frame makes us look at all queues; while its window still waits for another stream
-# we look again after this time.
-_POLL_S = 0.004
-# ... and for so long: what has not come by then is waited for at leisure.
-_POLL_LIMIT_S = 0.05
-# Without reference frames the queues are emptied this often. It is between those of a 10 Hz camera
-# too, so that few messages are left to take when a window closes.
-_IDLE_DRAIN_S = 0.04
 # New publishers, and publishers that have changed what they offer, are found this often.
 _FOLLOW_S = 0.25
 
@@ -71,7 +65,8 @@ class Synchronizer(Station):
         self._layout = read_encoder_metadata(folder / ENCODER_FILE).layout
         topics = self._read_topics(values)
         limits = _limits(values)
-        self._sources = make_sources(self, self._layout, topics, limits, self._on_reference_frame)
+        on_frame = self.guard(self._on_reference_frame)
+        self._sources = make_sources(self, self._layout, topics, limits, on_frame)
         self._builder = WindowBuilder(self._layout, limits, topics.reference_camera)
         self._silence = SilenceWatch(values["silence_warning_s"])
         self._rates = _Rates()
@@ -86,10 +81,10 @@ class Synchronizer(Station):
         self._silence.start(time.monotonic())
         self._turns = count()
         self._follow()
-        self._poll_until = 0.0
-        self._poll = self._every(_POLL_S, self._drain)
+        self._schedule = DrainSchedule()
+        self._poll = self._every(POLL_NS / 1e9, self._drain)
         self._poll.cancel()
-        self._idle = self._every(_IDLE_DRAIN_S, self._drain)
+        self._idle = self._every(IDLE_DRAIN_S, self._drain)
         self._ticking = [self._poll, self._idle, self._every(_FOLLOW_S, self._follow)]
 
     def deactivate(self) -> None:
@@ -157,9 +152,19 @@ class Synchronizer(Station):
                 self._told[source.name] = source.form.changes
                 self.get_logger().warning(f"{source.name}: {source.form.complaint or 'as before'}")
 
-    def _on_reference_frame(self) -> None:
-        self._poll_until = time.monotonic() + _POLL_LIMIT_S
-        self._drain()
+    def _on_reference_frame(self, message: bytes) -> None:
+        if self._schedule.may_rest(time.monotonic(), self._ends_no_window(message)):
+            self._idle.reset()
+            for source in self._sources:
+                source.input.fetch()
+        else:
+            self._drain()
+
+    def _ends_no_window(self, message: bytes) -> bool:
+        try:
+            return self._builder.ends_no_window(stamp_ns(message))
+        except MessageError:
+            return False
 
     def _drain(self) -> None:
         self._idle.reset()
@@ -169,11 +174,12 @@ class Synchronizer(Station):
         if self._builder.counters.resets > resets:
             self.get_logger().warning("time has jumped: starting anew")
         self._hand_over(windows)
-        if self._builder.is_window_due and time.monotonic() < self._poll_until:
-            if self._poll.is_canceled():
-                self._poll.reset()
-        else:
+        again_ns = self._schedule.drained(time.monotonic(), self._builder.wait_ns())
+        if again_ns is None:
             self._poll.cancel()
+        else:
+            self._poll.timer_period_ns = again_ns
+            self._poll.reset()
 
     def _take_all(self) -> None:
         """One moment for all topics: none may seem to lag because its turn came first."""

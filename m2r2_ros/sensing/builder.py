@@ -105,12 +105,24 @@ class WindowBuilder:
             self._judge()
         return windows + self._close()
 
-    @property
-    def is_window_due(self) -> bool:
-        """Whether the frame that ends the next window is here and other streams are waited for."""
+    def wait_ns(self) -> tuple[int, int] | None:
+        """How long until the next window should close, at least and at most, in stream time.
+
+        None while no frame ends it. When one is here, other streams are waited for; (0, 0) when
+        they are late.
+        """
         if self._reference is None or self._grid.start_ns is None:
-            return False
-        return self._grid.next_end(self._reference.stamps, -inf) is not None
+            return None
+        end = self._grid.next_end(self._reference.stamps, -inf)
+        return None if end is None else self._progress.wait_ns(end[0])
+
+    def ends_no_window(self, stamp_ns: int) -> bool:
+        """Whether a reference frame that comes now, so stamped, leaves the next window open.
+
+        False when only `poll` can tell, as after a jump of time.
+        """
+        start = self._grid.start_ns
+        return start is not None and start < stamp_ns < self._grid.earliest_end()
 
     def flush(self) -> list[SensorWindow]:
         """Close what the samples so far reach, without waiting (end of a recording)."""

@@ -28,14 +28,17 @@ class Progress:
         self._seen: dict[str, int] = {}
         self._patience: dict[str, int] = {}
         self.newest_ns: int | None = None
+        # Usual interval of the stream that has brought it.
+        self._newest_interval_ns = 0
         self.present_ns: int | None = None
 
     def note(self, delivered: Collection[str]) -> None:
         """Take note of what these streams have just ingested."""
         for name in delivered:
-            stamp = self._streams[name].newest_ns
-            if self.newest_ns is None or stamp > self.newest_ns:
-                self.newest_ns = stamp
+            stream = self._streams[name]
+            if self.newest_ns is None or stream.newest_ns > self.newest_ns:
+                self.newest_ns = stream.newest_ns
+                self._newest_interval_ns = stream.interval_ns()
         for name in delivered:
             stream = self._streams[name]
             self._seen[name] = self.newest_ns
@@ -66,6 +69,20 @@ class Progress:
             stream.known_until() if self.is_alive(name) else self.present_ns - self._reorder_ns
             for name, stream in self._streams.items()
         )
+
+    def wait_ns(self, end_ns: int) -> tuple[int, int]:
+        """How long from now until `known_until` should reach `end_ns`, at least and at most.
+
+        Now is between the newest sample of all and the next one of its stream.
+        """
+        times = (
+            stream.expected_by(end_ns)
+            if self.is_alive(name)
+            else self.newest_ns + end_ns - (self.present_ns - self._reorder_ns)
+            for name, stream in self._streams.items()
+        )
+        longest = max(0, max(times) - self.newest_ns)
+        return max(0, longest - self._newest_interval_ns), longest
 
     def samples_until(self, name: str) -> int:
         """All samples of one stream up to here are there; its usual interval is not trusted."""

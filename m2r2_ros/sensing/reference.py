@@ -35,7 +35,7 @@ class WindowGrid:
         it (infinity when there is no camera). None: a frame that is still to come may decide.
         """
         assert self.start_ns is not None
-        earliest = self._earliest_end()
+        earliest = self.earliest_end()
         latest = self.start_ns + self.longest_ns
         index = bisect_left(frames, earliest)
         if index < len(frames) and frames[index] <= latest:
@@ -47,13 +47,14 @@ class WindowGrid:
             return frames[early], True
         return self.start_ns + self.period_ns, False
 
-    def _earliest_end(self) -> int:
+    def earliest_end(self) -> int:
+        """A frame between `start_ns` and here does not end the window when it comes."""
         quarter = self.period_ns // 4
         passed = (self.start_ns - self.anchor_ns + quarter) // self.period_ns
         return self.anchor_ns + (passed + 1) * self.period_ns - quarter
 
     def advance(self, end_ns: int) -> None:
         """The window [start, end) is closed."""
-        if end_ns < self._earliest_end():
+        if end_ns < self.earliest_end():
             self.anchor_ns = end_ns
         self.start_ns = end_ns

@@ -60,3 +60,10 @@ class Stream(ABC):
         """Time before which nothing more is expected from a stream that is alive."""
         assert self.newest_ns is not None
         return self.newest_ns + max(0, self.interval_ns() * 3 // 4 - EARLIEST_NS)
+
+    def expected_by(self, end_ns: int) -> int:
+        """Time of the sample with which the stream reaches `end_ns`, at its usual interval."""
+        assert self.newest_ns is not None
+        missing = max(0, end_ns - self.known_until())
+        interval = max(1, self.interval_ns())
+        return self.newest_ns - (-missing // interval) * interval

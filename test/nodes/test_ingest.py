@@ -7,7 +7,8 @@ import time
 
 import pytest
 from geometry_msgs.msg import WrenchStamped
-from harness import spin_until
+from harness import PATIENCE_S, spin_until
+from rclpy.duration import Duration
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.serialization import serialize_message
 from std_msgs.msg import String
@@ -77,6 +78,41 @@ def test_takes_what_had_come_by_a_moment_and_keeps_the_rest(node, topic):
     assert source.take(moments[0] - 3_600_000_000_000) == expected[3:]
 
 
+def test_what_was_fetched_is_taken_later_in_order_and_counted_once(node, topic):
+    publisher = offer(node, topic)
+    source = listen(node, topic)
+    follow(node, source, publisher)
+    for number in range(6):
+        publisher.publish(wrench(number))
+        while source.received <= number < 4:
+            source.fetch()
+    assert source.received == 4
+    taken = []
+    while len(taken) < 6:
+        taken += source.take()
+    assert taken == [serialize_message(wrench(number)) for number in range(6)]
+    assert (source.received, source.lost) == (6, 0)
+
+
+def test_at_most_so_many_wait_here_and_the_rest_in_the_middleware(node, topic):
+    publisher = offer(node, topic)
+    source = listen(node, topic, depth=5)
+    follow(node, source, publisher)
+    for number in range(5):
+        publisher.publish(wrench(number))
+    while source.received < 5:
+        source.fetch()
+    for number in range(5, 8):
+        publisher.publish(wrench(number))
+    assert publisher.wait_for_all_acked(Duration(seconds=PATIENCE_S))
+    source.fetch()
+    assert source.received == 5
+    expected = [serialize_message(wrench(number)) for number in range(8)]
+    assert source.take() == expected[:5]
+    assert source.take() == expected[5:]
+    assert source.lost == 0
+
+
 def test_counts_what_a_full_queue_lost(node, topic):
     publisher = offer(node, topic)
     source = listen(node, topic, depth=5)
@@ -92,11 +128,12 @@ def test_counts_what_a_full_queue_lost(node, topic):
 def test_the_executor_brings_reference_messages_and_take_gets_them(node, topic):
     publisher = offer(node, topic)
     arrivals = []
-    source = listen(node, topic, on_arrival=lambda: arrivals.append(len(source.take())))
+    source = listen(node, topic, on_arrival=lambda it: arrivals.append((it, source.take())))
     follow(node, source, publisher)
     publisher.publish(wrench(0))
     spin_until(node, lambda: arrivals, "the callback")
-    assert arrivals == [1]
+    message = serialize_message(wrench(0))
+    assert arrivals == [(message, [message])]
 
 
 def test_drained_topics_do_not_wake_the_executor(node, topic):

@@ -84,15 +84,17 @@ def ticks(seconds: float, rate_hz: float, jitter_ns: int, rng: np.random.Generat
     return EPOCH + jitter_ns + stamps + rng.integers(-jitter_ns, jitter_ns + 1, len(stamps))
 
 
-def recording(seconds: float = 2.0, seed: int = 0) -> list[Event]:
+def recording(
+    seconds: float = 2.0, seed: int = 0, reference_hz: float = 30, batch: int = 10
+) -> list[Event]:
     """All streams of the default layout, jittered, in the order in which they become ready."""
     rng = np.random.default_rng(seed)
     events = [
-        *camera("hama1", ticks(seconds, 30, 3 * MS, rng), rng),
+        *camera("hama1", ticks(seconds, reference_hz, 3 * MS, rng), rng),
         *camera("hama2", ticks(seconds, 30, 3 * MS, rng) + 11 * MS, rng),
-        *signal("wrench", ticks(seconds, 1000, MS // 3, rng), rng),
-        *signal("pose", ticks(seconds, 1000, MS // 3, rng), rng),
-        *signal("twist", ticks(seconds, 250, MS, rng), rng, batch=3),
+        *signal("wrench", ticks(seconds, 1000, MS // 3, rng), rng, batch),
+        *signal("pose", ticks(seconds, 1000, MS // 3, rng), rng, batch),
+        *signal("twist", ticks(seconds, 250, MS, rng), rng, batch=min(batch, 3)),
         *signal("gripper", ticks(seconds, 30, 2 * MS, rng), rng, batch=1),
         *audio(rng.uniform(-0.5, 0.5, (int(48_000 * seconds), 2)).astype("f4"), 48_000, EPOCH),
     ]

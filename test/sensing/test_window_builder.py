@@ -3,6 +3,8 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sensor_rig import EPOCH, MS, SECOND, camera, content, recording, run, signal
 
 from m2r2_ros.errors import M2R2Error
@@ -247,3 +249,107 @@ def test_camera_rates_are_thinned():
         stamps = EPOCH + np.round(np.arange(rate * 5) * SECOND / rate).astype(np.int64)
         windows = run(camera("front", stamps, rng), builder=WindowBuilder(layout))
         assert len(windows) == pytest.approx(49.5, abs=0.6)
+
+
+def frame_and_rows(rows_until_ms: int) -> WindowBuilder:
+    """Frames at 10 Hz up to 300 ms, rows at 1 kHz; polled."""
+    builder = WindowBuilder(ONE)
+    for ms in (0, 100, 200, 300):
+        builder.add_image("front", EPOCH + ms * MS, FRAME)
+    rows = np.arange(rows_until_ms + 1)
+    builder.add_signal("wrench", EPOCH + rows * MS, np.zeros((len(rows), 6)))
+    builder.poll()
+    return builder
+
+
+def test_how_long_a_window_waits_for_the_streams_that_are_alive():
+    assert WindowBuilder(ONE).wait_ns() is None
+    # By the stamp of the frame it is 300 ms: the rows after 295 ms are late.
+    builder = frame_and_rows(295)
+    assert builder.wait_ns() == (0, 0)
+    builder.add_signal("wrench", EPOCH + np.array([300]) * MS, np.zeros((1, 6)))
+    assert len(builder.poll()) == 1
+    # Nobody knows when the next frame comes.
+    assert builder.wait_ns() is None
+
+
+def test_how_long_a_window_waits_for_a_slow_stream():
+    layout = SensorLayout(cameras=("front",), audio=False, signals=("wrench", "gripper"))
+    builder = WindowBuilder(layout)
+    for ms in (0, 100, 200, 300):
+        builder.add_image("front", EPOCH + ms * MS, FRAME)
+    rows = EPOCH + np.arange(302) * MS
+    builder.add_signal("wrench", rows, np.zeros((302, 6)))
+    # Every 80 ms, and known for 55 ms more: up to 295 ms, and with the row at 320 ms to 375 ms.
+    slow = EPOCH + np.arange(0, 241, 80) * MS
+    builder.add_signal("gripper", slow, np.zeros((len(slow), 1)))
+    assert [w.end_ns - EPOCH for w in builder.poll()] == [100 * MS, 200 * MS]
+    # It is 301 ms, the wrench says, which speaks every millisecond.
+    assert builder.wait_ns() == (18 * MS, 19 * MS)
+    builder.add_signal("wrench", EPOCH + np.arange(302, 331) * MS, np.zeros((29, 6)))
+    assert builder.poll() == []
+    assert builder.wait_ns() == (0, 0)
+    builder.add_signal("gripper", EPOCH + np.array([320]) * MS, np.zeros((1, 1)))
+    assert [w.end_ns - EPOCH for w in builder.poll()] == [300 * MS]
+    builder.reset()
+    assert builder.wait_ns() is None
+
+
+def test_how_long_a_window_waits_for_what_is_silent():
+    layout = SensorLayout(cameras=("front",), audio=False, signals=("wrench", "gripper"))
+    builder = WindowBuilder(layout)
+    for ms in range(0, 401, 100):
+        builder.add_image("front", EPOCH + ms * MS, FRAME)
+    builder.add_signal("wrench", EPOCH + np.arange(405) * MS, np.zeros((405, 6)))
+    assert [w.end_ns - EPOCH for w in builder.poll()][-1] == 300 * MS
+    # What has no gripper is complete 20 ms (`reorder_s`) later: 16 ms after the newest row, which
+    # is up to 1 ms old.
+    assert builder.wait_ns() == (15 * MS, 16 * MS)
+    builder.add_signal("wrench", EPOCH + np.arange(405, 421) * MS, np.zeros((16, 6)))
+    assert [w.end_ns - EPOCH for w in builder.poll()] == [400 * MS]
+
+
+def test_which_frames_end_no_window():
+    builder = WindowBuilder(ONE)
+    assert not builder.ends_no_window(EPOCH)
+    fill(builder, 0.5)
+    builder.poll()
+    # The window began at 400 ms: what comes up to 475 ms does not end it, what comes later may,
+    # and with what is from before, time may have jumped.
+    can_wait = [ms for ms in range(300, 700) if builder.ends_no_window(EPOCH + ms * MS)]
+    assert can_wait == list(range(401, 475))
+    builder.reset()
+    assert not builder.ends_no_window(EPOCH + 430 * MS)
+
+
+@settings(max_examples=60)
+@given(
+    interval_ms=st.integers(1, 60),
+    count=st.integers(1, 40),
+    ahead_ms=st.integers(0, 300),
+    name=st.sampled_from(["front", "wrench"]),
+)
+def test_the_sample_that_is_waited_for_is_the_one_with_which_a_window_is_known(
+    interval_ms, count, ahead_ms, name
+):
+    builder = WindowBuilder(ONE)
+    stream = builder._streams[name]
+
+    def add(k):
+        stamp = np.array([EPOCH + k * interval_ms * MS])
+        payload = FRAME if name == "front" else np.zeros((1, 6))
+        stream.ingest([(stamp, payload)])
+
+    for k in range(count):
+        add(k)
+    # A single sample tells of no interval: whatever comes next is waited for.
+    if count == 1:
+        assert stream.expected_by(EPOCH + 3) == EPOCH + 3
+        return
+    end_ns = EPOCH + (count * interval_ms + ahead_ms) * MS
+    expected = stream.expected_by(end_ns)
+    k = count
+    while stream.known_until() < end_ns:
+        add(k)
+        k += 1
+    assert stream.newest_ns == expected

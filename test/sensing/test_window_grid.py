@@ -3,6 +3,8 @@ from math import inf
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sensor_rig import MS
 
 from m2r2_ros.sensing.reference import WindowGrid
@@ -90,3 +92,20 @@ def test_without_frames_windows_have_the_nominal_rate():
     for k in range(1, 5):
         assert grid.next_end((), inf) == (7 + k * PERIOD, False)
         grid.advance(7 + k * PERIOD)
+
+
+@settings(max_examples=60)
+@given(rate_hz=st.floats(5, 90), jitter_ms=st.floats(0, 20), seed=st.integers(0, 999))
+def test_a_frame_before_the_earliest_end_ends_no_window_when_it_comes(rate_hz, jitter_ms, seed):
+    """Frames come one by one; a later one may decide that the window ended there after all."""
+    frames = sorted(set(clock(rate_hz, 3, jitter_ms, seed)))
+    grid = WindowGrid(PERIOD, PERIOD * 3 // 2)
+    grid.begin(frames[0])
+    for count, frame in enumerate(frames[1:], 2):
+        while (end := grid.next_end(frames[:count], frame)) and end[0] < frame:
+            grid.advance(end[0])
+        is_early = grid.start_ns < frame < grid.earliest_end()
+        assert is_early == (end is None)
+        if end:
+            assert end == (frame, True)
+            grid.advance(frame)

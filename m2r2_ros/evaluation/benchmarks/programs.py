@@ -25,8 +25,8 @@ LOAD = "m2r2_ros.evaluation.benchmarks.load"
 # What the load prints when everything has a subscriber; it then begins as soon as its input ends.
 READY = "ready"
 _PATIENCE_S = 60.0
-# Counts that have not changed for this long are final.
-_SETTLED_S = 2.5
+# Counts that a program has given so often, once a second, without a change are final.
+_SETTLED = 3
 
 
 @dataclass(frozen=True)
@@ -77,6 +77,8 @@ class Monitor:
         ]
 
     def clear(self) -> None:
+        # How often the taker has told its state.
+        self.reports = 0
         self.diagnostics: dict[str, dict[str, str]] = {}
         self.prediction_stamps_ns: list[int] = []
         self.prediction_ms: list[float] = []
@@ -89,6 +91,7 @@ class Monitor:
 
     def _status(self, message: Any) -> None:
         for status in message.status:
+            self.reports += status.name == self.taker
             values = self.diagnostics.setdefault(status.name, {})
             values.update({entry.key: entry.value for entry in status.values})
 
@@ -206,14 +209,14 @@ def _settle(
     """Messages received by modality, once that is all or no longer changes."""
     names = list(published)
     latest = monitor.received(names)
-    changed_s = time.monotonic()
+    changed = monitor.reports
 
     def has_settled() -> bool:
-        nonlocal latest, changed_s
+        nonlocal latest, changed
         seen = monitor.received(names)
         if seen != latest:
-            latest, changed_s = seen, time.monotonic()
-        return seen == published or time.monotonic() - changed_s > _SETTLED_S
+            latest, changed = seen, monitor.reports
+        return seen == published or monitor.reports - changed >= _SETTLED
 
     _spin(monitor, has_settled, programs)
     return latest

@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Topics are emptied seldom: no window is another one for that, and none comes later."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from math import inf
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sensor_rig import EPOCH, MS, SECOND, Event, content, recording
+
+from m2r2_ros.nodes.schedule import (
+    IDLE_DRAIN_S,
+    LONGEST_REST_S,
+    POLL_LIMIT_S,
+    POLL_NS,
+    TRANSPORT_NS,
+    DrainSchedule,
+)
+from m2r2_ros.sensing.builder import WindowBuilder
+from m2r2_ros.sensing.layout import SensorLayout
+
+REFERENCE = "hama1"
+IDLE_NS = round(IDLE_DRAIN_S * SECOND)
+Arrivals = list[tuple[int, Event]]
+
+
+class Played:
+    """Windows, when each was closed [ns], and how often the topics were emptied."""
+
+    def __init__(self) -> None:
+        self.builder = WindowBuilder(SensorLayout())
+        self.windows, self.closed_ns = [], []
+        self.drains = self.rests = 0
+
+    def poll(self, now_ns: int) -> None:
+        self.drains += 1
+        windows = self.builder.poll()
+        self.windows += windows
+        self.closed_ns += [now_ns] * len(windows)
+
+
+def play_at_once(arrivals: Arrivals) -> Played:
+    """Look after every millisecond, as if at its beginning: no window can be closed earlier."""
+    played = Played()
+    for ms, block in groupby(arrivals, lambda pair: pair[0] // MS):
+        for _, event in block:
+            event.feed(played.builder)
+        played.poll(ms * MS)
+    return played
+
+
+def play_by_schedule(arrivals: Arrivals) -> Played:
+    """As the synchronizer does, with its timers in simulated time."""
+    played, schedule, waiting = Played(), DrainSchedule(), []
+    due_ns = {"poll": inf, "idle": arrivals[0][0] + IDLE_NS}
+
+    def drain(now_ns: int) -> None:
+        for event in waiting:
+            event.feed(played.builder)
+        waiting.clear()
+        played.poll(now_ns)
+        again_ns = schedule.drained(now_ns / SECOND, played.builder.wait_ns())
+        due_ns["poll"] = inf if again_ns is None else now_ns + again_ns
+        due_ns["idle"] = now_ns + IDLE_NS
+
+    for now_ns, event in arrivals:
+        while min(due_ns.values()) <= now_ns:
+            drain(int(min(due_ns.values())))
+        waiting.append(event)
+        if event.stream == REFERENCE:
+            ends_no_window = played.builder.ends_no_window(int(event.stamps[0]))
+            if schedule.may_rest(now_ns / SECOND, ends_no_window):
+                played.rests += 1
+                due_ns["idle"] = now_ns + IDLE_NS
+            else:
+                drain(now_ns)
+    return played
+
+
+def arrivals_of(events: list[Event], delay_ms: dict[str, float]) -> Arrivals:
+    timed = [(event.ready_ns + round(delay_ms[event.stream] * MS), event) for event in events]
+    return sorted(timed, key=lambda pair: pair[0])
+
+
+RECORDINGS = {hz: recording(1.1, hz, reference_hz=hz, batch=1) for hz in (7, 10, 15, 30, 60)}
+STREAMS = SensorLayout().modalities
+
+
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    rate_hz=st.sampled_from(sorted(RECORDINGS)),
+    common_ms=st.integers(0, 40),
+    more_ms=st.lists(st.integers(0, 20), min_size=len(STREAMS), max_size=len(STREAMS)),
+    absent=st.sampled_from([None, None, "audio", "gripper", "wrench", "hama2"]),
+    stops=st.booleans(),
+)
+def test_resting_changes_no_window_and_delays_none(rate_hz, common_ms, more_ms, absent, stops):
+    """Cameras of all rates, streams that lag, one that is missing or stops half way."""
+    events = [
+        event
+        for event in RECORDINGS[rate_hz]
+        if event.stream != absent or (stops and event.stamps[0] < EPOCH + SECOND // 2)
+    ]
+    delays = {name: common_ms + more for name, more in zip(STREAMS, more_ms, strict=True)}
+    arrivals = arrivals_of(events, delays)
+    eager, lazy = play_at_once(arrivals), play_by_schedule(arrivals)
+    count = len(lazy.windows)
+    # The last one may have become complete with the last message.
+    assert len(eager.windows) - 1 <= count <= len(eager.windows)
+    same = content(eager.windows[:count]) == content(lazy.windows)
+    assert same
+    came_ns = {int(e.stamps[0]): now_ns for now_ns, e in arrivals if e.stream == REFERENCE}
+    # What the newest stamp of all tells of the others is wrong by the difference of their ways.
+    soon_ns = POLL_NS + TRANSPORT_NS + (max(more_ms) - min(more_ms) + 1) * MS
+    for window, early_ns, late_ns in zip(
+        lazy.windows, eager.closed_ns, lazy.closed_ns, strict=False
+    ):
+        until_ns = came_ns.get(window.end_ns, -inf) + POLL_LIMIT_S * SECOND
+        # No frame asks for the first window.
+        is_asked_for = window.index and early_ns + soon_ns <= until_ns
+        assert early_ns <= late_ns <= early_ns + (soon_ns if is_asked_for else IDLE_NS + MS)
+
+
+@pytest.mark.parametrize("absent", [None, "gripper"])
+def test_a_camera_three_times_as_fast_rests_twice_a_window(absent):
+    events = [event for event in RECORDINGS[30] if event.stream != absent]
+    played = play_by_schedule(arrivals_of(events, dict.fromkeys(STREAMS, 0.3)))
+    windows = len(played.windows)
+    assert 1.7 * windows < played.rests < 2.3 * windows
+    assert played.drains < 4 * windows + 5
+
+
+def test_a_frame_that_may_end_a_window_is_no_time_to_rest():
+    schedule = DrainSchedule()
+    assert not schedule.may_rest(0.0, ends_no_window=True)
+    schedule.drained(0.0, None)
+    assert schedule.may_rest(0.03, ends_no_window=True)
+    assert not schedule.may_rest(0.03, ends_no_window=False)
+    assert schedule.may_rest(LONGEST_REST_S, ends_no_window=True)
+    assert not schedule.may_rest(LONGEST_REST_S + 0.001, ends_no_window=True)
+
+
+def test_what_is_late_is_waited_for_when_it_is_due_then_often_then_at_leisure():
+    schedule = DrainSchedule()
+    # Nobody has asked for a window.
+    assert schedule.drained(0.0, (0, 500_000)) is None
+    assert not schedule.may_rest(1.0, ends_no_window=False)
+    assert schedule.drained(1.0, None) is None
+    assert schedule.drained(1.0, (0, 500_000)) == 500_000 + TRANSPORT_NS
+    assert schedule.drained(1.0, (0, 20_000_000)) == POLL_NS + TRANSPORT_NS
+    assert schedule.drained(1.0, (19_000_000, 20_000_000)) == 19_000_000 + TRANSPORT_NS
+    assert schedule.drained(1.0 + POLL_LIMIT_S, (0, 0)) == POLL_NS
+    assert schedule.drained(1.001 + POLL_LIMIT_S, (0, 0)) is None
