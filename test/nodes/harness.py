@@ -18,7 +18,12 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
 from m2r2_msgs.msg import ActionSegment, FeatureVector, FramePrediction
 from m2r2_ros.inference.segments import SegmentStatus
-from m2r2_ros.nodes.conversions import event_from_ros, feature_from_ros, prediction_from_ros
+from m2r2_ros.nodes.conversions import (
+    event_from_ros,
+    feature_from_ros,
+    prediction_from_ros,
+    time_from_ros,
+)
 
 STATIONS = ("synchronizer", "feature_extractor", "segmenter")
 PATIENCE_S = 60.0
@@ -99,6 +104,8 @@ class Planner:
         self.node = node
         self.events, self.features, self.frames = [], [], []
         self.statuses: dict[str, DiagnosticStatus] = {}
+        # When each node first said that it is active [ns].
+        self.active_ns: dict[str, int] = {}
         self._segments = node.create_subscription(
             ActionSegment, "/action_segment", self._event, SEGMENT_QOS
         )
@@ -120,6 +127,8 @@ class Planner:
     def _status(self, message):
         for status in message.status:
             self.statuses[status.name] = status
+            if _is_active(self, status.name):
+                self.active_ns.setdefault(status.name, time_from_ros(message.header.stamp))
 
     def value(self, name, key):
         """A value of a node's last diagnostics, as text."""

@@ -27,6 +27,7 @@ RATES_HZ = {
     "twist": 100,
     "gripper": 50,
 }
+REFERENCE = "hama1"
 TOPICS = {name: f"/robot/{name}" for name in RATES_HZ}
 # (modality, message) -> what is published in its place
 Fault = Callable[[str, Any], Iterable[Any]]
@@ -64,6 +65,8 @@ class Robot:
         self.node = node
         self.fault: Fault = lambda name, message: [message]
         self.shift_ns = 0
+        # Stamps of the reference camera's frames so far: the time that the robot has lived.
+        self.frames_ns: list[int] = []
         self._publishers = {}
         self._due = {}
         for name in RATES_HZ.keys() - set(absent):
@@ -100,6 +103,8 @@ class Robot:
                 stamp_ns = due_ns - (SECOND // 50 if name == "audio" else 0)
                 message = set_stamp(sample(name), stamp_ns + self.shift_ns)
                 message.header.frame_id = name
+                if name == REFERENCE:
+                    self.frames_ns.append(stamp_of(message))
                 for published in self.fault(name, message):
                     self._publishers[name].publish(published)
                 due_ns += step_ns

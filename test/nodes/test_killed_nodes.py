@@ -7,12 +7,15 @@ import os
 import time
 from contextlib import ExitStack
 from dataclasses import replace
+from math import inf
 
 from harness import STATIONS, Planner, check_ids, node_program, spin_until
-from robot import TOPICS, Robot
+from robot import RATES_HZ, REFERENCE, TOPICS, Robot
 
 from m2r2_ros.inference.segments import SegmentEvent, SegmentStatus
 from m2r2_ros.nodes.journal import Journal, ended
+
+RESUMES_WITHIN_S = 2.0
 
 
 def test_nodes_that_are_killed_and_started_again(node, tmp_path, models):
@@ -24,6 +27,12 @@ def test_nodes_that_are_killed_and_started_again(node, tmp_path, models):
         "heartbeat_s": 0.3,
         **{f"topics.{name}": topic for name, topic in TOPICS.items()},
     }
+
+    def news_ns(victim):
+        """Frames that caused news of an open segment since the victim has been active again."""
+        since_ns = planner.active_ns.get(victim, inf)
+        stamps = [e.stamp_ns for e in planner.events if e.status != SegmentStatus.ENDED]
+        return [stamp_ns for stamp_ns in stamps if stamp_ns >= since_ns]
 
     def is_open():
         return planner.events and planner.events[-1].status != SegmentStatus.ENDED
@@ -41,6 +50,7 @@ def test_nodes_that_are_killed_and_started_again(node, tmp_path, models):
             robot.run(0.5)
             frames, events = len(planner.frames), len(planner.events)
             planner.statuses.clear()
+            planner.active_ns.clear()
             programs[victim] = stack.enter_context(node_program(tmp_path, victim, values))
             # The segment goes on, unless its segmenter died or the silence lasted.
             robot.run_until(
@@ -51,6 +61,13 @@ def test_nodes_that_are_killed_and_started_again(node, tmp_path, models):
                 lambda events=events: len(planner.events) > events and is_open(),
                 f"segments after the death of {victim}",
             )
+            robot.run_until(
+                lambda victim=victim: news_ns(victim), f"segments with {victim} active again"
+            )
+            resumed_ns, since_ns = min(news_ns(victim)), planner.active_ns[victim]
+            # Told by the robot's frames, so that a busy machine makes nothing late.
+            frames = sum(since_ns < stamp_ns <= resumed_ns for stamp_ns in robot.frames_ns)
+            assert frames / RATES_HZ[REFERENCE] <= RESUMES_WITHIN_S
             check_ids(planner.events)
         assert "of one that was killed" in programs["segmenter"].output
         robot.run_until(lambda: planner.level("segmenter") is not None, "diagnostics")
