@@ -31,16 +31,25 @@ TRAINING = {"torch", "onnx", "onnxscript", "transformers", "sentence_transformer
 
 # Folder -> what it may not import, packages and own folders alike.
 FORBIDDEN = {
-    "sensing": ROS | TRAINING | {"inference", "nodes", "datasets", "networks", "training", "cli"},
-    "inference": ROS | TRAINING | {"nodes", "datasets", "networks", "training", "cli"},
-    "messages": ROS - {"cv_bridge"} | TRAINING | {"nodes", "networks", "training", "cli"},
-    "nodes": TRAINING | {"networks", "training", "cli"},
-    "datasets": ROS | TRAINING | {"nodes", "networks", "training", "cli"},
-    "evaluation": ROS | TRAINING | {"nodes", "networks", "training", "baselines", "cli"},
-    "annotation": ROS | TRAINING | {"nodes", "networks", "training", "baselines", "cli"},
-    "baselines": ROS | TRAINING | {"nodes", "networks", "training", "cli"},
-    "networks": ROS | {"nodes", "datasets", "training", "cli"},
-    "training": ROS | {"nodes", "cli"},
+    "sensing": ROS
+    | TRAINING
+    | {"inference", "nodes", "datasets", "networks", "training", "policies", "cli"},
+    "inference": ROS | TRAINING | {"nodes", "datasets", "networks", "training", "policies", "cli"},
+    "messages": ROS - {"cv_bridge"}
+    | TRAINING
+    | {"nodes", "networks", "training", "policies", "cli"},
+    "nodes": TRAINING | {"networks", "training", "policies", "cli"},
+    "datasets": ROS | TRAINING | {"nodes", "networks", "training", "policies", "cli"},
+    "evaluation": ROS
+    | TRAINING
+    | {"nodes", "networks", "training", "baselines", "policies", "cli"},
+    "annotation": ROS
+    | TRAINING
+    | {"nodes", "networks", "training", "baselines", "policies", "cli"},
+    "baselines": ROS | TRAINING | {"nodes", "networks", "training", "policies", "cli"},
+    "networks": ROS | {"nodes", "datasets", "training", "policies", "cli"},
+    "training": ROS | {"nodes", "policies", "cli"},
+    "policies": ROS | {"nodes", "baselines", "cli"},
 }
 
 # Benchmarks measure the nodes themselves.

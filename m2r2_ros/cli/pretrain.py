@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         type=Path,
         metavar="RECORDING",
-        help="m2r2: recordings that choose the best epoch (default: a part of --data)",
+        help="what chooses the best epoch (default: a part of --data)",
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="run folder")
     parser.add_argument("--config", type=Path, metavar="YAML", help="settings that differ")
@@ -72,8 +72,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     if args.workers < 1:
         raise M2R2Error(f"--workers must be at least 1, not {args.workers}")
-    if args.validation and args.encoder != "m2r2":
-        raise M2R2Error("--validation is for --encoder m2r2 only")
     exported = ENCODERS[args.encoder](args, args.cache or args.out / "cache")
     print(f"{args.out}: export it with `m2r2 export {args.out} --out {exported}`")
     return 0
@@ -102,6 +100,10 @@ def _pretrain_roboact(args: argparse.Namespace, cache: Path) -> str:
 
     settings = load_settings(RoboActSettings, args.config)
     clips = find_clips(args.data, settings.cameras)
+    if args.validation:
+        kept = find_clips(args.validation, settings.cameras)
+        names = tuple(dict.fromkeys(clip.path.stem for clip in kept))
+        clips, settings = clips + kept, replace(settings, validation_recordings=names)
     pretrain_roboact(clips, args.out, settings, cache, args.workers)
     return "models/roboact"
 

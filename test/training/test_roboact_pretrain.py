@@ -400,12 +400,19 @@ def test_the_commands_train_and_compare_runs(clips, tmp_path, capsys):
     data, cache = tmp_path / "clips.jsonl", tmp_path / "cache"
     write_clips(data, clips)
     runs = []
+    validation = tmp_path / "validation.jsonl"
+    write_clips(data, clips[:18])
+    write_clips(validation, clips[18:])
     for motion in ("transformer", "ends"):
         runs.append(str(tmp_path / motion))
         config = tmp_path / f"{motion}.yaml"
         config.write_text(CONFIG.replace("MOTION", motion))
         train = ["pretrain", "--encoder", "roboact", "--data", str(data), "--out", runs[-1]]
-        assert main([*train, "--config", str(config), "--cache", str(cache)]) == 0
+        train += ["--validation", str(validation), "--config", str(config)]
+        assert main([*train, "--cache", str(cache)]) == 0
+        stored = trained.read_settings(Path(runs[-1]))["settings"]
+        assert stored["validation_recordings"] == [str(i) for i in range(18, 24)]
+    write_clips(data, clips)
     scores = tmp_path / "scores.json"
     score = ["retrieve", *runs, "--data", str(data), "--json", str(scores)]
     assert main([*score, "--cache", str(cache)]) == 0

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pictures of a run, drawn afterwards from its tape, one frame at a time."""
+"""Pictures of a run, one frame at a time: afterwards from its tape, or as it happens."""
 
 from __future__ import annotations
 
+import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import mujoco
 import numpy as np
@@ -31,7 +32,7 @@ _SECONDS_A_STALL, _STALL_S = 60.0, 0.2
 
 
 class Studio:
-    """Lights and cameras around one model; `film` turns a tape into videos."""
+    """Lights and cameras around one model; `film` turns a tape into videos, `watch` looks on."""
 
     def __init__(self, model: mujoco.MjModel):
         self._model, self._data = model, mujoco.MjData(model)
@@ -57,8 +58,7 @@ class Studio:
 
         `mocap`: positions and quaternions of what stands still (board, kit) during the run.
         """
-        self._vary(rng)
-        self._data.mocap_pos[:], self._data.mocap_quat[:] = mocap
+        self._furnish(mocap, rng)
         tracks = {}
         for camera in cameras:
             times = without_stalls(clock(tape.duration_s, rate_hz, rng), rng)
@@ -66,14 +66,44 @@ class Studio:
             tracks[camera] = VideoTrack(times, self._frames(tape, CAMERAS[camera], times, look))
         return tracks
 
+    def watch(
+        self,
+        mocap: tuple[np.ndarray, np.ndarray],
+        cameras: tuple[str, ...],
+        rng: np.random.Generator,
+    ) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
+        """A function of generalised positions: a picture of them by each camera, as it happens.
+
+        Good until the next `watch` or `film`; `rng` is the room, as in `film`.
+        """
+        self._furnish(mocap, rng)
+        looks, count = {camera: _Look(rng) for camera in cameras}, itertools.count()
+
+        def pictures(qpos: np.ndarray) -> dict[str, np.ndarray]:
+            index = next(count)
+            self._pose(qpos)
+            return {c: look(self._draw(CAMERAS[c]), index) for c, look in looks.items()}
+
+        return pictures
+
+    def _furnish(self, mocap: tuple[np.ndarray, np.ndarray], rng: np.random.Generator) -> None:
+        self._vary(rng)
+        self._data.mocap_pos[:], self._data.mocap_quat[:] = mocap
+
     def _frames(self, tape: Tape, camera: str, times: np.ndarray, look: _Look) -> Iterator:
         rows = np.round(times / tape.scene_s).astype(int)
         for index, row in enumerate(np.minimum(rows, len(tape.scenes) - 1)):
-            self._data.qpos[:] = tape.scenes[row]
-            mujoco.mj_kinematics(self._model, self._data)
-            mujoco.mj_camlight(self._model, self._data)
-            self._renderer.update_scene(self._data, camera)
-            yield look(self._renderer.render(), index)
+            self._pose(tape.scenes[row])
+            yield look(self._draw(camera), index)
+
+    def _pose(self, qpos: np.ndarray) -> None:
+        self._data.qpos[:] = qpos
+        mujoco.mj_kinematics(self._model, self._data)
+        mujoco.mj_camlight(self._model, self._data)
+
+    def _draw(self, camera: str) -> np.ndarray:
+        self._renderer.update_scene(self._data, camera)
+        return self._renderer.render()
 
     def _vary(self, rng: np.random.Generator) -> None:
         """Another room for every recording: light, colours, and where the cameras stand."""

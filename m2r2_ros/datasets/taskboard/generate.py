@@ -129,6 +129,14 @@ def _simulator(draw: bool):
 
 def make_simulator(draw: bool):
     """A compiled simulator; raises M2R2Error where MuJoCo or its GL library is missing."""
+    return import_simulator()(draw)
+
+
+def import_simulator():
+    """The simulator's class; raises M2R2Error where MuJoCo or its GL library is missing.
+
+    Before this call nothing else may import MuJoCo.
+    """
     os.environ.setdefault("MUJOCO_GL", "egl")
     try:
         from .record import Simulator
@@ -142,4 +150,4 @@ def make_simulator(draw: bool):
             f"MuJoCo cannot load its GL library ({error}): on Debian and Ubuntu "
             "`apt install libegl1 libgl1-mesa-dri`"
         ) from error
-    return Simulator(draw)
+    return Simulator

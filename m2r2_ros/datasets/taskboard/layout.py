@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -11,6 +11,9 @@ from .objects import OBJECTS
 
 BOARD_XY_M = (0.50, -0.20)
 KIT_XY_M = (0.45, 0.27)
+
+# x [m], y [m] and yaw [rad].
+Pose = tuple[float, float, float]
 
 # Offsets from those centres. Held-out poses lie outside of the training range in x, in y and in
 # yaw; in y they only move apart, as the turned board and kit would touch otherwise, and in x only
@@ -57,18 +60,26 @@ def sample_layout(
     return Layout(board, kit, placed, on_board)
 
 
-def _training_pose(rng: np.random.Generator, centre) -> tuple[float, float, float]:
+def moved(layout: Layout, board: Pose, kit: Pose) -> Layout:
+    """The same arrangement of the kit, with board and kit at other poses."""
+    spots = {
+        name: _compose(kit, _seen_from(layout.kit, spot)) for name, spot in layout.spots.items()
+    }
+    return replace(layout, board=board, kit=kit, spots=spots)
+
+
+def _training_pose(rng: np.random.Generator, centre) -> Pose:
     x, y = np.array(centre) + rng.uniform(-_TRAINING_M, _TRAINING_M, 2)
     return float(x), float(y), float(rng.uniform(-_TRAINING_RAD, _TRAINING_RAD))
 
 
-def _shifted_pose(rng: np.random.Generator, centre) -> tuple[float, float, float]:
+def _shifted_pose(rng: np.random.Generator, centre) -> Pose:
     x = centre[0] - rng.uniform(*_SHIFTED_M)
     y = centre[1] + np.sign(centre[1]) * rng.uniform(*_SHIFTED_M)
     return float(x), float(y), float(rng.choice((-1, 1)) * rng.uniform(*_SHIFTED_RAD))
 
 
-def _compose(frame, pose) -> tuple[float, float, float]:
+def _compose(frame, pose) -> Pose:
     """`pose`, given in `frame`, in the frame that `frame` is given in."""
     cos, sin = np.cos(frame[2]), np.sin(frame[2])
     return (
@@ -76,3 +87,10 @@ def _compose(frame, pose) -> tuple[float, float, float]:
         float(frame[1] + sin * pose[0] + cos * pose[1]),
         float(frame[2] + pose[2]),
     )
+
+
+def _seen_from(frame, pose) -> Pose:
+    """`pose` in `frame`, both given in the same frame: undoes `_compose`."""
+    cos, sin = np.cos(frame[2]), np.sin(frame[2])
+    x, y = pose[0] - frame[0], pose[1] - frame[1]
+    return float(cos * x + sin * y), float(cos * y - sin * x), float(pose[2] - frame[2])

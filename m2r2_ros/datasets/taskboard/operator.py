@@ -19,11 +19,11 @@ from .rig import TICK_S, Rig
 from .scene import entry_height
 
 _FINGER_MARGIN_M = 0.022  # extra opening when reaching around a part
-_SQUEEZE_M = -0.02  # a set-point that is never reached: the force limit holds
+SQUEEZE_M = -0.02  # a set-point that is never reached: the force limit holds
 _HOVER_M = 0.035
 _CLEARANCE_M = 0.012  # between part and fixture when alignment begins
 _KIT_CLEARANCE_M = 0.026  # above the rims of the kit's pockets
-_LIFTED_M = 0.015
+LIFTED_M = 0.015
 _ENTERED_M = 0.003
 _STANDING_M = 0.8e-3
 _PLACED_WITHIN_M = 0.012
@@ -76,7 +76,7 @@ class Operator:
                 return self._end(False)
         height = self._height(thing)
         self._skill("Lift")
-        lifted = self._raise(lambda: self._height(thing) > height + _LIFTED_M, 0.05)
+        lifted = self._raise(lambda: self._height(thing) > height + LIFTED_M, 0.05)
         return self._end(lifted)
 
     def insert(self, thing: BoardObject, miss: bool = False) -> bool:
@@ -160,7 +160,7 @@ class Operator:
         position, rotation = rig.cell.pose(thing.part)
         grasp = position + self._above(self._sight_error(), thing.grasp_height_m + above)
         yaw = self._grasp_yaw(thing, rotation) + self._rng.normal(0, 0.02)
-        rig.arm.width_set = min(0.08, thing.width_m + _FINGER_MARGIN_M)
+        rig.arm.width_set = open_width(thing)
         hover = self._above(grasp, _HOVER_M)
         hover[:2] += np.clip(self._rng.normal(0, 1, 2), -2, 2) * self._style.aside_m
         lean = np.clip(self._rng.normal(0, 1, 2), -2, 2) * self._style.lean_rad
@@ -172,7 +172,7 @@ class Operator:
     def _close(self, thing: BoardObject) -> bool:
         rig = self._rig
         self._skill("Grasp")
-        rig.arm.width_set = _SQUEEZE_M
+        rig.arm.width_set = SQUEEZE_M
         rig.arm.width = min(rig.arm.width, rig.arm.finger_width())
         held = rig.wait_until(lambda: rig.cell.pads_touching() == 2, timeout_s=1.5)
         rig.wait(0.25)
@@ -327,7 +327,7 @@ class Operator:
         self._skill("Release")
         rig.arm.target = rig.arm.position()
         rig.arm.width = rig.arm.finger_width()
-        rig.arm.width_set = min(0.08, thing.width_m + _FINGER_MARGIN_M)
+        rig.arm.width_set = open_width(thing)
         rig.wait_until(lambda: rig.arm.finger_width() > thing.width_m + 0.006, timeout_s=1.0)
 
     # Geometry
@@ -396,9 +396,7 @@ class Operator:
     # Journal
 
     def _begin(self, activity: str, thing: BoardObject) -> None:
-        cell = self._rig.cell
-        cell.attend(thing)
-        self._rig.arm.grip_gently(float(cell.model.body_mass[cell.body[thing.part]]))
+        self._rig.attend(thing)
         self._activity = activity
         self._rig.journal.begin(self._rig.time_s, activity, thing.name)
 
@@ -408,6 +406,11 @@ class Operator:
     def _end(self, success: bool) -> bool:
         self._rig.journal.end(self._rig.time_s, success)
         return success
+
+
+def open_width(thing: BoardObject) -> float:
+    """How far [m] the fingers open around a part."""
+    return min(0.08, thing.width_m + _FINGER_MARGIN_M)
 
 
 def _wrap(angle: float, period: float) -> float:

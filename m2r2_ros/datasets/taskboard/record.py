@@ -25,11 +25,11 @@ _SETTLE_S = 0.3  # before the recording: parts fall into place
 
 
 class Simulator:
-    """A compiled cell, with cameras if `draw`; each `record` starts anew from a seed."""
+    """A compiled cell, with a studio if `draw`; each `record` starts anew from a seed."""
 
     def __init__(self, draw: bool):
-        self._cell = Workcell(draw=draw)
-        self._studio = Studio(self._cell.model) if draw else None
+        self.cell = Workcell(draw=draw)
+        self.studio = Studio(self.cell.model) if draw else None
 
     def record(self, seed: int, name: str, settings: RecordingSettings) -> RecordingData:
         """The recording of a seed. Its videos are drawn when their frames are iterated.
@@ -45,9 +45,9 @@ class Simulator:
             audio=listen(tape, sound),
             actions=actions_from_attempts(rig.journal.attempts, tape.duration_s),
         )
-        if self._studio:
-            still = self._cell.data.mocap_pos, self._cell.data.mocap_quat
-            data.videos = self._studio.film(
+        if self.studio:
+            still = self.cell.data.mocap_pos, self.cell.data.mocap_quat
+            data.videos = self.studio.film(
                 tape, still, settings.cameras, settings.frame_rate_hz, pictures
             )
         if settings.defects:
@@ -58,10 +58,10 @@ class Simulator:
         on_board = sample_on_board(rng)
         parts = frozenset(BY_NAME[name].part for name in on_board)
         layout = sample_layout(rng, parts, settings.shifted)
-        self._cell.reset(layout)
-        Rig(self._cell).wait(_SETTLE_S)
-        self._cell.data.time = 0.0
-        recorder = Recorder(self._cell)
-        rig = Rig(self._cell, recorder)
+        self.cell.reset(layout)
+        Rig(self.cell).wait(_SETTLE_S)
+        self.cell.data.time = 0.0
+        recorder = Recorder(self.cell)
+        rig = Rig(self.cell, recorder)
         Session(rig, layout, on_board, rng).work(settings.attempts)
         return recorder.tape(), rig

@@ -9,6 +9,7 @@ import numpy as np
 
 from .arm import VERTICAL_N_M, Arm
 from .journal import Journal
+from .objects import BoardObject
 from .workcell import STEP_S, Workcell
 
 _STEPS_A_TICK = 2
@@ -29,6 +30,12 @@ class Rig:
     @property
     def time_s(self) -> float:
         return float(self.cell.data.time)
+
+    def attend(self, thing: BoardObject) -> None:
+        """Get ready to handle this part: its thread or latch, and a grip that suits its weight."""
+        cell = self.cell
+        cell.attend(thing)
+        self.arm.grip_gently(float(cell.model.body_mass[cell.body[thing.part]]))
 
     def tick(self) -> None:
         """One control period: `TICK_S` of physics."""

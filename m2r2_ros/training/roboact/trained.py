@@ -5,10 +5,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.networks.roboact.disentanglement import FACTORS
 from m2r2_ros.networks.roboact.frames import FrameEncoder, frame_encoder
+from m2r2_ros.networks.roboact.model import VideoBranches
 from m2r2_ros.training.roboact.pretrain import KIND, RoboActPretraining, build
 from m2r2_ros.training.roboact.sampling import Vocabulary
 from m2r2_ros.training.roboact.settings import RoboActSettings
@@ -36,12 +38,7 @@ class TrainedRoboAct:
 def load_trained(run: Path) -> TrainedRoboAct:
     """Raises M2R2Error when the folder is no such run, has finished no epoch, or the frozen
     encoder that can be had now has other weights than the one of the training."""
-    stored = read_settings(run)
-    if stored.get("kind") != KIND:
-        raise M2R2Error(
-            f"{run}: no run of `m2r2 pretrain --encoder {KIND}`, but of kind '{stored.get('kind')}'"
-        )
-    settings = settings_from_dict(RoboActSettings, stored.get("settings"), str(run))
+    stored, settings = read_run(run)
     try:
         classes = {name: tuple(stored["vocabulary"][name]) for name in FACTORS}
     except (KeyError, TypeError) as error:
@@ -55,3 +52,27 @@ def load_trained(run: Path) -> TrainedRoboAct:
     module = build(settings, frames.dimension, texts, Vocabulary(classes))
     module.load_state_dict(best_weights(run))
     return TrainedRoboAct(module.eval(), frames, texts, str(stored.get("data", "")))
+
+
+def read_run(run: Path) -> tuple[dict[str, Any], RoboActSettings]:
+    """All that the run was started with, and the settings in it.
+
+    Raises M2R2Error when the folder is no such run.
+    """
+    stored = read_settings(run)
+    if stored.get("kind") != KIND:
+        raise M2R2Error(
+            f"{run}: no run of `m2r2 pretrain --encoder {KIND}`, but of kind '{stored.get('kind')}'"
+        )
+    return stored, settings_from_dict(RoboActSettings, stored.get("settings"), str(run))
+
+
+def load_video_branches(run: Path) -> VideoBranches:
+    """What makes F_video of frame embeddings, without the frozen encoders.
+
+    Raises M2R2Error when the folder is no such run, or has finished no epoch.
+    """
+    stored, settings = read_run(run)
+    branches = VideoBranches(settings.model, int(stored["embedding_dimension"]))
+    branches.load_state_dict(best_weights(run, "video."))
+    return branches.eval()

@@ -123,3 +123,16 @@ def test_cameras_stand_differently_every_time_and_look_the_same_way(studio):
     spread = np.array(moved).mean(axis=0)
     assert 0.02 < np.delete(spread, hand).mean() < 0.05 and 0.001 < spread[hand] < 0.006
     assert np.array(turned).mean() > 0.5 and np.array(turned).max() < 10
+
+
+def test_who_looks_on_sees_the_same_room_again_and_another_in_another(studio):
+    def look_on(seed: int) -> list[np.ndarray]:
+        look = studio.watch(STILL, ("hama1", "hand"), np.random.default_rng(seed))
+        pictures = [look(np.array([place])) for place in (-0.2, 0.0, 0.2)]
+        assert all(list(each) == ["hama1", "hand"] for each in pictures)
+        return [each["hama1"].astype(int) for each in pictures]
+
+    first, other, again = look_on(1), look_on(2), look_on(1)
+    assert all(np.array_equal(*pair) for pair in zip(first, again, strict=True))
+    assert np.abs(first[0] - other[0]).mean() > 3
+    assert np.ptp(red_columns(np.array(first))) > 30

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from m2r2_ros import labels
-from m2r2_ros.datasets.taskboard.layout import BOARD_XY_M, KIT_XY_M, sample_layout
+from m2r2_ros.datasets.taskboard.layout import BOARD_XY_M, KIT_XY_M, moved, sample_layout
 from m2r2_ros.datasets.taskboard.objects import OBJECTS
 
 FRANKA_REACH_M = 0.80  # with the hand pointing down at table height
@@ -62,3 +62,18 @@ def test_board_and_kit_do_not_touch(seed, shifted):
 def test_same_seed_same_layout(seed):
     first, second = (sample_layout(np.random.default_rng(seed), frozenset()) for _ in range(2))
     assert first == second
+
+
+@given(seeds)
+@settings(max_examples=30, deadline=None)
+def test_a_moved_kit_is_filled_as_it_was(seed):
+    layout = sample_layout(np.random.default_rng(seed), frozenset({"usb"}))
+    board, kit = (0.5, -0.2, 0.1), (0.4, 0.3, -0.3)
+    there = moved(layout, board, kit)
+    assert (there.board, there.kit, there.on_board) == (board, kit, layout.on_board)
+    turn = kit[2] - layout.kit[2]
+    for name, (x, y, yaw) in layout.spots.items():
+        offset = rotation(turn) @ (np.array([x, y]) - layout.kit[:2])
+        assert np.allclose(there.spots[name], [*(kit[:2] + offset), yaw + turn])
+    back = moved(there, layout.board, layout.kit)
+    assert all(np.allclose(back.spots[name], spot) for name, spot in layout.spots.items())
