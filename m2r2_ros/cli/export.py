@@ -10,6 +10,7 @@ agree. A head needs no export: `m2r2 train` writes its graph.
 
 Examples:
     m2r2 export out/m2r2 --out models/mine/encoder.onnx
+    m2r2 export out/m2r2 --out models/gpu/encoder.onnx --precision float16
     m2r2 export out/m2r2 --out models/small/encoder.onnx --precision int8 --calibrate some.h5
     m2r2 export out/roboact --out models/roboact
     m2r2 export out/roboact --out models/roboact --strides 1 3 6
@@ -33,9 +34,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--precision",
-        choices=("float32", "int8"),
+        choices=("float32", "float16", "int8"),
         default="float32",
-        help="M2R2: int8 is a smaller file, for CPUs (default: %(default)s)",
+        help="M2R2: float16 is for GPUs and runs on CPUs too, int8 is a smaller file, for CPUs "
+        "(default: %(default)s)",
     )
     parser.add_argument(
         "--calibrate",

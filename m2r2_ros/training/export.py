@@ -95,10 +95,12 @@ def export_encoder(
     nothing, when the difference is more than the precision's rounding.
     """
     encoder.eval()
-    traced = encoder
     if precision == "float16":
-        traced = copy.deepcopy(encoder).in_half_precision()
-    data = encoder_graph(traced)
+        from m2r2_ros.training.half_precision import openable_on_cpus
+
+        data = openable_on_cpus(encoder_graph(copy.deepcopy(encoder).in_half_precision()))
+    else:
+        data = encoder_graph(encoder)
     if precision == "int8":
         data = quantised(data, calibration)
     config = encoder.config
@@ -360,7 +362,10 @@ def open_graph(data: bytes) -> Any:
     """An onnxruntime session on the CPU, to compare a graph with torch."""
     import onnxruntime
 
-    return onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
+    options = onnxruntime.SessionOptions()
+    # Its remarks on what it cannot make faster are not the user's business.
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -89,6 +89,21 @@ def packed_windows(count: int, seed: int = 0) -> dict[str, np.ndarray]:
     return dict(WindowPacker(LAYOUT, count)(windows))
 
 
+def test_half_precision_halves_the_weights_and_agrees_on_a_cpu(networks, folder, tmp_path):
+    encoder, _ = networks
+    file = tmp_path / "encoder.onnx"
+    difference = export.export_encoder(encoder, file, "made up", "float16")
+    assert 0 < difference <= export.TOLERANCES["float16"]
+    assert encoder.missing.dtype == torch.float32, "the encoder itself is left as it is"
+    window = make_window(LAYOUT, 0, np.random.default_rng(0))
+    found, expected = Encoder(file)(window), Encoder(folder / "encoder.onnx")(window)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected, atol=export.TOLERANCES["float16"])
+    stored = onnx.load(file).graph.initializer
+    kinds = {t.data_type for t in stored if "modality_transformer" in t.name}
+    assert kinds == {onnx.TensorProto.FLOAT16}
+
+
 def test_eight_bits_give_nearly_the_same_feature(networks, folder, tmp_path):
     encoder, _ = networks
     file = tmp_path / "encoder.onnx"
