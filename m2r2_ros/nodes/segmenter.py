@@ -89,7 +89,8 @@ class Segmenter(Station):
         self._sequence = SegmentSequence(
             head, SegmentTracker(head.labels, TrackerConfig.from_dict(tracker), first_id)
         )
-        self._frames = self._silences = 0
+        self._frames = self._silences = self._unconfirmed = 0
+        self._is_confirmed = True
         self._segments = self.create_publisher(RosActionSegment, SEGMENT_TOPIC, SEGMENT_QOS)
         self._predictions = self.create_publisher(RosFramePrediction, PREDICTION_TOPIC, STATION_QOS)
         self._offered = [
@@ -154,9 +155,12 @@ class Segmenter(Station):
             "confidence": current.confidence if current else 0.0,
             "silences": self._silences,
             "subscribers": self._segments.get_subscription_count(),
+            "unconfirmed": self._unconfirmed,
         }
         if self.is_active and self._silence.is_long:
             return Report(WARN, f"nothing has come for {self._silence.seconds} s", values)
+        if not (self._is_confirmed or self._segments.wait_for_all_acked(Duration())):
+            return Report(WARN, f"a subscriber of {SEGMENT_TOPIC} does not confirm", values)
         if self._journal.problem:
             return Report(WARN, self._journal.problem, values)
         return Report(OK, "active" if self.is_active else "inactive", values)
@@ -199,7 +203,9 @@ class Segmenter(Station):
             self._journal.write(event)
             self._segments.publish(event_to_ros(event))
             if event.status == SegmentStatus.ENDED:
-                self._segments.wait_for_all_acked(Duration(seconds=_DELIVERY_S))
+                timeout = Duration(seconds=_DELIVERY_S)
+                self._is_confirmed = self._segments.wait_for_all_acked(timeout)
+                self._unconfirmed += not self._is_confirmed
 
     def _reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         current = self._sequence.tracker.current

@@ -64,6 +64,20 @@ SYNCHRONIZER = (
         "The camera whose frames end the windows.",
     ),
     Setting(
+        "camera_sync",
+        "held",
+        "What a window shows of the other cameras. 'held': the newest frame not after the "
+        "reference frame, as the models have been trained. 'approximate': the frame nearest to "
+        "it, before or after, paired by message_filters.",
+    ),
+    Setting(
+        "camera_slop_s",
+        0.02,
+        "With camera_sync 'approximate', frames further apart than this are no pair [s].",
+        1e-6,
+        1.0,
+    ),
+    Setting(
         "gripper_joints",
         _TOPICS.gripper_joints,
         "Joints whose positions add up to the gripper's width; all when empty.",

@@ -16,6 +16,7 @@ from m2r2_ros.messages.images import IMAGE_TYPES, decode_image, picture_format
 from m2r2_ros.messages.signals import decode_batch
 from m2r2_ros.messages.types import check_type
 from m2r2_ros.nodes.ingest import TopicInput
+from m2r2_ros.nodes.pairing import CameraPairs
 from m2r2_ros.sensing.builder import WindowBuilder
 from m2r2_ros.sensing.layout import AUDIO, SensorLayout
 from m2r2_ros.sensing.limits import SensingLimits
@@ -75,12 +76,20 @@ class CameraSource:
     """Frames are decoded only when a window uses them."""
 
     def __init__(
-        self, node: Node, name: str, topic: str, on_arrival: Callable[[bytes], None] | None
+        self,
+        node: Node,
+        name: str,
+        topic: str,
+        on_arrival: Callable[[bytes], None] | None,
+        pairs: CameraPairs | None,
     ) -> None:
+        """With `on_arrival` it is the reference camera; with `pairs` the others wait for it."""
         self.name = name
         self.malformed = 0
         self.form = Form()
         self.input = TopicInput(node, topic, partial(check_type, name), _CAMERA_DEPTH, on_arrival)
+        self._pairs = pairs
+        self._is_held = on_arrival is not None or pairs is None
 
     def feed(self, builder: WindowBuilder, until_ns: int | None) -> None:
         for message in self.input.take(until_ns):
@@ -88,9 +97,12 @@ class CameraSource:
                 stamp_ns, picture = decode_image(self.input.type_name, message)
             except MessageError:
                 self.malformed += 1
-            else:
+                continue
+            self.form.note(self.input.type_name, message)
+            if self._is_held:
                 builder.add_image(self.name, stamp_ns, picture)
-                self.form.note(self.input.type_name, message)
+            if self._pairs is not None:
+                self._pairs.add(self.name, stamp_ns, picture)
 
 
 class AudioSource:
@@ -143,9 +155,11 @@ def make_sources(
     topics: TopicMap,
     limits: SensingLimits,
     on_reference_frame: Callable[[bytes], None],
+    pairs: CameraPairs | None,
 ) -> list[Source]:
     """One source for each modality of the encoder's layout.
 
+    With `pairs`, frames of the other cameras go there instead of into the builder.
     Raises M2R2Error when a modality has no topic.
     """
     sources: list[Source] = []
@@ -153,7 +167,7 @@ def make_sources(
         topic = topics.topic(name)
         if name in layout.cameras:
             on_arrival = on_reference_frame if name == topics.reference_camera else None
-            sources.append(CameraSource(node, name, topic, on_arrival))
+            sources.append(CameraSource(node, name, topic, on_arrival, pairs))
         elif name == AUDIO:
             sources.append(AudioSource(node, topic, limits))
         else:

@@ -20,6 +20,7 @@ from std_srvs.srv import Trigger
 
 from m2r2_msgs.msg import SensorWindow as RosSensorWindow
 from m2r2_ros.datasets.topics import TopicMap
+from m2r2_ros.errors import M2R2Error, nearest_name
 from m2r2_ros.inference.models import ENCODER_FILE
 from m2r2_ros.inference.onnx_metadata import read_encoder_metadata
 from m2r2_ros.messages.cdr import MessageError, stamp_ns
@@ -27,6 +28,7 @@ from m2r2_ros.nodes import parameters, settings
 from m2r2_ros.nodes.conversions import window_to_ros
 from m2r2_ros.nodes.diagnostics import OK, WARN, Report
 from m2r2_ros.nodes.feature_extractor import STATION_QOS, WINDOW_TOPIC
+from m2r2_ros.nodes.pairing import CameraPairs
 from m2r2_ros.nodes.process import run
 from m2r2_ros.nodes.schedule import IDLE_DRAIN_S, POLL_NS, DrainSchedule
 from m2r2_ros.nodes.silence import SilenceWatch
@@ -34,12 +36,13 @@ from m2r2_ros.nodes.sources import Source, make_sources
 from m2r2_ros.nodes.station import Station
 from m2r2_ros.sensing.builder import WindowBuilder
 from m2r2_ros.sensing.counters import StreamCounters
-from m2r2_ros.sensing.limits import SensingLimits
+from m2r2_ros.sensing.layout import SensorLayout
+from m2r2_ros.sensing.limits import SensingLimits, to_ns
 from m2r2_ros.sensing.window import SensorWindow
 
 # New publishers, and publishers that have changed what they offer, are found this often.
 _FOLLOW_S = 0.25
-
+_CAMERA_SYNC = _HELD, _ = ("held", "approximate")
 
 _NO_CLOCK = "use_sim_time is set, but nothing has come on /clock"
 
@@ -57,6 +60,7 @@ class Synchronizer(Station):
         super().__init__("synchronizer", values)
         self._on_window = on_window
         self._builder: WindowBuilder | None = None
+        self._pairs: CameraPairs | None = None
         self._sources: list[Source] = []
         self._ticking: list[Timer] = []
 
@@ -66,7 +70,8 @@ class Synchronizer(Station):
         topics = self._read_topics(values)
         limits = _limits(values)
         on_frame = self.guard(self._on_reference_frame)
-        self._sources = make_sources(self, self._layout, topics, limits, on_frame)
+        self._pairs = _pairs(values, self._layout, topics.reference_camera, limits)
+        self._sources = make_sources(self, self._layout, topics, limits, on_frame, self._pairs)
         self._builder = WindowBuilder(self._layout, limits, topics.reference_camera)
         self._silence = SilenceWatch(values["silence_warning_s"])
         self._rates = _Rates()
@@ -77,7 +82,7 @@ class Synchronizer(Station):
         self._reset_service = self.create_service(Trigger, "~/reset", self._reset)
 
     def activate(self) -> None:
-        self._builder.reset()
+        self._forget()
         self._silence.start(time.monotonic())
         self._turns = count()
         self._follow()
@@ -91,8 +96,7 @@ class Synchronizer(Station):
         for timer in self._ticking:
             self.destroy_timer(timer)
         self._ticking.clear()
-        for source in self._sources:
-            source.feed(self._builder, None)
+        self._take_all(until_ns=None)
         self._hand_over(self._builder.poll() + self._builder.flush())
         for source in self._sources:
             source.input.close()
@@ -118,6 +122,8 @@ class Synchronizer(Station):
         rates = self._rates.measure(self._sources, time.monotonic())
         for source in self._sources:
             values |= _describe(source, rates[source.name], counters.streams[source.name])
+        if self._pairs is not None:
+            values |= {f"{name}.unpaired": n for name, n in self._pairs.unpaired().items()}
         if not self.is_active:
             return Report(OK, "inactive", values)
         troubles = [*self._silence.silent.values()]
@@ -168,7 +174,7 @@ class Synchronizer(Station):
 
     def _drain(self) -> None:
         self._idle.reset()
-        self._take_all()
+        self._take_all(time.time_ns())
         resets = self._builder.counters.resets
         windows = self._builder.poll()
         if self._builder.counters.resets > resets:
@@ -181,11 +187,18 @@ class Synchronizer(Station):
             self._poll.timer_period_ns = again_ns
             self._poll.reset()
 
-    def _take_all(self) -> None:
+    def _take_all(self, until_ns: int | None) -> None:
         """One moment for all topics: none may seem to lag because its turn came first."""
-        now_ns = time.time_ns()
         for source in self._sources:
-            source.feed(self._builder, now_ns)
+            source.feed(self._builder, until_ns)
+        if self._pairs is not None:
+            for frame in self._pairs.match():
+                self._builder.add_image(*frame)
+
+    def _forget(self) -> None:
+        self._builder.reset()
+        if self._pairs is not None:
+            self._pairs.clear()
 
     def _hand_over(self, windows: Iterable[SensorWindow]) -> None:
         for window in windows:
@@ -196,8 +209,8 @@ class Synchronizer(Station):
                 self._publisher.publish(window_to_ros(window, self._layout))
 
     def _reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        self._take_all()
-        self._builder.reset()
+        self._take_all(time.time_ns())
+        self._forget()
         response.success = True
         response.message = "all samples forgotten; the next window has index 0"
         return response
@@ -248,6 +261,19 @@ def _describe(source: Source, rate_hz: float, counters: StreamCounters) -> dict[
 
 def _limits(values: dict[str, Any]) -> SensingLimits:
     return SensingLimits(**{setting.name: values[setting.name] for setting in settings.SENSING})
+
+
+def _pairs(
+    values: dict[str, Any], layout: SensorLayout, reference: str, limits: SensingLimits
+) -> CameraPairs | None:
+    """What pairs cameras, None where frames are held. Raises M2R2Error."""
+    chosen = values["camera_sync"]
+    if chosen not in _CAMERA_SYNC:
+        raise M2R2Error(f"camera_sync cannot be '{chosen}'{nearest_name(chosen, _CAMERA_SYNC)}")
+    if chosen == _HELD:
+        return None
+    others = [name for name in layout.cameras if name != reference]
+    return CameraPairs(reference, others, values["camera_slop_s"], to_ns(limits.jump_s))
 
 
 def main() -> int:
