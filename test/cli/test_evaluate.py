@@ -10,6 +10,7 @@ import re
 
 import numpy as np
 import pytest
+from page import Page
 from PIL import Image
 from tiny_models import FEATURE_DIMENSION, LABELS, write_head
 
@@ -209,16 +210,36 @@ def test_report_is_one_file_with_all_scores_and_no_link_outside(data, model, tmp
     assert list(levels) == ["fine", "coarse"]
     assert levels["fine"]["scores"] == pytest.approx(json.loads(json_path.read_text()))
     assert levels["coarse"]["scores"]["acc"] > levels["fine"]["scores"]["acc"]
-    for value in levels["fine"]["scores"].values():
-        assert f"<td>{value:.1f}</td>" in page or f"<td>{value:.2f}</td>" in page
+    found = Page(page)
+    assert found.headings[1:] == [
+        "Scores",
+        "Recordings, worst first",
+        "Calibration",
+        "Confusion",
+        "Classes",
+        "Timelines, worst first",
+        *levels["fine"]["recordings"],
+    ]
+    for table in found.tables:
+        assert len({len(row) for row in table}) == 1, "rows of different lengths"
+    overall, recordings, *_ = found.tables
+    for row, level in zip(overall[1:], levels.values(), strict=True):
+        assert [float(cell) for cell in row[1:]] == pytest.approx(
+            list(level["scores"].values()), abs=0.051
+        )
+    assert [row[0] for row in recordings[1:]] == list(levels["fine"]["recordings"])
     # Both timelines, two confusion matrices, two reliability plots; nothing is fetched.
-    pictures = re.findall(r'<img src="([^"]*)"', page)
+    pictures = [address for tag, address in found.addresses if tag == "img"]
     assert len(pictures) == 6
     for picture in pictures:
+        assert picture.startswith("data:image/png;base64,")
         image = Image.open(io.BytesIO(base64.b64decode(picture.partition("base64,")[2])))
         assert min(image.size) > 300
         assert len(image.convert("L").getcolors()) > 10, "it is blank"
-    assert not re.search(r"https?://|<script|url\(|@import", page)
+    links = [address for tag, address in found.addresses if tag != "img"]
+    assert links == [f"#{name}" for name in found.ids]
+    assert not found.elements & {"script", "link", "iframe", "object"}
+    assert not re.search(r"https?://|url\(|@import", page)
     frames = np.array(levels["fine"]["confusion"]["frames"])
     assert frames.sum() == figures["frames"] == len(NAMES) * FRAMES
 
