@@ -12,11 +12,8 @@ from typing import NamedTuple
 from rosbags.interfaces import Connection
 from rosbags.rosbag2 import Reader
 
-from m2r2_ros.datasets.bounded_chunks import bound_decompression
+from m2r2_ros.datasets.bounded_chunks import MAX_CHUNK_BYTES, bound_decompression
 from m2r2_ros.errors import M2R2Error
-
-# What one compressed chunk of a bag may make us allocate.
-MAX_CHUNK_BYTES = 2**29
 
 
 class BagMessage(NamedTuple):

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import sqlite3
 import struct
+import tempfile
 
 import h5py
 import numpy as np
@@ -18,7 +19,7 @@ from rosbags.rosbag2 import (
     storage_mcap,
 )
 
-from m2r2_ros.datasets import bag_writer
+from m2r2_ros.datasets import bag_writer, bounded_chunks
 from m2r2_ros.datasets.bag_reader import open_bag
 from m2r2_ros.datasets.hdf5 import Hdf5Error, open_hdf5, read_text
 from m2r2_ros.datasets.reassemble import open_recording
@@ -62,6 +63,79 @@ def test_a_chunk_that_is_larger_than_it_says(tmp_path, monkeypatch, codec):
         storage_mcap.decompress(bomb, codec, 1000, 0)
     honest = {"zstd": storage_mcap.zstd.compress, "lz4": lz4.frame.compress}[codec](b"a" * 1000)
     assert storage_mcap.decompress(honest, codec, 1000, 0) == b"a" * 1000
+
+
+def bag_compressed_by(mode, storage, path, count=3):
+    """`count` messages, compressed one by one or as a file."""
+    messages = encode_vectors(WRENCH, np.arange(count) + 5, np.ones((count, 6)), "ft")
+    writer = Writer(path, version=9, storage_plugin=storage)
+    writer.set_compression(mode, CompressionFormat.ZSTD)
+    with writer:
+        connection = writer.add_connection("/wrist/wrench", WRENCH, typestore=typestore())
+        for k, message in enumerate(messages):
+            writer.write(connection, k + 1, message)
+    return path
+
+
+@pytest.fixture
+def temporary(tmp_path, monkeypatch):
+    """The folder for temporary files: nothing may stay in it."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    yield folder
+    assert list(folder.iterdir()) == []
+
+
+COMPRESSED = [
+    (CompressionMode.FILE, StoragePlugin.MCAP),
+    (CompressionMode.FILE, StoragePlugin.SQLITE3),
+    (CompressionMode.MESSAGE, StoragePlugin.SQLITE3),
+]
+
+
+@pytest.mark.parametrize(("mode", "storage"), COMPRESSED)
+def test_files_and_messages_that_are_compressed_are_read(tmp_path, temporary, mode, storage):
+    path = bag_compressed_by(mode, storage, tmp_path / "bag")
+    expected = list(encode_vectors(WRENCH, np.arange(3) + 5, np.ones((3, 6)), "ft"))
+    with open_bag(path) as bag:
+        assert [message.data for message in bag.messages()] == expected
+
+
+@pytest.mark.parametrize("storage", [StoragePlugin.MCAP, StoragePlugin.SQLITE3])
+def test_a_compressed_file_that_would_fill_the_disk(tmp_path, temporary, monkeypatch, storage):
+    monkeypatch.setattr(bounded_chunks, "MIN_FILE_BYTES", 2**20)
+    path = bag_compressed_by(CompressionMode.FILE, storage, tmp_path / "bag")
+    (file,) = path.glob("*.zstd")
+    file.write_bytes(storage_mcap.zstd.compress(bytes(2**26)))
+    with pytest.raises(M2R2Error, match=r"bag: a compressed file of it is larger than 10\d{5} b"):
+        open_bag(path).__enter__()
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.99])
+def test_a_compressed_file_that_is_cut_off(tmp_path, temporary, share):
+    path = bag_compressed_by(CompressionMode.FILE, StoragePlugin.SQLITE3, tmp_path / "bag")
+    (file,) = path.glob("*.zstd")
+    file.write_bytes(file.read_bytes()[: int(share * file.stat().st_size)])
+    with pytest.raises(M2R2Error, match=r"bag: cannot read this bag: .+") as caught:
+        open_bag(path).__enter__()
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("change", ["bomb", "cut off", "no zstd"])
+def test_compressed_messages_that_are_none(tmp_path, monkeypatch, change):
+    monkeypatch.setattr(bounded_chunks, "MAX_CHUNK_BYTES", 2**20)
+    path = bag_compressed_by(CompressionMode.MESSAGE, StoragePlugin.SQLITE3, tmp_path / "bag")
+    whole = storage_mcap.zstd.compress(bytes(2**26))
+    data, reason = {
+        "bomb": (whole, f"a message is larger than {2**20} bytes"),
+        "cut off": (storage_mcap.zstd.compress(bytes(99))[:-3], "a compressed message is cut off"),
+        "no zstd": (b"hello", "cannot read this bag"),
+    }[change]
+    with sqlite3.connect(path / "bag.db3") as database:
+        database.execute("UPDATE messages SET data = ?", (data,))
+    with open_bag(path) as bag, pytest.raises(M2R2Error, match=reason):
+        list(bag.messages())
 
 
 @pytest.fixture
