@@ -8,6 +8,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -265,6 +266,25 @@ def test_held_out_pairs_are_in_neither_part(clips):
     assert not {c.path for c in split.training} & {c.path for c in split.validation}
     with pytest.raises(M2R2Error, match=r"no clip shows 'insert UBS' \(did you mean 'insert USB'"):
         pretrain.split_clips(clips, settings(held_out_pairs=("insert UBS",)))
+
+
+def test_a_video_to_validate_on_may_show_held_out_pairs_only(clips):
+    held_out = [clip.path.stem for clip in clips if pretrain.pair_of(clip) == "insert USB"]
+    (other,) = {clip.path.stem for clip in clips[:1]}
+    assert other not in held_out
+    chosen = settings(held_out_pairs=("insert USB",), validation_recordings=(held_out[0], other))
+    split = pretrain.split_clips(clips, chosen)
+    assert {clip.path.stem for clip in split.validation} == {other}
+    with pytest.raises(M2R2Error, match="no clip to train or to validate on"):
+        alone = settings(held_out_pairs=("insert USB",), validation_recordings=tuple(held_out))
+        pretrain.split_clips(clips, alone)
+
+
+def test_a_name_to_validate_on_must_tell_which_video(clips):
+    elsewhere = replace(clips[0], path=clips[0].path.parent / "elsewhere" / clips[0].path.name)
+    chosen = settings(validation_recordings=(clips[0].path.stem,))
+    with pytest.raises(M2R2Error, match=f"two videos are called '{clips[0].path.stem}'"):
+        pretrain.split_clips([*clips, elsewhere], chosen)
 
 
 def test_a_run_of_another_frozen_encoder_is_refused(clips, tmp_path, monkeypatch):

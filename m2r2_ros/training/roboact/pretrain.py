@@ -133,24 +133,31 @@ class Split:
 def split_clips(clips: Sequence[Clip], settings: RoboActSettings) -> Split:
     """Whole videos go to one side; held-out pairs are in neither.
 
-    Raises M2R2Error when a held-out pair or a validation recording is not among the clips, or
-    nothing is left to train on.
+    Raises M2R2Error when a held-out pair or a validation recording is not among the clips, two
+    videos have the name of one, or nothing is left to train or to validate on.
     """
     pairs = {pair_of(clip) for clip in clips}
     for pair in settings.held_out_pairs:
         if pair not in pairs:
             raise M2R2Error(f"held_out_pairs: no clip shows '{pair}'{nearest_name(pair, pairs)}")
     kept = [clip for clip in clips if pair_of(clip) not in settings.held_out_pairs]
-    paths = sorted({clip.path for clip in kept})
     named = settings.validation_recordings
+    # A video that is named may show held-out pairs only.
+    paths = sorted({clip.path for clip in (clips if named else kept)})
     # Where none is named, videos of several folders may have the same name.
     names = [path.stem if named else str(path) for path in paths]
+    for name in named:
+        if names.count(name) > 1:
+            raise M2R2Error(f"two videos are called '{name}', one of those to validate on")
     _, places = split_validation(names, settings.validation, named)
     chosen = {paths[place] for place in places}
-    return Split(
+    split = Split(
         [clip for clip in kept if clip.path not in chosen],
         [clip for clip in kept if clip.path in chosen],
     )
+    if not (split.training and split.validation):
+        raise M2R2Error("held_out_pairs leave no clip to train or to validate on")
+    return split
 
 
 def pair_of(clip: Clip) -> str:
