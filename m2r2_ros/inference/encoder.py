@@ -6,6 +6,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -34,15 +35,23 @@ class Encoder:
     """
 
     def __init__(
-        self, path: str | Path, require_gpu: bool = False, tensorrt: TensorRt | None = None
+        self,
+        path: str | Path,
+        require_gpu: bool = False,
+        tensorrt: TensorRt | None = None,
+        graphs: bool = False,
     ) -> None:
         """Open, check against the metadata and run once, so that the first window is not late.
 
         Raises M2R2Error when the file is missing, foreign, of a newer format, or not what its
-        metadata says; with `require_gpu` also when the GPU cannot be used.
+        metadata says; with `require_gpu` also when the GPU cannot be used. `graphs`: replay windows
+        as CUDA graphs where the whole encoder runs on the GPU.
         """
         model = read_model(path)
-        self._session = open_session(model, THREADS, require_gpu=require_gpu, tensorrt=tensorrt)
+        on_gpu = {"require_gpu": require_gpu, "tensorrt": tensorrt}
+        self._session = open_session(model, THREADS, **on_gpu, graphs=graphs)
+        # How it is opened again when CUDA graphs do not hold.
+        self._on_gpu = on_gpu
         text = self._session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
         self.metadata = EncoderMetadata.from_json(text, model.path)
         self.path = model.path
@@ -88,15 +97,22 @@ class Encoder:
         try:
             return self._bound(inputs)
         except Exception as error:
+            if self._bound.captures:
+                _log.warning("%s: CUDA graphs failed, without them now: %s", self.path, error)
+                self._open_again(**self._on_gpu)
+                return self._call(inputs)
             if self._must_stay or self.providers[0] == CPU:
                 raise
             _log.warning("%s: %s failed, on the CPU now: %s", self.path, self.providers[0], error)
+        self._open_again(allow_gpu=False)
+        return self._bound(inputs)
+
+    def _open_again(self, **how: Any) -> None:
         model = read_model(self.path)
         if model.sha256 != self.sha256:
             raise M2R2Error("the file has changed since it was opened")
-        self._session = open_session(model, THREADS, allow_gpu=False)
+        self._session = open_session(model, THREADS, **how)
         self._bound = BoundSession(self._session, "feature")
-        return self._bound(inputs)
 
 
 def blank_window(metadata: EncoderMetadata) -> SensorWindow:

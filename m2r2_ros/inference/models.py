@@ -24,15 +24,18 @@ HEAD_FILE = "head.onnx"
 
 
 def open_encoder(
-    path: str | Path, require_gpu: bool = False, tensorrt: TensorRt | None = None
+    path: str | Path,
+    require_gpu: bool = False,
+    tensorrt: TensorRt | None = None,
+    graphs: bool = False,
 ) -> Encoder | RoboActEncoder:
     """Open an `encoder.onnx` of either kind, as its metadata says. Raises M2R2Error.
 
-    `tensorrt` is for M2R2's encoder; a RoboAct one runs on CUDA or the CPU.
+    `tensorrt` and `graphs` are for M2R2's encoder; a RoboAct one runs on CUDA or the CPU.
     """
     if isinstance(read_encoder_metadata(path), RoboActMetadata):
         return RoboActEncoder(path, require_gpu)
-    return Encoder(path, require_gpu, tensorrt)
+    return Encoder(path, require_gpu, tensorrt, graphs)
 
 
 def open_head(folder: Path, actions: Sequence[str] = ()) -> StreamingHead | ZeroShotHead:

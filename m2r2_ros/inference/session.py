@@ -21,6 +21,9 @@ TENSORRT = "TensorrtExecutionProvider"
 # ONNX element type and shape; None is a dimension that the caller chooses at each call.
 TensorType = tuple[str, tuple[int | None, ...]]
 
+# Provider -> the option with which its runs can be captured.
+_GRAPHS = {CUDA: {"enable_cuda_graph": "1"}, TENSORRT: {"trt_cuda_graph_enable": "1"}}
+
 _log = logging.getLogger(__name__)
 
 
@@ -42,10 +45,13 @@ def open_session(
     allow_gpu: bool = True,
     require_gpu: bool = False,
     tensorrt: TensorRt | None = None,
+    graphs: bool = False,
 ) -> onnxruntime.InferenceSession:
     """Open `model` on the GPU where there is one and it may, else on `threads` CPU threads.
 
-    On a GPU by CUDA, or by `tensorrt` with CUDA for what TensorRT cannot do.
+    On a GPU by CUDA, or by `tensorrt` with CUDA for what TensorRT cannot do. With `graphs` a run
+    may be captured as one CUDA graph and replayed (`binding.BoundSession` does); a model of which
+    some part needs the CPU is opened without, which is a logged warning.
 
     The number of threads is the caller's constant, not the machine's: it is part of what makes
     features equal everywhere. Raises M2R2Error when the file is no valid ONNX graph or, with
@@ -67,9 +73,14 @@ def open_session(
             _log.warning("%s: this onnxruntime has no TensorRT", model.path)
     try:
         settings = [(name, _provider_options(name, tensorrt)) for name in providers]
+        if graphs:
+            settings[0][1].update(_GRAPHS.get(providers[0], {}))
         # From bytes, so that external data beside the file is never followed.
         session = onnxruntime.InferenceSession(model.data, _options(threads), providers=settings)
     except Exception as error:  # onnxruntime's own exceptions share no base class.
+        if graphs and providers[0] != CPU:
+            _log.warning("%s: opened without CUDA graphs: %s", model.path, _first_line(error))
+            return open_session(model, threads, allow_gpu, require_gpu, tensorrt)
         raise M2R2Error(f"{model.path}: no usable ONNX model: {_first_line(error)}") from error
     # CUDA is offered even where its libraries do not load; only the session knows.
     if session.get_providers()[0] != providers[0]:
@@ -82,6 +93,13 @@ def open_session(
         # onnxruntime would otherwise answer a failure in mid-run by a new session on the CPU.
         session.disable_fallback()
     return session
+
+
+def can_capture(session: onnxruntime.InferenceSession) -> bool:
+    """Whether the session was opened with `graphs`, on a GPU."""
+    provider = session.get_providers()[0]
+    options = session.get_provider_options().get(provider, {})
+    return any(options.get(name) == value for name, value in _GRAPHS.get(provider, {}).items())
 
 
 def _provider_options(name: str, tensorrt: TensorRt | None) -> dict[str, str]:

@@ -55,7 +55,7 @@ class FeatureExtractor(Station):
     def configure(self, values: dict[str, Any]) -> None:
         folder = settings.models_folder(values["models"])
         self._encoder = open_encoder(
-            folder / ENCODER_FILE, values["require_gpu"], _tensorrt(values)
+            folder / ENCODER_FILE, values["require_gpu"], _tensorrt(values), values["cuda_graphs"]
         )
         self._provider = self._encoder.providers[0]
         self._max_backlog = values["max_backlog"]

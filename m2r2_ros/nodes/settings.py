@@ -105,6 +105,12 @@ FEATURE_EXTRACTOR = (
     Setting(
         "tensorrt_half", False, "Let TensorRT compute in float16: faster, features differ by 1e-2."
     ),
+    Setting(
+        "cuda_graphs",
+        False,
+        "Replay windows as CUDA graphs, which saves starting each kernel. Where a part of the "
+        "encoder needs the CPU, or a capture fails, it runs without, with a warning.",
+    ),
     # 0.8 s at 10 Hz: a longer hole would be a jump in time to the segmenter.
     Setting(
         "max_backlog",

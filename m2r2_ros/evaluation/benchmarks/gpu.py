@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The encoder on a GPU against the CPU: time a window, and how far the features agree.
 
-CUDA in float32, TensorRT in float32 and float16, each where this onnxruntime has it; the first
-window, with which engines are built, is timed apart. Ours is the fastest way on the GPU. Where
-there is no GPU the result says so. For a measure of M2R2 in full, give its export as --models.
+CUDA in float32 without and with CUDA graphs, TensorRT in float32 and float16, each where this
+onnxruntime has it; the first window, with which engines are built, is timed apart. Ours is the
+fastest way on the GPU. Where there is no GPU the result says so. For a measure of M2R2 in full,
+give its export as --models.
 """
 
 from __future__ import annotations
@@ -46,13 +47,15 @@ def run(options: Options) -> dict[str, Any]:
     path = options.models / ENCODER_FILE
     window, layout = one_window(options.models)
     with tempfile.TemporaryDirectory(prefix="m2r2_bench_engines_") as folder:
-        ways: dict[str, TensorRt | None] = {"cuda": None}
+        ways: dict[str, dict[str, Any]] = {"cuda": {}, "cuda_graphs": {"graphs": True}}
         if TENSORRT in offered:
-            ways["tensorrt"] = TensorRt(Path(folder, "float32"))
-            ways["tensorrt_float16"] = TensorRt(Path(folder, "float16"), half=True)
+            half = TensorRt(Path(folder, "float16"), half=True)
+            ways["tensorrt"] = {"tensorrt": TensorRt(Path(folder, "float32"))}
+            ways["tensorrt_float16"] = {"tensorrt": half}
+            ways["tensorrt_float16_graphs"] = {"tensorrt": half, "graphs": True}
         results, features = {}, {}
-        for name, tensorrt in ways.items():
-            opening = partial(Encoder, path, require_gpu=True, tensorrt=tensorrt)
+        for name, how in ways.items():
+            opening = partial(Encoder, path, require_gpu=True, **how)
             results[name], features[name] = time_encoder(opening, window)
         results["cpu"], expected = time_encoder(lambda: on_cpu(path, layout), window)
     for name, feature in features.items():
