@@ -11,10 +11,13 @@ import sys
 from typing import Any
 
 import numpy as np
+from rclpy.clock import Clock, ClockType
 from rclpy.duration import Duration
 from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.timer import Timer
 
 from m2r2_msgs.msg import AudioChunk as RosAudioChunk
+from m2r2_ros.errors import M2R2Error
 from m2r2_ros.nodes import settings
 from m2r2_ros.nodes.conversions import audio_to_ros
 from m2r2_ros.nodes.diagnostics import OK, WARN, Report
@@ -25,6 +28,11 @@ from m2r2_ros.nodes.station import Station
 # Two seconds of 20 ms chunks.
 _DEPTH = 100
 _LAST_DELIVERY_S = 2.0
+# A sound card is looked at so often; after so many looks without a sample it is opened again.
+# Counted in looks, not by a clock: a process that got no processor has heard nothing either.
+_LOOK_S = 1.0
+_SILENT_LOOKS = 3
+_WARNING_PERIOD_S = 60.0
 
 
 class Microphone(Station):
@@ -35,10 +43,13 @@ class Microphone(Station):
     def __init__(self, values: dict[str, Any] | None = None) -> None:
         super().__init__("microphone", values)
         self._source: SoundSource | None = None
+        self._watch: Timer | None = None
 
     def configure(self, values: dict[str, Any]) -> None:
         self._frame_id = values["frame_id"]
-        self._samples = 0
+        self._samples = self._heard = 0
+        self._silent_looks = self._losses = 0
+        self._trouble = ""
         chunk_s = values["chunk_s"]
         if values["file"]:
             self._source = SoundFile(values["file"], chunk_s)
@@ -50,8 +61,14 @@ class Microphone(Station):
 
     def activate(self) -> None:
         self._source.start(self._now_ns, self._publish, self._ended)
+        if isinstance(self._source, SoundCard):
+            steady = Clock(clock_type=ClockType.STEADY_TIME)
+            self._watch = self.create_timer(_LOOK_S, self.guard(self._look), clock=steady)
 
     def deactivate(self) -> None:
+        if self._watch is not None:
+            self.destroy_timer(self._watch)
+            self._watch = None
         self._source.stop()
         self._chunks.wait_for_all_acked(Duration(seconds=_LAST_DELIVERY_S))
 
@@ -66,7 +83,10 @@ class Microphone(Station):
             "sample_rate": self._source.rate_hz,
             "samples": self._samples,
             "overflows": self._source.overflows,
+            "losses": self._losses,
         }
+        if self._trouble:
+            return Report(WARN, self._trouble, values)
         if self._source.overflows:
             message = f"the sound card lost samples {self._source.overflows} times"
             return Report(WARN, message, values)
@@ -79,6 +99,23 @@ class Microphone(Station):
         self._samples += len(samples)
         message = audio_to_ros(samples, self._source.rate_hz, stamp_ns, self._frame_id)
         self._chunks.publish(message)
+
+    def _look(self) -> None:
+        """Open a sound card again that has fallen silent: it never does while it is there."""
+        is_silent, self._heard = self._samples == self._heard, self._samples
+        self._silent_looks = self._silent_looks + 1 if is_silent else 0
+        if not is_silent:
+            self._trouble = ""
+        if not self._silent_looks or self._silent_looks % _SILENT_LOOKS:
+            return
+        if not self._trouble:
+            self._losses += 1
+        self._trouble = f"nothing comes from {self._source.name}: unplugged? Opening it again"
+        self.get_logger().warning(self._trouble, throttle_duration_sec=_WARNING_PERIOD_S)
+        try:
+            self._source.reopen()
+        except M2R2Error as error:
+            self._trouble = f"{self._trouble}: {error}"
 
     def _ended(self, error: Exception | None) -> None:
         if error is not None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -47,8 +48,27 @@ class SoundCard:
         self._channels = channels
         self._chunk = max(1, round(chunk_s * rate_hz))
         self._stream: Any = None
+        self._deliver: tuple[Now, OnChunk]
 
     def start(self, now_ns: Now, on_chunk: OnChunk, on_end: OnEnd) -> None:
+        self._deliver = (now_ns, on_chunk)
+        self._open()
+
+    def reopen(self) -> None:
+        """Look for the device again. Raises M2R2Error as long as it is away."""
+        self.stop()
+        try:
+            # PortAudio knows the devices that were there when it was initialised, and no others;
+            # sounddevice has no public way to tell it to look again.
+            self._portaudio._terminate()
+            self._portaudio._initialize()
+        except Exception as error:  # PortAudioError, or whatever its bindings raise.
+            raise M2R2Error(f"{self.name}: PortAudio does not start again: {error}") from error
+        self._open()
+
+    def _open(self) -> None:
+        now_ns, on_chunk = self._deliver
+
         def deliver(data: np.ndarray, frames: int, times: Any, status: Any) -> None:
             self.overflows += bool(status.input_overflow)
             # The two readings of `now` are of one moment; the converter's was a little earlier.
@@ -69,9 +89,11 @@ class SoundCard:
             raise M2R2Error(f"{self.name}: cannot record: {error}") from error
 
     def stop(self) -> None:
-        if self._stream is not None:
-            self._stream.close()
-            self._stream = None
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            # A device that was unplugged cannot be closed in order either.
+            with suppress(Exception):
+                stream.close()
 
 
 class SoundFile:

@@ -9,7 +9,8 @@ import pytest
 from geometry_msgs.msg import WrenchStamped
 from harness import PATIENCE_S, spin_until
 from rclpy.duration import Duration
-from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.parameter import Parameter
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.serialization import serialize_message
 from std_msgs.msg import String
 
@@ -25,8 +26,9 @@ def topic(request):
     return f"/{request.node.name.split('[')[0]}"
 
 
-def offer(node, topic, reliability=RELIABLE, kind=WrenchStamped, depth=1000):
-    return node.create_publisher(kind, topic, QoSProfile(depth=depth, reliability=reliability))
+def offer(node, topic, reliability=RELIABLE, kind=WrenchStamped, depth=1000, **more):
+    qos = QoSProfile(depth=depth, reliability=reliability, **more)
+    return node.create_publisher(kind, topic, qos)
 
 
 def listen(node, topic, depth=1000, **options):
@@ -161,9 +163,31 @@ def test_follows_a_publisher_that_comes_back_with_another_quality_of_service(nod
     assert taken == [serialize_message(wrench(1)), serialize_message(wrench(2))]
 
 
-def test_overrides_win_over_what_is_found(ros, topic):
-    from rclpy.parameter import Parameter
+def test_a_publisher_that_keeps_its_messages_is_heard_too(node, topic):
+    publisher = offer(node, topic, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    source = listen(node, topic)
+    follow(node, source, publisher)
+    publisher.publish(wrench(1))
+    taken = []
+    while not taken:
+        taken = source.take()
+    assert taken == [serialize_message(wrench(1))]
 
+
+def test_an_override_that_can_never_connect_is_named(ros, topic):
+    name = f"qos_overrides.{topic}.subscription.reliability"
+    node = ros.create_node("other", parameter_overrides=[Parameter(name, value="reliable")])
+    try:
+        offer(node, topic, BEST_EFFORT)
+        source = listen(node, topic)
+        expected = f"{topic}: is published best effort, but qos_overrides ask for reliable"
+        spin_until(node, lambda: source.follow() or source.problem == expected, "the reason")
+        assert source.type_name == ""
+    finally:
+        node.destroy_node()
+
+
+def test_overrides_win_over_what_is_found(ros, topic):
     name = f"qos_overrides.{topic}.subscription.reliability"
     node = ros.create_node("other", parameter_overrides=[Parameter(name, value="best_effort")])
     try:

@@ -11,10 +11,13 @@ import av
 import numpy as np
 import pytest
 from harness import node_program, spin_until
+from rclpy.lifecycle import TransitionCallbackReturn
 
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.messages.audio import decode_audio
+from m2r2_ros.nodes.diagnostics import WARN
 from m2r2_ros.nodes.ingest import TopicInput
+from m2r2_ros.nodes.microphone import Microphone
 from m2r2_ros.nodes.sound import SoundCard, SoundFile
 
 RATE_HZ = 44_100
@@ -81,7 +84,11 @@ def test_a_file_without_sound_is_refused(tmp_path):
 class FakePortAudio:
     """Calls back as PortAudio does, when told to."""
 
+    is_gone, is_known = False, True
+
     def InputStream(self, **options):
+        if not self.is_known:
+            raise ValueError("no such device")
         self.options, self.is_open = options, True
         return self
 
@@ -91,6 +98,14 @@ class FakePortAudio:
 
     def close(self):
         self.is_open = False
+        if self.is_gone:
+            raise OSError("unplugged")
+
+    def _terminate(self):
+        self.is_known = False
+
+    def _initialize(self):
+        self.is_known = not self.is_gone
 
     def deliver(self, samples, age_s, overflow):
         times = SimpleNamespace(currentTime=100.0, inputBufferAdcTime=100.0 - age_s)
@@ -131,3 +146,39 @@ def test_no_sounddevice_is_one_line(monkeypatch):
     monkeypatch.setitem(sys.modules, "sounddevice", None)
     with pytest.raises(M2R2Error, match="sounddevice is not installed"):
         SoundCard("", 48_000, 1, 0.02)
+
+
+def test_a_microphone_that_is_unplugged_is_told_and_used_again_when_it_is_back(ros, portaudio):
+    microphone = Microphone({"topics.audio": "/unplugged"})
+    samples = np.zeros((960, 1), np.float32)
+
+    def look(times):
+        for _ in range(times):
+            microphone._look()
+        return microphone.report()
+
+    try:
+        assert microphone.trigger_configure() == TransitionCallbackReturn.SUCCESS
+        assert microphone.trigger_activate() == TransitionCallbackReturn.SUCCESS
+        portaudio.deliver(samples, 0.02, False)
+        assert look(1).message == "active"
+        portaudio.is_gone = True
+        # It is gone when it has been silent for three seconds, and stays so.
+        assert look(2).message == "active"
+        for _ in range(2):
+            report = look(3)
+            assert report.level == WARN
+            assert report.message.startswith("nothing comes from default sound card: unplugged?")
+            assert report.message.endswith("cannot record: no such device")
+            assert report.values["losses"] == 1
+        portaudio.is_gone = False
+        assert "cannot record" not in look(3).message
+        portaudio.deliver(samples, 0.02, True)
+        report = look(1)
+        assert report.message == "the sound card lost samples 1 times"
+        assert (report.values["samples"], report.values["losses"]) == (1920, 1)
+        portaudio.is_gone = True
+        assert microphone.trigger_deactivate() == TransitionCallbackReturn.SUCCESS
+    finally:
+        microphone.shut_down()
+        microphone.destroy_node()
