@@ -14,9 +14,10 @@ import pytest
 from harness import STATIONS, Planner, check_ids, node_program, started
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
-from rclpy.qos import ReliabilityPolicy
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from robot import SECOND, TOPICS, Robot, image, set_stamp, stamp_of
 
+from m2r2_msgs.msg import ActionSegment
 from m2r2_ros.inference.segments import SegmentStatus
 
 
@@ -99,14 +100,15 @@ def test_a_topic_that_never_appeared_and_then_does(chain):
     chain.until(lambda: not chain.says("no publisher"), "the all-clear")
 
 
-def test_a_topic_that_stops_and_returns(chain):
-    gaps = chain.count("wrench.gaps")
-    chain.robot.fault = only("wrench", lambda message: [])
-    chain.until(lambda: chain.says(f"{TOPICS['wrench']} has been silent"), "the warning")
-    assert "wrench" in chain.planner.value("synchronizer", "masked")
+@pytest.mark.parametrize("name", ["wrench", "audio"])
+def test_a_topic_that_stops_and_returns(chain, name):
+    gaps = chain.count(f"{name}.gaps")
+    chain.robot.fault = only(name, lambda message: [])
+    chain.until(lambda: chain.says(f"{TOPICS[name]} has been silent"), "the warning")
+    assert name in chain.planner.value("synchronizer", "masked")
     chain.segments_flow()
     chain.is_well()
-    chain.until(lambda: chain.count("wrench.gaps") > gaps, "the count")
+    chain.until(lambda: chain.count(f"{name}.gaps") > gaps, "the count")
 
 
 def test_a_reference_camera_that_stops(chain):
@@ -270,6 +272,17 @@ def test_a_publisher_that_returns_with_another_quality_of_service(chain):
     chain.robot.appear("twist", ReliabilityPolicy.BEST_EFFORT)
     chain.is_well()
     assert chain.count("twist.messages") > 0
+
+
+@pytest.mark.parametrize("reliability", [ReliabilityPolicy.RELIABLE, ReliabilityPolicy.BEST_EFFORT])
+def test_a_planner_that_asks_for_less_hears_the_segments(chain, reliability):
+    """What it asks for, volatile and perhaps best effort, is less than what is offered."""
+    heard = []
+    node = chain.robot.node
+    qos = QoSProfile(depth=10, reliability=reliability, durability=DurabilityPolicy.VOLATILE)
+    subscription = node.create_subscription(ActionSegment, "/action_segment", heard.append, qos)
+    chain.until(lambda: heard, "a segment")
+    node.destroy_subscription(subscription)
 
 
 def test_simulated_time_without_a_clock(chain):
