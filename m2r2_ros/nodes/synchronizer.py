@@ -70,9 +70,10 @@ class Synchronizer(Station):
         topics = self._read_topics(values)
         limits = _limits(values)
         on_frame = self.guard(self._on_reference_frame)
-        self._pairs = _pairs(values, self._layout, topics.reference_camera, limits)
+        self._reference = topics.reference_camera
+        self._pairs = _pairs(values, self._layout, self._reference, limits)
         self._sources = make_sources(self, self._layout, topics, limits, on_frame, self._pairs)
-        self._builder = WindowBuilder(self._layout, limits, topics.reference_camera)
+        self._builder = WindowBuilder(self._layout, limits, self._reference)
         self._silence = SilenceWatch(values["silence_warning_s"])
         self._rates = _Rates()
         # Changes of form that were warned of.
@@ -162,7 +163,9 @@ class Synchronizer(Station):
         if self._schedule.may_rest(time.monotonic(), self._ends_no_window(message)):
             self._idle.reset()
             for source in self._sources:
-                source.input.fetch()
+                # The executor brings the reference frames: the next one may end the window.
+                if source.name != self._reference:
+                    source.input.fetch()
         else:
             self._drain()
 

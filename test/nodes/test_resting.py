@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Between windows the synchronizer only fetches, and leaves the next frame to the executor."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from rclpy.serialization import serialize_message
+from robot import SECOND, image, set_stamp
+
+from m2r2_ros.nodes.synchronizer import Synchronizer
+
+
+@pytest.fixture
+def synchronizer(ros, models):
+    node = Synchronizer(values={"models": str(models)})
+    node.trigger_configure()
+    node.trigger_activate()
+    assert node.fault == ""
+    yield node
+    node.shut_down()
+    node.destroy_node()
+
+
+@pytest.fixture
+def done(synchronizer, monkeypatch):
+    """What the synchronizer does with its topics, in order."""
+    done = []
+    for source in synchronizer._sources:
+        name = source.name
+        monkeypatch.setattr(source.input, "fetch", lambda *_, name=name: done.append(name))
+    drain = synchronizer._drain
+    monkeypatch.setattr(synchronizer, "_drain", lambda: done.append("drain") or drain())
+    return done
+
+
+def frame(stamp_ns):
+    return serialize_message(set_stamp(image(), stamp_ns))
+
+
+def test_a_frame_that_ends_no_window_only_fetches_what_nobody_else_brings(synchronizer, done):
+    now_ns = time.time_ns()
+    # A window has begun, and the topics have just been drained.
+    synchronizer._builder._grid.begin(now_ns)
+    synchronizer._schedule.drained(time.monotonic(), None)
+    synchronizer._on_reference_frame(frame(now_ns + SECOND // 30))
+    others = ["hama2", "audio", "wrench", "pose", "twist", "gripper"]
+    assert sorted(done) == sorted(others)
+    # A frame that was fetched with the others would end its window unnoticed.
+    done.clear()
+    synchronizer._on_reference_frame(frame(now_ns + SECOND // 10))
+    assert done[0] == "drain"
+
+
+@pytest.mark.parametrize("message", [b"", b"nonsense", frame(0)[:9]])
+def test_a_frame_that_cannot_be_read_is_drained_and_counted(synchronizer, done, message):
+    synchronizer._schedule.drained(time.monotonic(), None)
+    synchronizer._on_reference_frame(message)
+    assert done[0] == "drain"
