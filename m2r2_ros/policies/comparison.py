@@ -65,8 +65,8 @@ def compare(plan: Comparison, runs: Sequence[Path]) -> dict[str, Any]:
     """Success of policies that see by each of `runs`, by their frozen frame encoder alone, and not
     at all. Does what is missing of it. JSON-ready.
 
-    Raises M2R2Error when the runs do not share one frozen frame encoder, or `plan.out` holds the
-    results of other settings.
+    Raises M2R2Error when the runs do not share one frozen frame encoder or were not trained on the
+    cameras of the settings, or `plan.out` holds the results of other settings.
     """
     # Late: MuJoCo reads the environment on import.
     import_simulator()
@@ -78,7 +78,7 @@ def compare(plan: Comparison, runs: Sequence[Path]) -> dict[str, Any]:
     if encoder.fingerprint() != fingerprint:
         raise M2R2Error(f"{runs[0]}: was trained on another '{clip}' than the one there is now")
     graph = plan.out / "demonstrations" / "frame.onnx"
-    contestants = _contestants(runs, fingerprint)
+    contestants = _contestants(runs, fingerprint, plan.settings.cameras)
     tasks: dict[str, Any] = {}
     for name in plan.tasks:
         folder = plan.out / "demonstrations" / name
@@ -165,12 +165,20 @@ def _shared_clip(runs: Sequence[Path]) -> tuple[str, str]:
     return found[0]
 
 
-def _contestants(runs: Sequence[Path], fingerprint: str) -> list[Contestant]:
+def _contestants(
+    runs: Sequence[Path], fingerprint: str, cameras: Sequence[str]
+) -> list[Contestant]:
     found = []
     for run in runs:
+        learned = read_run(run)[1]
+        if not set(cameras) <= set(learned.cameras):
+            raise M2R2Error(
+                f"{run}: was trained on pictures of {', '.join(learned.cameras)}, not of "
+                f"{', '.join(cameras)}, which the settings' `cameras` name for the policies"
+            )
         best_weights(run)
         digest = hashlib.sha256((run / BEST_FILE).read_bytes()).hexdigest()
-        published = published_success(read_run(run)[1].model)
+        published = published_success(learned.model)
         found.append(Contestant(Eyes(run_name(run), TRAINED, run), digest, published))
     found.append(Contestant(Eyes("frozen frames", FROZEN), fingerprint, CLIP_OVERALL))
     found.append(Contestant(Eyes("no camera", BLIND), "", None))

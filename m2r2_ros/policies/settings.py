@@ -83,7 +83,9 @@ class ImitationSettings:
     seed: int = 0
     # How the kit is filled, which is the same in all episodes.
     arrangement: int = 3
-    cameras: tuple[str, ...] = ("hama1", "hama2")
+    # What the policies see by, of the cameras that the encoders were trained on. Of all, the hand's
+    # shows best where a part is from the hand: the one thing that a policy has to know.
+    cameras: tuple[str, ...] = ("hand",)
     # Pictures, and set-points of the arm, a second.
     rate_hz: float = 10.0
     # Pictures from one frame of the encoder's window to the next: 16 frames then span three

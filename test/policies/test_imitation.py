@@ -150,3 +150,6 @@ def test_one_command_compares_encoders_and_goes_on_where_it_was(tmp_path, roboac
     config.write_text(yaml.safe_dump(TINY | {"seed": 1}))
     capsys.readouterr()
     assert main(command) == 2 and "other settings" in capsys.readouterr().err
+    # Nor does an encoder see by a camera that it never learned from.
+    config.write_text(yaml.safe_dump(TINY | {"cameras": ["hand"]}))
+    assert main(command) == 2 and "not of hand" in capsys.readouterr().err
