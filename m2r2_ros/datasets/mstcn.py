@@ -21,7 +21,8 @@ import numpy as np
 from m2r2_ros.datasets.atomic import partial_file
 from m2r2_ros.datasets.recording import Action
 from m2r2_ros.errors import M2R2Error, nearest_name
-from m2r2_ros.labels import NO_ACTION, label_from_text
+from m2r2_ros.inference.segments import UNKNOWN
+from m2r2_ros.labels import NO_ACTION, coarse_label, label_from_text
 
 # What a file may make us allocate: 1 GiB of float32.
 MAX_FEATURE_VALUES = 2**28
@@ -150,11 +151,12 @@ def read_prediction(
 ) -> tuple[list[str], np.ndarray | None]:
     """Read what `write_prediction` wrote: T labels and the posterior float32 (T, C), if any.
 
-    `classes` are those of the folder's mapping.txt. Raises M2R2Error that names the file.
+    `classes` are those of the folder's mapping.txt. A segment tracker also says "unknown", and the
+    activity alone when it cannot tell the object. Raises M2R2Error that names the file.
     """
     path = folder / "predictions" / f"{name}.txt"
     labels, posterior = read_lines(path), folder / "probabilities" / f"{name}.npy"
-    for label in set(labels).difference(classes):
+    for label in set(labels).difference(classes, map(coarse_label, classes), [UNKNOWN]):
         near = nearest_name(label, classes)
         raise M2R2Error(f"{path}: label '{label}' is not in mapping.txt{near}")
     if not posterior.exists():

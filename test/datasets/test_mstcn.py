@@ -166,6 +166,12 @@ def test_predictions_keep_labels_with_spaces_and_the_posterior(tmp_path):
     assert read_prediction(tmp_path, "b", CLASSES) == (labels, None)
 
 
+def test_predictions_hold_whatever_a_segment_tracker_publishes(tmp_path):
+    labels = ["unknown", "Pick", "Pick USB", "No action"]
+    write_prediction(tmp_path, "a", labels)
+    assert read_prediction(tmp_path, "a", CLASSES) == (labels, None)
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
