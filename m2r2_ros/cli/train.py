@@ -106,7 +106,8 @@ def _train_causal(
     print(
         f"tracker: confirm_s {tracker.config.confirm_s:g}, boundary_trust "
         f"{tracker.config.boundary_trust:g}, hysteresis {tracker.config.hysteresis:g}; on the "
-        f"validation recordings F1@50 {tracker.f1:.1f}, mean decision delay {tracker.delay_s:.2f} s"
+        f"validation recordings F1@50 {tracker.f1:.1f}, mean decision delay of the activity "
+        f"{tracker.delay_s:.2f} s, of the whole label {tracker.label_delay_s:.2f} s"
     )
     print(f"{graph}: differs from torch by at most {difference:.1e}")
     return 0

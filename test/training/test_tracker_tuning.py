@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from m2r2_ros.evaluation.delay import decision_delays, mean_decision_delay
+from m2r2_ros.evaluation.metrics import score_many
 from m2r2_ros.evaluation.streaming import track
 from m2r2_ros.inference.tracker import SegmentTracker, TrackerConfig
 from m2r2_ros.training.tracker_tuning import Answers, score_tracker, tune_tracker
@@ -60,11 +61,30 @@ def test_scores_are_those_of_what_would_be_published(late):
     one = answers(flickers=2, late=late)
     found = track(SegmentTracker(LABELS, START), one.probabilities, one.boundary, 10)
     decided = (["nothing"] * late + found.decided)[: len(one.truth)]
-    expected = mean_decision_delay(decision_delays(decided, one.truth, 0.1))
-    assert score_tracker([one], LABELS, START).delay_s == pytest.approx(expected)
+    scored = score_tracker([one], LABELS, START)
+    assert scored.label_delay_s == pytest.approx(mean_delay_s(decided, one.truth))
+    activities = [[label.split()[0] for label in labels] for labels in (decided, one.truth)]
+    assert scored.delay_s == pytest.approx(mean_delay_s(*activities))
+    assert scored.f1 == score_many([(found.published, one.truth)])["f1@50"]
+
+
+def mean_delay_s(decided, truth):
+    return mean_decision_delay(decision_delays(decided, truth, 0.1))
+
+
+def test_an_object_that_nobody_can_know_yet_does_not_hasten_the_tracker():
+    """For a second the head takes one object that is picked for the other; later it flickers."""
+    one = answers(flickers=3)
+    probabilities = one.probabilities.copy()
+    for start in (one.truth.index("Pick USB"), one.truth.index("Pick BNC")):
+        unknown = slice(start, start + 10)
+        probabilities[unknown, 1:3] = probabilities[unknown, 2:0:-1]
+    chosen = tune_tracker([replace(one, probabilities=probabilities)], LABELS, START, 0.5)
+    assert chosen.delay_s <= 0.5 < chosen.label_delay_s
+    assert chosen.config.confirm_s >= 0.4
 
 
 def test_a_head_that_recognises_nothing_is_infinitely_late():
-    wrong = replace(answers(flickers=0), truth=["Insert BNC"] * 140)
+    wrong = replace(answers(flickers=0), truth=["Place BNC"] * 140)
     scored = score_tracker([wrong], LABELS, START)
-    assert scored.f1 == 0 and scored.delay_s == math.inf
+    assert scored.f1 == 0 and scored.delay_s == scored.label_delay_s == math.inf
