@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a task planner sees: prints "started insert usb (0.93)", "ended insert usb after 4.2 s".
+"""What a task planner sees: prints "started insert (0.93)", "it is insert usb (0.88)",
+"ended insert usb after 4.2 s". Where the object is clear at once, it starts with it.
 
 Run it beside the nodes, as early or as late as you like: python3 examples/planner.py
 """
@@ -25,6 +26,7 @@ class Planner(Node):
             durability=DurabilityPolicy.TRANSIENT_LOCAL,
         )
         self.create_subscription(ActionSegment, "/action_segment", self.on_segment, qos)
+        self.doing = ""
 
     def on_segment(self, segment):
         if not segment.action:  # "No action" and "unknown" are segments too.
@@ -35,6 +37,9 @@ class Planner(Node):
         elif segment.status == ActionSegment.ENDED:
             seconds = to_seconds(segment.end_time) - to_seconds(segment.start_time)
             print(f"ended {what} after {seconds:.1f} s", flush=True)
+        elif what != self.doing:
+            print(f"it is {what} ({segment.confidence:.2f})", flush=True)
+        self.doing = what
 
 
 def to_seconds(time):

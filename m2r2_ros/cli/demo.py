@@ -75,7 +75,7 @@ def main(args: argparse.Namespace) -> int:
     took_s = truth.duration_s / args.rate
     print(f"playing {bag} over DDS, ROS_DOMAIN_ID {keep_to_ourselves()}, for {took_s:.0f} s")
     setup = LiveSetup(bag, truth.duration_s, args.rate, config, models, args.out)
-    run = play_live(setup, lambda event: print_event(event, truth.start_ns))
+    run = play_live(setup, Narrator(truth.start_ns))
     metrics = write_results(args.out, run.events, run.predictions, truth)
     print(f"\n{format_table(metrics)}\n{describe_delay(run.events, truth)}")
     topics = [deployment.topics.topic(name) for name in loaded.encoder.layout.modalities]
@@ -93,15 +93,27 @@ def count_messages(path: Path, topics: Collection[str]) -> int:
         return sum(entry.msgcount for entry in bag.connections if entry.topic in topics)
 
 
-def print_event(event: SegmentEvent, start_ns: int) -> None:
-    """Print what a planner would act on: actions that start and end."""
-    what = f"{event.action} {event.object}".strip().lower()
-    time_s = (event.stamp_ns - start_ns) / 1e9
-    if event.action and event.status == SegmentStatus.STARTED:
-        print(f"{time_s:7.1f} s  started {what} ({event.confidence:.2f})", flush=True)
-    if event.action and event.status == SegmentStatus.ENDED:
-        lasted_s = (event.end_ns - event.start_ns) / 1e9
-        print(f"{time_s:7.1f} s  ended {what} after {lasted_s:.1f} s", flush=True)
+class Narrator:
+    """Prints what a planner would act on: actions that start, get their object, and end."""
+
+    def __init__(self, start_ns: int) -> None:
+        self._start_ns, self._doing = start_ns, ""
+
+    def __call__(self, event: SegmentEvent) -> None:
+        """Print a line, with its seconds since `start_ns`, if there is something new."""
+        if not event.action:
+            return
+        what = f"{event.action} {event.object}".strip().lower()
+        line = ""
+        if event.status == SegmentStatus.STARTED:
+            line = f"started {what} ({event.confidence:.2f})"
+        elif event.status == SegmentStatus.ENDED:
+            line = f"ended {what} after {(event.end_ns - event.start_ns) / 1e9:.1f} s"
+        elif what != self._doing:
+            line = f"it is {what} ({event.confidence:.2f})"
+        self._doing = what
+        if line:
+            print(f"{(event.stamp_ns - self._start_ns) / 1e9:7.1f} s  {line}", flush=True)
 
 
 def compare(published: list[SegmentEvent], offline: list[SegmentEvent]) -> str:

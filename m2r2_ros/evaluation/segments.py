@@ -41,14 +41,19 @@ def segments_from_events(events: Iterable[SegmentEvent], origin_ns: int) -> list
 
 
 def decisions_from_events(events: Iterable[SegmentEvent], origin_ns: int) -> list[Segment]:
-    """What a planner believed and when: from each STARTED message to its ENDED one."""
-    decisions, since_ns = [], {}
+    """What a planner believed and when: from each STARTED message to its ENDED one, in two parts
+    where the object came later."""
+    decisions: list[Segment] = []
+    believed: dict[int, tuple[str, int]] = {}
     for event in events:
-        if event.status == SegmentStatus.STARTED:
-            since_ns[event.segment_id] = event.stamp_ns
-        elif event.status == SegmentStatus.ENDED and event.segment_id in since_ns:
-            bounds = (since_ns[event.segment_id], event.stamp_ns)
-            decisions.append(Segment(event.label, *((ns - origin_ns) / 1e9 for ns in bounds)))
+        known = believed.get(event.segment_id)
+        ends = event.status == SegmentStatus.ENDED
+        if known and (ends or event.label != known[0]):
+            label, since_ns = believed.pop(event.segment_id)
+            bounds = (since_ns, event.stamp_ns)
+            decisions.append(Segment(label, *((ns - origin_ns) / 1e9 for ns in bounds)))
+        if event.status == SegmentStatus.STARTED or (known and not ends):
+            believed.setdefault(event.segment_id, (event.label, event.stamp_ns))
     return decisions
 
 

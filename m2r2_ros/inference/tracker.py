@@ -6,6 +6,9 @@ head sees a boundary). Until then the time belongs to nobody that was published,
 has to be taken back. "No action" and "unknown" are segments as well: the segments then cover all
 the time, a planner can tell "idle" from "no news", and `if event.action` drops both.
 
+An activity shows early, what it is about often only when the arm is there. So a segment may start
+without its object and be given one, once, as soon as that is believed.
+
 OnlineTAS (NeurIPS 2024) reports that a confidence threshold and a minimum length are what turns
 frame predictions into usable online segments, at the price of a delay.
 """
@@ -14,7 +17,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -44,11 +47,11 @@ class TrackerConfig:
         "An activity less probable than this, all its objects together, is 'unknown'.",
     )
     object_unknown_below: float = _parameter(
-        0.15,
+        0.5,
         0.0,
         1.0,
         "An object with less than this share of its activity's probability is left open: the "
-        "activity is published without an object.",
+        "activity is published without an object, which may follow.",
     )
     hysteresis: float = _parameter(
         0.1,
@@ -223,12 +226,18 @@ class SegmentTracker:
         """Go on with the candidate, or make one that starts with this frame."""
         if self._candidate is None or self._candidate.choice != choice:
             start = since
-            if self._open is not None:
+            if self._open is not None and not self._names_object(choice):
                 start = max(start, self._open.start_ns + _nanoseconds(self.config.min_duration_s))
             # The boundary may fire one frame before the label turns.
             self._candidate = _Span(choice, start, self._last_boundary)
         self._candidate.boundary = max(self._candidate.boundary, boundary)
         return self._candidate
+
+    def _names_object(self, choice: int) -> bool:
+        """Whether this is the open segment's activity, with the object that it lacks."""
+        if self._open is None or self._open.choice >= UNKNOWN_ID or choice < 0:
+            return False
+        return self._activity(choice) == self._activity(self._open.choice)
 
     def _is_confirmed(self, now: int) -> bool:
         if self._candidate is None:
@@ -238,12 +247,21 @@ class SegmentTracker:
         return now - self._candidate.start_ns >= needed
 
     def _switch(self, now: int) -> list[SegmentEvent]:
+        if self._names_object(self._candidate.choice):
+            return self._complete(now)
         events = []
         if self._open is not None:
             events.append(self._end(now, self._candidate.start_ns))
         self._open, self._candidate = self._candidate, None
         self._spoke_ns = now
         return [*events, self._event(SegmentStatus.STARTED, now, now)]
+
+    def _complete(self, now: int) -> list[SegmentEvent]:
+        """Give the open segment its object: all of it is now believed to be about that."""
+        start_ns, boundary = self._open.start_ns, self._open.boundary
+        self._open = replace(self._candidate, start_ns=start_ns, boundary=boundary)
+        self._candidate, self._spoke_ns = None, now
+        return [self._event(SegmentStatus.ONGOING, now, now)]
 
     def _heartbeat(self, now: int) -> list[SegmentEvent]:
         if self._open is None or now - self._spoke_ns < _nanoseconds(self.config.heartbeat_s):

@@ -91,6 +91,18 @@ def test_a_planner_believes_from_the_message_on():
     assert decisions_from_events(EVENTS, ORIGIN_NS) == expected
 
 
+def test_a_planner_believes_in_an_object_from_when_it_is_named():
+    events = [
+        event(SegmentStatus.STARTED, 1, "Pick", 1.4, 1.0, 1.4),
+        event(SegmentStatus.ONGOING, 1, "Pick", 1.8, 1.0, 1.8),
+        event(SegmentStatus.ONGOING, 1, "Pick USB", 2.0, 1.0, 2.0),
+        event(SegmentStatus.ENDED, 1, "Pick USB", 3.0, 1.0, 3.0),
+    ]
+    expected = [Segment("Pick", 1.4, 2.0), Segment("Pick USB", 2.0, 3.0)]
+    assert decisions_from_events(events, ORIGIN_NS) == expected
+    assert segments_from_events(events, ORIGIN_NS) == [Segment("Pick USB", 1.0, 3.0)]
+
+
 def test_a_planner_that_joins_late_knows_nothing_of_an_end_without_a_start():
     assert decisions_from_events(EVENTS[1:2], ORIGIN_NS) == []
 

@@ -163,11 +163,28 @@ def test_a_sure_activity_with_an_unsure_object_is_published_without_it() -> None
         "",
     )
     assert event.confidence == pytest.approx(0.87)
-    ended, started = tracker.step(stamped(1, 0.1, 0.6, 0.2, 0.1, 0.0))
-    assert (ended.label, ended.class_id) == ("Insert", -1)
-    assert (started.label, started.class_id) == ("Insert USB", 1)
+    (named,) = tracker.step(stamped(1, 0.1, 0.6, 0.2, 0.1, 0.0))
+    assert (named.status, named.segment_id, named.start_ns) == (ONGOING, event.segment_id, 0)
+    assert (named.label, named.class_id, named.object) == ("Insert USB", 1, "USB")
+    assert named.confidence == pytest.approx(0.6)
     ended, started = tracker.step(stamped(2, 0.3, 0.1, 0.1, 0.1, 0.3))
     assert (ended.label, started.label, started.action) == ("Insert USB", "unknown", "")
+    assert [segment.label for segment in tracker.history] == ["Insert USB"]
+
+
+def test_an_object_is_believed_like_a_label_and_never_exchanged() -> None:
+    config = replace(IMMEDIATE, confirm_s=0.3, object_unknown_below=0.5, min_duration_s=2.0)
+    tracker = SegmentTracker(OBJECTS, config)
+    unsure, usb, bnc = (0, 0.4, 0.3, 0.3, 0), (0, 0.8, 0.1, 0.1, 0), (0, 0.1, 0.8, 0.1, 0)
+    posteriors = [unsure] * 4 + [usb] * 2 + [unsure] * 2 + [usb] * 4 + [bnc] * 14
+    events = play(tracker, [stamped(i, *each) for i, each in enumerate(posteriors)])
+    assert brief(events) == [
+        (3, "STARTED", 0, "Insert", 0, 3),
+        # Twice 0.2 s are no 0.3 s. The least duration is that of the whole.
+        (10, "ONGOING", 0, "Insert USB", 0, 10),
+        (23, "ENDED", 0, "Insert USB", 0, 20),
+        (23, "STARTED", 1, "Insert BNC", 20, 23),
+    ]
 
 
 def test_an_activity_with_one_object_leaves_none_open() -> None:
@@ -310,8 +327,11 @@ class Planner:
             assert self.known_ns is None or event.start_ns >= self.known_ns
         else:
             assert self.open is not None
-            for name in ("segment_id", "label", "class_id", "start_ns", "boundary_confidence"):
+            for name in ("segment_id", "action", "start_ns", "boundary_confidence"):
                 assert getattr(event, name) == getattr(self.open, name), name
+            is_named_now = event.status is ONGOING and self.open.action and not self.open.object
+            if not (is_named_now and event.object):
+                assert (event.label, event.class_id) == (self.open.label, self.open.class_id)
             assert event.end_ns >= self.known_ns
         self.known_ns = event.end_ns
         self.open = None if event.status is ENDED else event
