@@ -3,32 +3,24 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from m2r2_ros.errors import M2R2Error
-from m2r2_ros.inference.binding import BoundSession
+from m2r2_ros.inference.device import DeviceSession
 from m2r2_ros.inference.metadata import METADATA_KEY, EncoderMetadata
 from m2r2_ros.inference.model_file import read_model
 from m2r2_ros.inference.packing import WindowPacker, input_types
-from m2r2_ros.inference.session import CPU, TensorRt, check_tensors, open_session
+from m2r2_ros.inference.session import TensorRt, check_tensors
 from m2r2_ros.sensing.window import SensorWindow
-
-_log = logging.getLogger(__name__)
-
-# Part of the bit-for-bit rule: the same everywhere, whatever the machine has.
-THREADS = 2
 
 
 class Encoder:
     """An `encoder.onnx` ready to run.
 
-    A GPU that fails in mid-run is a logged warning, and the CPU goes on; with `require_gpu` every
-    window is an error until the GPU works again. `providers` tells where it runs now.
+    What happens when a GPU fails is `DeviceSession`'s; `providers` tells where it runs now.
 
     Every window goes through the graph alone (batch 1), live and offline, because a matrix
     product over a batch may round differently: that is how features agree bit for bit.
@@ -48,28 +40,24 @@ class Encoder:
         as CUDA graphs where the whole encoder runs on the GPU.
         """
         model = read_model(path)
-        on_gpu = {"require_gpu": require_gpu, "tensorrt": tensorrt}
-        self._session = open_session(model, THREADS, **on_gpu, graphs=graphs)
-        # How it is opened again when CUDA graphs do not hold.
-        self._on_gpu = on_gpu
-        text = self._session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
+        self._device = DeviceSession(model, "feature", require_gpu, tensorrt, graphs)
+        session = self._device.session
+        text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
         self.metadata = EncoderMetadata.from_json(text, model.path)
         self.path = model.path
         self.sha256 = model.sha256
         self.layout = self.metadata.layout
         self.feature_dimension = self.metadata.feature_dimension
-        check_tensors(model, "input", self._session.get_inputs(), input_types(self.layout))
+        check_tensors(model, "input", session.get_inputs(), input_types(self.layout))
         outputs = {"feature": ("float", (None, self.feature_dimension))}
-        check_tensors(model, "output", self._session.get_outputs(), outputs, exact=False)
-        self._bound = BoundSession(self._session, "feature")
-        self._must_stay = require_gpu
+        check_tensors(model, "output", session.get_outputs(), outputs, exact=False)
         self._packer = WindowPacker(self.layout)
         self(blank_window(self.metadata))
 
     @property
     def providers(self) -> list[str]:
         """The execution providers that onnxruntime really uses, e.g. ["CPUExecutionProvider"]."""
-        return self._session.get_providers()
+        return self._device.providers
 
     def __call__(self, window: SensorWindow) -> np.ndarray:
         """The feature of one window, float32 (D,), finite.
@@ -84,7 +72,7 @@ class Encoder:
 
     def _run(self, inputs: dict[str, np.ndarray], windows: Sequence[SensorWindow]) -> np.ndarray:
         try:
-            features = self._call(inputs)
+            features = self._device(inputs)
         except Exception as error:  # onnxruntime's own exceptions share no base class.
             raise M2R2Error(f"{self.path}: failed on window {windows[0].index}: {error}") from error
         if features.shape != (len(windows), self.feature_dimension):
@@ -92,27 +80,6 @@ class Encoder:
         if not np.isfinite(features).all():
             raise M2R2Error(f"{self.path}: gave NaN or inf for window {windows[0].index}")
         return features
-
-    def _call(self, inputs: dict[str, np.ndarray]) -> np.ndarray:
-        try:
-            return self._bound(inputs)
-        except Exception as error:
-            if self._bound.captures:
-                _log.warning("%s: CUDA graphs failed, without them now: %s", self.path, error)
-                self._open_again(**self._on_gpu)
-                return self._call(inputs)
-            if self._must_stay or self.providers[0] == CPU:
-                raise
-            _log.warning("%s: %s failed, on the CPU now: %s", self.path, self.providers[0], error)
-        self._open_again(allow_gpu=False)
-        return self._bound(inputs)
-
-    def _open_again(self, **how: Any) -> None:
-        model = read_model(self.path)
-        if model.sha256 != self.sha256:
-            raise M2R2Error("the file has changed since it was opened")
-        self._session = open_session(model, THREADS, **how)
-        self._bound = BoundSession(self._session, "feature")
 
 
 def blank_window(metadata: EncoderMetadata) -> SensorWindow:

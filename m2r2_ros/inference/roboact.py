@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from m2r2_ros.errors import M2R2Error
-from m2r2_ros.inference.encoder import THREADS, blank_window
+from m2r2_ros.inference.device import THREADS, DeviceSession
+from m2r2_ros.inference.encoder import blank_window
 from m2r2_ros.inference.metadata import METADATA_KEY, EncoderMetadata, RoboActMetadata
 from m2r2_ros.inference.model_file import read_model
 from m2r2_ros.inference.packing import WindowPacker, input_types
@@ -59,11 +60,12 @@ class RoboActEncoder:
                 f"{metadata.frame_sha256[:12]}..., this is {frame.sha256[:12]}...)"
             )
         self._frame_path = frame.path
-        self._frame = open_session(frame, THREADS, require_gpu=require_gpu)
+        self._frame = DeviceSession(frame, "frame_embedding", require_gpu)
+        session = self._frame.session
         images = {"image": ("uint8", (None, None, None, 3))}
-        check_tensors(frame, "input", self._frame.get_inputs(), images)
+        check_tensors(frame, "input", session.get_inputs(), images)
         rows = {"frame_embedding": ("float", (None, metadata.embedding_dimension))}
-        check_tensors(frame, "output", self._frame.get_outputs(), rows, exact=False)
+        check_tensors(frame, "output", session.get_outputs(), rows, exact=False)
         self._packer = WindowPacker(self.layout)
         self.reset()
         # Once, so that the first window is not late.
@@ -73,7 +75,7 @@ class RoboActEncoder:
     @property
     def providers(self) -> list[str]:
         """The execution providers that run the visual encoder."""
-        return self._frame.get_providers()
+        return self._frame.providers
 
     def reset(self) -> None:
         """Start a new sequence."""
@@ -105,7 +107,10 @@ class RoboActEncoder:
 
     def embed(self, image: np.ndarray) -> np.ndarray:
         """F_i float32 (d,) of one picture, uint8 (1, H, W, 3). Raises M2R2Error."""
-        (rows,) = self._run(self._frame, ["frame_embedding"], {"image": image}, self._frame_path)
+        try:
+            rows = self._frame({"image": image})
+        except Exception as error:  # onnxruntime's own exceptions share no base class.
+            raise M2R2Error(f"{self._frame_path}: failed: {error}") from error
         if not np.isfinite(rows).all():
             raise M2R2Error(f"{self._frame_path}: gave NaN or inf")
         return rows[0]
@@ -135,18 +140,13 @@ class RoboActEncoder:
         self, inputs: dict[str, np.ndarray], states_in: list[str]
     ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         outputs = ["feature", *(f"next_{name}" for name in states_in)]
-        feature, *states = self._run(self._window, outputs, inputs, self.path)
+        try:
+            feature, *states = self._window.run(outputs, inputs)
+        except Exception as error:  # onnxruntime's own exceptions share no base class.
+            raise M2R2Error(f"{self.path}: failed: {error}") from error
         if feature.shape != (1, self.feature_dimension) or not np.isfinite(feature).all():
             raise M2R2Error(f"{self.path}: gave NaN, inf or a feature of shape {feature.shape}")
         return feature[0], dict(zip(states_in, states, strict=True))
-
-    def _run(
-        self, session: Any, outputs: list[str], inputs: dict[str, np.ndarray], path: Path
-    ) -> list[np.ndarray]:
-        try:
-            return session.run(outputs, inputs)
-        except Exception as error:  # onnxruntime's own exceptions share no base class.
-            raise M2R2Error(f"{path}: failed: {error}") from error
 
     def _check_window(self, model: Any) -> None:
         cameras = len(self.layout.cameras)

@@ -16,8 +16,7 @@ from tiny_models import write_encoder
 from tiny_windows import random_window
 
 from m2r2_ros.errors import M2R2Error
-from m2r2_ros.inference import binding
-from m2r2_ros.inference import encoder as encoders
+from m2r2_ros.inference import binding, device
 from m2r2_ros.inference.binding import MAX_GRAPHS, BoundSession
 from m2r2_ros.inference.encoder import Encoder
 from m2r2_ros.inference.model_file import read_model
@@ -114,7 +113,7 @@ def test_a_size_that_changes_all_the_time_is_not_captured_for_ever(model, runs):
 def test_without_a_gpu_nothing_is_captured(model):
     session = open_session(model, threads=1, graphs=True)
     assert not can_capture(session)
-    assert not Encoder(model.path, graphs=True)._bound.captures
+    assert not Encoder(model.path, graphs=True)._device._bound.captures
 
 
 @pytest.mark.parametrize("provider", ["CUDAExecutionProvider", TENSORRT])
@@ -146,7 +145,7 @@ def test_a_session_is_asked_for_graphs_and_opened_without_where_they_do_not_hold
 def test_a_capture_that_fails_in_mid_run_is_given_up(model, runs, monkeypatch, caplog):
     """On the same provider: it is not the GPU that is lost."""
     encoder, window = Encoder(model.path, graphs=True), random_window(LAYOUT, 3)
-    assert encoder._bound.captures
+    assert encoder._device._bound.captures
     opened = []
 
     def open_again(*arguments, **how):
@@ -156,8 +155,8 @@ def test_a_capture_that_fails_in_mid_run_is_given_up(model, runs, monkeypatch, c
     def fail(binding, options):
         raise RuntimeError("CUDA failure 901: operation failed due to a previous error")
 
-    monkeypatch.setattr(encoders, "open_session", open_again)
-    monkeypatch.setattr(encoder._session, "run_with_iobinding", fail)
+    monkeypatch.setattr(device, "open_session", open_again)
+    monkeypatch.setattr(encoder._device.session, "run_with_iobinding", fail)
     monkeypatch.setattr(binding, "can_capture", lambda session: False)
     with caplog.at_level(logging.WARNING):
         feature = encoder(window)
@@ -172,13 +171,15 @@ def failing(model, monkeypatch):
 
     def make(require_gpu):
         encoder = Encoder(model.path)
-        encoder._must_stay = require_gpu
-        monkeypatch.setattr(encoder._session, "get_providers", lambda: ["CUDAExecutionProvider"])
+        encoder._device._must_stay = require_gpu
+        monkeypatch.setattr(
+            encoder._device.session, "get_providers", lambda: ["CUDAExecutionProvider"]
+        )
 
         def fail(binding, options=None):
             raise RuntimeError("CUDA failure 700: an illegal memory access")
 
-        monkeypatch.setattr(encoder._session, "run_with_iobinding", fail)
+        monkeypatch.setattr(encoder._device.session, "run_with_iobinding", fail)
         return encoder
 
     return make

@@ -23,7 +23,8 @@ from m2r2_ros.evaluation.benchmarks.comparison import quantiles, rounded
 from m2r2_ros.evaluation.benchmarks.models import one_window
 from m2r2_ros.evaluation.benchmarks.options import Options
 from m2r2_ros.inference.binding import BoundSession
-from m2r2_ros.inference.encoder import THREADS, Encoder
+from m2r2_ros.inference.device import THREADS
+from m2r2_ros.inference.encoder import Encoder
 from m2r2_ros.inference.model_file import read_model
 from m2r2_ros.inference.models import ENCODER_FILE
 from m2r2_ros.inference.packing import WindowPacker
