@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -103,10 +103,10 @@ def _train_causal(
         tracker.config,
         settings.training_data or describe_data([sequence.name for sequence in sequences]),
     )
+    chosen = asdict(tracker.config).items()
     print(
-        f"tracker: confirm_s {tracker.config.confirm_s:g}, boundary_trust "
-        f"{tracker.config.boundary_trust:g}, hysteresis {tracker.config.hysteresis:g}; on the "
-        f"validation recordings F1@50 {tracker.f1:.1f}, mean decision delay of the activity "
+        f"tracker: {', '.join(f'{name} {value:g}' for name, value in chosen)}; on the validation "
+        f"recordings F1@50 {tracker.f1:.1f}, mean decision delay of the activity "
         f"{tracker.delay_s:.2f} s, of the whole label {tracker.label_delay_s:.2f} s"
     )
     print(f"{graph}: differs from torch by at most {difference:.1e}")

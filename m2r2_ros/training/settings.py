@@ -147,8 +147,9 @@ class HeadSettings:
     validation_recordings: tuple[str, ...] = ()
     # The segment tracker's defaults, exported with the head.
     tracker: TrackerConfig = field(default_factory=TrackerConfig)
-    # Unless 0, its confirm_s, boundary_trust and hysteresis are tuned on the validation recordings:
-    # the highest F1@50 with a mean decision delay of at most these seconds (of the activity).
+    # Unless 0, what of it decides how sure and how late segments are is tuned on the validation
+    # recordings: the highest F1@50 with a mean decision delay of at most these seconds (of the
+    # activity).
     tracker_delay_s: float = 0.0
 
 

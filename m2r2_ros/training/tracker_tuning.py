@@ -26,8 +26,9 @@ from m2r2_ros.labels import coarse_label
 # What is tried: all combinations.
 _TRIED = {
     "confirm_s": (0.1, 0.2, 0.3, 0.4, 0.5, 0.6),
-    "boundary_trust": (0.0, 0.3, 0.6),
-    "hysteresis": (0.1, 0.25, 0.4),
+    "boundary_trust": (0.3, 0.6),
+    "hysteresis": (0.1, 0.25),
+    "object_unknown_below": (0.15, 0.5, 0.7),
 }
 
 
