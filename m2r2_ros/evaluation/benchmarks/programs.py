@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.evaluation.benchmarks.options import Options
+from m2r2_ros.inference.models import ENCODER_FILE
+from m2r2_ros.inference.onnx_metadata import read_encoder_metadata
 
 if TYPE_CHECKING:
     from rclpy.node import Node
@@ -126,8 +128,9 @@ def run_load(
 
     monitor.clear()
     monitor.taker = taker
-    # The gripper is not part of the load; without a publisher it is masked.
-    topics = {**TOPICS, "gripper": "/load/gripper"}
+    # What is not part of the load, as the gripper, is masked: it has no publisher.
+    layout = read_encoder_metadata(options.models / ENCODER_FILE).layout
+    topics = {**{name: f"/load/{name}" for name in layout.modalities}, **TOPICS}
     words = [f"models:={options.models}", *(f"topics.{k}:={v}" for k, v in topics.items())]
     arguments = ["--ros-args", *(part for word in words for part in ("-p", word))]
     with ExitStack() as stack:
