@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 
+import h5py
 import numpy as np
 import pytest
 from tiny_models import write_models
@@ -113,7 +114,9 @@ def test_everything_is_decoded_for_the_bare_way():
 
     assert decode_everything(shipped(RECORDING), SensorLayout(cameras=())) > 16_000 * 10
     one = SensorLayout(cameras=("hama1",), audio=False)
-    assert decode_everything(shipped(RECORDING), one) == 909
+    with h5py.File(shipped(RECORDING)) as file:
+        frames = len(file["timestamps/hama1"])
+    assert decode_everything(shipped(RECORDING), one) == frames > 1000
 
 
 def test_without_a_gpu_the_benchmark_says_so(tmp_path, models):

@@ -9,9 +9,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import signal
-import sys
-import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -20,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from m2r2_ros.errors import M2R2Error
+from m2r2_ros.processes import end_workers, follow_parent, run_piece
 
 from .recipe import STAMP, Recipe, Split, check_stamp, write_stamp
 from .settings import RecordingSettings
@@ -63,14 +61,14 @@ def generate(out: Path, recipe: Recipe, workers: int) -> Iterator[Finished]:
         return
     os.environ.update(_WORKER_ENVIRONMENT)
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, _follow_parent) as pool:
+    with ProcessPoolExecutor(workers, context, follow_parent) as pool:
         try:
             for draw in {bool(split.settings.cameras) for split, _ in missing}:
                 pool.submit(_prepare, draw).result()
             for split in new:
                 write_stamp(split.folder(out), split.settings)
             jobs = [
-                pool.submit(_write_one, split.path(out, seed), seed, split.settings)
+                pool.submit(run_piece, _write_one, split.path(out, seed), seed, split.settings)
                 for split, seed in missing
             ]
             for job in as_completed(jobs):
@@ -80,26 +78,7 @@ def generate(out: Path, recipe: Recipe, workers: int) -> Iterator[Finished]:
                 "a worker process died (out of memory?): run the same command again to go on"
             ) from error
         finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-            for worker in multiprocessing.active_children():
-                worker.terminate()
-
-
-def _follow_parent() -> None:
-    """In a worker: Ctrl-C is the parent's; SIGTERM unwinds, so that partial files go.
-
-    A worker whose parent was killed would wait for work for ever, and goes as well.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
+            end_workers(pool)
 
 
 def _write_one(path: Path, seed: int, settings: RecordingSettings) -> Finished:
