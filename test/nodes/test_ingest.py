@@ -43,6 +43,9 @@ def follow(node, source, publisher):
 def wrench(number):
     message = WrenchStamped()
     message.header.stamp.sec = number
+    # With three letters the numbers that follow are aligned: what fills a gap is whatever lay in
+    # memory, and these messages are compared as bytes.
+    message.header.frame_id = "tcp"
     return message
 
 
