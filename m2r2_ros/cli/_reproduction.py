@@ -11,7 +11,7 @@ scores/<row>/...                a JSON file a cell of the table: row, labels, se
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -42,6 +42,7 @@ from m2r2_ros.evaluation.published import Row
 from m2r2_ros.evaluation.segments import FRAME_RATE_HZ
 from m2r2_ros.inference.models import ENCODER_FILE, HEAD_FILE
 from m2r2_ros.labels import FINE_LABELS, LABEL_LEVELS
+from m2r2_ros.training.settings import extended, read_values
 
 TRAIN, VALIDATION = "train", "validation"
 # Test split -> number of the split in a feature folder.
@@ -62,30 +63,28 @@ class Stages:
     heads     head -> entries of a file for `m2r2 train --config`.
     """
 
-    encoders: Mapping[str, str] = field(default_factory=dict)
+    encoders: Mapping[str, Path] = field(default_factory=dict)
     heads: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def load(cls, path: Path) -> Stages:
         """Read a file; its paths become absolute. Raises M2R2Error that names it."""
+        content = read_values(path)
         try:
-            content = yaml.safe_load(path.read_text("utf-8"))
             encoders, heads = content["encoders"], content["heads"]
             files = {name: (path.parent / file).resolve() for name, file in encoders.items()}
-            heads = {name: dict(entries or {}) for name, entries in heads.items()}
-        except (OSError, UnicodeDecodeError) as error:
-            raise M2R2Error(f"cannot read {path}: {error}") from error
-        except yaml.YAMLError as error:
-            raise M2R2Error(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+            heads = {name: extended(dict(e or {}), path.parent) for name, e in heads.items()}
         except (TypeError, KeyError, AttributeError, ValueError) as error:
             raise M2R2Error(f"{path}: expected 'encoders' and 'heads' with entries") from error
         for file in files.values():
             if not file.is_file():
                 raise M2R2Error(f"{path}: names {file}, which is missing")
-        for entries in heads.values():
-            if "extends" in entries:
-                entries["extends"] = str((path.parent / entries["extends"]).resolve())
-        return cls({name: str(file) for name, file in files.items()}, heads)
+        return cls(files, heads)
+
+    def settings(self) -> dict[str, dict[str, Any]]:
+        """All that they say, wherever their files are: "encoders" and "heads" by name."""
+        encoders = {name: read_values(file) for name, file in self.encoders.items()}
+        return {"encoders": encoders, "heads": dict(self.heads)}
 
 
 class DataSet:
@@ -118,7 +117,8 @@ class DataSet:
 
 
 class Reproduction:
-    """One folder of results. Raises M2R2Error when it was begun with other data or stages."""
+    """One folder of results. Raises M2R2Error when it was begun with other recordings or another
+    `encoder`, or holds results of a stage whose settings have changed since."""
 
     def __init__(
         self, data: DataSet, out: Path, stages: Stages, encoder: Path | None, workers: int
@@ -223,7 +223,7 @@ class Reproduction:
         data += ["--validation", str(self.data.path / VALIDATION)]
         places = [*data, "--out", str(self._run_folder(encoder))]
         shared = ["--cache", str(self._cache), "--workers", str(self._workers)]
-        _run("pretrain", ["--encoder", "m2r2", *places, "--config", config, *shared])
+        _run("pretrain", ["--encoder", "m2r2", *places, "--config", str(config), *shared])
 
     def _exported(self, encoder: str) -> Path:
         graph = self._run_folder(encoder) / ENCODER_FILE
@@ -278,25 +278,47 @@ class Reproduction:
         return self.out / kind / row.key / level / f"seed{seed}"
 
     def _check_begun(self) -> None:
-        begun = {
+        fixed = {
             "recordings": {split: list(self.data.names(split)) for split in self.data.recordings},
-            "encoders": dict(self._stages.encoders),
-            "heads": dict(self._stages.heads),
             "encoder": None if self._encoder is None else str(self._encoder.resolve()),
         }
+        # As JSON gives them back.
+        stages = json.loads(json.dumps(self._stages.settings()))
         path = self.out / STAGES_FILE
-        if not path.exists():
-            _write_json(path, begun)
-            return
-        try:
-            before = json.loads(path.read_text("utf-8"))
-            differing = [name for name, value in begun.items() if before[name] != value]
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise M2R2Error(f"{path}: cannot be read: choose another --out") from error
-        if differing:
-            raise M2R2Error(
-                f"{path}: was begun with other {', '.join(differing)}: choose another --out"
-            )
+        if path.exists():
+            try:
+                before = json.loads(path.read_text("utf-8"))
+                differing = [name for name, value in fixed.items() if before[name] != value]
+                changed = _changed(before["stages"], stages)
+            except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+                raise M2R2Error(f"{path}: cannot be read: choose another --out") from error
+            if differing:
+                raise M2R2Error(
+                    f"{path}: was begun with other {', '.join(differing)}: choose another --out"
+                )
+            for result in self._results(*changed):
+                raise M2R2Error(
+                    f"{result}: was made with other settings: delete it with what came of it, or "
+                    "choose another --out"
+                )
+        _write_json(path, fixed | {"stages": stages})
+
+    def _results(self, encoders: Collection[str], heads: Collection[str]) -> Iterator[Path]:
+        """The first thing that is there of each of these stages."""
+        # One that was given was trained elsewhere.
+        for encoder in set(encoders).difference([DEPLOYED] if self._encoder else []):
+            places = (self._run_folder(encoder), self.out / "features" / encoder)
+            yield from (place for place in places if place.exists())
+        for head in heads:
+            yield from (self.out / "heads").glob(f"*-{head}")
+
+
+def _changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[list[str]]:
+    """Names of the encoders and of the heads whose settings are no longer the same."""
+    return [
+        [name for name, value in before[kind].items() if now[kind].get(name, value) != value]
+        for kind in ("encoders", "heads")
+    ]
 
 
 def _is_there(folder: Path, name: str) -> bool:

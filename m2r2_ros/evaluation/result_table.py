@@ -72,6 +72,8 @@ def table_markdown(content: Mapping[str, Any], levels: Sequence[str]) -> str:
         f"Heads were trained with {_seeds(data['seeds'])}"
         " (mean ± sample standard deviation); the encoder once. In percent.",
     ]
+    if "head" in data:
+        lines += ["", f"The head is '{_cell(data['head'])}'; the paper's figures are with DiffAct."]
     for split, rows in content["splits"].items():
         lines += ["", f"## {_cell(split)}: {data['recordings'][split]} recordings", ""]
         lines += [

@@ -159,10 +159,11 @@ def load_settings(kind: type[Settings], path: Path | None) -> Settings:
     An entry `extends: FILE`, relative to the file, takes that file's values where this one is
     silent. Raises M2R2Error on an unreadable file, an unknown entry or a value of the wrong type.
     """
-    return kind() if path is None else settings_from_dict(kind, _read(path), str(path))
+    return kind() if path is None else settings_from_dict(kind, read_values(path), str(path))
 
 
-def _read(path: Path, depth: int = 0) -> dict[str, Any]:
+def read_values(path: Path, depth: int = 0) -> Any:
+    """What a YAML file holds, with what it `extends`. Raises M2R2Error on an unreadable one."""
     try:
         values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
@@ -170,13 +171,17 @@ def _read(path: Path, depth: int = 0) -> dict[str, Any]:
     except yaml.YAMLError as error:
         raise M2R2Error(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     values = {} if values is None else values
-    if not isinstance(values, dict) or "extends" not in values:
-        return values
     if depth == _DEEPEST:
         raise M2R2Error(f"{path}: files extend each other more than {_DEEPEST} times")
+    return extended(values, Path(path).parent, depth)
+
+
+def extended(values: Any, folder: Path, depth: int = 0) -> Any:
+    """Plain values with those of the file that they name in `extends`, relative to `folder`."""
+    if not isinstance(values, dict) or "extends" not in values:
+        return values
     changes = dict(values)
-    extended = _read(Path(path).parent / str(changes.pop("extends")), depth + 1)
-    return _merged(extended, changes)
+    return _merged(read_values(folder / str(changes.pop("extends")), depth + 1), changes)
 
 
 def _merged(old: Any, new: Any) -> Any:

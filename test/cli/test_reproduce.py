@@ -51,8 +51,10 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def reproduce(place: Path, out: Path, *more: object, data: Path | None = None) -> int:
-    arguments = ["table1", "--data", data or place / "data", "--out", out]
+def reproduce(
+    place: Path, out: Path, *more: object, data: Path | None = None, table: str = "table1"
+) -> int:
+    arguments = [table, "--data", data or place / "data", "--out", out]
     arguments += ["--config", place / "stages.yaml", "--encoder", place / "encoder.onnx", *more]
     return main(["reproduce", *map(str, arguments)])
 
@@ -192,6 +194,7 @@ def test_without_an_encoder_the_robots_is_pretrained_and_exported_once(
         (("--rows", "m2r2-asrf"), "the stages name no head 'asrf'"),
         (("--encoder", "/nowhere.onnx"), "/nowhere.onnx: no such file"),
         (("--config", "/nowhere.yaml"), "cannot read /nowhere.yaml"),
+        (("--head", "asrf"), "--head is for table2"),
     ],
 )
 def test_bad_arguments_are_one_clear_line(place, out, capsys, more, message):
@@ -200,10 +203,48 @@ def test_bad_arguments_are_one_clear_line(place, out, capsys, more, message):
     assert message in error[-1]
 
 
-def test_other_stages_need_another_folder(place, out, tmp_path, capsys):
-    (tmp_path / "stages.yaml").write_text(STAGES.replace("epochs: 1", "epochs: 2"))
+def test_results_of_other_settings_are_refused_by_name(place, out, tmp_path, capsys):
+    (tmp_path / "stages.yaml").write_text(
+        STAGES.replace("channels: 8}}\n  causal", "channels: 9}}\n  causal")
+    )
     assert reproduce(place, out, "--config", tmp_path / "stages.yaml") == 2
-    assert "was begun with other heads: choose another --out" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert f"{out / 'heads' / 'm2r2-mstcn'}: was made with other settings: delete it" in error
+
+
+def test_settings_may_change_until_something_was_made_with_them(place, out, tmp_path, monkeypatch):
+    (tmp_path / "more.yaml").write_text("seed: 3")
+    (tmp_path / "stages.yaml").write_text(
+        STAGES.replace("encoders: {}", "encoders: {only_audio: more.yaml}")
+        + "  diffact: {optimiser: {epochs: 9}}"
+    )
+    monkeypatch.setattr(_reproduction, "_run", lambda verb, _: pytest.fail(verb))
+    more = ("--seeds", "0,1", "--rows", *ROWS)
+    assert reproduce(place, out, "--config", tmp_path / "stages.yaml", *more) == 0
+    (tmp_path / "more.yaml").write_text("seed: 4")
+    assert reproduce(place, out, "--config", tmp_path / "stages.yaml", *more) == 0
+    (out / "encoders" / "only_audio").mkdir(parents=True)
+    (tmp_path / "more.yaml").write_text("seed: 5")
+    assert reproduce(place, out, "--config", tmp_path / "stages.yaml", *more) == 2
+    (out / "encoders" / "only_audio").rmdir()
+
+
+def test_table2_with_another_head_shares_what_table1_has_of_it(place, out, monkeypatch):
+    monkeypatch.setattr(_reproduction, "_run", lambda verb, _: pytest.fail(verb))
+    more = ("--seeds", "0,1", "--head", "mstcn", "--rows", "m2r2-mstcn")
+    assert reproduce(place, out, *more, table="table2") == 0
+    text = (out / "table2_mstcn.md").read_text()
+    assert "The head is 'mstcn'; the paper's figures are with DiffAct." in text
+    (all_sensors,) = json.loads((out / "table2_mstcn.json").read_text())["splits"]["test"].values()
+    first = json.loads((out / "table1.json").read_text())["splits"]["test"]["M2R2 + MS-TCN"]
+    assert all_sensors["fine"] == first["fine"]
+
+
+def test_other_recordings_or_another_encoder_need_another_folder(place, out, tmp_path, capsys):
+    shutil.copytree(place / "data", tmp_path / "data")
+    (tmp_path / "data" / "shifted" / "e.h5").rename(tmp_path / "data" / "shifted" / "f.h5")
+    assert reproduce(place, out, data=tmp_path / "data") == 2
+    assert "was begun with other recordings: choose another --out" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
