@@ -2,9 +2,12 @@
 """From a class posterior a frame to segments that a planner can act on.
 
 A label that wins must keep winning for a while before it is believed (`confirm_s`, less where the
-head sees a boundary). Until then the time belongs to nobody that was published, so nothing ever
-has to be taken back. "No action" and "unknown" are segments as well: the segments then cover all
-the time, a planner can tell "idle" from "no news", and `if event.action` drops both.
+head sees a boundary), and longer where the head is not sure (`sure_above`, `patience_s`): that an
+arm sets out shows before whether it is to pick or to remove. Until then the time belongs to nothing
+that was published, so nothing ever has to be taken back; a segment starts where the one before it
+stopped winning, whatever won first then. "No action" and "unknown" are segments as well: the
+segments then cover all the time, a planner can tell "idle" from "no news", and `if event.action`
+drops both.
 
 An activity shows early, what it is about often only when the arm is there. So a segment may start
 without its object and be given one, once, as soon as that is believed.
@@ -18,7 +21,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -72,6 +75,18 @@ class TrackerConfig:
         1.0,
         "A boundary of probability b shortens confirm_s by this times b. 0 ignores boundaries.",
     )
+    sure_above: float = _parameter(
+        0.0,
+        0.0,
+        1.0,
+        "A new activity less probable than this is not believed yet, for patience_s at most.",
+    )
+    patience_s: float = _parameter(
+        1.0,
+        0.0,
+        60.0,
+        "Seconds from the open segment's end after which an activity need not be sure.",
+    )
     min_duration_s: float = _parameter(
         0.5, 0.0, 60.0, "No segment that another one follows is shorter than these seconds."
     )
@@ -101,12 +116,14 @@ class _Span:
     """A stretch of one label, open or not yet believed.
 
     `choice` is a class id, UNKNOWN_ID, or what stands for an activity without an object.
-    `boundary` is the highest boundary probability around its start, `total` the sum of the
-    label's probability over the `frames` that decided for it.
+    `start_ns` is where what was open before stopped winning, `won_ns` since when this label wins,
+    `boundary` the highest boundary probability around its start, `total` the sum of the label's
+    probability over the `frames` that decided for it.
     """
 
     choice: int
     start_ns: int
+    won_ns: int
     boundary: float
     total: float = 0.0
     frames: int = 0
@@ -114,6 +131,14 @@ class _Span:
     def add(self, confidence: float) -> None:
         self.total += confidence
         self.frames += 1
+
+
+class _Decision(NamedTuple):
+    """A frame's choice, the probability of that label, and that of its activity."""
+
+    choice: int
+    label: float
+    activity: float
 
 
 class SegmentTracker:
@@ -165,15 +190,17 @@ class SegmentTracker:
         before = self.close(now) if self._last_ns is not None and now < self._last_ns else []
         since = now if self._last_ns is None else self._last_ns
         self._last_ns = now
-        choice, confidence = self._decide(frame.probabilities)
+        decision = self._decide(frame.probabilities)
         boundary = _unit(frame.boundary)
-        if self._open is not None and choice == self._open.choice:
+        sure = decision.activity >= self.config.sure_above
+        if self._open is not None and decision.choice == self._open.choice:
             self._candidate = None
-            self._open.add(confidence)
+            self._open.add(decision.label)
         else:
-            self._nominate(choice, since, boundary).add(confidence)
+            self._nominate(decision.choice, since, boundary).add(decision.label)
         self._last_boundary = boundary
-        return before + (self._switch(now) if self._is_confirmed(now) else self._heartbeat(now))
+        believed = self._is_confirmed(now, sure)
+        return before + (self._switch(now) if believed else self._heartbeat(now))
 
     def close(self, stamp_ns: int) -> list[SegmentEvent]:
         """End the open segment at the last frame and forget the sequence; ids count on.
@@ -187,23 +214,24 @@ class SegmentTracker:
         self._clear()
         return events
 
-    def _decide(self, probabilities: np.ndarray) -> tuple[int, float]:
-        """The frame's choice with hysteresis for the open one, and its confidence."""
+    def _decide(self, probabilities: np.ndarray) -> _Decision:
+        """What a frame says, with hysteresis for the open choice."""
         if not np.isfinite(probabilities).all():
-            return UNKNOWN_ID, 1.0
+            return _Decision(UNKNOWN_ID, 1.0, 1.0)
         posterior = probabilities.clip(0.0, 1.0)
         sums = np.bincount(self._activity_of, posterior, len(self._activities)).clip(0.0, 1.0)
         held = UNKNOWN_ID if self._open is None else self._open.choice
         activity = self._choose(sums, self._activity(held), self.config.unknown_below)
         if activity is None:
-            return UNKNOWN_ID, float(1.0 - sums.max())
-        objects = np.flatnonzero(self._activity_of == activity)
-        shares = posterior[objects] / max(float(sums[activity]), _TINY)
+            # No activity is as probable as it would have to be: of that there is no doubt.
+            return _Decision(UNKNOWN_ID, float(1.0 - sums.max()), 1.0)
+        objects, probability = np.flatnonzero(self._activity_of == activity), float(sums[activity])
+        shares = posterior[objects] / max(probability, _TINY)
         place = np.flatnonzero(objects == held)
         chosen = self._choose(shares, place[0] if len(place) else None, self._object_limit(objects))
         if chosen is None:
-            return _without_object(activity), float(sums[activity])
-        return int(objects[chosen]), float(posterior[objects[chosen]])
+            return _Decision(_without_object(activity), probability, probability)
+        return _Decision(int(objects[chosen]), float(posterior[objects[chosen]]), probability)
 
     def _choose(self, values: np.ndarray, held: int | None, limit: float) -> int | None:
         """The largest value's index, `held` while it is close enough, None below the limit."""
@@ -223,13 +251,17 @@ class SegmentTracker:
         return int(self._activity_of[choice]) if choice >= 0 else _without_object(choice)
 
     def _nominate(self, choice: int, since: int, boundary: float) -> _Span:
-        """Go on with the candidate, or make one that starts with this frame."""
-        if self._candidate is None or self._candidate.choice != choice:
-            start = since
-            if self._open is not None and not self._names_object(choice):
+        """Go on with the candidate, or make one that wins from this frame on."""
+        before = self._candidate
+        if before is None or before.choice != choice:
+            completes, start, highest = self._names_object(choice), since, self._last_boundary
+            if before is not None and not completes and not self._names_object(before.choice):
+                # What is open has not won since: which label is to follow has changed, not when.
+                start, highest = before.start_ns, max(highest, before.boundary)
+            elif self._open is not None and not completes:
                 start = max(start, self._open.start_ns + _nanoseconds(self.config.min_duration_s))
             # The boundary may fire one frame before the label turns.
-            self._candidate = _Span(choice, start, self._last_boundary)
+            self._candidate = _Span(choice, start, since, highest)
         self._candidate.boundary = max(self._candidate.boundary, boundary)
         return self._candidate
 
@@ -239,12 +271,16 @@ class SegmentTracker:
             return False
         return self._activity(choice) == self._activity(self._open.choice)
 
-    def _is_confirmed(self, now: int) -> bool:
-        if self._candidate is None:
+    def _is_confirmed(self, now: int, sure: bool) -> bool:
+        candidate, config = self._candidate, self.config
+        if candidate is None:
             return False
-        trust = self.config.boundary_trust * self._candidate.boundary
-        needed = _nanoseconds(self.config.confirm_s * (1.0 - trust))
-        return now - self._candidate.start_ns >= needed
+        trust = config.boundary_trust * candidate.boundary
+        since = max(candidate.won_ns, candidate.start_ns)
+        if now - since < _nanoseconds(config.confirm_s * (1.0 - trust)):
+            return False
+        waited = now - candidate.start_ns >= _nanoseconds(config.patience_s)
+        return sure or waited or self._names_object(candidate.choice)
 
     def _switch(self, now: int) -> list[SegmentEvent]:
         if self._names_object(self._candidate.choice):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -23,13 +23,13 @@ from m2r2_ros.inference.segments import UNKNOWN
 from m2r2_ros.inference.tracker import SegmentTracker, TrackerConfig
 from m2r2_ros.labels import coarse_label
 
-# What is tried: all combinations.
-_TRIED = {
-    "confirm_s": (0.1, 0.2, 0.3, 0.4, 0.5, 0.6),
-    "boundary_trust": (0.3, 0.6),
-    "hysteresis": (0.1, 0.25),
-    "object_unknown_below": (0.15, 0.5, 0.7),
-}
+# What is tried, one group after the other: all combinations within it, the rest as found best so
+# far. Waiting always and waiting in doubt compete for the same time.
+_TRIED = (
+    {"confirm_s": (0.1, 0.2, 0.3, 0.4, 0.5, 0.6), "sure_above": (0.0, 0.8, 0.9, 0.95, 0.98)},
+    {"boundary_trust": (0.3, 0.6), "hysteresis": (0.1, 0.25)},
+    {"patience_s": (1.0, 2.0), "object_unknown_below": (0.15, 0.5, 0.7)},
+)
 
 
 @dataclass(frozen=True)
@@ -67,14 +67,28 @@ def tune_tracker(
     """The parameters of the highest F1@50 whose mean decision delay is at most `most_delay_s`.
 
     Without such ones, those of the shortest delay. All but the tuned parameters are as in `start`.
+    A search of one group of parameters after the other, until none finds better.
     """
-    found = [
-        score_tracker(answers, labels, config) for config in tqdm([*_configs(start)], "tracker")
-    ]
-    in_time = [one for one in found if one.delay_s <= most_delay_s]
-    if not in_time:
-        return min(found, key=lambda one: (one.delay_s, -one.f1))
-    return max(in_time, key=lambda one: (one.f1, -one.delay_s))
+    scores: dict[TrackerConfig, TunedTracker] = {}
+
+    def score(config: TrackerConfig) -> TunedTracker:
+        if config not in scores:
+            scores[config] = score_tracker(answers, labels, config)
+            progress.update()
+        return scores[config]
+
+    with tqdm(desc="tracker", unit=" tried", disable=None) as progress:
+        best, before = start, None
+        while best != before:
+            before = best
+            for group in _TRIED:
+                found = [score(replace(best, **values)) for values in _combinations(group)]
+                best = min(found, key=lambda one: _cost(one, most_delay_s)).config
+    return scores[best]
+
+
+def _cost(one: TunedTracker, most_delay_s: float) -> tuple[float, float, float]:
+    return max(0.0, one.delay_s - most_delay_s), -one.f1, one.delay_s
 
 
 def score_tracker(
@@ -97,6 +111,6 @@ def _delay_s(scores: dict[str, float | None]) -> float:
     return math.inf if scores["delay_s"] is None else scores["delay_s"]
 
 
-def _configs(start: TrackerConfig) -> Iterator[TrackerConfig]:
-    for values in itertools.product(*_TRIED.values()):
-        yield replace(start, **dict(zip(_TRIED, values, strict=True)))
+def _combinations(group: Mapping[str, Sequence[float]]) -> Iterator[dict[str, float]]:
+    for values in itertools.product(*group.values()):
+        yield dict(zip(group, values, strict=True))

@@ -103,6 +103,57 @@ def test_a_boundary_makes_a_label_believed_sooner(boundary: float, stamp: int) -
         assert started.boundary_confidence == boundary
 
 
+DOUBTING = TrackerConfig(
+    confirm_s=0.1, sure_above=0.8, patience_s=1.0, min_duration_s=0, heartbeat_s=9, hysteresis=0
+)
+
+
+def test_an_unsure_activity_is_published_once_it_is_sure() -> None:
+    frames = [frame(i, 0) for i in range(5)]
+    frames += [frame(i, 1, confidence=0.9 if i >= 8 else 0.6) for i in range(5, 10)]
+    assert brief(play(SegmentTracker(LABELS, DOUBTING), frames))[1:] == [
+        (8, "ENDED", 0, "No action", 0, 4),
+        (8, "STARTED", 1, "Pick USB", 4, 8),
+    ]
+
+
+def test_an_activity_that_stays_unsure_is_published_when_patience_ends() -> None:
+    frames = [frame(i, int(i >= 5), confidence=0.6 if i >= 5 else 0.9) for i in range(20)]
+    started = play(SegmentTracker(LABELS, DOUBTING), frames)[-1]
+    assert brief([started]) == [(14, "STARTED", 1, "Pick USB", 4, 14)]
+
+
+def test_a_segment_starts_where_the_open_one_stopped_winning() -> None:
+    """It sets out to pick or to insert: which of them shows later."""
+    frames = [frame(i, 0) for i in range(5)]
+    frames += [frame(i, 1, confidence=0.6, boundary=0.7 * (i == 5)) for i in range(5, 8)]
+    frames += [frame(i, 2) for i in range(8, 10)]
+    started = play(SegmentTracker(LABELS, DOUBTING), frames)[-1]
+    assert brief([started]) == [(8, "STARTED", 1, "Insert large gear", 4, 8)]
+    assert started.boundary_confidence == 0.7
+
+
+def test_a_segment_starts_anew_when_the_open_one_has_won_in_between() -> None:
+    labels = [0, 0, 0, 0, 1, 0, 2, 2, 2]
+    frames = [
+        frame(i, label, confidence=0.9 if label != 1 else 0.6) for i, label in enumerate(labels)
+    ]
+    assert brief(play(SegmentTracker(LABELS, DOUBTING), frames))[-1] == (
+        6,
+        "STARTED",
+        1,
+        "Insert large gear",
+        5,
+        6,
+    )
+
+
+def test_unknown_is_no_doubt() -> None:
+    frames = [frame(i, 0) for i in range(5)] + [frame(i, 1, confidence=0.35) for i in range(5, 8)]
+    started = play(SegmentTracker(LABELS, DOUBTING), frames)[-1]
+    assert brief([started]) == [(5, "STARTED", 1, "unknown", 4, 5)]
+
+
 def test_hysteresis_keeps_the_open_label() -> None:
     config = replace(IMMEDIATE, unknown_below=0.4, hysteresis=0.1)
     tracker = SegmentTracker(LABELS, config)
@@ -286,6 +337,8 @@ CONFIGS = st.builds(
     hysteresis=st.floats(0, 1),
     confirm_s=SECONDS,
     boundary_trust=st.floats(0, 1),
+    sure_above=st.floats(0, 1),
+    patience_s=SECONDS,
     min_duration_s=SECONDS,
     heartbeat_s=SECONDS,
 )
@@ -396,7 +449,7 @@ def test_the_epoch_does_not_matter(
 def test_a_lasting_change_is_published_within_its_delay(
     config: TrackerConfig, offset: float
 ) -> None:
-    """confirm_s, or what is left of the minimum duration, plus one frame."""
+    """confirm_s or patience_s, or what is left of the minimum duration, plus one frame."""
     config = replace(config, unknown_below=0.5, hysteresis=min(config.hysteresis, 0.3))
     frames = [frame(i + offset, 0) for i in range(30)] + [
         frame(i + offset, 1) for i in range(30, 60)
@@ -405,4 +458,4 @@ def test_a_lasting_change_is_published_within_its_delay(
     assert [event.label for event in started] == ["No action", "Pick USB"]
     assert started[1].start_ns == frames[29].stamp_ns
     delay_ns = started[1].stamp_ns - started[1].start_ns
-    assert delay_ns <= max(round(config.confirm_s * 1e9), 1) + PERIOD_NS
+    assert delay_ns <= max(round(max(config.confirm_s, config.patience_s) * 1e9), 1) + PERIOD_NS

@@ -9,6 +9,7 @@ from m2r2_ros.evaluation.delay import decision_delays, mean_decision_delay
 from m2r2_ros.evaluation.metrics import score_many
 from m2r2_ros.evaluation.streaming import track
 from m2r2_ros.inference.tracker import SegmentTracker, TrackerConfig
+from m2r2_ros.training import tracker_tuning
 from m2r2_ros.training.tracker_tuning import Answers, score_tracker, tune_tracker
 
 LABELS = ("No action", "Pick USB", "Pick BNC", "Insert USB")
@@ -41,7 +42,7 @@ def test_nothing_is_waited_for_without_need():
     chosen = tune_tracker([answers(flickers=0)], LABELS, START, most_delay_s=5.0)
     assert chosen.f1 == 100
     assert chosen.config.confirm_s == 0.1
-    tuned = ("confirm_s", "boundary_trust", "hysteresis", "object_unknown_below")
+    tuned = {name for group in tracker_tuning._TRIED for name in group}
     kept = {name: value for name, value in asdict(chosen.config).items() if name not in tuned}
     assert asdict(START) == asdict(START) | kept
 
@@ -79,6 +80,21 @@ def test_an_object_that_nobody_can_know_yet_does_not_hasten_the_tracker():
     chosen = tune_tracker([replace(one, probabilities=probabilities)], LABELS, START, 0.5)
     assert chosen.delay_s <= 0.5 < chosen.label_delay_s
     assert chosen.config.confirm_s >= 0.4
+
+
+def test_it_waits_where_the_head_is_unsure_rather_than_always():
+    """Pick and Insert look alike for half a second; waiting as long for all would be too late."""
+    one = answers(flickers=0)
+    probabilities = one.probabilities.copy()
+    for start in range(20, len(one.truth), 20):
+        if one.truth[start] != "No action":
+            probabilities[start : start + 5] = (0.02, 0.3, 0.1, 0.58)
+            if one.truth[start].startswith("Insert"):
+                probabilities[start : start + 5] = (0.02, 0.58, 0.1, 0.3)
+    chosen = tune_tracker([replace(one, probabilities=probabilities)], LABELS, START, 0.5)
+    assert chosen.f1 == 100
+    assert chosen.config.sure_above > 0.58
+    assert chosen.delay_s <= 0.5
 
 
 def test_a_head_that_recognises_nothing_is_infinitely_late():
