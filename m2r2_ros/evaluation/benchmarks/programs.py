@@ -61,12 +61,13 @@ class LoadRun:
 class Monitor:
     """Hears what the programs publish; `taker` is the node whose counts tell what has arrived."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, listen: Callable[[float], None]) -> None:
+        """`listen` takes what has arrived, or waits for it for so many seconds."""
         from diagnostic_msgs.msg import DiagnosticArray
 
         from m2r2_msgs.msg import ActionSegment, FramePrediction
 
-        self.node = node
+        self.listen = listen
         self.taker = ""
         self.clear()
         depth = 1000
@@ -177,19 +178,25 @@ def _is_ready(monitor: Monitor, names: Collection[str], log: Path) -> bool:
 def monitoring() -> Iterator[Monitor]:
     """A monitor, with ROS for the time of the block."""
     import rclpy
+    from rclpy.executors import SingleThreadedExecutor
 
     from m2r2_ros.nodes.transport import use_large_shared_memory
 
     if not Path("/proc/self/stat").exists():
         raise M2R2Error("this benchmark reads CPU times from /proc, which is not there")
     use_large_shared_memory()
-    rclpy.init(args=[])
-    node = rclpy.create_node("monitor")
-    try:
-        yield Monitor(node)
-    finally:
-        node.destroy_node()
-        rclpy.try_shutdown()
+    # Its own, whatever else in this process uses ROS or has done so before.
+    context = rclpy.Context()
+    context.init([])
+    with context:
+        node = rclpy.create_node("monitor", context=context)
+        executor = SingleThreadedExecutor(context=context)
+        executor.add_node(node)
+        try:
+            yield Monitor(node, executor.spin_once)
+        finally:
+            executor.shutdown()
+            node.destroy_node()
 
 
 @contextmanager
@@ -231,11 +238,9 @@ def _spin(
     programs: Sequence[subprocess.Popen],
     patience_s: float = _PATIENCE_S,
 ) -> None:
-    import rclpy
-
     deadline = time.monotonic() + patience_s
     while not done():
-        rclpy.spin_once(monitor.node, timeout_sec=0.1)
+        monitor.listen(0.1)
         for program in programs:
             if program.poll() is not None:
                 raise M2R2Error(f"a program of the benchmark ended with {program.returncode}")
