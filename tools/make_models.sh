@@ -32,7 +32,7 @@ cp "$out/heads/m2r2-causal/fine/seed${seeds%%,*}/head.onnx" "$made/"
 for split in 1 2; do
     for labels in coarse fine; do
         $m2r2 evaluate --data "$out/features/m2r2" --split $split --model "$made" --labels $labels \
-            --json "$made/split${split}_$labels.json" --report "$made/split${split}_$labels.html"
+            --json "$made/split${split}_$labels.json" --report "$made/split$split.html"
     done
 done
 

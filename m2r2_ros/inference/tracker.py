@@ -227,8 +227,11 @@ class SegmentTracker:
             return _Decision(UNKNOWN_ID, float(1.0 - sums.max()), 1.0)
         objects, probability = np.flatnonzero(self._activity_of == activity), float(sums[activity])
         shares = posterior[objects] / max(probability, _TINY)
-        place = np.flatnonzero(objects == held)
-        chosen = self._choose(shares, place[0] if len(place) else None, self._object_limit(objects))
+        place = next(iter(np.flatnonzero(objects == held)), None)
+        chosen = self._choose(shares, place, self._object_limit(objects))
+        if chosen is None:
+            # That no object is clear any more is no sign of another one.
+            chosen = place
         if chosen is None:
             return _Decision(_without_object(activity), probability, probability)
         return _Decision(int(objects[chosen]), float(posterior[objects[chosen]]), probability)

@@ -257,8 +257,9 @@ def test_hysteresis_keeps_the_open_object_by_its_share() -> None:
     assert label_after(0, 0.41, 0.55, 0.04, 0) == "Insert USB"  # Behind, but by less than 0.15.
     assert label_after(0, 0.3, 0.35, 0.35, 0) == "Insert USB"  # Below 0.4, by less than 0.15.
     assert label_after(0, 0.1, 0.8, 0.1, 0) == "Insert BNC"
-    assert label_after(0, 0.39, 0.22, 0.39, 0) == "Insert"  # None has 0.4 of the inserting.
-    assert label_after(0.5, 0.19, 0.12, 0.19, 0) == "Insert"  # As probable as no action.
+    # None has 0.4 of the inserting: no sign of another one.
+    assert label_after(0, 0.39, 0.22, 0.39, 0) == "Insert BNC"
+    assert label_after(0.5, 0.19, 0.12, 0.19, 0) == "Insert BNC"  # As probable as no action.
     assert label_after(0.65, 0.15, 0.1, 0.1, 0) == "No action"
 
 
