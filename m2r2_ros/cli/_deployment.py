@@ -21,6 +21,8 @@ class Deployment:
 
     topics: TopicMap = field(default_factory=TopicMap)
     limits: SensingLimits = field(default_factory=SensingLimits)
+    # The camera whose frames end the windows; empty: the encoder's first.
+    reference_camera: str = ""
     tracker: Mapping[str, Any] = field(default_factory=dict)
     # Recognised by their texts instead of a trained head.
     actions: tuple[str, ...] = ()
@@ -36,10 +38,11 @@ class Deployment:
             tracker = _subset(parameters, TrackerConfig)
             TrackerConfig.from_dict(tracker)
             limits = SensingLimits(**_subset(parameters, SensingLimits))
+            reference = topics.reference_camera if "reference_camera" in parameters else ""
             actions = _texts(parameters.get("actions") or (), "actions")
         except M2R2Error as error:
             raise M2R2Error(f"{path}: {error}") from error
-        return cls(topics, limits, tracker, actions)
+        return cls(topics, limits, reference, tracker, actions)
 
     def tracker_config(self, defaults: TrackerConfig) -> TrackerConfig:
         """The head's defaults, changed by the file."""

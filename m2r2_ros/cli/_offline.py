@@ -61,13 +61,15 @@ def watched_windows(
 
 
 def _reference_camera(layout: SensorLayout, deployment: Deployment) -> str | None:
-    name = deployment.topics.reference_camera
-    if layout.cameras and name not in layout.cameras:
+    if not layout.cameras:
+        return None
+    name = deployment.reference_camera or layout.cameras[0]
+    if name not in layout.cameras:
         raise M2R2Error(
             f"reference_camera '{name}' is none of the encoder's cameras: "
             f"{', '.join(layout.cameras)}{nearest_name(name, layout.cameras)}"
         )
-    return name if layout.cameras else None
+    return name
 
 
 def write_segments(path: Path, events: Iterable[SegmentEvent], origin_ns: int) -> None:

@@ -60,8 +60,8 @@ SYNCHRONIZER = (
     MODELS,
     Setting(
         "reference_camera",
-        _TOPICS.reference_camera,
-        "The camera whose frames end the windows.",
+        "",
+        "The camera whose frames end the windows; empty: the encoder's first.",
     ),
     Setting(
         "camera_sync",

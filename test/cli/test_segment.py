@@ -149,7 +149,16 @@ BAD_INPUT = {
     "mixed models": ({"models": lambda p, t: mixed(p, t / "m")}, "trained on another encoder"),
     "another camera": (
         {"models": lambda p, t: models_of(SensorLayout(cameras=("front",)), t / "m")},
-        "reference_camera 'hama1' is none of the encoder's cameras: front",
+        "no topic is configured for 'front'",
+    ),
+    "another reference camera": (
+        {
+            "models": lambda p, t: models_of(SensorLayout(cameras=("hama1",)), t / "m"),
+            "config": lambda p, t: write_text(
+                t / "c.yaml", "/**: {ros__parameters: {reference_camera: hama2}}"
+            ),
+        },
+        "reference_camera 'hama2' is none of the encoder's cameras: hama1",
     ),
     "no config": ({"config": lambda p, t: t / "none.yaml"}, "none.yaml"),
     "not YAML": ({"config": lambda p, t: write_text(t / "c.yaml", "{:")}, "c.yaml: not YAML"),
