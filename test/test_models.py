@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from m2r2_ros.cli._deployment import Deployment
 from m2r2_ros.inference.models import Models
 from m2r2_ros.labels import FINE_LABELS
+from m2r2_ros.shipped import shipped
 
 MODELS = Path(__file__).parents[1] / "models"
-PAIRS = sorted(path.parent for path in MODELS.glob("*/encoder.onnx"))
+FOLDERS = sorted(path.parent for path in MODELS.glob("*/encoder.onnx"))
 
 
 def test_every_file_has_the_hash_that_is_written_down():
@@ -22,12 +24,19 @@ def test_every_file_has_the_hash_that_is_written_down():
         assert hashlib.sha256((MODELS / name).read_bytes()).hexdigest() == digest
 
 
-@pytest.mark.parametrize("folder", PAIRS, ids=lambda path: path.name)
-def test_a_pair_loads_and_has_a_card(folder):
-    models = Models.load(folder)
-    assert models.head.labels == FINE_LABELS
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: path.name)
+def test_models_load_and_have_a_card(folder):
+    named = () if (folder / "head.onnx").exists() else FINE_LABELS[1:]
+    models = Models.load(folder, actions=named)
+    assert list(models.head.labels) == list(named or FINE_LABELS)
     assert "recordings" in models.encoder.metadata.training_data
     card = (folder / "model_card.md").read_text("utf-8")
     for section in ("## How it was made", "## What it scores", "## Limits", "Not for"):
         assert section in card
-    assert (folder / "encoder.onnx").stat().st_size < 15e6
+    assert all(path.stat().st_size < 15e6 for path in folder.iterdir())
+
+
+def test_the_actions_that_ship_are_known_to_the_models_that_ship():
+    actions = Deployment.load(shipped("config/named_actions.yaml")).actions
+    assert set(actions) < set(FINE_LABELS)
+    assert Models.load(MODELS / "roboact_compact", actions=actions).head.labels == actions
