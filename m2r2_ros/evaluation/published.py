@@ -89,5 +89,6 @@ TABLES: dict[str, tuple[Row, ...]] = {
         Row("no F/T", "no_force_torque", "diffact", _figures((72.9, 72.4, 69.9, 70.4, 65.2, 80.6))),
         Row("all", "m2r2", "diffact", _figures((78.1, 77.7, 74.6, 74.9, 68.7, 82.4))),
         Row("all, without pretraining", "end_to_end", "diffact", {}),
+        Row("all, hand camera by RoboAct-CLIP", "m2r2_roboact", "diffact", {}),
     ),
 }
