@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 from lifecycle_msgs.msg import State
@@ -10,17 +11,27 @@ from lifecycle_msgs.srv import GetState
 from rclpy.node import Node
 from rclpy.task import Future
 
+# An answer can get lost: a service may be seen before it sees who asks. Then it is asked anew.
+_PATIENCE_S = 1.0
+
 
 def activity_probe(node: Node, name: str) -> Callable[[], bool]:
     """Return a function that tells, as long as `node` spins, whether node `name` is active."""
     client = node.create_client(GetState, f"/{name}/get_state")
-    answers: list[Future] = []
+    answer: Future | None = None
+    asked_s = 0.0
 
     def is_active() -> bool:
-        if answers and answers[-1].done():
-            return answers.pop().result().current_state.id == State.PRIMARY_STATE_ACTIVE
-        if not answers and client.service_is_ready():
-            answers.append(client.call_async(GetState.Request()))
+        nonlocal answer, asked_s
+        if answer is not None and answer.done():
+            state, answer = answer.result().current_state, None
+            return state.id == State.PRIMARY_STATE_ACTIVE
+        now_s = time.monotonic()
+        if answer is not None and now_s > asked_s + _PATIENCE_S:
+            client.remove_pending_request(answer)
+            answer = None
+        if answer is None and client.service_is_ready():
+            answer, asked_s = client.call_async(GetState.Request()), now_s
         return False
 
     return is_active
