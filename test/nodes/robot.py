@@ -71,6 +71,8 @@ class Robot:
         self._due = {}
         for name in RATES_HZ.keys() - set(absent):
             self.appear(name)
+        # Creating publishers takes its time; what is sampled in step is taken at one moment.
+        self._due = dict.fromkeys(self._due, time.time_ns())
 
     def appear(self, name, reliability=ReliabilityPolicy.RELIABLE):
         qos = QoSProfile(depth=100, reliability=reliability)
