@@ -8,8 +8,8 @@ from math import inf
 # Between windows messages only move from the middleware's queues to ours, but for so long at most:
 # it may be that a jump of time has to be noticed.
 LONGEST_REST_S = 0.1
-# When the frame is here that ends a window, all queues are emptied: at once, when the last message
-# that is waited for should have come, with so much on the way ...
+# When the frame is here that ends a window, all queues are emptied when the last message that is
+# waited for should have come, with so much on the way ...
 TRANSPORT_NS = 1_000_000
 # ... and, if it is late or nobody knows better, this often.
 POLL_NS = 4_000_000
@@ -29,16 +29,25 @@ class DrainSchedule:
 
     def __init__(self) -> None:
         self._drained_s = self._poll_until_s = -inf
+        # When the topics are to be drained again.
+        self._due_s = inf
 
-    def may_rest(self, now_s: float, ends_no_window: bool) -> bool:
-        """Whether a reference frame that has just come can wait for the next one.
+    def frame_came(self, now_s: float, wait_ns: float) -> float:
+        """Return after how many nanoseconds to drain for a reference frame that has just come.
 
-        Otherwise the topics are to be drained now.
+        `wait_ns` is what `WindowBuilder.frame_wait_ns` says of it. inf: it can wait for the next
+        frame, or the drain that is due already is early enough.
         """
-        if ends_no_window and now_s <= self._drained_s + LONGEST_REST_S:
-            return True
+        if wait_ns == inf and now_s <= self._drained_s + LONGEST_REST_S:
+            return inf
         self._poll_until_s = now_s + POLL_LIMIT_S
-        return False
+        if not 0 < wait_ns <= POLL_LIMIT_S * 1e9:
+            return 0
+        after_ns = wait_ns + TRANSPORT_NS
+        if now_s <= self._due_s <= now_s + after_ns / 1e9:
+            return inf
+        self._due_s = now_s + after_ns / 1e9
+        return after_ns
 
     def drained(self, now_s: float, wait_ns: tuple[int, int] | None) -> int | None:
         """Return after how many nanoseconds to drain again, None to leave it to what comes.
@@ -46,9 +55,12 @@ class DrainSchedule:
         `wait_ns` is what `WindowBuilder.wait_ns` says after the drain.
         """
         self._drained_s = now_s
+        self._due_s = inf
         if wait_ns is None or now_s > self._poll_until_s:
             return None
         shortest_ns, longest_ns = wait_ns
-        if not longest_ns:
-            return POLL_NS
-        return max(shortest_ns, min(longest_ns, POLL_NS)) + TRANSPORT_NS
+        again_ns = POLL_NS
+        if longest_ns:
+            again_ns = max(shortest_ns, min(longest_ns, POLL_NS)) + TRANSPORT_NS
+        self._due_s = now_s + again_ns / 1e9
+        return again_ns

@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from itertools import count
+from math import inf
 from typing import Any
 
 from rclpy.clock import Clock, ClockType
@@ -160,20 +161,23 @@ class Synchronizer(Station):
                 self.get_logger().warning(f"{source.name}: {source.form.complaint or 'as before'}")
 
     def _on_reference_frame(self, message: bytes) -> None:
-        if self._schedule.may_rest(time.monotonic(), self._ends_no_window(message)):
-            self._idle.reset()
-            for source in self._sources:
-                # The executor brings the reference frames: the next one may end the window.
-                if source.name != self._reference:
-                    source.input.fetch()
-        else:
+        after_ns = self._schedule.frame_came(time.monotonic(), self._frame_wait_ns(message))
+        if not after_ns:
             self._drain()
+            return
+        self._idle.reset()
+        if after_ns < inf:
+            self._drain_after(int(after_ns))
+        for source in self._sources:
+            # The executor brings the reference frames: the next one may end the window.
+            if source.name != self._reference:
+                source.input.fetch()
 
-    def _ends_no_window(self, message: bytes) -> bool:
+    def _frame_wait_ns(self, message: bytes) -> float:
         try:
-            return self._builder.ends_no_window(stamp_ns(message))
+            return self._builder.frame_wait_ns(stamp_ns(message))
         except MessageError:
-            return False
+            return 0
 
     def _drain(self) -> None:
         self._idle.reset()
@@ -187,8 +191,11 @@ class Synchronizer(Station):
         if again_ns is None:
             self._poll.cancel()
         else:
-            self._poll.timer_period_ns = again_ns
-            self._poll.reset()
+            self._drain_after(again_ns)
+
+    def _drain_after(self, wait_ns: int) -> None:
+        self._poll.timer_period_ns = wait_ns
+        self._poll.reset()
 
     def _take_all(self, until_ns: int | None) -> None:
         """One moment for all topics: none may seem to lag because its turn came first."""

@@ -116,13 +116,21 @@ class WindowBuilder:
         end = self._grid.next_end(self._reference.stamps, -inf)
         return None if end is None else self._progress.wait_ns(end[0])
 
-    def ends_no_window(self, stamp_ns: int) -> bool:
-        """Whether a reference frame that comes now, so stamped, leaves the next window open.
+    def frame_wait_ns(self, stamp_ns: int) -> float:
+        """How long a reference frame that comes now has to wait for the others, in stream time.
 
-        False when only `poll` can tell, as after a jump of time.
+        Ask before it is added: the window that ends with it should be complete then. inf when it
+        leaves the next window open, 0 when only `poll` can tell, as after a jump of time.
         """
         start = self._grid.start_ns
-        return start is not None and start < stamp_ns < self._grid.earliest_end()
+        if self._reference is None or start is None:
+            return 0
+        if not start < stamp_ns <= start + self.layout.longest_window_ns:
+            return 0
+        if stamp_ns < self._grid.earliest_end():
+            return inf
+        others = self._streams.keys() - {self._reference.name}
+        return max(0, self._progress.expected_by(stamp_ns, others) - stamp_ns)
 
     def flush(self) -> list[SensorWindow]:
         """Close what the samples so far reach, without waiting (end of a recording)."""

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from m2r2_ros.sensing.limits import SensingLimits, to_ns
 from m2r2_ros.sensing.stream import Stream
@@ -75,14 +75,18 @@ class Progress:
 
         Now is between the newest sample of all and the next one of its stream.
         """
+        longest = max(0, self.expected_by(end_ns, self._streams) - self.newest_ns)
+        return max(0, longest - self._newest_interval_ns), longest
+
+    def expected_by(self, end_ns: int, names: Iterable[str]) -> int:
+        """When these streams should be known until `end_ns`: that itself if there are none."""
         times = (
-            stream.expected_by(end_ns)
+            self._streams[name].expected_by(end_ns)
             if self.is_alive(name)
             else self.newest_ns + end_ns - (self.present_ns - self._reorder_ns)
-            for name, stream in self._streams.items()
+            for name in names
         )
-        longest = max(0, max(times) - self.newest_ns)
-        return max(0, longest - self._newest_interval_ns), longest
+        return max(times, default=end_ns)
 
     def samples_until(self, name: str) -> int:
         """All samples of one stream up to here are there; its usual interval is not trusted."""

@@ -71,12 +71,16 @@ def play_by_schedule(arrivals: Arrivals) -> Played:
             drain(int(min(due_ns.values())))
         waiting.append(event)
         if event.stream == REFERENCE:
-            ends_no_window = played.builder.ends_no_window(int(event.stamps[0]))
-            if schedule.may_rest(now_ns / SECOND, ends_no_window):
-                played.rests += 1
-                due_ns["idle"] = now_ns + IDLE_NS
-            else:
+            wait_ns = played.builder.frame_wait_ns(int(event.stamps[0]))
+            after_ns = schedule.frame_came(now_ns / SECOND, wait_ns)
+            if not after_ns:
                 drain(now_ns)
+                continue
+            due_ns["idle"] = now_ns + IDLE_NS
+            if after_ns < inf:
+                due_ns["poll"] = now_ns + after_ns
+            else:
+                played.rests += 1
     return played
 
 
@@ -130,24 +134,40 @@ def test_a_camera_three_times_as_fast_rests_twice_a_window(absent):
     played = play_by_schedule(arrivals_of(events, dict.fromkeys(STREAMS, 0.3)))
     windows = len(played.windows)
     assert 1.7 * windows < played.rests < 2.3 * windows
-    assert played.drains < 4 * windows + 5
+    # One a window, when the last message of it has come, and those before the first one.
+    assert played.drains < 1.2 * windows + 10
 
 
 def test_a_frame_that_may_end_a_window_is_no_time_to_rest():
     schedule = DrainSchedule()
-    assert not schedule.may_rest(0.0, ends_no_window=True)
+    assert schedule.frame_came(0.0, inf) == 0
     schedule.drained(0.0, None)
-    assert schedule.may_rest(0.03, ends_no_window=True)
-    assert not schedule.may_rest(0.03, ends_no_window=False)
-    assert schedule.may_rest(LONGEST_REST_S, ends_no_window=True)
-    assert not schedule.may_rest(LONGEST_REST_S + 0.001, ends_no_window=True)
+    assert schedule.frame_came(0.03, inf) == inf
+    assert schedule.frame_came(0.03, 0) == 0
+    assert schedule.frame_came(LONGEST_REST_S, inf) == inf
+    assert schedule.frame_came(LONGEST_REST_S + 0.001, inf) == 0
+
+
+def test_what_a_frame_waits_for_is_drained_when_it_is_due_and_no_later_for_the_next_frame():
+    schedule = DrainSchedule()
+    schedule.drained(0.0, None)
+    assert schedule.frame_came(0.1, 20 * MS) == 20 * MS + TRANSPORT_NS
+    assert schedule.frame_came(0.116, 20 * MS) == inf
+    # One that is waited for less long comes first.
+    assert schedule.frame_came(0.116, 2 * MS) == 2 * MS + TRANSPORT_NS
+    # What is still missing then is looked for soon, whatever the next frame waits for.
+    assert schedule.drained(0.119, (0, 0)) == POLL_NS
+    assert schedule.frame_came(0.12, 20 * MS) == inf
+    # Whoever waits for a drain that has not come for so long waits no longer.
+    assert schedule.frame_came(0.124, 20 * MS) == 20 * MS + TRANSPORT_NS
+    assert schedule.frame_came(0.2, (POLL_LIMIT_S + 0.001) * SECOND) == 0
 
 
 def test_what_is_late_is_waited_for_when_it_is_due_then_often_then_at_leisure():
     schedule = DrainSchedule()
     # Nobody has asked for a window.
     assert schedule.drained(0.0, (0, 500_000)) is None
-    assert not schedule.may_rest(1.0, ends_no_window=False)
+    assert schedule.frame_came(1.0, 0) == 0
     assert schedule.drained(1.0, None) is None
     assert schedule.drained(1.0, (0, 500_000)) == 500_000 + TRANSPORT_NS
     assert schedule.drained(1.0, (0, 20_000_000)) == POLL_NS + TRANSPORT_NS

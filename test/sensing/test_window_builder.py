@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 from itertools import pairwise
+from math import inf
 
 import numpy as np
 import pytest
@@ -311,15 +312,32 @@ def test_how_long_a_window_waits_for_what_is_silent():
 
 def test_which_frames_end_no_window():
     builder = WindowBuilder(ONE)
-    assert not builder.ends_no_window(EPOCH)
+    assert builder.frame_wait_ns(EPOCH) == 0
     fill(builder, 0.5)
     builder.poll()
     # The window began at 400 ms: what comes up to 475 ms does not end it, what comes later may,
-    # and with what is from before, time may have jumped.
-    can_wait = [ms for ms in range(300, 700) if builder.ends_no_window(EPOCH + ms * MS)]
-    assert can_wait == list(range(401, 475))
+    # and with what is from before or from long after, time may have jumped.
+    waits = {ms: builder.frame_wait_ns(EPOCH + ms * MS) for ms in range(300, 700)}
+    assert [ms for ms, wait_ns in waits.items() if wait_ns == inf] == list(range(401, 475))
+    assert all(waits[ms] == 0 for ms in (*range(300, 401), *range(551, 700)))
     builder.reset()
-    assert not builder.ends_no_window(EPOCH + 430 * MS)
+    assert builder.frame_wait_ns(EPOCH + 430 * MS) == 0
+
+
+def test_how_long_a_frame_that_comes_waits_for_a_slow_stream():
+    layout = SensorLayout(cameras=("front",), audio=False, signals=("wrench", "gripper"))
+    builder = WindowBuilder(layout)
+    for ms in (0, 100, 200):
+        builder.add_image("front", EPOCH + ms * MS, FRAME)
+    builder.add_signal("wrench", EPOCH + np.arange(251) * MS, np.zeros((251, 6)))
+    # Every 80 ms, and known for 55 ms more: up to 295 ms, and with the row at 320 ms to 375 ms.
+    slow = EPOCH + np.arange(0, 241, 80) * MS
+    builder.add_signal("gripper", slow, np.zeros((len(slow), 1)))
+    assert [w.end_ns - EPOCH for w in builder.poll()] == [100 * MS, 200 * MS]
+    assert builder.frame_wait_ns(EPOCH + 290 * MS) == 0
+    assert builder.frame_wait_ns(EPOCH + 300 * MS) == 20 * MS
+    # The frame is not added for that.
+    assert builder.wait_ns() is None
 
 
 @settings(max_examples=60)
