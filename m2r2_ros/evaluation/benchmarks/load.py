@@ -113,9 +113,21 @@ def _publish(
         stamped_s = due_s - 1.0 / AUDIO_HZ if name == "audio" else due_s
         stamp = serialize_message(time_to_ros(start_ns + round(stamped_s * 1e9)))
         messages[name][_STAMP] = stamp[4:12]
-        publishers[name].publish(bytes(messages[name]))
+        _send(publishers[name], bytes(messages[name]))
         counts[name] += 1
     return counts
+
+
+def _send(publisher: Publisher, message: bytes) -> None:
+    """Publish, again if need be: on a starved machine the middleware now and then refuses."""
+    deadline = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            publisher.publish(message)
+            return
+        except RuntimeError:
+            if time.monotonic() > deadline:
+                raise
 
 
 def _ticks(name: str, rate_hz: float, seconds: float) -> Iterator[tuple[float, str]]:
