@@ -16,6 +16,7 @@ from m2r2_ros.evaluation.benchmarks.programs import LoadRun, monitoring, run_loa
 
 OURS = ("m2r2_ros.nodes.synchronizer", "synchronizer")
 REFERENCE = ("m2r2_ros.evaluation.benchmarks.callbacks", "callbacks")
+SENSORS = ("hama1", "hama2", "audio", "wrench", "pose", "twist")
 
 
 def run(options: Options) -> dict[str, Any]:
@@ -24,7 +25,7 @@ def run(options: Options) -> dict[str, Any]:
     with monitoring() as monitor:
 
         def measure(name: str, module: str, node: str) -> float:
-            done = run_load(monitor, [module], node, options)
+            done = run_load(monitor, [module], node, options, sensors=SENSORS)
             runs[name].append(done)
             return 1e6 * done.cpu_s / sum(done.published.values())
 

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """A robot's sensors as load: kilohertz signals, raw camera frames, audio.
 
-Run as a program of its own: python3 -m m2r2_ros.evaluation.benchmarks.load SECONDS CAMERA_HZ. It
-waits until everything has a subscriber, says so, and publishes once its standard input has ended.
-Then it waits for acknowledgement and prints, as JSON, when it began, how long it took and how many
-messages went out on each topic.
+Run as a program of its own: python3 -m m2r2_ros.evaluation.benchmarks.load SECONDS CAMERA_HZ
+SENSOR..., with the sensors as the encoders' layouts name them. It waits until everything has a
+subscriber, says so, and publishes once its standard input has ended. Then it waits for
+acknowledgement and prints, as JSON, when it began, how long it took and how many messages of each
+sensor went out.
 """
 
 from __future__ import annotations
@@ -22,23 +23,16 @@ from rclpy.duration import Duration
 from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.serialization import serialize_message
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import Image, JointState
 
 from m2r2_msgs.msg import AudioChunk
+from m2r2_ros.datasets.topics import FINGER_JOINTS
 from m2r2_ros.evaluation.benchmarks.programs import READY
 from m2r2_ros.nodes.conversions import time_to_ros
 from m2r2_ros.nodes.transport import use_large_shared_memory
 
-SIGNAL_HZ, AUDIO_HZ = 1000.0, 50.0
+SIGNAL_HZ, GRIPPER_HZ, AUDIO_HZ = 1000.0, 50.0, 50.0
 WIDTH, HEIGHT, AUDIO_RATE_HZ = 640, 480, 48_000
-TOPICS = {
-    "hama1": "/load/hama1",
-    "hama2": "/load/hama2",
-    "audio": "/load/audio",
-    "wrench": "/load/wrench",
-    "pose": "/load/pose",
-    "twist": "/load/twist",
-}
 SIGNALS = {"wrench": WrenchStamped, "pose": PoseStamped, "twist": TwistStamped}
 _PATIENCE_S = 60.0
 # CDR: four bytes of encapsulation, then the stamp of the header.
@@ -46,12 +40,13 @@ _STAMP = slice(4, 12)
 
 
 def main() -> int:
-    """Publish for the seconds, and at the camera rate, given on the command line."""
-    seconds, camera_hz = map(float, sys.argv[1:])
+    """Publish what the command line asks for."""
+    seconds, camera_hz = map(float, sys.argv[1:3])
+    sensors = sys.argv[3:]
     use_large_shared_memory()
     rclpy.init(args=[])
     node = rclpy.create_node("load")
-    rates_hz = {name: _rate_hz(name, camera_hz) for name in TOPICS}
+    rates_hz = {name: _rate_hz(name, camera_hz) for name in sensors}
     publishers = {name: _publisher(node, name, rate_hz) for name, rate_hz in rates_hz.items()}
     _await(lambda: all(p.get_subscription_count() for p in publishers.values()))
     # The subscribers have been found; they may not have found us.
@@ -69,15 +64,20 @@ def main() -> int:
     return 0
 
 
+def topic(sensor: str) -> str:
+    """Where the load publishes it."""
+    return f"/load/{sensor}"
+
+
 def _rate_hz(name: str, camera_hz: float) -> float:
-    if name == "audio":
-        return AUDIO_HZ
-    return SIGNAL_HZ if name in SIGNALS else camera_hz
+    if name in SIGNALS:
+        return SIGNAL_HZ
+    return {"audio": AUDIO_HZ, "gripper": GRIPPER_HZ}.get(name, camera_hz)
 
 
 def _publisher(node: rclpy.node.Node, name: str, rate_hz: float) -> Publisher:
     qos = QoSProfile(depth=round(2 * rate_hz), reliability=ReliabilityPolicy.RELIABLE)
-    return node.create_publisher(type(_sample(name)), TOPICS[name], qos)
+    return node.create_publisher(type(_sample(name)), topic(name), qos)
 
 
 def _sample(name: str) -> object:
@@ -87,6 +87,8 @@ def _sample(name: str) -> object:
         return AudioChunk(sample_rate=AUDIO_RATE_HZ, channels=1, samples=samples)
     if name in SIGNALS:
         return SIGNALS[name]()
+    if name == "gripper":
+        return JointState(name=FINGER_JOINTS, position=[0.02] * len(FINGER_JOINTS))
     image = Image(height=HEIGHT, width=WIDTH, step=3 * WIDTH, encoding="rgb8")
     image.data = array("B", bytes(3 * WIDTH * HEIGHT))
     return image
@@ -102,11 +104,14 @@ def _publish(
     """Against absolute deadlines; every stamp is the time at which the sample was due.
 
     A chunk of audio is stamped with its first sample and goes out when its last one was taken.
+    What is due at one moment goes out by size: a picture is the last to arrive on a robot, too.
     """
     messages = {name: bytearray(serialize_message(_sample(name))) for name in publishers}
-    ticks = heapq.merge(*(_ticks(name, rate_hz, seconds) for name, rate_hz in rates_hz.items()))
+    by_size = sorted(messages, key=lambda name: len(messages[name]))
+    ticks = (_ticks(turn, rates_hz[name], seconds) for turn, name in enumerate(by_size))
     counts = dict.fromkeys(publishers, 0)
-    for due_s, name in ticks:
+    for due_s, turn in heapq.merge(*ticks):
+        name = by_size[turn]
         early_s = began + due_s - time.monotonic()
         if early_s > 0:
             time.sleep(early_s)
@@ -130,8 +135,8 @@ def _send(publisher: Publisher, message: bytes) -> None:
                 raise
 
 
-def _ticks(name: str, rate_hz: float, seconds: float) -> Iterator[tuple[float, str]]:
-    return ((index / rate_hz, name) for index in range(int(seconds * rate_hz)))
+def _ticks(turn: int, rate_hz: float, seconds: float) -> Iterator[tuple[float, int]]:
+    return ((index / rate_hz, turn) for index in range(int(seconds * rate_hz)))
 
 
 def _await(done: Callable[[], bool]) -> None:

@@ -120,28 +120,31 @@ def run_load(
     taker: str,
     options: Options,
     camera_hz: float = 30.0,
+    sensors: Sequence[str] | None = None,
 ) -> LoadRun:
     """Start `modules`, put them under load, wait until they have taken it, end them.
 
-    `taker` names the node that takes the topics. Raises M2R2Error when a program fails.
+    `taker` names the node that takes the topics. The load is of all sensors of the encoder, or of
+    `sensors`; the others are masked then, as they have no publisher. Raises M2R2Error when a
+    program fails.
     """
-    from m2r2_ros.evaluation.benchmarks.load import TOPICS
+    from m2r2_ros.evaluation.benchmarks.load import topic
 
     monitor.clear()
     monitor.taker = taker
-    # What is not part of the load, as the gripper, is masked: it has no publisher.
-    layout = read_encoder_metadata(options.models / ENCODER_FILE).layout
-    topics = {**{name: f"/load/{name}" for name in layout.modalities}, **TOPICS}
+    modalities = read_encoder_metadata(options.models / ENCODER_FILE).layout.modalities
+    sensors = sensors or modalities
+    topics = {name: topic(name) for name in {*modalities, *sensors}}
     words = [f"models:={options.models}", *(f"topics.{k}:={v}" for k, v in topics.items())]
     arguments = ["--ros-args", *(part for word in words for part in ("-p", word))]
     with ExitStack() as stack:
         programs = [
             stack.enter_context(_program(options.logs, module, *arguments)) for module in modules
         ]
-        numbers = (str(options.seconds), str(camera_hz))
-        load = stack.enter_context(_program(options.logs, LOAD, *numbers))
+        rates = (str(options.seconds), str(camera_hz))
+        load = stack.enter_context(_program(options.logs, LOAD, *rates, *sensors))
         # What it costs to start and to find each other is not what the load costs.
-        ready = partial(_is_ready, monitor, TOPICS, options.logs / f"{LOAD}.log")
+        ready = partial(_is_ready, monitor, sensors, options.logs / f"{LOAD}.log")
         _spin(monitor, ready, [*programs, load])
         used_s = -sum(map(_cpu_seconds, programs))
         load.stdin.close()
