@@ -27,7 +27,7 @@ class FakeEndpoint:
         self.faults = {text: list(names) for text, names in (faults or {}).items()}
         self.asked: Counter[str] = Counter()
         self.answered: Counter[str] = Counter()
-        self.silence_s = 1.0
+        self.silence_s = 2.0
         self.refuse_with: int | None = None
         self.url = ""
         self._lock = threading.Lock()

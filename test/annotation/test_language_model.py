@@ -29,13 +29,18 @@ COUNT = 90
 
 
 @pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """A key, short pauses, and no endpoint but the one on this machine."""
     pytest.importorskip("openai")
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    monkeypatch.setattr(
-        annotate, "Endpoint", partial(Endpoint, pause_s=0.01, timeout_s=0.4, attempts=4)
-    )
+    monkeypatch.setattr(annotate, "Endpoint", partial(Endpoint, pause_s=0.01, attempts=4))
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For silence. A busy machine, too, may let an answer come too late: count with care."""
+    endpoint = partial(Endpoint, pause_s=0.01, timeout_s=1.0, attempts=4)
+    monkeypatch.setattr(annotate, "Endpoint", endpoint)
 
 
 def manifest(folder: Path, count: int = COUNT) -> tuple[Path, dict[str, dict]]:
@@ -53,13 +58,18 @@ def run(path: Path, out: Path, url: str, *more: str) -> int:
     return command.main(["annotate", *map(str, arguments)])
 
 
+def every_fault(answers: dict[str, dict], *faults: str) -> dict[str, list[str]]:
+    """What goes wrong with the first request about each text."""
+    return {text: [fault] for text, fault in zip(answers, cycle(faults), strict=False)}
+
+
 def records(out: Path, name: str) -> list[dict]:
     return [json.loads(line) for line in (out / f"{name}.jsonl").read_text("utf-8").splitlines()]
 
 
 def test_no_record_is_lost_and_nothing_is_asked_twice(tmp_path: Path) -> None:
     path, answers = manifest(tmp_path)
-    faults = {text: [fault] for text, fault in zip(answers, cycle(("", *FAULTS)), strict=False)}
+    faults = every_fault(answers, "", *(fault for fault in FAULTS if fault != "silence"))
     out = tmp_path / "out"
     with FakeEndpoint(answers, faults).running() as endpoint:
         assert run(path, out, endpoint.url) == 0
@@ -87,6 +97,19 @@ def test_no_record_is_lost_and_nothing_is_asked_twice(tmp_path: Path) -> None:
         else:
             reason = "multiple actions" if row["answer"] == "multiple" else "no action"
             assert record["reason"] == reason
+
+
+@pytest.mark.usefixtures("impatient")
+def test_an_endpoint_that_says_nothing_is_asked_again(tmp_path: Path) -> None:
+    path, answers = manifest(tmp_path, 12)
+    faults = every_fault(answers, "", "silence")
+    with FakeEndpoint(answers, faults).running() as endpoint:
+        endpoint.silence_s = 10.0
+        assert run(path, tmp_path / "out", endpoint.url) == 0
+        for text, (fault,) in faults.items():
+            assert endpoint.asked[text] >= 1 + bool(fault)
+            assert endpoint.answered[text] >= 1
+    assert len(records(tmp_path / "out", "annotations")) > 0
 
 
 def test_what_gets_no_answer_is_told_and_asked_in_the_next_run(tmp_path: Path, capsys) -> None:
@@ -120,10 +143,11 @@ def test_an_endpoint_that_refuses_is_one_line(status: int, tmp_path: Path, capsy
     assert complaint.count("\n") == 1
 
 
+@pytest.mark.usefixtures("impatient")
 def test_the_key_shows_up_nowhere(tmp_path: Path, capfd) -> None:
     """The endpoint repeats it, every logger talks at DEBUG, and an error comes with a traceback."""
     path, answers = manifest(tmp_path, 2 * len(FAULTS))
-    faults = {text: [fault] for text, fault in zip(answers, cycle(FAULTS), strict=False)}
+    faults = every_fault(answers, *FAULTS)
     log = logging.FileHandler(tmp_path / "everything.log")
     root = logging.getLogger()
     loggers = [root, *(logging.getLogger(name) for name in ("openai", "httpx2", "httpcore2"))]
