@@ -4,12 +4,15 @@
 from __future__ import annotations
 
 import struct
+from typing import Any
 
 import numpy as np
 
 from m2r2_ros.errors import M2R2Error
 
 ENCAPSULATION_BYTES = 4
+# A stamped message begins with its stamp, eight bytes.
+STAMP_END = 12
 # CDR_BE and CDR_LE, the representations that ROS 2 writes.
 BYTE_ORDERS = {b"\x00\x00": ">", b"\x00\x01": "<"}
 
@@ -40,10 +43,8 @@ class CdrReader:
 
     def number(self, code: str) -> int | float:
         """Read one aligned number of a `struct` code, for example "I"."""
-        size = struct.calcsize(code)
-        self.align(size)
-        data = self._take(size)
-        return struct.unpack(self.byte_order + code, data)[0]
+        self.align(struct.calcsize(code))
+        return self._unpack(code)[0]
 
     def text(self, limit: int = MAX_TEXT_BYTES) -> str:
         """Read a string of at most `limit` bytes."""
@@ -62,7 +63,8 @@ class CdrReader:
 
     def time(self) -> int:
         """Read a builtin_interfaces/Time as nanoseconds."""
-        seconds, nanoseconds = self.number("i"), self.number("I")
+        self.align(4)
+        seconds, nanoseconds = self._unpack("iI")
         if nanoseconds >= NANOSECONDS:
             raise MessageError(f"a time with {nanoseconds} nanoseconds")
         return seconds * NANOSECONDS + nanoseconds
@@ -71,18 +73,23 @@ class CdrReader:
         """Read a std_msgs/Header: stamp in nanoseconds and frame_id."""
         return self.time(), self.text()
 
+    def _unpack(self, codes: str) -> tuple[Any, ...]:
+        start, self.position = self.position, self.position + struct.calcsize("<" + codes)
+        try:
+            return struct.unpack_from(self.byte_order + codes, self.message, start)
+        except struct.error:
+            raise self._too_short() from None
+
     def _take(self, size: int) -> memoryview:
         start, self.position = self.position, self.position + size
         if self.position > len(self.message):
-            raise MessageError(f"{len(self.message)} bytes, too short for its type")
+            raise self._too_short()
         return memoryview(self.message)[start : self.position]
+
+    def _too_short(self) -> MessageError:
+        return MessageError(f"{len(self.message)} bytes, too short for its type")
 
 
 def stamp_ns(message: bytes) -> int:
     """Stamp of any stamped message. Raises MessageError."""
     return CdrReader(message).time()
-
-
-def frame_id(message: bytes) -> str:
-    """Frame of any stamped message. Raises MessageError."""
-    return CdrReader(message).header()[1]

@@ -101,13 +101,11 @@ def _compressed(reader: CdrReader) -> tuple[int, Picture]:
     return stamp_ns, lambda: decode_picture(data)
 
 
-def picture_format(type_name: str, message: bytes) -> str:
+def picture_format(type_name: str, reader: CdrReader) -> str:
     """What may not change in mid-run unnoticed: "640 x 480 rgb8", or the compression.
 
-    Raises MessageError.
+    The reader stands behind the header. Raises MessageError.
     """
-    reader = CdrReader(message)
-    reader.header()
     if type_name == COMPRESSED_IMAGE:
         return reader.text()
     height, width = reader.number("I"), reader.number("I")

@@ -11,7 +11,7 @@ from rclpy.node import Node
 
 from m2r2_ros.datasets.topics import TopicMap
 from m2r2_ros.messages.audio import decode_audio
-from m2r2_ros.messages.cdr import MessageError, frame_id
+from m2r2_ros.messages.cdr import STAMP_END, CdrReader, MessageError
 from m2r2_ros.messages.images import IMAGE_TYPES, decode_image, picture_format
 from m2r2_ros.messages.signals import decode_batch
 from m2r2_ros.messages.types import check_type
@@ -53,15 +53,21 @@ class Form:
     def __init__(self) -> None:
         self.first = self.now = ""
         self.changes = 0
+        # The bytes behind the stamp that say so.
+        self._bytes: bytes | None = None
 
     def note(self, type_name: str, message: bytes) -> None:
         """Look at the newest message of a batch."""
+        if self._bytes is not None and message.startswith(self._bytes, STAMP_END):
+            return
         try:
-            form = f"frame '{frame_id(message)}'"
+            reader = CdrReader(message)
+            form = f"frame '{reader.header()[1]}'"
             if type_name in IMAGE_TYPES:
-                form = f"{picture_format(type_name, message)} in {form}"
+                form = f"{picture_format(type_name, reader)} in {form}"
         except MessageError:
             return
+        self._bytes = message[STAMP_END : reader.position]
         self.first = self.first or form
         self.changes += form != (self.now or form)
         self.now = form
@@ -116,14 +122,16 @@ class AudioSource:
         self.input = TopicInput(node, topic, partial(check_type, AUDIO), depth)
 
     def feed(self, builder: WindowBuilder, until_ns: int | None) -> None:
-        for message in self.input.take(until_ns):
+        messages = self.input.take(until_ns)
+        for message in messages:
             try:
                 stamp_ns, samples, rate_hz = decode_audio(message)
             except MessageError:
                 self.malformed += 1
             else:
                 builder.add_audio(stamp_ns, samples, rate_hz)
-                self.form.note(self.input.type_name, message)
+        if messages:
+            self.form.note(self.input.type_name, messages[-1])
 
 
 class SignalSource:

@@ -122,8 +122,12 @@ class AudioStream(Stream):
     def _mono(self, samples: np.ndarray) -> np.ndarray:
         """Mean of the channels; NaN where a sample is no measurement, which is counted."""
         samples = samples.reshape(len(samples), -1)
-        loudest = np.abs(samples).max(axis=1)
-        mono = samples.mean(axis=1, dtype=np.float32)
+        if samples.shape[1] == 1:
+            mono = samples[:, 0].astype(np.float32)
+            loudest = np.abs(samples[:, 0])
+        else:
+            mono = samples.mean(axis=1, dtype=np.float32)
+            loudest = np.abs(samples).max(axis=1)
         faulty = ~(loudest <= self._limits.max_audio)
         if faulty.any():
             finite = np.isfinite(loudest)

@@ -43,6 +43,7 @@ class CameraStream(Stream):
         self.stamps: list[int] = []
         self._images: list[Image] = []
         self._recent: list[int] = []
+        self._interval_ns: int | None = 0
         self._newest_ns: int | None = None
         # End of the last window.
         self._closed_ns: int | None = None
@@ -64,7 +65,9 @@ class CameraStream(Stream):
         return self.stamps[0] if self.stamps else None
 
     def interval_ns(self) -> int:
-        return usual_interval(np.array(self._recent))
+        if self._interval_ns is None:
+            self._interval_ns = usual_interval(np.array(self._recent))
+        return self._interval_ns
 
     def ingest(self, batches: list[Batch]) -> None:
         for stamps, image in batches:
@@ -91,6 +94,7 @@ class CameraStream(Stream):
                 self.counters.gaps += stamp_ns - self._newest_ns > self.max_age_ns
             self._newest_ns = stamp_ns
             self._recent = [*self._recent[1 - INTERVAL_SAMPLES :], stamp_ns]
+            self._interval_ns = None
         else:
             self.counters.out_of_order += 1
 
