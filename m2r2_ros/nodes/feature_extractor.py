@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,7 @@ STATION_QOS = QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE)
 
 
 class FeatureExtractor(Station):
-    """Encodes one window a callback, so that topics are drained in between."""
+    """Encodes one window at a time, so that topics are drained in between."""
 
     SETTINGS = settings.FEATURE_EXTRACTOR
 
@@ -50,7 +50,8 @@ class FeatureExtractor(Station):
         self._on_feature = on_feature
         self._encoder: Encoder | RoboActEncoder | None = None
         self._queue: deque[SensorWindow] = deque()
-        self._work = self.create_guard_condition(self.guard(self._encode_next))
+        self._work = self.guard(self._encode_next)
+        self._more = self.create_guard_condition(self._work)
 
     def configure(self, values: dict[str, Any]) -> None:
         folder = settings.models_folder(values["models"])
@@ -82,15 +83,19 @@ class FeatureExtractor(Station):
             self.destroy_publisher(self._publisher)
             self._encoder = None
 
-    def accept(self, window: SensorWindow) -> None:
-        """Queue a window. When too many wait the newest wins, and the others are skipped."""
+    def accept(self, windows: Iterable[SensorWindow]) -> None:
+        """Queue windows and encode the first one that waits, without the executor's delay.
+
+        When too many wait the newest wins, and the others are skipped.
+        """
         if not self.is_active:
             return
-        if len(self._queue) >= self._max_backlog:
-            self._skipped += len(self._queue)
-            self._queue.clear()
-        self._queue.append(window)
-        self._work.trigger()
+        for window in windows:
+            if len(self._queue) >= self._max_backlog:
+                self._skipped += len(self._queue)
+                self._queue.clear()
+            self._queue.append(window)
+        self._work()
 
     def change(self, values: dict[str, Any]) -> None:
         self._max_backlog = values["max_backlog"]
@@ -115,14 +120,14 @@ class FeatureExtractor(Station):
         return Report(OK, "active" if self.is_active else "inactive", values)
 
     def _receive(self, message: RosSensorWindow) -> None:
-        self.accept(window_from_ros(message, self._encoder.layout))
+        self.accept([window_from_ros(message, self._encoder.layout)])
 
     def _encode_next(self) -> None:
         if not self._queue:
             return
         window = self._queue.popleft()
         if self._queue:
-            self._work.trigger()
+            self._more.trigger()
         self._encode(window)
 
     def _encode(self, window: SensorWindow) -> None:

@@ -21,7 +21,7 @@ def compose() -> Sequence[Station]:
     """The chain, from upstream to downstream."""
     segmenter = Segmenter(composed=True)
     extractor = FeatureExtractor(on_feature=segmenter.accept)
-    return [Synchronizer(on_window=extractor.accept), extractor, segmenter]
+    return [Synchronizer(on_windows=extractor.accept), extractor, segmenter]
 
 
 def main() -> int:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from math import inf
+from math import ceil, inf
 
 # Between windows messages only move from the middleware's queues to ours, but for so long at most:
 # it may be that a jump of time has to be noticed.
@@ -15,22 +15,27 @@ TRANSPORT_NS = 1_000_000
 POLL_NS = 4_000_000
 # What has not come so long after the frame is waited for at leisure.
 POLL_LIMIT_S = 0.05
-# Without reference frames the queues are emptied this often. It is between those of a 10 Hz camera
-# too, so that few messages are left to take when a window closes.
+# Without reference frames the queues are emptied at least this often, so between those of a 10 Hz
+# camera too ...
 IDLE_DRAIN_S = 0.04
+# ... for the last time so long before a frame is expected: what it takes to have done with it, so
+# that the frame does not have to wait and few messages are left to take when it is here.
+LEAD_S = 0.012
 
 
 class DrainSchedule:
     """Decides, at reference frames and after each drain, when the next drain is due.
 
-    Times are seconds of one steady clock. Beside what is decided here, the topics are drained
-    `IDLE_DRAIN_S` after the last drain or rest.
+    Times are seconds of one steady clock.
     """
 
     def __init__(self) -> None:
         self._drained_s = self._poll_until_s = -inf
         # When the topics are to be drained again.
         self._due_s = inf
+        # When the last reference frame came, and how long after the one before.
+        self._frame_s = -inf
+        self._interval_s = inf
 
     def frame_came(self, now_s: float, wait_ns: float) -> float:
         """Return after how many nanoseconds to drain for a reference frame that has just come.
@@ -38,6 +43,7 @@ class DrainSchedule:
         `wait_ns` is what `WindowBuilder.frame_wait_ns` says of it. inf: it can wait for the next
         frame, or the drain that is due already is early enough.
         """
+        self._interval_s, self._frame_s = now_s - self._frame_s, now_s
         if wait_ns == inf and now_s <= self._drained_s + LONGEST_REST_S:
             return inf
         self._poll_until_s = now_s + POLL_LIMIT_S
@@ -64,3 +70,10 @@ class DrainSchedule:
             again_ns = max(shortest_ns, min(longest_ns, POLL_NS)) + TRANSPORT_NS
         self._due_s = now_s + again_ns / 1e9
         return again_ns
+
+    def idle_s(self, now_s: float) -> float:
+        """How long after a drain or a rest to drain next if nothing asks for it before."""
+        left_s = self._frame_s + self._interval_s - LEAD_S - now_s
+        if self._interval_s <= IDLE_DRAIN_S + LEAD_S or not LEAD_S < left_s < LONGEST_REST_S:
+            return IDLE_DRAIN_S
+        return left_s / ceil(left_s / IDLE_DRAIN_S)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from itertools import count
 from math import inf
 from typing import Any
@@ -55,11 +55,11 @@ class Synchronizer(Station):
 
     def __init__(
         self,
-        on_window: Callable[[SensorWindow], None] | None = None,
+        on_windows: Callable[[Sequence[SensorWindow]], None] | None = None,
         values: dict[str, Any] | None = None,
     ) -> None:
         super().__init__("synchronizer", values)
-        self._on_window = on_window
+        self._on_windows = on_windows
         self._builder: WindowBuilder | None = None
         self._pairs: CameraPairs | None = None
         self._sources: list[Source] = []
@@ -98,7 +98,7 @@ class Synchronizer(Station):
         for timer in self._ticking:
             self.destroy_timer(timer)
         self._ticking.clear()
-        self._take_all(until_ns=None)
+        self._take_all()
         self._hand_over(self._builder.poll() + self._builder.flush())
         for source in self._sources:
             source.input.close()
@@ -165,7 +165,7 @@ class Synchronizer(Station):
         if not after_ns:
             self._drain()
             return
-        self._idle.reset()
+        self._rest()
         if after_ns < inf:
             self._drain_after(int(after_ns))
         for source in self._sources:
@@ -180,27 +180,40 @@ class Synchronizer(Station):
             return 0
 
     def _drain(self) -> None:
-        self._idle.reset()
-        self._take_all(time.time_ns())
+        self._rest()
+        self._take_all()
         resets = self._builder.counters.resets
         windows = self._builder.poll()
         if self._builder.counters.resets > resets:
             self.get_logger().warning("time has jumped: starting anew")
-        self._hand_over(windows)
         again_ns = self._schedule.drained(time.monotonic(), self._builder.wait_ns())
         if again_ns is None:
             self._poll.cancel()
         else:
             self._drain_after(again_ns)
+        self._hand_over(windows)
+
+    def _rest(self) -> None:
+        self._idle.timer_period_ns = round(self._schedule.idle_s(time.monotonic()) * 1e9)
+        self._idle.reset()
 
     def _drain_after(self, wait_ns: int) -> None:
         self._poll.timer_period_ns = wait_ns
         self._poll.reset()
 
-    def _take_all(self, until_ns: int | None) -> None:
-        """One moment for all topics: none may seem to lag because its turn came first."""
+    def _take_all(self) -> None:
+        """Take the topics up to one moment: none may seem to lag because its turn came first.
+
+        Cameras are a little ahead: a picture takes longest to arrive, so the other cameras' may
+        still be on their way when the reference frame is here.
+        """
+        until_ns = time.time_ns()
+        cameras = [source for source in self._sources if source.name in self._layout.cameras]
         for source in self._sources:
-            source.feed(self._builder, until_ns)
+            if source not in cameras:
+                source.feed(self._builder, until_ns)
+        for camera in cameras:
+            camera.feed(self._builder, until_ns + POLL_NS)
         if self._pairs is not None:
             for frame in self._pairs.match():
                 self._builder.add_image(*frame)
@@ -210,16 +223,18 @@ class Synchronizer(Station):
         if self._pairs is not None:
             self._pairs.clear()
 
-    def _hand_over(self, windows: Iterable[SensorWindow]) -> None:
-        for window in windows:
-            self._masked = [name for name, present in window.mask.items() if not present]
-            if self._on_window is not None:
-                self._on_window(window)
-            if self._publisher.get_subscription_count():
+    def _hand_over(self, windows: Sequence[SensorWindow]) -> None:
+        if not windows:
+            return
+        self._masked = [name for name, present in windows[-1].mask.items() if not present]
+        if self._publisher.get_subscription_count():
+            for window in windows:
                 self._publisher.publish(window_to_ros(window, self._layout))
+        if self._on_windows is not None:
+            self._on_windows(windows)
 
     def _reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        self._take_all(time.time_ns())
+        self._take_all()
         self._forget()
         response.success = True
         response.message = "all samples forgotten; the next window has index 0"

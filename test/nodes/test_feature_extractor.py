@@ -46,8 +46,7 @@ def extractor(ros, models, features):
 
 def test_backlog_is_bounded_and_the_newest_wins(extractor, models, features):
     extractor.trigger_activate()
-    for index in range(8):
-        extractor.accept(window(index))
+    extractor.accept(map(window, range(8)))
     # 0, 1 and 2 gave way to 3; 3, 4 and 5 to 6.
     spin_until(extractor, lambda: len(features) == 2, "what was left")
     assert [feature.index for feature in features] == [6, 7]
@@ -59,20 +58,19 @@ def test_backlog_is_bounded_and_the_newest_wins(extractor, models, features):
 
 def test_deactivation_finishes_what_waits(extractor, features):
     extractor.trigger_activate()
-    for index in range(3):
-        extractor.accept(window(index))
+    extractor.accept(map(window, range(3)))
+    assert [feature.index for feature in features] == [0]
     extractor.trigger_deactivate()
     assert [feature.index for feature in features] == [0, 1, 2]
-    extractor.accept(window(3))
+    extractor.accept([window(3)])
     assert len(features) == 3
 
 
 def test_a_window_that_does_not_fit_is_an_error_and_the_rest_goes_on(extractor, features):
     extractor.trigger_activate()
     bad = window(0)
-    extractor.accept(replace(bad, images={**bad.images, "hama1": np.zeros((4, 4, 1), np.uint8)}))
-    extractor.accept(window(1))
-    spin_until(extractor, lambda: features, "the good one")
+    extractor.accept([replace(bad, images={**bad.images, "hama1": np.zeros((4, 4, 1), np.uint8)})])
+    extractor.accept([window(1)])
     assert [feature.index for feature in features] == [1]
     assert extractor._report().values["errors"] == 1
     assert "frame of 'hama1' is uint8 (4, 4, 1)" in extractor._report().message

@@ -132,7 +132,7 @@ def test_windows_show_what_was_taken_at_one_time(ros, node, filters, models, cam
     windows = []
     topics = {f"topics.{name}": topic for name, topic in TOPICS.items()}
     values = {"models": str(models), "camera_sync": camera_sync, **topics}
-    synchronizer = Synchronizer(on_window=windows.append, values=values)
+    synchronizer = Synchronizer(on_windows=windows.extend, values=values)
     try:
         assert synchronizer.trigger_configure() == TransitionCallbackReturn.SUCCESS
         assert synchronizer.trigger_activate() == TransitionCallbackReturn.SUCCESS

@@ -7,12 +7,13 @@ from itertools import groupby
 from math import inf
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from sensor_rig import EPOCH, MS, SECOND, Event, content, recording
 
 from m2r2_ros.nodes.schedule import (
     IDLE_DRAIN_S,
+    LEAD_S,
     LONGEST_REST_S,
     POLL_LIMIT_S,
     POLL_NS,
@@ -57,6 +58,9 @@ def play_by_schedule(arrivals: Arrivals) -> Played:
     played, schedule, waiting = Played(), DrainSchedule(), []
     due_ns = {"poll": inf, "idle": arrivals[0][0] + IDLE_NS}
 
+    def rest(now_ns: int) -> None:
+        due_ns["idle"] = now_ns + round(schedule.idle_s(now_ns / SECOND) * SECOND)
+
     def drain(now_ns: int) -> None:
         for event in waiting:
             event.feed(played.builder)
@@ -64,7 +68,7 @@ def play_by_schedule(arrivals: Arrivals) -> Played:
         played.poll(now_ns)
         again_ns = schedule.drained(now_ns / SECOND, played.builder.wait_ns())
         due_ns["poll"] = inf if again_ns is None else now_ns + again_ns
-        due_ns["idle"] = now_ns + IDLE_NS
+        rest(now_ns)
 
     for now_ns, event in arrivals:
         while min(due_ns.values()) <= now_ns:
@@ -76,7 +80,7 @@ def play_by_schedule(arrivals: Arrivals) -> Played:
             if not after_ns:
                 drain(now_ns)
                 continue
-            due_ns["idle"] = now_ns + IDLE_NS
+            rest(now_ns)
             if after_ns < inf:
                 due_ns["poll"] = now_ns + after_ns
             else:
@@ -94,6 +98,7 @@ STREAMS = SensorLayout().modalities
 
 
 @settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@example(rate_hz=7, common_ms=0, more_ms=[0] * 7, absent="audio", stops=True)
 @given(
     rate_hz=st.sampled_from(sorted(RECORDINGS)),
     common_ms=st.integers(0, 40),
@@ -119,13 +124,16 @@ def test_resting_changes_no_window_and_delays_none(rate_hz, common_ms, more_ms, 
     came_ns = {int(e.stamps[0]): now_ns for now_ns, e in arrivals if e.stream == REFERENCE}
     # What the newest stamp of all tells of the others is wrong by the difference of their ways.
     soon_ns = POLL_NS + TRANSPORT_NS + (max(more_ms) - min(more_ms) + 1) * MS
+    # A stream that stops is missed from when its last message was taken.
+    missed_ns = IDLE_NS if absent and stops else 0
     for window, early_ns, late_ns in zip(
         lazy.windows, eager.closed_ns, lazy.closed_ns, strict=False
     ):
         until_ns = came_ns.get(window.end_ns, -inf) + POLL_LIMIT_S * SECOND
         # No frame asks for the first window.
         is_asked_for = window.index and early_ns + soon_ns <= until_ns
-        assert early_ns <= late_ns <= early_ns + (soon_ns if is_asked_for else IDLE_NS + MS)
+        delay_ns = missed_ns + (soon_ns if is_asked_for else IDLE_NS + MS)
+        assert early_ns <= late_ns <= early_ns + delay_ns
 
 
 @pytest.mark.parametrize("absent", [None, "gripper"])
@@ -161,6 +169,28 @@ def test_what_a_frame_waits_for_is_drained_when_it_is_due_and_no_later_for_the_n
     # Whoever waits for a drain that has not come for so long waits no longer.
     assert schedule.frame_came(0.124, 20 * MS) == 20 * MS + TRANSPORT_NS
     assert schedule.frame_came(0.2, (POLL_LIMIT_S + 0.001) * SECOND) == 0
+
+
+def test_the_last_drain_before_a_frame_has_ended_when_it_comes():
+    schedule = DrainSchedule()
+    assert schedule.idle_s(0.0) == IDLE_DRAIN_S
+    schedule.frame_came(1.0, 0)
+    assert schedule.idle_s(1.02) == IDLE_DRAIN_S
+    schedule.frame_came(1.1, 0)
+    # Twice, evenly, until the frame at 1.2.
+    first_s = 1.12 + schedule.idle_s(1.12)
+    second_s = first_s + schedule.idle_s(first_s)
+    assert first_s == pytest.approx((1.12 + 1.2 - LEAD_S) / 2)
+    assert second_s == pytest.approx(1.2 - LEAD_S)
+    # A frame that does not come is not waited for.
+    assert schedule.idle_s(1.2 - LEAD_S) == schedule.idle_s(1.25) == IDLE_DRAIN_S
+
+
+def test_frames_that_come_more_often_than_the_topics_are_drained_need_no_drain_before_them():
+    schedule = DrainSchedule()
+    for frame in range(3):
+        schedule.frame_came(frame / 30, inf)
+    assert schedule.idle_s(2 / 30 + 0.01) == IDLE_DRAIN_S
 
 
 def test_what_is_late_is_waited_for_when_it_is_due_then_often_then_at_leisure():

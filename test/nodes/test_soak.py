@@ -73,7 +73,7 @@ def make(models):
     values = {"models": str(models)}
     segmenter = Segmenter(composed=True, values=values)
     extractor = FeatureExtractor(on_feature=segmenter.accept, values=values)
-    return [Synchronizer(on_window=extractor.accept, values=values), extractor, segmenter]
+    return [Synchronizer(on_windows=extractor.accept, values=values), extractor, segmenter]
 
 
 def test_lifecycles_leave_nothing_behind(ros, models):
