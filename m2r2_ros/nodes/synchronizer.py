@@ -153,6 +153,7 @@ class Synchronizer(Station):
         for index, source in enumerate(inputs):
             if index == turn or not source.type_name:
                 source.follow()
+        self._builder.expect([source.name for source in self._sources if not source.input.problem])
         for warning in self._silence.check(inputs, time.monotonic()):
             self.get_logger().warning(warning)
         for source in self._sources:

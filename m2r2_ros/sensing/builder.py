@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from math import inf
 from typing import TypeVar
 
@@ -90,6 +90,13 @@ class WindowBuilder:
         """Add a chunk: float32 (n, channels) or (n,), the first sample stamped `stamp_ns`."""
         _find(self._audio, AUDIO, "audio").add(stamp_ns, samples, rate_hz)
 
+    def expect(self, streams: Collection[str]) -> None:
+        """Name the streams that can bring something at all: windows do not wait for the others.
+
+        All of the layout, unless named. It stays through `reset`.
+        """
+        self._progress.expected = frozenset(streams)
+
     def poll(self) -> list[SensorWindow]:
         """Return the windows that can be closed. Call it after all that has arrived was added.
 
@@ -129,7 +136,7 @@ class WindowBuilder:
             return 0
         if stamp_ns < self._grid.earliest_end():
             return inf
-        others = self._streams.keys() - {self._reference.name}
+        others = self._progress.expected - {self._reference.name}
         return max(0, self._progress.expected_by(stamp_ns, others) - stamp_ns)
 
     def flush(self) -> list[SensorWindow]:

@@ -15,10 +15,13 @@ class Progress:
     A stream is active while it brings anything at all. The present is the median of the active
     streams' newest stamps, so that one clock that runs ahead does not make all others late. A
     stream is alive when it is active and keeps up with the present.
+
+    expected  names of the streams that can bring something at all; for the others nobody waits.
     """
 
     def __init__(self, streams: Mapping[str, Stream], limits: SensingLimits) -> None:
         self._streams = streams
+        self.expected = frozenset(streams)
         self._max_wait_ns = to_ns(limits.max_wait_s)
         self._reorder_ns = to_ns(limits.reorder_s)
         self.clear()
@@ -65,17 +68,19 @@ class Progress:
 
     def known_until(self) -> int:
         """No stream is expected to bring anything more before this time."""
-        return min(
-            stream.known_until() if self.is_alive(name) else self.present_ns - self._reorder_ns
-            for name, stream in self._streams.items()
+        silent_until = self.present_ns - self._reorder_ns
+        times = (
+            self._streams[name].known_until() if self.is_alive(name) else silent_until
+            for name in self.expected
         )
+        return min(times, default=silent_until)
 
     def wait_ns(self, end_ns: int) -> tuple[int, int]:
         """How long from now until `known_until` should reach `end_ns`, at least and at most.
 
         Now is between the newest sample of all and the next one of its stream.
         """
-        longest = max(0, self.expected_by(end_ns, self._streams) - self.newest_ns)
+        longest = max(0, self.expected_by(end_ns, self.expected) - self.newest_ns)
         return max(0, longest - self._newest_interval_ns), longest
 
     def expected_by(self, end_ns: int, names: Iterable[str]) -> int:

@@ -8,6 +8,7 @@ import time
 import pytest
 from rclpy.serialization import serialize_message
 from robot import SECOND, image, set_stamp
+from sensor_msgs.msg import Image
 
 from m2r2_ros.nodes.synchronizer import Synchronizer
 
@@ -66,6 +67,24 @@ def test_a_frame_whose_window_is_not_complete_is_drained_when_it_should_be(
         assert elapsed_s < 30
         ros.spin_once(synchronizer, timeout_sec=1.0)
     assert elapsed_s < 0.02 <= time.monotonic() - began
+
+
+def test_a_window_does_not_wait_for_topics_that_nobody_publishes(ros, node, synchronizer):
+    """The other sensors are absent, and no later frame says that they are late."""
+    (reference,) = (source.input for source in synchronizer._sources if source.name == "hama1")
+    camera = node.create_publisher(Image, reference.topic, 10)
+
+    def spin_until(condition):
+        began = time.monotonic()
+        while not condition():
+            assert time.monotonic() - began < 60
+            ros.spin_once(synchronizer, timeout_sec=1.0)
+
+    spin_until(lambda: not reference.problem and camera.get_subscription_count())
+    now_ns = time.time_ns()
+    for count in range(3):
+        camera.publish(set_stamp(image(), now_ns + count * SECOND // 10))
+    spin_until(lambda: synchronizer._builder.counters.windows == 2)
 
 
 @pytest.mark.parametrize("message", [b"", b"nonsense", frame(0)[:9]])

@@ -310,6 +310,30 @@ def test_how_long_a_window_waits_for_what_is_silent():
     assert [w.end_ns - EPOCH for w in builder.poll()] == [400 * MS]
 
 
+def test_no_window_waits_for_what_cannot_come():
+    layout = SensorLayout(cameras=("front",), audio=True, signals=("wrench", "gripper"))
+    builder = WindowBuilder(layout)
+    builder.expect(["front", "wrench"])
+    for ms in range(0, 301, 100):
+        builder.add_image("front", EPOCH + ms * MS, FRAME)
+    builder.add_signal("wrench", EPOCH + np.arange(300) * MS, np.zeros((300, 6)))
+    assert [w.end_ns - EPOCH for w in builder.poll()] == [100 * MS, 200 * MS]
+    assert builder.frame_wait_ns(EPOCH + 300 * MS) == 0
+    builder.add_signal("wrench", EPOCH + np.array([300]) * MS, np.zeros((1, 6)))
+    (window,) = builder.poll()
+    assert window.mask == {"front": True, "audio": False, "wrench": True, "gripper": False}
+    # A publisher has come.
+    builder.expect(layout.modalities)
+    builder.add_image("front", EPOCH + 400 * MS, FRAME)
+    builder.add_signal("wrench", EPOCH + np.arange(301, 420) * MS, np.zeros((119, 6)))
+    assert builder.poll() == []
+    assert builder.wait_ns() == (0, 1 * MS)
+    # All have gone; what is there is used.
+    builder.expect([])
+    builder.add_signal("wrench", EPOCH + np.array([420]) * MS, np.zeros((1, 6)))
+    assert [w.end_ns - EPOCH for w in builder.poll()] == [400 * MS]
+
+
 def test_which_frames_end_no_window():
     builder = WindowBuilder(ONE)
     assert builder.frame_wait_ns(EPOCH) == 0
