@@ -36,7 +36,7 @@ settings.load_profile("m2r2")
 
 
 # Programs that talk over DDS keep time with the clock: one such test at a time.
-TIMED = ("nodes", "test_demo.py", "evaluation/test_benchmarks.py")
+TIMED = ("nodes", "test_demo.py", "benchmarks/test_benchmarks.py")
 
 
 @pytest.hookimpl(tryfirst=True)

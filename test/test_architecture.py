@@ -29,35 +29,48 @@ from m2r2_ros.cli.main import verbs
 ROS = {"rclpy", "m2r2_msgs", "cv_bridge", "message_filters"}
 TRAINING = {"torch", "onnx", "onnxscript", "transformers", "sentence_transformers", "tensorboard"}
 
-# Folder -> what it may not import, packages and own folders alike.
-FORBIDDEN = {
-    "sensing": ROS
-    | TRAINING
-    | {"inference", "nodes", "datasets", "networks", "training", "policies", "cli"},
-    "inference": ROS | TRAINING | {"nodes", "datasets", "networks", "training", "policies", "cli"},
-    "messages": ROS - {"cv_bridge"}
-    | TRAINING
-    | {"nodes", "networks", "training", "policies", "cli"},
-    "nodes": TRAINING | {"networks", "training", "policies", "cli"},
-    "datasets": ROS | TRAINING | {"nodes", "networks", "training", "policies", "cli"},
-    "evaluation": ROS
-    | TRAINING
-    | {"nodes", "networks", "training", "baselines", "policies", "cli"},
-    "annotation": ROS
-    | TRAINING
-    | {"nodes", "networks", "training", "baselines", "policies", "cli"},
-    "baselines": ROS | TRAINING | {"nodes", "networks", "training", "policies", "cli"},
-    "networks": ROS | {"nodes", "datasets", "training", "policies", "cli"},
-    "training": ROS | {"nodes", "policies", "cli"},
-    "policies": ROS | {"nodes", "baselines", "cli"},
-}
+# The rooms from the ground up: each may import those before it, and none after it.
+ROOMS = (
+    "errors",
+    "shipped",
+    "descriptions",
+    "labels",
+    "parallel",
+    "sensing",
+    "messages",
+    "inference",
+    "datasets",
+    "nodes",
+    "offline",
+    "evaluation",
+    "annotation",
+    "inspection",
+    "simulation",
+    "networks",
+    "training",
+    "benchmarks",
+    "experiments",
+    "cli",
+)
 
-# Benchmarks measure the nodes themselves.
-UNRULED = PACKAGE / "evaluation" / "benchmarks"
+# Beside that, which rooms may import ROS and which may import what only training needs.
+WITH_ROS = {"nodes", "benchmarks", "cli"}
+WITH_TRAINING = {"networks", "training", "benchmarks", "experiments", "cli"}
+# Images in unusual encodings go through cv_bridge where there is one.
+WITH_CV_BRIDGE = {"messages"}
 
-RUN_TIME = ("sensing", "messages", "inference", "nodes", "datasets", "evaluation", "cli")
-# Simulation is installed on request only.
-SIMULATION = PACKAGE / "datasets" / "taskboard"
+RUN_TIME = (
+    "parallel",
+    "sensing",
+    "messages",
+    "inference",
+    "datasets",
+    "nodes",
+    "offline",
+    "evaluation",
+    "inspection",
+    "cli",
+)
 
 # Third-party package -> its key in rosdep's lists (None where there is none), its name for pip.
 PYTHON_PACKAGES = {
@@ -77,15 +90,33 @@ PYTHON_PACKAGES = {
 }
 
 
-def own_folders(names: set[str]) -> set[str]:
-    """Folders of this package that an import list reaches into."""
+def own_rooms(names: set[str]) -> set[str]:
+    """Rooms of this package that an import list reaches into."""
     parts = (name.split(".") for name in names)
-    return {part[1] for part in parts if part[0] == "m2r2_ros" and len(part) > 1}
+    found = {part[1] for part in parts if part[0] == "m2r2_ros" and len(part) > 1}
+    return found - {"__version__"}
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def own_modules(names: set[str]) -> set[str]:
+    """Modules of this package that an import list names, functions and classes cut off."""
+    modules = {module_name(path) for path in python_files(PACKAGE)}
+    found = {name if name in modules else name.rpartition(".")[0] for name in names}
+    return (found & modules) - {"m2r2_ros"}
+
+
+def files_of(room: str) -> list[Path]:
+    """The Python files of a room, which is a folder of the package or a module beside them."""
+    folder = PACKAGE / room
+    return python_files(folder) if folder.is_dir() else [folder.with_suffix(".py")]
 
 
 def run_time_files() -> list[Path]:
-    files = python_files(*(PACKAGE / folder for folder in RUN_TIME))
-    return [path for path in files if SIMULATION not in path.parents]
+    return [path for room in RUN_TIME for path in files_of(room)]
 
 
 def run_time_packages() -> set[str]:
@@ -99,14 +130,46 @@ def declared_keys() -> set[str]:
     return {element.text for kind in ("depend", "exec_depend") for element in tree.iter(kind)}
 
 
-@pytest.mark.parametrize("folder", FORBIDDEN)
-def test_imports_point_one_way(folder):
-    files = [path for path in python_files(PACKAGE / folder) if UNRULED not in path.parents]
-    assert files, f"m2r2_ros/{folder} is empty"
-    for path in files:
-        names = imports(path.read_text())
-        wrong = (top_level(names) | own_folders(names)) & FORBIDDEN[folder]
+def test_every_folder_and_module_is_a_room_that_the_drawing_has():
+    there = {path.name for path in PACKAGE.iterdir() if path.is_dir() and path.name[0] != "_"}
+    there |= {path.stem for path in PACKAGE.glob("*.py")} - {"__init__"}
+    assert there == set(ROOMS)
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_imports_point_downwards(room):
+    above = set(ROOMS[ROOMS.index(room) + 1 :])
+    for path in files_of(room):
+        wrong = own_rooms(imports(path.read_text())) & above
         assert not wrong, f"{path.relative_to(ROOT)} imports {sorted(wrong)}"
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_ros_and_torch_stay_where_they_belong(room):
+    forbidden = set() if room in WITH_ROS else set(ROS)
+    forbidden -= {"cv_bridge"} if room in WITH_CV_BRIDGE else set()
+    forbidden |= set() if room in WITH_TRAINING else TRAINING
+    for path in files_of(room):
+        wrong = top_level(imports(path.read_text())) & forbidden
+        assert not wrong, f"{path.relative_to(ROOT)} imports {sorted(wrong)}"
+
+
+def test_no_two_modules_import_each_other_in_a_circle():
+    graph = {
+        module_name(path): own_modules(imports(path.read_text())) for path in python_files(PACKAGE)
+    }
+    order, open_ = [], []
+
+    def visit(name: str) -> None:
+        assert name not in open_, " -> ".join([*open_[open_.index(name) :], name])
+        if name not in order:
+            open_.append(name)
+            for other in sorted(graph.get(name, ())):
+                visit(other)
+            order.append(open_.pop())
+
+    for name in sorted(graph):
+        visit(name)
 
 
 def test_robot_code_loads_where_neither_torch_nor_ros_is_installed():

@@ -79,7 +79,7 @@ def test_parameter_files_exist(launched, arguments, _):
 @pytest.mark.ros
 @pytest.mark.parametrize("arguments, _", ONLINE_CASES.values(), ids=ONLINE_CASES)
 def test_nodes_know_the_parameters_that_are_set(launched, arguments, _):
-    from m2r2_ros.nodes.settings import ALL_NAMES
+    from m2r2_ros.nodes.parameters import ALL_NAMES
 
     for node in launched(ONLINE, **arguments):
         assert parameters(node).keys() <= ALL_NAMES | {"use_sim_time"}

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from m2r2_ros.cli._deployment import Deployment
 from m2r2_ros.inference.models import Models
 from m2r2_ros.labels import FINE_LABELS
+from m2r2_ros.offline.deployment import Deployment
 from m2r2_ros.shipped import shipped
 
 MODELS = Path(__file__).parents[1] / "models"

@@ -20,7 +20,7 @@ from m2r2_ros.annotation.prompt import (
     read_answer,
 )
 from m2r2_ros.annotation.secret import Secret, kept_out_of_logs
-from m2r2_ros.annotation.stage import NoAnswer
+from m2r2_ros.annotation.selection import NoAnswer
 from m2r2_ros.errors import M2R2Error
 
 NO_VALID_ANSWER = "no valid answer from the language model"

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from m2r2_ros.cli._processes import Companion
 from m2r2_ros.errors import M2R2Error
-from m2r2_ros.inference.segments import FramePrediction, SegmentEvent
+from m2r2_ros.inference.segment_events import FramePrediction, SegmentEvent
+from m2r2_ros.parallel.child_programs import Companion
 
 if TYPE_CHECKING:
-    from m2r2_ros.nodes.listener import Listener
+    from m2r2_ros.nodes.segment_client import Listener
 
 # Nodes load models and warm up before they are active; a busy machine takes its time.
 _PATIENCE_S = 120.0
@@ -104,7 +104,7 @@ def _listening(on_event: Callable[[SegmentEvent], None]) -> Iterator[Listener]:
     import rclpy
     from rclpy.signals import SignalHandlerOptions
 
-    from m2r2_ros.nodes.listener import Listener
+    from m2r2_ros.nodes.segment_client import Listener
 
     rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
     try:

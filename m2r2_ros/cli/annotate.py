@@ -30,13 +30,13 @@ from pathlib import Path
 from typing import Any
 
 from m2r2_ros.annotation.answers import AnswerCache
+from m2r2_ros.annotation.batch import understand
+from m2r2_ros.annotation.described_videos import read_described_videos
 from m2r2_ros.annotation.language_model import NO_VALID_ANSWER, Endpoint, estimate
-from m2r2_ros.annotation.sources import read_described_videos
-from m2r2_ros.annotation.stage import sort_videos, summarise, texts_of
-from m2r2_ros.cli._annotation import understand
-from m2r2_ros.cli._cluster import add_ray_argument
+from m2r2_ros.annotation.selection import sort_videos, summarise, texts_of
 from m2r2_ros.datasets.atomic import partial_file
 from m2r2_ros.errors import M2R2Error
+from m2r2_ros.parallel.cluster import add_ray_argument
 
 # Of a summary on the terminal; the file has all.
 _SHOWN = 12

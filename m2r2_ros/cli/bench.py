@@ -20,12 +20,12 @@ import os
 import tempfile
 from pathlib import Path
 
+from m2r2_ros.benchmarks.options import Options
 from m2r2_ros.datasets.atomic import partial_file
 from m2r2_ros.errors import M2R2Error, nearest_name
-from m2r2_ros.evaluation.benchmarks.options import Options
 from m2r2_ros.shipped import shipped
 
-# One module of evaluation/benchmarks each, with `run(Options) -> dict`.
+# One module of benchmarks/ each, with `run(Options) -> dict`.
 NAMES = {
     "ingest": "CPU a message, and losses, against one rclpy callback a message",
     "latency": "camera stamp to prediction and segment against the bare onnxruntime calls",
@@ -73,7 +73,7 @@ def main(args: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory(prefix="m2r2_bench_") as logs:
         options = Options(args.seconds, args.repetitions, models, Path(logs))
         for name in args.names or NAMES:
-            benchmark = importlib.import_module(f"m2r2_ros.evaluation.benchmarks.{name}")
+            benchmark = importlib.import_module(f"m2r2_ros.benchmarks.{name}")
             results[name] = benchmark.run(options)
             print(f"{name}: {json.dumps(results[name], indent=1)}", flush=True)
             if args.json:

@@ -19,10 +19,8 @@ import sys
 from collections.abc import Collection
 from pathlib import Path
 
-from m2r2_ros.cli._deployment import Deployment
 from m2r2_ros.cli._live import LiveSetup, keep_to_ourselves, play_live
-from m2r2_ros.cli._offline import segment_source
-from m2r2_ros.cli._published import (
+from m2r2_ros.cli._run_results import (
     METRICS,
     SEGMENTS,
     TIMELINE,
@@ -37,7 +35,9 @@ from m2r2_ros.datasets.source import open_source
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.evaluation.tables import format_table
 from m2r2_ros.inference.models import Models
-from m2r2_ros.inference.segments import SegmentEvent, SegmentStatus
+from m2r2_ros.inference.segment_events import SegmentEvent, SegmentStatus
+from m2r2_ros.offline.deployment import Deployment
+from m2r2_ros.offline.segmentation import segment_source
 from m2r2_ros.shipped import shipped
 
 

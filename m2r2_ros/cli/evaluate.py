@@ -26,13 +26,13 @@ import argparse
 import json
 from pathlib import Path
 
-from m2r2_ros.cli._heads import check_classes, open_head, predict, read_predictions
 from m2r2_ros.datasets.atomic import partial_file
 from m2r2_ros.datasets.mstcn import FeatureFolder
 from m2r2_ros.errors import M2R2Error, nearest_name
 from m2r2_ros.evaluation.predictions import Prediction, score_predictions
 from m2r2_ros.evaluation.segments import FRAME_RATE_HZ
 from m2r2_ros.evaluation.tables import format_table
+from m2r2_ros.experiments.heads import check_classes, open_head, predict, read_predictions
 from m2r2_ros.inference.head import StreamingHead
 from m2r2_ros.inference.models import HEAD_FILE
 from m2r2_ros.labels import LABEL_LEVELS

@@ -72,8 +72,8 @@ def main(args: argparse.Namespace) -> int:
 
 def _export_m2r2(args: argparse.Namespace) -> float:
     from m2r2_ros.networks.m2r2 import ROBOACT
-    from m2r2_ros.training.export import export_encoder
-    from m2r2_ros.training.pretrain import load_encoder, stored_settings
+    from m2r2_ros.training.onnx_export import export_encoder
+    from m2r2_ros.training.pretraining import load_encoder, stored_settings
     from m2r2_ros.training.recordings import calibration_batches
 
     if (args.precision == "int8") != (args.calibrate is not None):
@@ -92,7 +92,7 @@ def _export_m2r2(args: argparse.Namespace) -> float:
 
 
 def _export_roboact(args: argparse.Namespace) -> float:
-    from m2r2_ros.training.roboact.export import export_roboact
+    from m2r2_ros.training.roboact.roboact_export import export_roboact
     from m2r2_ros.training.roboact.trained import load_trained
 
     return export_roboact(load_trained(args.run), args.out, args.strides or (3,))

@@ -21,22 +21,22 @@ import argparse
 import sys
 from pathlib import Path
 
-from m2r2_ros.cli._cluster import add_ray_argument
-from m2r2_ros.cli._deployment import Deployment
-from m2r2_ros.cli._extraction import (
+from m2r2_ros.datasets.mstcn import Split, write_mapping, write_split
+from m2r2_ros.errors import M2R2Error
+from m2r2_ros.inference.models import open_encoder
+from m2r2_ros.inference.roboact_encoder import RoboActEncoder
+from m2r2_ros.inference.session import CPU, CUDA
+from m2r2_ros.labels import FINE_LABELS
+from m2r2_ros.offline.deployment import Deployment
+from m2r2_ros.offline.extraction import (
     EncoderChoice,
     Job,
     find_recordings,
     recording_name,
     run_jobs,
 )
-from m2r2_ros.cli._extraction_record import ExtractionRecord
-from m2r2_ros.datasets.mstcn import Split, write_mapping, write_split
-from m2r2_ros.errors import M2R2Error
-from m2r2_ros.inference.models import open_encoder
-from m2r2_ros.inference.roboact import RoboActEncoder
-from m2r2_ros.inference.session import CPU, CUDA
-from m2r2_ros.labels import FINE_LABELS
+from m2r2_ros.offline.extraction_record import ExtractionRecord
+from m2r2_ros.parallel.cluster import add_ray_argument
 
 # Without --test: one recording in five is for testing.
 _TEST_EVERY = 5

@@ -50,13 +50,13 @@ def main(args: argparse.Namespace) -> int:
     # One thread each: the processes would fight for the cores.
     os.environ.update({"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"})
     # Late: MuJoCo reads the environment on import.
-    from m2r2_ros.datasets.taskboard.generate import import_simulator
+    from m2r2_ros.simulation.generate import import_simulator
 
     import_simulator()
     from m2r2_ros.datasets.atomic import partial_file
-    from m2r2_ros.policies.comparison import Comparison, compare
-    from m2r2_ros.policies.settings import ImitationSettings
-    from m2r2_ros.policies.table import comparison_markdown
+    from m2r2_ros.experiments.imitation.imitation_settings import ImitationSettings
+    from m2r2_ros.experiments.imitation.policy_comparison import Comparison, compare
+    from m2r2_ros.experiments.imitation.success_table import comparison_markdown
     from m2r2_ros.training.settings import load_settings
 
     settings = load_settings(ImitationSettings, args.config)

@@ -23,15 +23,15 @@ from typing import Any
 
 from tqdm import tqdm
 
-from m2r2_ros.cli._deployment import Deployment
-from m2r2_ros.cli._extraction import find_recordings, recording_name
 from m2r2_ros.datasets.atomic import partial_file
 from m2r2_ros.datasets.source import open_source
-from m2r2_ros.datasets.taskboard.recipe import STAMP
 from m2r2_ros.datasets.topics import TopicMap
 from m2r2_ros.errors import M2R2Error
-from m2r2_ros.evaluation.dataset_statistics import dataset_statistics, read_labels
-from m2r2_ros.evaluation.inspection import inspect_source
+from m2r2_ros.inspection.dataset_statistics import dataset_statistics, read_labels
+from m2r2_ros.inspection.inspection import inspect_source
+from m2r2_ros.offline.deployment import Deployment
+from m2r2_ros.offline.extraction import find_recordings, recording_name
+from m2r2_ros.simulation.recipe import STAMP
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -68,7 +68,7 @@ def _splits(folder: Path) -> list[Path]:
 
 
 def _inspect(recording: Path, out: Path | None, deployment: Deployment) -> None:
-    from m2r2_ros.evaluation.inspection_plot import check_ending, plot_inspection
+    from m2r2_ros.inspection.inspection_plot import check_ending, plot_inspection
 
     picture = check_ending(out or Path(f"{recording_name(recording)}.png"))
     shape = "{desc}: {percentage:3.0f}% |{bar}| {n:.0f}/{total:.0f} s of recording"
@@ -92,7 +92,7 @@ def _write_card(
     folder: Path, parts: list[Path], recordings: list[Path], out: Path, topics: TopicMap
 ) -> None:
     """A card of all recordings that can be read; raises M2R2Error at the end about the others."""
-    from m2r2_ros.evaluation.dataset_card import card_text
+    from m2r2_ros.inspection.dataset_card import card_text
 
     read, unreadable = [], {}
     for path in tqdm(recordings, "reading labels", unit="recording", disable=None):

@@ -84,6 +84,11 @@ def load_verb(verb: str) -> Callable[[Sequence[str]], int]:
     return lambda arguments: module.main(parser.parse_args(arguments))
 
 
+def call_verb(verb: str, arguments: Sequence[str]) -> int:
+    """Run a verb for another one. Raises M2R2Error."""
+    return load_verb(verb)(arguments)
+
+
 def _overview() -> argparse.ArgumentParser:
     table = "\n".join(f"  {verb:<10} {_summary(path)}" for verb, path in verbs().items())
     parser = argparse.ArgumentParser(

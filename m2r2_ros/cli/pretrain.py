@@ -31,8 +31,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from m2r2_ros.cli._extraction import find_recordings
 from m2r2_ros.errors import M2R2Error
+from m2r2_ros.offline.extraction import find_recordings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -81,7 +81,7 @@ def _pretrain_m2r2(args: argparse.Namespace, cache: Path) -> str:
     validation = find_recordings(args.validation or [])
     recordings = find_recordings([*args.data, *validation])
     # Late: torch takes seconds to import, and bad arguments should not wait for it.
-    from m2r2_ros.training.pretrain import pretrain
+    from m2r2_ros.training.pretraining import pretrain
     from m2r2_ros.training.recordings import labelled_windows
     from m2r2_ros.training.settings import PretrainSettings, load_settings
 
@@ -93,9 +93,9 @@ def _pretrain_m2r2(args: argparse.Namespace, cache: Path) -> str:
 
 
 def _pretrain_roboact(args: argparse.Namespace, cache: Path) -> str:
-    from m2r2_ros.cli._clips import find_clips
-    from m2r2_ros.training.roboact.pretrain import pretrain_roboact
-    from m2r2_ros.training.roboact.settings import RoboActSettings
+    from m2r2_ros.offline.clips import find_clips
+    from m2r2_ros.training.roboact.roboact_pretraining import pretrain_roboact
+    from m2r2_ros.training.roboact.roboact_settings import RoboActSettings
     from m2r2_ros.training.settings import load_settings
 
     settings = load_settings(RoboActSettings, args.config)

@@ -34,8 +34,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from m2r2_ros.errors import M2R2Error, nearest_name
-from m2r2_ros.evaluation.ablation_table import ROBOACT, VARIANTS
-from m2r2_ros.evaluation.published import TABLES, Row
+from m2r2_ros.experiments.ablation_table import ROBOACT, VARIANTS
+from m2r2_ros.experiments.paper_figures import TABLES, Row
 from m2r2_ros.shipped import shipped
 
 # Test recordings of each split that are drawn.
@@ -97,10 +97,12 @@ def main(args: argparse.Namespace) -> int:
     if args.encoder and not args.encoder.is_file():
         raise M2R2Error(f"{args.encoder}: no such file")
     # Late: reading recordings and training need packages that a refusal does not.
-    from m2r2_ros.cli._reproduction import DataSet, Reproduction, Stages
+    from m2r2_ros.cli.main import call_verb
+    from m2r2_ros.experiments.reproduction import DataSet, Reproduction, Stages
 
     stages = Stages.load(args.config or shipped("config/reproduce/taskboard_sim.yaml"))
-    work = Reproduction(DataSet(args.data), args.out, stages, args.encoder, args.workers)
+    data = DataSet(args.data)
+    work = Reproduction(data, args.out, stages, args.encoder, args.workers, call_verb)
     scores: dict[str, dict[str, dict[str, list]]] = {}
     for split in work.data.test_splits:
         for row in rows:
@@ -122,8 +124,8 @@ def _reproduce_roboact(args: argparse.Namespace) -> int:
         if row not in VARIANTS.values():
             near = nearest_name(row, VARIANTS.values())
             raise M2R2Error(f"roboact has no row '{row}'{near}: {', '.join(VARIANTS.values())}")
-    from m2r2_ros.cli._reproduction import DataSet
-    from m2r2_ros.cli._roboact_reproduction import RoboActReproduction
+    from m2r2_ros.experiments.reproduction import DataSet
+    from m2r2_ros.experiments.roboact_ablations import RoboActReproduction
 
     work = RoboActReproduction(DataSet(args.data), args.out, args.workers, args.config)
     print(work.write_table([name for name in VARIANTS if VARIANTS[name] in rows], seeds))
@@ -138,7 +140,7 @@ def _levels(table: str, row: Row) -> tuple[str, ...]:
 
 def _write_table(args: argparse.Namespace, rows, seeds, work, scores) -> None:
     from m2r2_ros.datasets.atomic import partial_file
-    from m2r2_ros.evaluation.result_table import table_json, table_markdown
+    from m2r2_ros.experiments.result_table import table_json, table_markdown
 
     data = {
         "name": f"{args.data.resolve().name} (not REASSEMBLE)",

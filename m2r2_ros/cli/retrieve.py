@@ -22,9 +22,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from m2r2_ros.cli._clips import find_clips
 from m2r2_ros.datasets.atomic import partial_file
 from m2r2_ros.evaluation.tables import format_table
+from m2r2_ros.offline.clips import find_clips
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

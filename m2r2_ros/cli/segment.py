@@ -17,11 +17,12 @@ import sys
 import time
 from pathlib import Path
 
-from m2r2_ros.cli._deployment import Deployment
-from m2r2_ros.cli._offline import OfflineRun, segment_source, write_segments
-from m2r2_ros.datasets.source import RecordingSource, open_source
+from m2r2_ros.datasets.recording_source import RecordingSource
+from m2r2_ros.datasets.source import open_source
 from m2r2_ros.inference.models import Models
-from m2r2_ros.inference.segments import SegmentStatus
+from m2r2_ros.inference.segment_events import SegmentStatus
+from m2r2_ros.offline.deployment import Deployment
+from m2r2_ros.offline.segmentation import OfflineRun, segment_source, write_segments
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

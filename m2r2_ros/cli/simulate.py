@@ -27,20 +27,20 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from m2r2_ros.datasets.taskboard import generate
-from m2r2_ros.datasets.taskboard.manifest import (
+from m2r2_ros.datasets.topics import TopicMap
+from m2r2_ros.errors import M2R2Error, nearest_name
+from m2r2_ros.inspection.dataset_card import class_table
+from m2r2_ros.inspection.dataset_statistics import dataset_statistics, read_labels
+from m2r2_ros.shipped import shipped
+from m2r2_ros.simulation import generate
+from m2r2_ros.simulation.manifest import (
     MANIFEST,
     check_manifest,
     make_manifest,
     write_manifest,
 )
-from m2r2_ros.datasets.taskboard.recipe import Recipe, Split, load_recipe
-from m2r2_ros.datasets.taskboard.settings import RecordingSettings
-from m2r2_ros.datasets.topics import TopicMap
-from m2r2_ros.errors import M2R2Error, nearest_name
-from m2r2_ros.evaluation.dataset_card import class_table
-from m2r2_ros.evaluation.dataset_statistics import dataset_statistics, read_labels
-from m2r2_ros.shipped import shipped
+from m2r2_ros.simulation.recipe import Recipe, Split, load_recipe
+from m2r2_ros.simulation.recording_settings import RecordingSettings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

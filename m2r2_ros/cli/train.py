@@ -27,9 +27,9 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from m2r2_ros.cli._extraction_record import RECORD_FILE
 from m2r2_ros.datasets.mstcn import FeatureFolder, LabelledFeatures
 from m2r2_ros.errors import M2R2Error
+from m2r2_ros.offline.extraction_record import RECORD_FILE
 
 if TYPE_CHECKING:
     from m2r2_ros.training.settings import HeadSettings
@@ -88,7 +88,7 @@ def _train_causal(
     classes: list[str],
     settings: HeadSettings,
 ) -> int:
-    from m2r2_ros.training.export import export_head
+    from m2r2_ros.training.onnx_export import export_head
     from m2r2_ros.training.run import describe_data
     from m2r2_ros.training.train_head import train_head
 

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""REASSEMBLE recordings, bags, the MS-TCN folder layout and the simulated task board."""
+"""Recordings of every form (REASSEMBLE files, bags) and the MS-TCN folder layout of features."""

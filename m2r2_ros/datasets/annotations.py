@@ -10,7 +10,7 @@ from dataclasses import asdict, replace
 
 from m2r2_ros.datasets.recording import Action, LowLevelSkill
 from m2r2_ros.errors import M2R2Error
-from m2r2_ros.inference.segments import SegmentStatus
+from m2r2_ros.inference.segment_events import SegmentStatus
 from m2r2_ros.labels import FINE_LABELS, label_from_text, split_label, text_from_label
 from m2r2_ros.messages.cdr import CdrReader
 from m2r2_ros.messages.encode import encode_segment

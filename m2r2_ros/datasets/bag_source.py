@@ -16,9 +16,9 @@ from m2r2_ros.datasets.annotations import (
 )
 from m2r2_ros.datasets.bag_reader import Bag, BagMessage, open_bag
 from m2r2_ros.datasets.recording import Action
-from m2r2_ros.datasets.source import BLOCK_NS, SensorBatch, present_topics
+from m2r2_ros.datasets.recording_source import BLOCK_NS, SensorBatch, present_topics
 from m2r2_ros.datasets.topics import ANNOTATIONS_TOPIC, GROUND_TRUTH_TOPIC, TopicMap
-from m2r2_ros.messages.audio import decode_audio
+from m2r2_ros.messages.audio_chunks import decode_audio
 from m2r2_ros.messages.cdr import CdrReader, MessageError
 from m2r2_ros.messages.images import decode_image
 from m2r2_ros.messages.signals import Stamped, check_message, decode_batch

@@ -22,7 +22,7 @@ from m2r2_ros.datasets.reassemble_topics import (
     vector_track,
 )
 from m2r2_ros.datasets.topics import ANNOTATIONS_TOPIC, GROUND_TRUTH_TOPIC
-from m2r2_ros.messages.audio import AUDIO_CHUNK
+from m2r2_ros.messages.audio_chunks import AUDIO_CHUNK
 from m2r2_ros.messages.encode import (
     ACTION_SEGMENT,
     TEXT,

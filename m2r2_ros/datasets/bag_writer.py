@@ -23,7 +23,7 @@ from m2r2_ros.datasets.atomic import partial_folder
 from m2r2_ros.datasets.bag_streams import streams, topic_types
 from m2r2_ros.datasets.reassemble import ReassembleRecording
 from m2r2_ros.errors import M2R2Error, nearest_name
-from m2r2_ros.messages.audio import AUDIO_CHUNK
+from m2r2_ros.messages.audio_chunks import AUDIO_CHUNK
 from m2r2_ros.messages.definitions import typestore
 from m2r2_ros.messages.encode import ACTION_SEGMENT, TEXT
 from m2r2_ros.messages.images import COMPRESSED_IMAGE

@@ -21,7 +21,7 @@ import numpy as np
 from m2r2_ros.datasets.atomic import partial_file
 from m2r2_ros.datasets.recording import Action
 from m2r2_ros.errors import M2R2Error, nearest_name
-from m2r2_ros.inference.segments import UNKNOWN
+from m2r2_ros.inference.segment_events import UNKNOWN
 from m2r2_ros.labels import NO_ACTION, coarse_label, label_from_text
 
 # What a file may make us allocate: 1 GiB of float32.

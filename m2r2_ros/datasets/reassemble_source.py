@@ -20,7 +20,7 @@ from m2r2_ros.datasets.reassemble_topics import (
     joint_track,
     vector_track,
 )
-from m2r2_ros.datasets.source import BLOCK_NS, SensorBatch, present_topics
+from m2r2_ros.datasets.recording_source import BLOCK_NS, SensorBatch, present_topics
 from m2r2_ros.datasets.topics import TopicMap
 from m2r2_ros.messages.signals import joint_columns, sum_columns
 from m2r2_ros.sensing.layout import AUDIO, SensorLayout

@@ -6,66 +6,18 @@ A recording and the bag made from it give the same windows, bit for bit.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
-import numpy as np
-
-from m2r2_ros.datasets.recording import Action
+from m2r2_ros.datasets.recording_source import BAG_SUFFIXES, RecordingSource, SensorBatch
 from m2r2_ros.datasets.topics import TopicMap
-from m2r2_ros.errors import M2R2Error, nearest_name
-from m2r2_ros.messages.types import check_type
+from m2r2_ros.errors import M2R2Error
 from m2r2_ros.sensing.builder import WindowBuilder
 from m2r2_ros.sensing.counters import Counters
 from m2r2_ros.sensing.layout import SensorLayout
 from m2r2_ros.sensing.limits import SensingLimits
 from m2r2_ros.sensing.window import SensorWindow
-
-# Length of a block of data; what is in memory at once.
-BLOCK_NS = 50_000_000
-
-BAG_SUFFIXES = (".mcap", ".db3")
-
-
-@dataclass
-class SensorBatch:
-    """What a recording holds of one short stretch of time.
-
-    images    (camera, stamp_ns, picture): `picture()` decodes uint8 (H, W, 3) RGB.
-    signals   name -> stamps int64 (n,), values float64 (n, D); n may be 0.
-    audio     (stamp_ns of the first sample, float32 (n, channels), rate_hz).
-    """
-
-    images: list[tuple[str, int, Callable[[], np.ndarray]]] = field(default_factory=list)
-    signals: dict[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
-    audio: list[tuple[int, np.ndarray, int]] = field(default_factory=list)
-
-
-class RecordingSource(Protocol):
-    """A recording, whatever file it is in.
-
-    start_ns  stamp of the first frame of the reference camera, the zero of segments files; without
-              that camera, a stamp near the recording's start.
-    end_ns    stamp of the last data.
-    actions   ground truth, seconds from `start_ns`; None when the recording has none.
-    problems  what is missing or odd, a line each; reading may add to it.
-    """
-
-    name: str
-    start_ns: int
-    end_ns: int
-    actions: list[Action] | None
-    problems: list[str]
-
-    def batches(self, layout: SensorLayout) -> Iterator[SensorBatch]:
-        """Yield blocks of `BLOCK_NS`, in order of time, of the streams that the layout names.
-
-        Raises M2R2Error when none of them is there.
-        """
-        ...
 
 
 @contextmanager
@@ -105,29 +57,6 @@ def windows(
         yield from builder.poll()
     yield from builder.flush()
     source.problems += _losses(builder.counters)
-
-
-def present_topics(
-    name: str, there: dict[str, str], topics: TopicMap, layout: SensorLayout, problems: list[str]
-) -> dict[str, str]:
-    """Modality -> topic for those of the layout's modalities whose topic is `there`.
-
-    The others are added to `problems`. Raises M2R2Error when no topic is there, or one has a type
-    that cannot carry its modality.
-    """
-    wanted = {modality: topics.topic(modality) for modality in layout.modalities}
-    missing = {modality: topic for modality, topic in wanted.items() if topic not in there}
-    lines = [
-        f"no topic {topic} for '{modality}'{nearest_name(topic, there)}"
-        for modality, topic in missing.items()
-    ]
-    if len(missing) == len(wanted):
-        raise M2R2Error(f"{name}: none of the configured topics is in the recording; {lines[0]}")
-    problems += [line for line in lines if line not in problems]
-    chosen = {modality: topic for modality, topic in wanted.items() if topic in there}
-    for modality, topic in chosen.items():
-        check_type(modality, there[topic])
-    return chosen
 
 
 def _add(builder: WindowBuilder, batch: SensorBatch) -> None:

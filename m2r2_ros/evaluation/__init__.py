@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Metrics, baselines, reports and benchmarks."""
+"""How right a prediction is: metrics, delays, timelines, reports."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from m2r2_ros.inference.segments import UNKNOWN
+from m2r2_ros.inference.segment_events import UNKNOWN
 from m2r2_ros.labels import ACTIVITIES, NO_ACTION, OBJECTS, split_label
 
 Colour = tuple[float, float, float]

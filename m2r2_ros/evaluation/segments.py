@@ -11,7 +11,7 @@ import numpy as np
 from m2r2_ros.datasets.recording import Action
 from m2r2_ros.evaluation.delay import decision_delays
 from m2r2_ros.evaluation.metrics import score
-from m2r2_ros.inference.segments import SegmentEvent, SegmentStatus
+from m2r2_ros.inference.segment_events import SegmentEvent, SegmentStatus
 from m2r2_ros.labels import NO_ACTION, coarse_label, label_from_text
 
 # M2R2's features come at 10 Hz, so its metrics count frames of 0.1 s.

@@ -11,7 +11,7 @@ import numpy as np
 import onnxruntime
 
 from m2r2_ros.errors import M2R2Error
-from m2r2_ros.inference.binding import BoundSession
+from m2r2_ros.inference.io_binding import BoundSession
 from m2r2_ros.inference.model_file import ModelFile, read_model
 from m2r2_ros.inference.session import CPU, TensorRt, open_session
 

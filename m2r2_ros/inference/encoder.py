@@ -10,9 +10,9 @@ import numpy as np
 
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.inference.device import DeviceSession
+from m2r2_ros.inference.encoder_inputs import WindowPacker, input_types
 from m2r2_ros.inference.metadata import METADATA_KEY, EncoderMetadata
 from m2r2_ros.inference.model_file import read_model
-from m2r2_ros.inference.packing import WindowPacker, input_types
 from m2r2_ros.inference.session import TensorRt, check_tensors
 from m2r2_ros.sensing.window import SensorWindow
 

@@ -14,7 +14,7 @@ from m2r2_ros.inference.metadata import RoboActMetadata
 from m2r2_ros.inference.model_file import read_model
 from m2r2_ros.inference.onnx_metadata import read_encoder_metadata
 from m2r2_ros.inference.pipeline import SegmentationPipeline
-from m2r2_ros.inference.roboact import RoboActEncoder
+from m2r2_ros.inference.roboact_encoder import RoboActEncoder
 from m2r2_ros.inference.session import TensorRt
 from m2r2_ros.inference.tracker import SegmentTracker, TrackerConfig
 from m2r2_ros.inference.zero_shot import ZeroShotHead

@@ -11,7 +11,7 @@ import numpy as np
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.inference.encoder import Encoder
 from m2r2_ros.inference.head import StreamingHead
-from m2r2_ros.inference.segments import FramePrediction, SegmentEvent
+from m2r2_ros.inference.segment_events import FramePrediction, SegmentEvent
 from m2r2_ros.inference.tracker import SegmentTracker
 from m2r2_ros.sensing.window import SensorWindow
 

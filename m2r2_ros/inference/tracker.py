@@ -26,7 +26,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from m2r2_ros.errors import M2R2Error, nearest_name
-from m2r2_ros.inference.segments import UNKNOWN, FramePrediction, SegmentEvent, SegmentStatus
+from m2r2_ros.inference.segment_events import UNKNOWN, FramePrediction, SegmentEvent, SegmentStatus
 from m2r2_ros.labels import split_label
 
 UNKNOWN_ID = -1

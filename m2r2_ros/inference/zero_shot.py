@@ -13,8 +13,8 @@ from m2r2_ros.descriptions import action_sentence
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.inference.encoder import Encoder
 from m2r2_ros.inference.metadata import HeadMetadata, RoboActMetadata
-from m2r2_ros.inference.roboact import RoboActEncoder
-from m2r2_ros.inference.texts import text_features
+from m2r2_ros.inference.roboact_encoder import RoboActEncoder
+from m2r2_ros.inference.text_features import text_features
 
 
 class ZeroShotHead:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from m2r2_ros.messages.audio import AUDIO_CHUNK
+from m2r2_ros.messages.audio_chunks import AUDIO_CHUNK
 from m2r2_ros.messages.cdr import NANOSECONDS
 from m2r2_ros.messages.definitions import typestore
 from m2r2_ros.messages.images import COMPRESSED_IMAGE, IMAGE

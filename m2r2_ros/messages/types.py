@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from m2r2_ros.messages.audio import AUDIO_CHUNK
+from m2r2_ros.messages.audio_chunks import AUDIO_CHUNK
 from m2r2_ros.messages.cdr import MessageError
 from m2r2_ros.messages.images import IMAGE_TYPES
 from m2r2_ros.messages.signals import JOINTS, POSE, SCALARS, TWIST, WRENCH

@@ -23,7 +23,7 @@ from m2r2_msgs.msg import FramePrediction as RosFramePrediction
 from m2r2_msgs.msg import SensorSignal as RosSensorSignal
 from m2r2_msgs.msg import SensorWindow as RosSensorWindow
 from m2r2_ros.errors import M2R2Error
-from m2r2_ros.inference.segments import FramePrediction, SegmentEvent, SegmentStatus
+from m2r2_ros.inference.segment_events import FramePrediction, SegmentEvent, SegmentStatus
 from m2r2_ros.sensing.layout import SensorLayout
 from m2r2_ros.sensing.window import SensorWindow
 

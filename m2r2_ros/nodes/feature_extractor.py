@@ -20,13 +20,13 @@ from m2r2_msgs.msg import FeatureVector as RosFeatureVector
 from m2r2_msgs.msg import SensorWindow as RosSensorWindow
 from m2r2_ros.inference.encoder import Encoder
 from m2r2_ros.inference.models import ENCODER_FILE, open_encoder
-from m2r2_ros.inference.roboact import RoboActEncoder
+from m2r2_ros.inference.roboact_encoder import RoboActEncoder
 from m2r2_ros.inference.session import TensorRt
-from m2r2_ros.nodes import settings
+from m2r2_ros.nodes import parameters
 from m2r2_ros.nodes.conversions import WindowFeature, feature_to_ros, window_from_ros
 from m2r2_ros.nodes.diagnostics import OK, WARN, Report
+from m2r2_ros.nodes.managed_node import Station
 from m2r2_ros.nodes.process import run
-from m2r2_ros.nodes.station import Station
 from m2r2_ros.sensing.window import SensorWindow
 
 WINDOW_TOPIC = "/m2r2/window"
@@ -38,7 +38,7 @@ STATION_QOS = QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE)
 class FeatureExtractor(Station):
     """Encodes one window at a time, so that topics are drained in between."""
 
-    SETTINGS = settings.FEATURE_EXTRACTOR
+    SETTINGS = parameters.FEATURE_EXTRACTOR
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class FeatureExtractor(Station):
         self._more = self.create_guard_condition(self._work)
 
     def configure(self, values: dict[str, Any]) -> None:
-        folder = settings.models_folder(values["models"])
+        folder = parameters.models_folder(values["models"])
         self._encoder = open_encoder(
             folder / ENCODER_FILE, values["require_gpu"], _tensorrt(values), values["cuda_graphs"]
         )

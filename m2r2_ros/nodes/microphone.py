@@ -18,12 +18,12 @@ from rclpy.timer import Timer
 
 from m2r2_msgs.msg import AudioChunk as RosAudioChunk
 from m2r2_ros.errors import M2R2Error
-from m2r2_ros.nodes import settings
+from m2r2_ros.nodes import parameters
 from m2r2_ros.nodes.conversions import audio_to_ros
 from m2r2_ros.nodes.diagnostics import OK, WARN, Report
+from m2r2_ros.nodes.managed_node import Station
 from m2r2_ros.nodes.process import run
-from m2r2_ros.nodes.sound import SoundCard, SoundFile, SoundSource
-from m2r2_ros.nodes.station import Station
+from m2r2_ros.nodes.sound_card import SoundCard, SoundFile, SoundSource
 
 # Two seconds of 20 ms chunks.
 _DEPTH = 100
@@ -38,7 +38,7 @@ _WARNING_PERIOD_S = 60.0
 class Microphone(Station):
     """Publishes from the source's own thread: a chunk waits for nobody."""
 
-    SETTINGS = settings.MICROPHONE
+    SETTINGS = parameters.MICROPHONE
 
     def __init__(self, values: dict[str, Any] | None = None) -> None:
         super().__init__("microphone", values)

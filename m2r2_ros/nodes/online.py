@@ -11,9 +11,9 @@ import sys
 from collections.abc import Sequence
 
 from m2r2_ros.nodes.feature_extractor import FeatureExtractor
+from m2r2_ros.nodes.managed_node import Station
 from m2r2_ros.nodes.process import run
 from m2r2_ros.nodes.segmenter import Segmenter
-from m2r2_ros.nodes.station import Station
 from m2r2_ros.nodes.synchronizer import Synchronizer
 
 

@@ -1,133 +1,206 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Declared parameters: a description, a range, a default that the core owns, clear errors.
+"""Every parameter of every node, in one place because one YAML serves them all.
 
-Every parameter is declared with dynamic typing and checked here, so that `1` is good for `1.0`
-and a bad value is one line that names it.
+Defaults come from the core (`SensingLimits`, `TopicMap`, `TrackerConfig`) wherever it has one.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
 
-from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
-from rclpy.node import Node
+from m2r2_ros.datasets.topics import TopicMap
+from m2r2_ros.inference.tracker import TrackerConfig
+from m2r2_ros.nodes.parameter_declaration import Setting
+from m2r2_ros.sensing.layout import AUDIO
+from m2r2_ros.sensing.limits import SensingLimits
+from m2r2_ros.shipped import shipped
 
-from m2r2_ros.errors import M2R2Error, nearest_name
+AUTOSTART = Setting(
+    "autostart", True, "Configure and activate without waiting for a lifecycle manager."
+)
+MODELS = Setting(
+    "models", "", "Folder with encoder.onnx and head.onnx; the shipped models when empty."
+)
 
-# Declared by rclpy itself, or read from the overrides by it or by ingest.
-_BUILT_IN = ("use_sim_time", "start_type_description_service")
-_PREFIXES = ("qos_overrides.", "topics.")
+_TOPICS = TopicMap()
+_SHIPPED = Path("models") / "taskboard_compact"
+
+# Every field of SensingLimits: offline commands read the same names from the same YAML.
+_SENSING = {
+    "max_wait_s": "A stream this far behind the others is not waited for [s of stream time].",
+    "reorder_s": "Messages of different topics may overtake each other by this much [s].",
+    "jump_s": "A step in the stamps larger than this is another clock, or a jump in time [s].",
+    "max_camera_age_s": "Oldest frame that still shows the present [s].",
+    "max_signal_age_s": "Longest hold or hole of a signal that is still a measurement [s].",
+    "max_audio_gap_s": "Longest hole in the audio that passes for jitter of its stamps [s].",
+    "audio_jitter_s": "Audio stamps may be off by this much before the clock follows them [s].",
+    "audio_drift_s": "Time constant with which the audio clock follows its stamps [s].",
+    "buffer_s": "Samples kept for a window [s]; what is older is dropped and counted.",
+    "max_signal_rate_hz": "Highest rate of a signal, for the size of its buffer [Hz].",
+    "max_camera_rate_hz": "Highest rate of a camera, for the size of its buffer [Hz].",
+    "max_audio_rate_hz": "Highest rate of the microphone [Hz].",
+    "min_audio_rate_hz": "Lowest rate of the microphone [Hz].",
+    "max_force_n": "A force beyond this is a fault [N].",
+    "max_torque_nm": "A torque beyond this is a fault [N m].",
+    "max_distance_m": "A position beyond this is a fault [m].",
+    "max_speed_m_s": "A speed beyond this is a fault [m/s].",
+    "max_turn_rad_s": "A rate of turn beyond this is a fault [rad/s].",
+    "max_gripper_m": "A gripper's width beyond this is a fault [m].",
+    "max_audio": "An audio sample beyond this is a fault; full scale is 1.",
+}
+
+SENSING = tuple(
+    Setting(field.name, float(field.default), _SENSING.get(field.name, ""), 1e-6, 1e9)
+    for field in fields(SensingLimits)
+)
+
+SYNCHRONIZER = (
+    MODELS,
+    Setting(
+        "reference_camera",
+        "",
+        "The camera whose frames end the windows; empty: the encoder's first.",
+    ),
+    Setting(
+        "camera_sync",
+        "held",
+        "What a window shows of the other cameras. 'held': the newest frame not after the "
+        "reference frame, as the models have been trained. 'approximate': the frame nearest to "
+        "it, before or after, paired by message_filters.",
+    ),
+    Setting(
+        "camera_slop_s",
+        0.02,
+        "With camera_sync 'approximate', frames further apart than this are no pair [s].",
+        1e-6,
+        1.0,
+    ),
+    Setting(
+        "gripper_joints",
+        _TOPICS.gripper_joints,
+        "Joints whose positions add up to the gripper's width; all when empty.",
+    ),
+    Setting(
+        "silence_warning_s",
+        5.0,
+        "Seconds without data on a topic after which a warning names it and the likely cause.",
+        0.1,
+        3600.0,
+        live=True,
+    ),
+    *SENSING,
+)
+
+FEATURE_EXTRACTOR = (
+    MODELS,
+    Setting("require_gpu", False, "Refuse to start when the encoder would run on the CPU instead."),
+    Setting(
+        "tensorrt_cache",
+        "",
+        "Folder for TensorRT engines; with it the encoder runs on TensorRT, which builds its "
+        "engine at the first start for minutes. CUDA when empty.",
+    ),
+    Setting(
+        "tensorrt_half", False, "Let TensorRT compute in float16: faster, features differ by 1e-2."
+    ),
+    Setting(
+        "cuda_graphs",
+        False,
+        "Replay windows as CUDA graphs, which saves starting each kernel. Where a part of the "
+        "encoder needs the CPU, or a capture fails, it runs without, with a warning.",
+    ),
+    # 0.8 s at 10 Hz: a longer hole would be a jump in time to the segmenter.
+    Setting(
+        "max_backlog",
+        8,
+        "Windows that may wait for the encoder. When more do, the newest wins and the others are "
+        "skipped and counted.",
+        1,
+        1000,
+        live=True,
+    ),
+)
+
+SEGMENTER = (
+    MODELS,
+    Setting(
+        "actions",
+        (),
+        "Actions to recognise by their texts, without a trained head: a verb and its object "
+        "('Insert USB') or a sentence. For a RoboAct encoder only; none: the models' head.",
+    ),
+)
+
+MICROPHONE = (
+    Setting("topics.audio", _TOPICS.topics[AUDIO], "Where the AudioChunk messages go."),
+    Setting("frame_id", "microphone", "The microphone's frame."),
+    Setting("file", "", "An audio file to play at real rate instead of a sound card."),
+    Setting("device", "", "Name or number of the input device; the default one when empty."),
+    Setting("sample_rate", 48_000, "Samples a second of the sound card.", 8_000, 192_000),
+    Setting("channels", 1, "Channels of the sound card.", 1, 64),
+    Setting("chunk_s", 0.02, "Length of one message [s].", 0.001, 1.0),
+)
+
+REPLAYER = (
+    Setting("bag", "", "The bag to play: a rosbag2 folder, or an .mcap or .db3 file."),
+    Setting("rate", 1.0, "Speed: 2.0 plays twice as fast.", 0.01, 100.0),
+    Setting("clock", False, "Publish the recording's time on /clock, at most 100 times a second."),
+    Setting("loop", False, "Begin again at the end."),
+    Setting(
+        "await_nodes",
+        (),
+        "Lifecycle nodes that must be active before the start; whoever subscribes when empty.",
+    ),
+    Setting(
+        "wait_s",
+        5.0,
+        "Longest wait for subscribers before the start, and for their acknowledgement at the "
+        "end [s].",
+        0.0,
+        3600.0,
+    ),
+)
 
 
-@dataclass(frozen=True)
-class Setting:
-    """One parameter. Its type is the type of `default`; a tuple is a list of texts."""
+def topic_settings(topics: Mapping[str, str]) -> tuple[Setting, ...]:
+    """`topics.<modality>` for each entry of a TopicMap."""
+    return tuple(
+        Setting(f"topics.{modality}", topic, f"Topic of the modality '{modality}'.")
+        for modality, topic in topics.items()
+    )
 
-    name: str
-    default: bool | int | float | str | tuple[str, ...]
-    description: str
-    minimum: float = -math.inf
-    maximum: float = math.inf
-    # Whether an active node takes a new value at once; the others are read in `configure`.
-    live: bool = False
 
-    def read(self, value: Any) -> Any:
-        """Return `value` as this setting's type.
-
-        Raises M2R2Error when it has another type or lies out of range.
-        """
-        value = self._as_own_type(value)
-        if type(self.default) in (int, float) and not self.minimum <= value <= self.maximum:
-            raise M2R2Error(
-                f"parameter {self.name} must be in [{self.minimum:g}, {self.maximum:g}], "
-                f"got {value}"
-            )
-        return value
-
-    def _as_own_type(self, value: Any) -> Any:
-        kind = type(self.default)
-        if kind is float and type(value) is int:
-            return float(value)
-        if kind is int and type(value) is float and value.is_integer():
-            return int(value)
-        if kind is tuple and not isinstance(value, str | bytes):
-            try:
-                value = tuple(value)
-            except TypeError:
-                value = (value,)
-            if all(isinstance(entry, str) for entry in value):
-                return value
-        if type(value) is kind and kind is not tuple:
-            return value
-        raise M2R2Error(f"parameter {self.name} must be {_KIND_NAMES[kind]}, got {value!r}")
-
-    @property
-    def descriptor(self) -> ParameterDescriptor:
-        """What `ros2 param describe` shows."""
-        when = "Can change at run time." if self.live else "Read in configure."
-        descriptor = ParameterDescriptor(
-            description=f"{self.description} {when}", dynamic_typing=True
+def tracker_settings(defaults: TrackerConfig) -> tuple[Setting, ...]:
+    """The segment tracker's parameters; `defaults` are those of the head in use."""
+    return tuple(
+        Setting(
+            entry.name,
+            float(getattr(defaults, entry.name)),
+            entry.metadata["description"],
+            *entry.metadata["range"],
+            live=True,
         )
-        bounds = {"from_value": self.minimum, "to_value": self.maximum}
-        if type(self.default) is float and self._is_bounded:
-            descriptor.floating_point_range = [FloatingPointRange(**bounds)]
-        if type(self.default) is int and self._is_bounded:
-            whole = {name: int(value) for name, value in bounds.items()}
-            descriptor.integer_range = [IntegerRange(**whole)]
-        return descriptor
-
-    @property
-    def _is_bounded(self) -> bool:
-        return math.isfinite(self.minimum) and math.isfinite(self.maximum)
+        for entry in fields(defaults)
+    )
 
 
-_KIND_NAMES = {
-    bool: "true or false",
-    int: "a whole number",
-    float: "a number",
-    str: "a text",
-    tuple: "a list of texts",
+ALL_NAMES = {
+    setting.name
+    for group in (
+        (AUTOSTART,),
+        SYNCHRONIZER,
+        FEATURE_EXTRACTOR,
+        SEGMENTER,
+        MICROPHONE,
+        REPLAYER,
+        tracker_settings(TrackerConfig()),
+    )
+    for setting in group
 }
 
 
-def overrides(node: Node) -> Mapping[str, Any]:
-    """Values that the command line, a parameter file or the constructor gave to `node`."""
-    # rclpy has no public way to see overrides that nobody declared, which is what a typo is.
-    return {name: given.value for name, given in node._parameter_overrides.items()}
-
-
-def declare(node: Node, settings: Iterable[Setting]) -> list[M2R2Error]:
-    """Declare `settings` that are not declared yet; return what is wrong with their overrides.
-
-    A wrong override is set aside for the default, so that the node lives to report it.
-    """
-    errors = []
-    given = overrides(node)
-    for setting in settings:
-        if node.has_parameter(setting.name):
-            continue
-        value = setting.default
-        if setting.name in given:
-            try:
-                value = setting.read(given[setting.name])
-            except M2R2Error as error:
-                errors.append(error)
-        ros_value = list(value) if isinstance(value, tuple) else value
-        node.declare_parameter(setting.name, ros_value, setting.descriptor, ignore_override=True)
-    return errors
-
-
-def read(node: Node, settings: Iterable[Setting]) -> dict[str, Any]:
-    """Current values by name. Raises M2R2Error on the first bad one."""
-    return {s.name: s.read(node.get_parameter(s.name).value) for s in settings}
-
-
-def check_names(node: Node, known: Iterable[str]) -> None:
-    """Raise M2R2Error for the first override that no node of this package knows."""
-    known = (*known, *_BUILT_IN)
-    for name in overrides(node):
-        if name not in known and not name.startswith(_PREFIXES):
-            raise M2R2Error(f"unknown parameter '{name}'{nearest_name(name, known)}")
+def models_folder(value: str) -> Path:
+    """The parameter `models` as a folder: the one given, or the one that ships."""
+    return Path(value).expanduser() if value else shipped(_SHIPPED)

@@ -21,7 +21,7 @@ from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
 from rclpy.utilities import remove_ros_args
 
-from m2r2_ros.nodes.station import Station
+from m2r2_ros.nodes.managed_node import Station
 from m2r2_ros.nodes.transport import use_large_shared_memory
 
 EXIT_FAULT = 2

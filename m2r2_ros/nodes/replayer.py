@@ -25,13 +25,13 @@ from rosgraph_msgs.msg import Clock as RosClock
 
 from m2r2_ros.datasets.bag_reader import Bag, BagMessage, open_bag
 from m2r2_ros.errors import M2R2Error
-from m2r2_ros.nodes import settings
-from m2r2_ros.nodes.activity import activity_probe
+from m2r2_ros.nodes import parameters
 from m2r2_ros.nodes.conversions import time_to_ros
 from m2r2_ros.nodes.diagnostics import OK, Report
-from m2r2_ros.nodes.ingest import message_class
+from m2r2_ros.nodes.lifecycle_probe import activity_probe
+from m2r2_ros.nodes.managed_node import Station
 from m2r2_ros.nodes.process import run
-from m2r2_ros.nodes.station import Station
+from m2r2_ros.nodes.topic_input import message_class
 
 CLOCK_TOPIC = "/clock"
 CLOCK_TYPE = "rosgraph_msgs/msg/Clock"
@@ -49,7 +49,7 @@ _LOOK_S = 0.02
 class Replayer(Station):
     """Plays in a thread of its own, against absolute deadlines, so that no error adds up."""
 
-    SETTINGS = settings.REPLAYER
+    SETTINGS = parameters.REPLAYER
 
     def __init__(self, values: dict[str, Any] | None = None) -> None:
         super().__init__("replayer", values)

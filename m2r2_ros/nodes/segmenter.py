@@ -28,10 +28,10 @@ from m2r2_ros.inference.head import StreamingHead
 from m2r2_ros.inference.model_file import read_model
 from m2r2_ros.inference.models import ENCODER_FILE, open_head
 from m2r2_ros.inference.pipeline import Segmenter as SegmentSequence
-from m2r2_ros.inference.segments import SegmentEvent, SegmentStatus
+from m2r2_ros.inference.segment_events import SegmentEvent, SegmentStatus
 from m2r2_ros.inference.tracker import SegmentTracker, TrackerConfig
 from m2r2_ros.inference.zero_shot import ZeroShotHead
-from m2r2_ros.nodes import settings
+from m2r2_ros.nodes import parameters
 from m2r2_ros.nodes.conversions import (
     WindowFeature,
     event_to_ros,
@@ -40,9 +40,9 @@ from m2r2_ros.nodes.conversions import (
 )
 from m2r2_ros.nodes.diagnostics import OK, WARN, Report
 from m2r2_ros.nodes.feature_extractor import FEATURE_TOPIC, STATION_QOS
-from m2r2_ros.nodes.journal import Journal, ended
+from m2r2_ros.nodes.last_event import Journal, ended
+from m2r2_ros.nodes.managed_node import Station
 from m2r2_ros.nodes.process import run
-from m2r2_ros.nodes.station import Station
 
 SEGMENT_TOPIC = "/action_segment"
 PREDICTION_TOPIC = "/m2r2/frame_prediction"
@@ -70,7 +70,7 @@ _DISCOVERY_S = 5.0
 class Segmenter(Station):
     """Publishes what the head and the segment tracker make of each feature."""
 
-    SETTINGS = settings.SEGMENTER
+    SETTINGS = parameters.SEGMENTER
 
     def __init__(self, composed: bool = False, values: dict[str, Any] | None = None) -> None:
         """A `composed` node is handed its features by `accept` and does not subscribe."""
@@ -79,10 +79,10 @@ class Segmenter(Station):
         self._sequence: SegmentSequence | None = None
 
     def configure(self, values: dict[str, Any]) -> None:
-        folder = settings.models_folder(values["models"])
+        folder = parameters.models_folder(values["models"])
         head = open_head(folder, values["actions"])
         self._check_encoder(head, read_model(folder / ENCODER_FILE).sha256)
-        tracker = self.declare_more(settings.tracker_settings(head.metadata.tracker))
+        tracker = self.declare_more(parameters.tracker_settings(head.metadata.tracker))
         self._journal = Journal(self.get_fully_qualified_name())
         self._inherited = self._journal.read()
         first_id = self._inherited.segment_id + 1 if self._inherited else 0

@@ -10,13 +10,13 @@ from typing import Protocol
 from rclpy.node import Node
 
 from m2r2_ros.datasets.topics import TopicMap
-from m2r2_ros.messages.audio import decode_audio
+from m2r2_ros.messages.audio_chunks import decode_audio
 from m2r2_ros.messages.cdr import STAMP_END, CdrReader, MessageError
 from m2r2_ros.messages.images import IMAGE_TYPES, decode_image, picture_format
 from m2r2_ros.messages.signals import decode_batch
 from m2r2_ros.messages.types import check_type
-from m2r2_ros.nodes.ingest import TopicInput
-from m2r2_ros.nodes.pairing import CameraPairs
+from m2r2_ros.nodes.camera_sync import CameraPairs
+from m2r2_ros.nodes.topic_input import TopicInput
 from m2r2_ros.sensing.builder import WindowBuilder
 from m2r2_ros.sensing.layout import AUDIO, SensorLayout
 from m2r2_ros.sensing.limits import SensingLimits

@@ -25,16 +25,16 @@ from m2r2_ros.errors import M2R2Error, nearest_name
 from m2r2_ros.inference.models import ENCODER_FILE
 from m2r2_ros.inference.onnx_metadata import read_encoder_metadata
 from m2r2_ros.messages.cdr import MessageError, stamp_ns
-from m2r2_ros.nodes import parameters, settings
+from m2r2_ros.nodes import parameter_declaration, parameters
+from m2r2_ros.nodes.camera_sync import CameraPairs
 from m2r2_ros.nodes.conversions import window_to_ros
 from m2r2_ros.nodes.diagnostics import OK, WARN, Report
+from m2r2_ros.nodes.drain_schedule import IDLE_DRAIN_S, POLL_NS, DrainSchedule
 from m2r2_ros.nodes.feature_extractor import STATION_QOS, WINDOW_TOPIC
-from m2r2_ros.nodes.pairing import CameraPairs
+from m2r2_ros.nodes.managed_node import Station
 from m2r2_ros.nodes.process import run
-from m2r2_ros.nodes.schedule import IDLE_DRAIN_S, POLL_NS, DrainSchedule
-from m2r2_ros.nodes.silence import SilenceWatch
 from m2r2_ros.nodes.sources import Source, make_sources
-from m2r2_ros.nodes.station import Station
+from m2r2_ros.nodes.topic_watchdog import SilenceWatch
 from m2r2_ros.sensing.builder import WindowBuilder
 from m2r2_ros.sensing.counters import StreamCounters
 from m2r2_ros.sensing.layout import SensorLayout
@@ -51,7 +51,7 @@ _NO_CLOCK = "use_sim_time is set, but nothing has come on /clock"
 class Synchronizer(Station):
     """Drains the topics whenever a window may be complete."""
 
-    SETTINGS = settings.SYNCHRONIZER
+    SETTINGS = parameters.SYNCHRONIZER
 
     def __init__(
         self,
@@ -66,7 +66,7 @@ class Synchronizer(Station):
         self._ticking: list[Timer] = []
 
     def configure(self, values: dict[str, Any]) -> None:
-        folder = settings.models_folder(values["models"])
+        folder = parameters.models_folder(values["models"])
         self._layout = read_encoder_metadata(folder / ENCODER_FILE).layout
         topics = self._read_topics(values)
         limits = _limits(values)
@@ -245,13 +245,13 @@ class Synchronizer(Station):
         """The topics that the parameters name; the default ones when they name none."""
         given = {
             name.removeprefix("topics."): value
-            for name, value in parameters.overrides(self).items()
+            for name, value in parameter_declaration.overrides(self).items()
             if name.startswith("topics.")
         }
         chosen = {"reference_camera": values["reference_camera"] or self._layout.cameras[0]}
         chosen["gripper_joints"] = values["gripper_joints"]
         topics = TopicMap(**({"topics": given} if given else {}), **chosen)
-        self.declare_more(settings.topic_settings(topics.topics))
+        self.declare_more(parameters.topic_settings(topics.topics))
         return topics
 
 
@@ -286,7 +286,7 @@ def _describe(source: Source, rate_hz: float, counters: StreamCounters) -> dict[
 
 
 def _limits(values: dict[str, Any]) -> SensingLimits:
-    return SensingLimits(**{setting.name: values[setting.name] for setting in settings.SENSING})
+    return SensingLimits(**{setting.name: values[setting.name] for setting in parameters.SENSING})
 
 
 def _pairs(

@@ -10,17 +10,17 @@ from typing import TypeVar
 import numpy as np
 
 from m2r2_ros.errors import M2R2Error, nearest_name
-from m2r2_ros.sensing.audio import AudioStream
-from m2r2_ros.sensing.camera import CameraStream, Image
+from m2r2_ros.sensing.audio_stream import AudioStream
+from m2r2_ros.sensing.camera_stream import CameraStream, Image
 from m2r2_ros.sensing.counters import Counters
 from m2r2_ros.sensing.layout import AUDIO, SensorLayout
 from m2r2_ros.sensing.limits import SensingLimits, to_ns
-from m2r2_ros.sensing.progress import Progress
-from m2r2_ros.sensing.reference import WindowGrid
-from m2r2_ros.sensing.signals import SignalStream
+from m2r2_ros.sensing.signal_stream import SignalStream
 from m2r2_ros.sensing.stream import Stream
+from m2r2_ros.sensing.stream_progress import Progress
 from m2r2_ros.sensing.time_line import TimeLine, Verdict
 from m2r2_ros.sensing.window import SensorWindow
+from m2r2_ros.sensing.window_grid import WindowGrid
 
 StreamType = TypeVar("StreamType")
 

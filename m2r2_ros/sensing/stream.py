@@ -7,8 +7,8 @@ from abc import ABC, abstractmethod
 from typing import Any
 
 from m2r2_ros.sensing.counters import StreamCounters
-from m2r2_ros.sensing.inbox import Batch, Inbox
 from m2r2_ros.sensing.limits import to_ns
+from m2r2_ros.sensing.pending_samples import Batch, Inbox
 
 # A window may close this long (a quarter of the usual interval and this) before the next sample
 # of a slow stream is due; fast streams are waited for to the last sample.

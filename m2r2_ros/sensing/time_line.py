@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from m2r2_ros.sensing.inbox import Inbox
+from m2r2_ros.sensing.pending_samples import Inbox
 
 # No clock shows this (ROS time ends at 2**31 s); differences of smaller stamps fit int64.
 NEVER_NS = 2**62

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from m2r2_ros.networks.m2r2 import M2R2, ROBOACT
 from m2r2_ros.sensing.layout import SensorLayout
-from m2r2_ros.training.export import export_preparation
+from m2r2_ros.training.onnx_export import export_preparation
 from m2r2_ros.training.preparation import LABELS_FILE, Reader, Task, prepare_all
 
 # Change it when `M2R2.prepare` gives other values for the same recording.

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from m2r2_ros.errors import M2R2Error, nearest_name
-from m2r2_ros.training import processes
+from m2r2_ros.training import distributed
 from m2r2_ros.training.run import Run
 from m2r2_ros.training.settings import OptimiserSettings
 
@@ -48,7 +48,7 @@ def train_epochs(
     first, best = run.resume(module, optimiser)
     losses = _in_half_precision(losses, settings.mixed_precision, parameters[0].device)
     for epoch in range(first, settings.epochs):
-        torch.manual_seed(seed * 100_003 + epoch + processes.rank() * 1_000_000_007)
+        torch.manual_seed(seed * 100_003 + epoch + distributed.rank() * 1_000_000_007)
         drawn = batches(np.random.default_rng((seed, epoch)))
         module.train()
         metrics = _descend(module, optimiser, settings, epoch, drawn, losses, parameters)
@@ -79,7 +79,7 @@ def _descend(
     # Only float16 needs its losses scaled up, lest small gradients vanish.
     scaler = torch.amp.GradScaler(device.type, enabled=settings.mixed_precision == "fp16")
     own = _share(batches)
-    quiet = True if processes.rank() else None
+    quiet = True if distributed.rank() else None
     progress = tqdm(own, desc=f"epoch {epoch + 1}/{settings.epochs}", disable=quiet)
     for step, batch in enumerate(progress):
         rate = learning_rate(settings, (epoch + step / len(own)) / settings.epochs)
@@ -90,20 +90,20 @@ def _descend(
             raise M2R2Error(f"the loss is {found['loss'].item()} in epoch {epoch + 1}")
         optimiser.zero_grad()
         scaler.scale(found["loss"]).backward()
-        processes.average_gradients(parameters)
+        distributed.average_gradients(parameters)
         scaler.unscale_(optimiser)
         nn.utils.clip_grad_norm_(parameters, settings.clip)
         scaler.step(optimiser)
         scaler.update()
         means.add(found)
         progress.set_postfix(loss=f"{means.mean('loss'):.4f}", refresh=False)
-    return processes.average(means.all(), device)
+    return distributed.average(means.all(), device)
 
 
 def _share(batches: list[Any]) -> list[Any]:
     """This process's batches. All get equally many: the first ones may be taken twice."""
-    steps = math.ceil(len(batches) / processes.count())
-    places = range(processes.rank(), steps * processes.count(), processes.count())
+    steps = math.ceil(len(batches) / distributed.count())
+    places = range(distributed.rank(), steps * distributed.count(), distributed.count())
     return [batches[place % len(batches)] for place in places]
 
 

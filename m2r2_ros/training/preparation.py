@@ -21,11 +21,11 @@ from tqdm import tqdm
 
 from m2r2_ros.datasets.atomic import partial_folder
 from m2r2_ros.errors import M2R2Error
+from m2r2_ros.inference.encoder_inputs import WindowPacker
 from m2r2_ros.inference.model_file import read_model
-from m2r2_ros.inference.packing import WindowPacker
-from m2r2_ros.inference.roboact import RoboActEncoder
+from m2r2_ros.inference.roboact_encoder import RoboActEncoder
 from m2r2_ros.inference.session import open_session
-from m2r2_ros.processes import in_processes
+from m2r2_ros.parallel.processes import in_processes
 from m2r2_ros.sensing.layout import SensorLayout
 from m2r2_ros.sensing.window import SensorWindow
 

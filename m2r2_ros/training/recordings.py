@@ -12,7 +12,7 @@ import numpy as np
 from m2r2_ros.datasets.mstcn import frame_labels
 from m2r2_ros.datasets.source import open_source, windows
 from m2r2_ros.errors import M2R2Error
-from m2r2_ros.inference.packing import WindowPacker
+from m2r2_ros.inference.encoder_inputs import WindowPacker
 from m2r2_ros.sensing.layout import SensorLayout
 from m2r2_ros.sensing.window import SensorWindow
 

@@ -23,7 +23,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from m2r2_ros.datasets.atomic import partial_file
 from m2r2_ros.errors import M2R2Error
-from m2r2_ros.training import processes
+from m2r2_ros.training import distributed
 
 SETTINGS_FILE = "settings.yaml"
 CHECKPOINT_FILE = "checkpoint.safetensors"
@@ -46,7 +46,7 @@ class Run:
 
     def __init__(self, folder: Path, settings: dict[str, Any]) -> None:
         self.folder = folder
-        self._writes = processes.rank() == 0
+        self._writes = distributed.rank() == 0
         if not self._writes:
             return
         folder.mkdir(parents=True, exist_ok=True)

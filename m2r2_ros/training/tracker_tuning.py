@@ -18,8 +18,8 @@ from tqdm import tqdm
 
 from m2r2_ros.evaluation.predictions import Prediction, score_predictions
 from m2r2_ros.evaluation.segments import FRAME_RATE_HZ
-from m2r2_ros.evaluation.streaming import track
-from m2r2_ros.inference.segments import UNKNOWN
+from m2r2_ros.evaluation.streamed_predictions import track
+from m2r2_ros.inference.segment_events import UNKNOWN
 from m2r2_ros.inference.tracker import SegmentTracker, TrackerConfig
 from m2r2_ros.labels import coarse_label
 

@@ -14,7 +14,7 @@ from torch.nn import functional
 from m2r2_ros.datasets.mstcn import LabelledFeatures
 from m2r2_ros.evaluation.metrics import score_many
 from m2r2_ros.evaluation.segments import FRAME_RATE_HZ
-from m2r2_ros.evaluation.streaming import track
+from m2r2_ros.evaluation.streamed_predictions import track
 from m2r2_ros.inference.tracker import SegmentTracker
 from m2r2_ros.networks.heads.causal import CausalHead
 from m2r2_ros.training.calibration import best_temperature

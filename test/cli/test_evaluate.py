@@ -26,7 +26,7 @@ from m2r2_ros.datasets.mstcn import (
 from m2r2_ros.evaluation.metrics import score_many
 from m2r2_ros.evaluation.predictions import Prediction
 from m2r2_ros.evaluation.report import write_report
-from m2r2_ros.evaluation.streaming import stream
+from m2r2_ros.evaluation.streamed_predictions import stream
 from m2r2_ros.inference.head import StreamingHead
 
 FRAMES = 200

@@ -14,7 +14,6 @@ from recordings import recording
 from tiny_models import FEATURE_DIMENSION, write_encoder
 from tiny_windows import random_window, without
 
-from m2r2_ros.cli import _extraction
 from m2r2_ros.cli import main as command
 from m2r2_ros.cli.convert import convert
 from m2r2_ros.datasets import media, reassemble
@@ -23,6 +22,7 @@ from m2r2_ros.datasets.reassemble_writer import write_recording
 from m2r2_ros.datasets.source import open_source, windows
 from m2r2_ros.inference.encoder import Encoder
 from m2r2_ros.labels import FINE_LABELS, label_from_text
+from m2r2_ros.offline import extraction
 from m2r2_ros.sensing.layout import SensorLayout
 
 LAYOUT = SensorLayout(cameras=("hama1",))
@@ -130,7 +130,7 @@ def test_a_batch_is_cut_where_a_camera_changes_its_size(place: Path) -> None:
     passes = []
     encode_batch = encoder.encode_batch
     encoder.encode_batch = lambda some: passes.append(len(some)) or encode_batch(some)
-    batched = list(_extraction._encode(windows, encoder))
+    batched = list(extraction._encode(windows, encoder))
     np.testing.assert_allclose(np.stack(batched), single, rtol=0, atol=1e-6)
     assert passes == [3, 2, 2]
 
@@ -152,20 +152,20 @@ def test_only_the_streams_of_the_layout_are_decoded(place: Path, tmp_path: Path,
 
 def test_a_worker_refuses_another_encoder_and_another_provider(place: Path, tmp_path: Path):
     path = place / "encoder.onnx"
-    good = _extraction.EncoderChoice(path, Encoder(path).sha256, "CPUExecutionProvider")
-    job = _extraction.Job(place / "data" / "a.h5", good)
-    assert not _extraction.extract(job, False).error
+    good = extraction.EncoderChoice(path, Encoder(path).sha256, "CPUExecutionProvider")
+    job = extraction.Job(place / "data" / "a.h5", good)
+    assert not extraction.extract(job, False).error
     other = replace(job, encoder=replace(good, sha256="0" * 64))
-    assert "is not the encoder that the command was given" in _extraction.extract(other).error
+    assert "is not the encoder that the command was given" in extraction.extract(other).error
     gpu = replace(job, encoder=replace(good, provider="CUDAExecutionProvider"))
-    assert "runs on CPUExecutionProvider here" in _extraction.extract(gpu).error
+    assert "runs on CPUExecutionProvider here" in extraction.extract(gpu).error
 
 
 def test_features_of_two_providers_are_never_mixed(place: Path, monkeypatch) -> None:
     """A GPU that fails in the middle of a recording leaves an error, not half of each."""
     path = place / "encoder.onnx"
-    choice = _extraction.EncoderChoice(path, Encoder(path).sha256, "CPUExecutionProvider")
-    job = _extraction.Job(place / "data" / "a.h5", choice)
+    choice = extraction.EncoderChoice(path, Encoder(path).sha256, "CPUExecutionProvider")
+    job = extraction.Job(place / "data" / "a.h5", choice)
     provider = ["CPUExecutionProvider"]
     monkeypatch.setattr(Encoder, "providers", property(lambda self: provider))
 
@@ -173,8 +173,8 @@ def test_features_of_two_providers_are_never_mixed(place: Path, monkeypatch) -> 
         provider[0] = "OtherExecutionProvider"
         return [np.zeros(FEATURE_DIMENSION, np.float32)] * len(some)
 
-    monkeypatch.setattr(_extraction, "_encode", encode_and_fail)
-    assert "runs on OtherExecutionProvider here" in _extraction.extract(job, False).error
+    monkeypatch.setattr(extraction, "_encode", encode_and_fail)
+    assert "runs on OtherExecutionProvider here" in extraction.extract(job, False).error
 
 
 def test_test_recordings_can_be_named(place: Path, tmp_path: Path) -> None:
@@ -191,10 +191,10 @@ class Extractions:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.names: list[str] = []
         self.interrupt_at: str | None = None
-        self._extract = _extraction.extract
-        monkeypatch.setattr(_extraction, "extract", self)
+        self._extract = extraction.extract
+        monkeypatch.setattr(extraction, "extract", self)
 
-    def __call__(self, job: _extraction.Job, show_progress: bool = True) -> _extraction.Result:
+    def __call__(self, job: extraction.Job, show_progress: bool = True) -> extraction.Result:
         if job.name == self.interrupt_at:
             raise KeyboardInterrupt
         self.names.append(job.name)

@@ -11,12 +11,12 @@ import pytest
 from recordings import recording
 
 from m2r2_ros.cli import main as command
-from m2r2_ros.cli._deployment import Deployment
-from m2r2_ros.cli._extraction import encode_recording
 from m2r2_ros.datasets.mstcn import FeatureFolder
 from m2r2_ros.datasets.reassemble_writer import write_recording
 from m2r2_ros.datasets.source import open_source, windows
-from m2r2_ros.inference.roboact import RoboActEncoder
+from m2r2_ros.inference.roboact_encoder import RoboActEncoder
+from m2r2_ros.offline.deployment import Deployment
+from m2r2_ros.offline.extraction import encode_recording
 
 NAMES = ("a", "b")
 

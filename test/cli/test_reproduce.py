@@ -12,14 +12,15 @@ import pytest
 from recordings import recording
 from tiny_models import write_encoder
 
-from m2r2_ros.cli import _reproduction
+from m2r2_ros.cli import main as command
 from m2r2_ros.cli.main import main
 from m2r2_ros.datasets.mstcn import FeatureFolder
 from m2r2_ros.datasets.reassemble_writer import write_recording
 from m2r2_ros.datasets.recording import Action
 from m2r2_ros.evaluation.metrics import score_many
-from m2r2_ros.evaluation.published import METRICS, TABLES
-from m2r2_ros.evaluation.result_table import summarised, table_json, table_markdown
+from m2r2_ros.experiments import reproduction
+from m2r2_ros.experiments.paper_figures import METRICS, TABLES
+from m2r2_ros.experiments.result_table import summarised, table_json, table_markdown
 from m2r2_ros.sensing.layout import SensorLayout
 from m2r2_ros.shipped import shipped
 
@@ -138,7 +139,7 @@ def test_a_second_run_computes_only_what_is_missing(place, out, monkeypatch):
     cell = out / "scores" / "signals-awe" / "fine" / "seed0" / "test.json"
     before, table = cell.read_text(), (out / "table1.json").read_text()
     done = []
-    monkeypatch.setattr(_reproduction, "_run", lambda verb, _: done.append(verb))
+    monkeypatch.setattr(command, "call_verb", lambda verb, _: done.append(verb))
     assert reproduce(place, out, "--seeds", "0,1", "--rows", *ROWS) == 0
     assert done == []
     cell.unlink()
@@ -152,7 +153,7 @@ def test_a_second_run_computes_only_what_is_missing(place, out, monkeypatch):
 def test_without_an_encoder_the_robots_is_pretrained_and_exported_once(
     place, tmp_path, monkeypatch
 ):
-    real, done = _reproduction._run, {}
+    real, done = command.call_verb, {}
 
     def pretend_training(verb, arguments):
         done[verb] = arguments
@@ -163,13 +164,14 @@ def test_without_an_encoder_the_robots_is_pretrained_and_exported_once(
         elif verb == "pretrain":
             Path(arguments[arguments.index("--out") + 1]).mkdir(parents=True)
         else:
-            real(verb, arguments)
+            return real(verb, arguments)
+        return 0
 
     (tmp_path / "m2r2.yaml").touch()
     (tmp_path / "stages.yaml").write_text(
         STAGES.replace("encoders: {}", "encoders: {m2r2: m2r2.yaml}")
     )
-    monkeypatch.setattr(_reproduction, "_run", pretend_training)
+    monkeypatch.setattr(command, "call_verb", pretend_training)
     arguments = ["table1", "--data", place / "data", "--out", tmp_path / "out"]
     arguments += ["--config", tmp_path / "stages.yaml", "--rows", "m2r2-mstcn"]
     assert main(["reproduce", *map(str, arguments)]) == 0
@@ -218,7 +220,7 @@ def test_settings_may_change_until_something_was_made_with_them(place, out, tmp_
         STAGES.replace("encoders: {}", "encoders: {only_audio: more.yaml}")
         + "  diffact: {optimiser: {epochs: 9}}"
     )
-    monkeypatch.setattr(_reproduction, "_run", lambda verb, _: pytest.fail(verb))
+    monkeypatch.setattr(command, "call_verb", lambda verb, _: pytest.fail(verb))
     more = ("--seeds", "0,1", "--rows", *ROWS)
     assert reproduce(place, out, "--config", tmp_path / "stages.yaml", *more) == 0
     (tmp_path / "more.yaml").write_text("seed: 4")
@@ -230,7 +232,7 @@ def test_settings_may_change_until_something_was_made_with_them(place, out, tmp_
 
 
 def test_table2_with_another_head_shares_what_table1_has_of_it(place, out, monkeypatch):
-    monkeypatch.setattr(_reproduction, "_run", lambda verb, _: pytest.fail(verb))
+    monkeypatch.setattr(command, "call_verb", lambda verb, _: pytest.fail(verb))
     more = ("--seeds", "0,1", "--head", "mstcn", "--rows", "m2r2-mstcn")
     assert reproduce(place, out, *more, table="table2") == 0
     text = (out / "table2_mstcn.md").read_text()
@@ -279,7 +281,7 @@ def test_stages_that_are_no_stages_are_one_clear_line(place, tmp_path, capsys):
 
 
 def test_shipped_stages_name_what_the_tables_need():
-    stages = _reproduction.Stages.load(shipped("config/reproduce/taskboard_sim.yaml"))
+    stages = reproduction.Stages.load(shipped("config/reproduce/taskboard_sim.yaml"))
     rows = [row for table in TABLES.values() for row in table if row.encoder != "signals"]
     assert {row.encoder for row in rows} == set(stages.encoders)
     assert {row.head for row in rows} == set(stages.heads)

@@ -13,13 +13,13 @@ from recordings import recording
 from tiny_models import LABELS, write_encoder, write_models
 
 from m2r2_ros.cli import main as command
-from m2r2_ros.cli._deployment import Deployment
-from m2r2_ros.cli._offline import segment_source
 from m2r2_ros.cli.convert import convert
 from m2r2_ros.datasets.reassemble_writer import write_recording
 from m2r2_ros.datasets.source import open_source, windows
 from m2r2_ros.inference.models import Models
-from m2r2_ros.inference.segments import SegmentStatus
+from m2r2_ros.inference.segment_events import SegmentStatus
+from m2r2_ros.offline.deployment import Deployment
+from m2r2_ros.offline.segmentation import segment_source
 from m2r2_ros.sensing.layout import SensorLayout
 
 LAYOUT = SensorLayout(cameras=("hama1",))

@@ -18,7 +18,7 @@ from m2r2_ros.evaluation.segments import (
     segments_from_actions,
     segments_from_events,
 )
-from m2r2_ros.inference.segments import SegmentEvent, SegmentStatus
+from m2r2_ros.inference.segment_events import SegmentEvent, SegmentStatus
 
 
 def test_a_frame_has_the_label_of_its_middle():

@@ -15,7 +15,7 @@ from tiny_windows import random_window, without
 
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.inference.encoder import Encoder
-from m2r2_ros.inference.packing import WindowPacker
+from m2r2_ros.inference.encoder_inputs import WindowPacker
 from m2r2_ros.sensing.layout import SensorLayout
 
 LAYOUTS = {

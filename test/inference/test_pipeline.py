@@ -18,7 +18,7 @@ from m2r2_ros.inference.encoder import Encoder
 from m2r2_ros.inference.head import StreamingHead
 from m2r2_ros.inference.models import Models
 from m2r2_ros.inference.pipeline import MAX_GAP_NS, SegmentationPipeline
-from m2r2_ros.inference.segments import SegmentStatus
+from m2r2_ros.inference.segment_events import SegmentStatus
 from m2r2_ros.inference.tracker import SegmentTracker, TrackerConfig
 from m2r2_ros.sensing.layout import SensorLayout
 

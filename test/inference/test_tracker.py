@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.inference import tracker as trackers
-from m2r2_ros.inference.segments import FramePrediction, SegmentEvent, SegmentStatus
+from m2r2_ros.inference.segment_events import FramePrediction, SegmentEvent, SegmentStatus
 from m2r2_ros.inference.tracker import SegmentTracker, TrackerConfig
 
 STARTED, ONGOING, ENDED = SegmentStatus

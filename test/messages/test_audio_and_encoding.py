@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ros_messages import STORE, audio, joints, pose, serialised, twist, wrench
 
-from m2r2_ros.inference.segments import SegmentStatus
-from m2r2_ros.messages.audio import AUDIO_CHUNK, decode_audio
+from m2r2_ros.inference.segment_events import SegmentStatus
+from m2r2_ros.messages.audio_chunks import AUDIO_CHUNK, decode_audio
 from m2r2_ros.messages.cdr import MessageError
 from m2r2_ros.messages.encode import (
     ACTION_SEGMENT,

@@ -11,7 +11,7 @@ from m2r2_ros.errors import M2R2Error
 from m2r2_ros.networks.m2r2 import M2R2, M2R2Config
 from m2r2_ros.networks.statistics import Statistics
 from m2r2_ros.sensing.layout import SensorLayout
-from m2r2_ros.training.export import random_inputs
+from m2r2_ros.training.onnx_export import random_inputs
 
 TINY = M2R2Config(
     feature_dimension=8, image_size=32, image_stages=2, image_cells=2, audio_width=8, heads=2

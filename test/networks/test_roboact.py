@@ -20,7 +20,7 @@ from m2r2_ros.networks.roboact.disentanglement import (  # noqa: E402
     FactorClassifiers,
 )
 from m2r2_ros.networks.roboact.model import TextBranches, VideoBranches, hold_missing  # noqa: E402
-from m2r2_ros.networks.roboact.streaming import StreamingWindow  # noqa: E402
+from m2r2_ros.networks.roboact.streaming_window import StreamingWindow  # noqa: E402
 
 N, D, WIDTH, HEADS = 5, 7, 8, 2
 

@@ -15,7 +15,7 @@ from m2r2_ros.networks.vision_transformer import (
     resampled_positions,
 )
 from m2r2_ros.sensing.layout import SensorLayout
-from m2r2_ros.training.export import random_inputs
+from m2r2_ros.training.onnx_export import random_inputs
 
 SIZES = BackboneSizes(width=16, layers=2, heads=2, patch=16, projection=8)
 CONFIG = M2R2Config(

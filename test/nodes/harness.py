@@ -17,7 +17,7 @@ from lifecycle_msgs.srv import ChangeState, GetState
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
 from m2r2_msgs.msg import ActionSegment, FeatureVector, FramePrediction
-from m2r2_ros.inference.segments import SegmentStatus
+from m2r2_ros.inference.segment_events import SegmentStatus
 from m2r2_ros.nodes.conversions import (
     event_from_ros,
     feature_from_ros,

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from rclpy.serialization import deserialize_message, serialize_message
 
 from m2r2_ros.errors import M2R2Error
-from m2r2_ros.inference.segments import FramePrediction, SegmentEvent, SegmentStatus
-from m2r2_ros.messages.audio import decode_audio
+from m2r2_ros.inference.segment_events import FramePrediction, SegmentEvent, SegmentStatus
+from m2r2_ros.messages.audio_chunks import decode_audio
 from m2r2_ros.nodes import conversions
 from m2r2_ros.nodes.conversions import WindowFeature
 from m2r2_ros.sensing.layout import SensorLayout

@@ -18,7 +18,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from robot import SECOND, TOPICS, Robot, image, set_stamp, stamp_of
 
 from m2r2_msgs.msg import ActionSegment
-from m2r2_ros.inference.segments import SegmentStatus
+from m2r2_ros.inference.segment_events import SegmentStatus
 
 
 @pytest.fixture(scope="module")

@@ -12,8 +12,8 @@ from math import inf
 from harness import STATIONS, Planner, check_ids, node_program, spin_until
 from robot import RATES_HZ, REFERENCE, TOPICS, Robot
 
-from m2r2_ros.inference.segments import SegmentEvent, SegmentStatus
-from m2r2_ros.nodes.journal import Journal, ended
+from m2r2_ros.inference.segment_events import SegmentEvent, SegmentStatus
+from m2r2_ros.nodes.last_event import Journal, ended
 
 RESUMES_WITHIN_S = 2.0
 

@@ -21,7 +21,7 @@ from harness import (
 )
 from tiny_models import encoder_metadata, head_metadata, sha256_of, write_encoder, write_head
 
-from m2r2_ros.inference.segments import SegmentStatus
+from m2r2_ros.inference.segment_events import SegmentStatus
 from m2r2_ros.sensing.layout import SensorLayout
 
 ERROR = int.from_bytes(DiagnosticStatus.ERROR, "big")

@@ -14,11 +14,11 @@ from harness import node_program, spin_until
 from rclpy.lifecycle import TransitionCallbackReturn
 
 from m2r2_ros.errors import M2R2Error
-from m2r2_ros.messages.audio import decode_audio
+from m2r2_ros.messages.audio_chunks import decode_audio
 from m2r2_ros.nodes.diagnostics import WARN
-from m2r2_ros.nodes.ingest import TopicInput
 from m2r2_ros.nodes.microphone import Microphone
-from m2r2_ros.nodes.sound import SoundCard, SoundFile
+from m2r2_ros.nodes.sound_card import SoundCard, SoundFile
+from m2r2_ros.nodes.topic_input import TopicInput
 
 RATE_HZ = 44_100
 

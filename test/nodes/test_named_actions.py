@@ -11,10 +11,10 @@ import pytest
 from harness import STATIONS, Planner, node_program, replay_program, spin_until, started
 
 from m2r2_ros.cli import main as command
-from m2r2_ros.cli._deployment import Deployment
-from m2r2_ros.cli._offline import segment_source, write_segments
 from m2r2_ros.datasets.source import open_source, windows
 from m2r2_ros.inference.models import Models
+from m2r2_ros.offline.deployment import Deployment
+from m2r2_ros.offline.segmentation import segment_source, write_segments
 
 # The first are in the folder's table of sentences, the others its text encoder has to embed.
 KNOWN = ("Pick usb", "Pick bnc", "Insert usb", "Insert bnc")

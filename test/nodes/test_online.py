@@ -26,7 +26,7 @@ from std_srvs.srv import Trigger
 from m2r2_msgs.srv import GetSegments
 from m2r2_ros.datasets.source import open_source, windows
 from m2r2_ros.inference.models import Models
-from m2r2_ros.inference.segments import SegmentStatus
+from m2r2_ros.inference.segment_events import SegmentStatus
 from m2r2_ros.nodes.conversions import event_from_ros
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "planner.py"

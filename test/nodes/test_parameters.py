@@ -10,9 +10,9 @@ from rclpy.parameter import Parameter
 
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.inference.tracker import TrackerConfig
-from m2r2_ros.nodes import settings
-from m2r2_ros.nodes.parameters import Setting
-from m2r2_ros.nodes.station import Station
+from m2r2_ros.nodes import parameters
+from m2r2_ros.nodes.managed_node import Station
+from m2r2_ros.nodes.parameter_declaration import Setting
 from m2r2_ros.sensing.limits import SensingLimits
 
 NUMBER = Setting("speed", 1.5, "How fast.", 0.0, 10.0)
@@ -147,7 +147,7 @@ def test_live_parameters_change_at_once(tool):
 
 def test_defaults_are_the_core_s():
     limits = {field.name: field.default for field in fields(SensingLimits)}
-    assert {s.name: s.default for s in settings.SENSING} == limits
-    assert all(setting.description for setting in settings.SENSING)
+    assert {s.name: s.default for s in parameters.SENSING} == limits
+    assert all(setting.description for setting in parameters.SENSING)
     tracker = {field.name: field.default for field in fields(TrackerConfig)}
-    assert {s.name: s.default for s in settings.tracker_settings(TrackerConfig())} == tracker
+    assert {s.name: s.default for s in parameters.tracker_settings(TrackerConfig())} == tracker

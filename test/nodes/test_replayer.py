@@ -14,7 +14,7 @@ from m2r2_ros.datasets.bag_reader import open_bag
 from m2r2_ros.datasets.topics import GROUND_TRUTH_TOPIC
 from m2r2_ros.nodes import replayer
 from m2r2_ros.nodes.conversions import time_from_ros
-from m2r2_ros.nodes.ingest import TopicInput
+from m2r2_ros.nodes.topic_input import TopicInput
 
 TOPICS = ("/hama1/image_raw/compressed", "/wrist/wrench", "/hand/audio")
 

@@ -10,7 +10,7 @@ from rclpy.serialization import serialize_message
 from robot import SECOND, image, set_stamp
 from sensor_msgs.msg import Image
 
-from m2r2_ros.nodes.schedule import TRANSPORT_NS
+from m2r2_ros.nodes.drain_schedule import TRANSPORT_NS
 from m2r2_ros.nodes.synchronizer import Synchronizer
 
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sensor_rig import MS
 
-from m2r2_ros.sensing.reference import WindowGrid
+from m2r2_ros.sensing.window_grid import WindowGrid
 
 PERIOD = 100 * MS
 

@@ -9,7 +9,7 @@ from recordings import recording
 from m2r2_ros.datasets.reassemble_writer import write_recording
 from m2r2_ros.datasets.recording import AudioTrack, SignalTrack, VideoTrack
 from m2r2_ros.datasets.source import open_source, windows
-from m2r2_ros.inference.packing import WindowPacker
+from m2r2_ros.inference.encoder_inputs import WindowPacker
 from m2r2_ros.networks.m2r2 import M2R2, M2R2Config
 from m2r2_ros.sensing.layout import SensorLayout
 

@@ -4,8 +4,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from m2r2_ros.training.export import open_graph
 from m2r2_ros.training.half_precision import openable_on_cpus
+from m2r2_ros.training.onnx_export import open_graph
 
 RANDOM = np.random.default_rng(0)
 

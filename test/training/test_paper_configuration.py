@@ -10,8 +10,8 @@ import torch
 from synthetic import make_window
 
 from m2r2_ros.inference.encoder import Encoder
-from m2r2_ros.training.export import export_encoder
-from m2r2_ros.training.pretrain import build_encoder
+from m2r2_ros.training.onnx_export import export_encoder
+from m2r2_ros.training.pretraining import build_encoder
 from m2r2_ros.training.settings import PretrainSettings, load_settings
 
 PAPER = Path(__file__).parents[2] / "config" / "training" / "m2r2_paper.yaml"

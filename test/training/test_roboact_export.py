@@ -18,7 +18,7 @@ from tiny_roboact import CAMERAS, FRAMES, STRIDES  # noqa: E402
 from m2r2_ros.descriptions import clip_sentence  # noqa: E402
 from m2r2_ros.errors import M2R2Error  # noqa: E402
 from m2r2_ros.inference.models import Models, open_encoder  # noqa: E402
-from m2r2_ros.inference.texts import text_features  # noqa: E402
+from m2r2_ros.inference.text_features import text_features  # noqa: E402
 from m2r2_ros.sensing.window import SensorWindow  # noqa: E402
 
 

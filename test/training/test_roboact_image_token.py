@@ -20,12 +20,12 @@ from m2r2_ros.datasets.reassemble_writer import write_recording  # noqa: E402
 from m2r2_ros.datasets.recording import Action  # noqa: E402
 from m2r2_ros.datasets.source import open_source, windows  # noqa: E402
 from m2r2_ros.errors import M2R2Error  # noqa: E402
+from m2r2_ros.inference.encoder_inputs import WindowPacker  # noqa: E402
 from m2r2_ros.inference.models import open_encoder, open_head  # noqa: E402
-from m2r2_ros.inference.packing import WindowPacker  # noqa: E402
-from m2r2_ros.inference.roboact import RoboActEncoder  # noqa: E402
+from m2r2_ros.inference.roboact_encoder import RoboActEncoder  # noqa: E402
 from m2r2_ros.networks.m2r2 import ROBOACT, M2R2Config  # noqa: E402
 from m2r2_ros.sensing.layout import SensorLayout  # noqa: E402
-from m2r2_ros.training.pretrain import load_encoder  # noqa: E402
+from m2r2_ros.training.pretraining import load_encoder  # noqa: E402
 from m2r2_ros.training.roboact.image_token import with_roboact  # noqa: E402
 from m2r2_ros.training.settings import PretrainSettings  # noqa: E402
 

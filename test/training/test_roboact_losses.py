@@ -9,7 +9,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from m2r2_ros.training.roboact.banks import FeatureBanks  # noqa: E402
-from m2r2_ros.training.roboact.losses import (  # noqa: E402
+from m2r2_ros.training.roboact.roboact_losses import (  # noqa: E402
     auxiliary_loss,
     contrast,
     magnitude_loss,

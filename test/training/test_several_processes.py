@@ -11,18 +11,18 @@ PROGRAM = """
 import sys
 from pathlib import Path
 import torch
-from m2r2_ros.training import processes
+from m2r2_ros.training import distributed
 from m2r2_ros.training.loop import train_epochs
 from m2r2_ros.training.run import Run
 from m2r2_ros.training.settings import OptimiserSettings
 
 torch.set_num_threads(1)
-processes.connect()
+distributed.connect()
 order = []
-with processes.first_process_first():
+with distributed.first_process_first():
     order = sorted(path.name for path in Path(sys.argv[1]).parent.glob("rank*"))
-    Path(sys.argv[1]).parent.joinpath(f"rank{processes.rank()}").touch()
-assert order == [f"rank{i}" for i in range(processes.rank())] or processes.count() == 1, order
+    Path(sys.argv[1]).parent.joinpath(f"rank{distributed.rank()}").touch()
+assert order == [f"rank{i}" for i in range(distributed.rank())] or distributed.count() == 1, order
 
 size = int(sys.argv[2])
 torch.manual_seed(0)

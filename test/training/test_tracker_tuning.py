@@ -7,7 +7,7 @@ import pytest
 
 from m2r2_ros.evaluation.delay import decision_delays, mean_decision_delay
 from m2r2_ros.evaluation.metrics import score_many
-from m2r2_ros.evaluation.streaming import track
+from m2r2_ros.evaluation.streamed_predictions import track
 from m2r2_ros.inference.tracker import SegmentTracker, TrackerConfig
 from m2r2_ros.training import tracker_tuning
 from m2r2_ros.training.tracker_tuning import Answers, score_tracker, tune_tracker

@@ -26,7 +26,7 @@ from m2r2_ros.datasets.video_frames import Frame, video_frames
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.inference.model_file import read_model
 from m2r2_ros.inference.session import open_session
-from m2r2_ros.processes import in_processes
+from m2r2_ros.parallel.processes import in_processes
 
 if TYPE_CHECKING:
     from m2r2_ros.networks.roboact.frames import FrameEncoder

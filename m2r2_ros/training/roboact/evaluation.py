@@ -17,9 +17,9 @@ from m2r2_ros.networks.roboact.config import ENDS, TRANSFORMER
 from m2r2_ros.networks.roboact.model import VideoFeatures
 from m2r2_ros.training.losses import unit
 from m2r2_ros.training.roboact.embeddings import Video, VideoEmbeddings
-from m2r2_ros.training.roboact.pretrain import pair_of
+from m2r2_ros.training.roboact.roboact_pretraining import pair_of
+from m2r2_ros.training.roboact.roboact_settings import RoboActSettings
 from m2r2_ros.training.roboact.sampling import ClipSampler
-from m2r2_ros.training.roboact.settings import RoboActSettings
 from m2r2_ros.training.roboact.trained import TrainedRoboAct
 
 SEEN, HELD_OUT = "seen pairs", "held-out pairs"

@@ -11,7 +11,7 @@ import torch
 
 from m2r2_ros.datasets.atomic import partial_file
 from m2r2_ros.networks.roboact.frames import FrameEncoder
-from m2r2_ros.training.export import check_difference, open_graph, traced
+from m2r2_ros.training.onnx_export import check_difference, open_graph, traced
 
 
 def frame_graph(encoder: FrameEncoder) -> bytes:

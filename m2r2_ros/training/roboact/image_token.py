@@ -20,9 +20,9 @@ from m2r2_ros.inference.metadata import RoboActMetadata
 from m2r2_ros.inference.model_file import read_model
 from m2r2_ros.inference.models import ENCODER_FILE
 from m2r2_ros.inference.onnx_metadata import read_encoder_metadata
-from m2r2_ros.inference.roboact import FRAME_FILE, state_shapes
+from m2r2_ros.inference.roboact_encoder import FRAME_FILE, state_shapes
 from m2r2_ros.networks.m2r2 import M2R2, ROBOACT
-from m2r2_ros.training.export import (
+from m2r2_ros.training.onnx_export import (
     check_difference,
     check_encoder,
     encoder_graph,

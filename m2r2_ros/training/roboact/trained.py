@@ -11,9 +11,9 @@ from m2r2_ros.errors import M2R2Error
 from m2r2_ros.networks.roboact.disentanglement import FACTORS
 from m2r2_ros.networks.roboact.frames import FrameEncoder, frame_encoder
 from m2r2_ros.networks.roboact.model import VideoBranches
-from m2r2_ros.training.roboact.pretrain import KIND, RoboActPretraining, build
+from m2r2_ros.training.roboact.roboact_pretraining import KIND, RoboActPretraining, build
+from m2r2_ros.training.roboact.roboact_settings import RoboActSettings
 from m2r2_ros.training.roboact.sampling import Vocabulary
-from m2r2_ros.training.roboact.settings import RoboActSettings
 from m2r2_ros.training.roboact.text_encoder import text_encoder
 from m2r2_ros.training.run import best_weights, read_settings
 from m2r2_ros.training.sentence_encoder import SentenceEncoder

@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A robot's sensors as load: kilohertz signals, raw camera frames, audio.
+
+Run as a program of its own: python3 -m m2r2_ros.benchmarks.load SECONDS CAMERA_HZ
+SENSOR..., with the sensors as the encoders' layouts name them. It waits until everything has a
+subscriber, says so, and publishes once its standard input has ended. Then it waits for
+acknowledgement and prints, as JSON, when it began, how long it took and how many messages of each
+sensor went out.
+"""
+
+from __future__ import annotations
+
+import heapq
+import json
+import sys
+import time
+from array import array
+from collections.abc import Callable, Iterator
+
+import rclpy
+from geometry_msgs.msg import PoseStamped, TwistStamped, WrenchStamped
+from rclpy.duration import Duration
+from rclpy.publisher import Publisher
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.serialization import serialize_message
+from sensor_msgs.msg import Image, JointState
+
+from m2r2_msgs.msg import AudioChunk
+from m2r2_ros.benchmarks.options import READY
+from m2r2_ros.datasets.topics import FINGER_JOINTS
+from m2r2_ros.nodes.conversions import time_to_ros
+from m2r2_ros.nodes.transport import use_large_shared_memory
+
+SIGNAL_HZ, GRIPPER_HZ, AUDIO_HZ = 1000.0, 50.0, 50.0
+WIDTH, HEIGHT, AUDIO_RATE_HZ = 640, 480, 48_000
+SIGNALS = {"wrench": WrenchStamped, "pose": PoseStamped, "twist": TwistStamped}
+_PATIENCE_S = 60.0
+# CDR: four bytes of encapsulation, then the stamp of the header.
+_STAMP = slice(4, 12)
+
+
+def main() -> int:
+    """Publish what the command line asks for."""
+    seconds, camera_hz = map(float, sys.argv[1:3])
+    sensors = sys.argv[3:]
+    use_large_shared_memory()
+    rclpy.init(args=[])
+    node = rclpy.create_node("load")
+    rates_hz = {name: _rate_hz(name, camera_hz) for name in sensors}
+    publishers = {name: _publisher(node, name, rate_hz) for name, rate_hz in rates_hz.items()}
+    _await(lambda: all(p.get_subscription_count() for p in publishers.values()))
+    # The subscribers have been found; they may not have found us.
+    time.sleep(1.0)
+    print(READY, flush=True)
+    sys.stdin.read()
+    began, start_ns = time.monotonic(), time.time_ns()
+    counts = _publish(publishers, rates_hz, seconds, began, start_ns)
+    elapsed_s = time.monotonic() - began
+    for publisher in publishers.values():
+        publisher.wait_for_all_acked(Duration(seconds=_PATIENCE_S))
+    report = {"start_ns": start_ns, "seconds": elapsed_s, "messages": counts}
+    print(json.dumps(report), flush=True)
+    rclpy.try_shutdown()
+    return 0
+
+
+def topic(sensor: str) -> str:
+    """Where the load publishes it."""
+    return f"/load/{sensor}"
+
+
+def _rate_hz(name: str, camera_hz: float) -> float:
+    if name in SIGNALS:
+        return SIGNAL_HZ
+    return {"audio": AUDIO_HZ, "gripper": GRIPPER_HZ}.get(name, camera_hz)
+
+
+def _publisher(node: rclpy.node.Node, name: str, rate_hz: float) -> Publisher:
+    qos = QoSProfile(depth=round(2 * rate_hz), reliability=ReliabilityPolicy.RELIABLE)
+    return node.create_publisher(type(_sample(name)), topic(name), qos)
+
+
+def _sample(name: str) -> object:
+    """A message with sensible content."""
+    if name == "audio":
+        samples = array("f", bytes(4 * round(AUDIO_RATE_HZ / AUDIO_HZ)))
+        return AudioChunk(sample_rate=AUDIO_RATE_HZ, channels=1, samples=samples)
+    if name in SIGNALS:
+        return SIGNALS[name]()
+    if name == "gripper":
+        return JointState(name=FINGER_JOINTS, position=[0.02] * len(FINGER_JOINTS))
+    image = Image(height=HEIGHT, width=WIDTH, step=3 * WIDTH, encoding="rgb8")
+    image.data = array("B", bytes(3 * WIDTH * HEIGHT))
+    return image
+
+
+def _publish(
+    publishers: dict[str, Publisher],
+    rates_hz: dict[str, float],
+    seconds: float,
+    began: float,
+    start_ns: int,
+) -> dict[str, int]:
+    """Against absolute deadlines; every stamp is the time at which the sample was due.
+
+    A chunk of audio is stamped with its first sample and goes out when its last one was taken.
+    What is due at one moment goes out by size: a picture is the last to arrive on a robot, too.
+    """
+    messages = {name: bytearray(serialize_message(_sample(name))) for name in publishers}
+    by_size = sorted(messages, key=lambda name: len(messages[name]))
+    ticks = (_ticks(turn, rates_hz[name], seconds) for turn, name in enumerate(by_size))
+    counts = dict.fromkeys(publishers, 0)
+    for due_s, turn in heapq.merge(*ticks):
+        name = by_size[turn]
+        early_s = began + due_s - time.monotonic()
+        if early_s > 0:
+            time.sleep(early_s)
+        stamped_s = due_s - 1.0 / AUDIO_HZ if name == "audio" else due_s
+        stamp = serialize_message(time_to_ros(start_ns + round(stamped_s * 1e9)))
+        messages[name][_STAMP] = stamp[4:12]
+        _send(publishers[name], bytes(messages[name]))
+        counts[name] += 1
+    return counts
+
+
+def _send(publisher: Publisher, message: bytes) -> None:
+    """Publish, again if need be: on a starved machine the middleware now and then refuses."""
+    deadline = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            publisher.publish(message)
+            return
+        except RuntimeError:
+            if time.monotonic() > deadline:
+                raise
+
+
+def _ticks(turn: int, rate_hz: float, seconds: float) -> Iterator[tuple[float, int]]:
+    return ((index / rate_hz, turn) for index in range(int(seconds * rate_hz)))
+
+
+def _await(done: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + _PATIENCE_S
+    while not done():
+        if time.monotonic() > deadline:
+            sys.exit("not everything has found a subscriber")
+        time.sleep(0.02)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,264 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Programs under load, watched from outside: their CPU time, diagnostics and predictions."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from m2r2_ros.benchmarks.options import READY, Options
+from m2r2_ros.errors import M2R2Error
+from m2r2_ros.inference.models import ENCODER_FILE
+from m2r2_ros.inference.onnx_metadata import read_encoder_metadata
+
+if TYPE_CHECKING:
+    from rclpy.node import Node
+
+LOAD = "m2r2_ros.benchmarks.load"
+_PATIENCE_S = 60.0
+# Counts that a program has given so often, once a second, without a change are final.
+_SETTLED = 3
+
+
+@dataclass(frozen=True)
+class LoadRun:
+    """What a load has done to the programs that took it.
+
+    cpu_s       user and system time of all programs, from before the first message until all that
+                arrive have been taken.
+    elapsed_s   how long it ran: longer than asked for where the machine could not keep up.
+    published, received   messages by modality.
+    prediction_ms, segment_ms   from the stamp of the camera frame to the arrival of the message.
+    """
+
+    cpu_s: float
+    elapsed_s: float
+    start_ns: int
+    published: Mapping[str, int]
+    received: Mapping[str, int]
+    diagnostics: Mapping[str, Mapping[str, str]]
+    prediction_stamps_ns: Sequence[int]
+    prediction_ms: Sequence[float]
+    segment_ms: Sequence[float]
+
+    @property
+    def lost(self) -> dict[str, int]:
+        """Messages that did not arrive, by modality."""
+        return {name: count - self.received[name] for name, count in self.published.items()}
+
+
+class Monitor:
+    """Hears what the programs publish; `taker` is the node whose counts tell what has arrived."""
+
+    def __init__(self, node: Node, listen: Callable[[float], None]) -> None:
+        """`listen` takes what has arrived, or waits for it for so many seconds."""
+        from diagnostic_msgs.msg import DiagnosticArray
+
+        from m2r2_msgs.msg import ActionSegment, FramePrediction
+
+        self.listen = listen
+        self.taker = ""
+        self.clear()
+        depth = 1000
+        self._made = [
+            node.create_subscription(DiagnosticArray, "/diagnostics", self._status, depth),
+            node.create_subscription(
+                FramePrediction, "/m2r2/frame_prediction", self._prediction, depth
+            ),
+            node.create_subscription(ActionSegment, "/action_segment", self._segment, depth),
+        ]
+
+    def clear(self) -> None:
+        # How often the taker has told its state.
+        self.reports = 0
+        self.diagnostics: dict[str, dict[str, str]] = {}
+        self.prediction_stamps_ns: list[int] = []
+        self.prediction_ms: list[float] = []
+        self.segment_ms: list[float] = []
+
+    def received(self, names: Sequence[str]) -> dict[str, int]:
+        """Messages that the taker said it got."""
+        values = self.diagnostics.get(self.taker, {})
+        return {name: int(values.get(f"{name}.messages", 0)) for name in names}
+
+    def _status(self, message: Any) -> None:
+        for status in message.status:
+            self.reports += status.name == self.taker
+            values = self.diagnostics.setdefault(status.name, {})
+            values.update({entry.key: entry.value for entry in status.values})
+
+    def _prediction(self, message: Any, info: Mapping[str, Any]) -> None:
+        stamp_ns, late_ms = _lateness(message, info)
+        self.prediction_stamps_ns.append(stamp_ns)
+        self.prediction_ms.append(late_ms)
+
+    def _segment(self, message: Any, info: Mapping[str, Any]) -> None:
+        self.segment_ms.append(_lateness(message, info)[1])
+
+
+def _lateness(message: Any, info: Mapping[str, Any]) -> tuple[int, float]:
+    """Up to where the middleware has the message, so that our own queue does not count."""
+    stamp = message.header.stamp
+    stamp_ns = stamp.sec * 1_000_000_000 + stamp.nanosec
+    return stamp_ns, (info["received_timestamp"] - stamp_ns) / 1e6
+
+
+def run_load(
+    monitor: Monitor,
+    modules: Sequence[str],
+    taker: str,
+    options: Options,
+    camera_hz: float = 30.0,
+    sensors: Sequence[str] | None = None,
+) -> LoadRun:
+    """Start `modules`, put them under load, wait until they have taken it, end them.
+
+    `taker` names the node that takes the topics. The load is of all sensors of the encoder, or of
+    `sensors`; the others are masked then, as they have no publisher. Raises M2R2Error when a
+    program fails.
+    """
+    from m2r2_ros.benchmarks.load import topic
+
+    monitor.clear()
+    monitor.taker = taker
+    modalities = read_encoder_metadata(options.models / ENCODER_FILE).layout.modalities
+    sensors = sensors or modalities
+    topics = {name: topic(name) for name in {*modalities, *sensors}}
+    words = [f"models:={options.models}", *(f"topics.{k}:={v}" for k, v in topics.items())]
+    arguments = ["--ros-args", *(part for word in words for part in ("-p", word))]
+    with ExitStack() as stack:
+        programs = [
+            stack.enter_context(_program(options.logs, module, *arguments)) for module in modules
+        ]
+        rates = (str(options.seconds), str(camera_hz))
+        load = stack.enter_context(_program(options.logs, LOAD, *rates, *sensors))
+        # What it costs to start and to find each other is not what the load costs.
+        ready = partial(_is_ready, monitor, sensors, options.logs / f"{LOAD}.log")
+        _spin(monitor, ready, [*programs, load])
+        used_s = -sum(map(_cpu_seconds, programs))
+        load.stdin.close()
+        # A machine that is busy with something else stretches the load.
+        patience_s = 10 * options.seconds + _PATIENCE_S
+        _spin(monitor, lambda: load.poll() is not None, programs, patience_s)
+        report = last_line(options.logs / f"{LOAD}.log")
+        received = _settle(monitor, programs, report["messages"])
+        # On a busy machine the last messages are taken long after they have been published.
+        used_s += sum(map(_cpu_seconds, programs))
+        for program in programs:
+            program.terminate()
+            program.wait(_PATIENCE_S)
+    return LoadRun(
+        used_s,
+        report["seconds"],
+        report["start_ns"],
+        report["messages"],
+        received,
+        dict(monitor.diagnostics),
+        list(monitor.prediction_stamps_ns),
+        list(monitor.prediction_ms),
+        list(monitor.segment_ms),
+    )
+
+
+def _is_ready(monitor: Monitor, names: Collection[str], log: Path) -> bool:
+    """Whether the taker has subscribed to everything and the load, which waits, knows it."""
+    values = monitor.diagnostics.get(monitor.taker, {})
+    return all(values.get(f"{name}.type") for name in names) and READY in log.read_text()
+
+
+@contextmanager
+def monitoring() -> Iterator[Monitor]:
+    """A monitor, with ROS for the time of the block."""
+    import rclpy
+    from rclpy.executors import SingleThreadedExecutor
+
+    from m2r2_ros.nodes.transport import use_large_shared_memory
+
+    if not Path("/proc/self/stat").exists():
+        raise M2R2Error("this benchmark reads CPU times from /proc, which is not there")
+    use_large_shared_memory()
+    # Its own, whatever else in this process uses ROS or has done so before.
+    context = rclpy.Context()
+    context.init([])
+    with context:
+        node = rclpy.create_node("monitor", context=context)
+        executor = SingleThreadedExecutor(context=context)
+        executor.add_node(node)
+        try:
+            yield Monitor(node, executor.spin_once)
+        finally:
+            executor.shutdown()
+            node.destroy_node()
+
+
+@contextmanager
+def _program(logs: Path, module: str, *arguments: str) -> Iterator[subprocess.Popen]:
+    logs.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", module, *arguments]
+    with (
+        (logs / f"{module}.log").open("wb") as log,
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log) as it,
+    ):
+        try:
+            yield it
+        finally:
+            it.kill()
+
+
+def _settle(
+    monitor: Monitor, programs: Sequence[subprocess.Popen], published: Mapping[str, int]
+) -> dict[str, int]:
+    """Messages received by modality, once that is all or no longer changes."""
+    names = list(published)
+    latest = monitor.received(names)
+    changed = monitor.reports
+
+    def has_settled() -> bool:
+        nonlocal latest, changed
+        seen = monitor.received(names)
+        if seen != latest:
+            latest, changed = seen, monitor.reports
+        return seen == published or monitor.reports - changed >= _SETTLED
+
+    _spin(monitor, has_settled, programs)
+    return latest
+
+
+def _spin(
+    monitor: Monitor,
+    done: Callable[[], Any],
+    programs: Sequence[subprocess.Popen],
+    patience_s: float = _PATIENCE_S,
+) -> None:
+    deadline = time.monotonic() + patience_s
+    while not done():
+        monitor.listen(0.1)
+        for program in programs:
+            if program.poll() is not None:
+                raise M2R2Error(f"a program of the benchmark ended with {program.returncode}")
+        if time.monotonic() > deadline:
+            raise M2R2Error("a load of the benchmark did not come to an end")
+
+
+def _cpu_seconds(program: subprocess.Popen) -> float:
+    """User and system time of a process, all threads."""
+    fields = Path(f"/proc/{program.pid}/stat").read_text().rpartition(") ")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def last_line(log: Path) -> Any:
+    """What a program printed last, which is JSON. Raises M2R2Error when it is not."""
+    lines = log.read_text().strip().splitlines()
+    try:
+        return json.loads(lines[-1])
+    except (IndexError, ValueError) as error:
+        raise M2R2Error(f"{log.stem} failed: {lines[-1:]}") from error

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a run published, held against the ground truth and against the offline run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import zip_longest
+from pathlib import Path
+
+import numpy as np
+
+from m2r2_ros.datasets.atomic import partial_file
+from m2r2_ros.datasets.recording_source import RecordingSource
+from m2r2_ros.errors import M2R2Error
+from m2r2_ros.evaluation.delay import mean_decision_delay
+from m2r2_ros.evaluation.segments import (
+    Segment,
+    action_delays,
+    decisions_from_events,
+    score_segments,
+    segments_from_actions,
+    segments_from_events,
+)
+from m2r2_ros.evaluation.timeline import Curves, plot_timeline
+from m2r2_ros.inference.segment_events import FramePrediction, SegmentEvent
+from m2r2_ros.offline.segmentation import write_segments
+
+SEGMENTS, TIMELINE, METRICS = "segments.json", "timeline.png", "metrics.json"
+
+Metrics = dict[str, dict[str, float]]
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What was done: segments in seconds from the first frame, which is stamped `start_ns`."""
+
+    name: str
+    segments: list[Segment]
+    start_ns: int
+    duration_s: float
+
+    @classmethod
+    def of(cls, source: RecordingSource) -> Truth:
+        """Raises M2R2Error when the recording has no labels."""
+        if not source.actions:
+            raise M2R2Error(f"{source.name}: has no labels to compare with")
+        duration_s = (source.end_ns - source.start_ns) / 1e9
+        return cls(source.name, segments_from_actions(source.actions), source.start_ns, duration_s)
+
+
+def write_results(
+    folder: Path,
+    events: Sequence[SegmentEvent],
+    predictions: Sequence[FramePrediction],
+    truth: Truth,
+) -> Metrics:
+    """Write segments, timeline and metrics; return the metrics in percent, coarse and fine."""
+    published = segments_from_events(events, truth.start_ns)
+    metrics = score_segments(published, truth.segments, truth.duration_s)
+    write_segments(folder / SEGMENTS, events, truth.start_ns)
+    plot_timeline(
+        folder / TIMELINE,
+        {"ground truth": truth.segments, "published": published},
+        Curves.of(predictions, truth.start_ns),
+        title=f"{truth.name}: F1@50 {metrics['coarse']['f1@50']:.1f} % coarse, "
+        f"{metrics['fine']['f1@50']:.1f} % fine",
+    )
+    with partial_file(folder / METRICS) as temporary:
+        temporary.write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
+    return metrics
+
+
+def describe_delay(events: Sequence[SegmentEvent], truth: Truth) -> str:
+    """How many of the true actions a planner heard of while they lasted, and how late."""
+    decisions = decisions_from_events(events, truth.start_ns)
+    delays = action_delays(decisions, truth.segments, truth.duration_s)
+    mean_s = mean_decision_delay(delays)
+    heard = sum(delay is not None for delay in delays)
+    late = "" if mean_s is None else f", {mean_s:.2f} s after their start on average"
+    return f"{heard} of {len(delays)} actions announced with the right label{late}"
+
+
+def first_difference(
+    published: Sequence[SegmentEvent], offline: Sequence[SegmentEvent]
+) -> int | None:
+    """Index of the first event that differs, None when all are equal.
+
+    A message carries confidences as float32, so `offline` is compared at that precision.
+    """
+    pairs = zip_longest(published, map(_as_message, offline))
+    return next((index for index, (a, b) in enumerate(pairs) if a != b), None)
+
+
+def _as_message(event: SegmentEvent) -> SegmentEvent:
+    return replace(
+        event,
+        confidence=float(np.float32(event.confidence)),
+        boundary_confidence=float(np.float32(event.boundary_confidence)),
+    )

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Policies at work in the simulator: the same episodes for every one of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from m2r2_ros.datasets.atomic import partial_file
+from m2r2_ros.errors import M2R2Error
+from m2r2_ros.experiments.imitation.behaviour_cloning import load_policy
+from m2r2_ros.experiments.imitation.demonstrations import open_frames, open_stage
+from m2r2_ros.experiments.imitation.imitation_settings import ImitationSettings
+from m2r2_ros.experiments.imitation.vision import BLIND, Eyes, open_vision
+from m2r2_ros.parallel.processes import in_processes
+from m2r2_ros.simulation.generate import import_simulator
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One episode: whether the physics says that the task was done and after how long, and the
+    least distance from where the hand, or what it holds, had to be."""
+
+    index: int
+    part: str
+    success: bool
+    seconds: float
+    nearest_m: float
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One episode of a task for the policy of the run in `policy`, whose outcome goes to `path`."""
+
+    task: str
+    index: int
+    settings: ImitationSettings
+    graph: Path
+    eyes: Eyes
+    policy: Path
+    path: Path
+
+
+def outcomes(
+    task: str,
+    episodes: int,
+    settings: ImitationSettings,
+    graph: Path,
+    eyes: Eyes,
+    policy: Path,
+    workers: int,
+) -> list[Outcome]:
+    """Of the first so many test episodes, from `policy`/episodes where they are there.
+
+    `policy` is the run folder of a policy that sees with `eyes`. Raises M2R2Error when an outcome
+    cannot be read.
+    """
+    paths = [policy / "episodes" / f"{index:04}.json" for index in range(episodes)]
+    missing = [
+        Piece(task, index, settings, graph, eyes, policy, path)
+        for index, path in enumerate(paths)
+        if not path.exists()
+    ]
+    done, title = in_processes(play, missing, workers), f"{task}: {eyes.name}"
+    for _ in tqdm(done, title, len(paths), initial=len(paths) - len(missing), disable=None):
+        pass
+    return [read_outcome(path) for path in paths]
+
+
+def read_outcome(path: Path) -> Outcome:
+    """Raises M2R2Error when the file cannot be read."""
+    try:
+        return Outcome(**json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise M2R2Error(f"{path}: is no outcome of an episode: {error}; delete it") from error
+
+
+def play(piece: Piece) -> None:
+    """Play one episode and write its outcome."""
+    torch.set_num_threads(1)
+    outcome = rollout(piece)
+    with partial_file(piece.path) as partial:
+        partial.write_text(json.dumps(asdict(outcome)) + "\n", encoding="utf-8")
+
+
+def rollout(piece: Piece) -> Outcome:
+    """Look, plan, follow the first set-points of the plan, and look again, until done or late."""
+    # Late: MuJoCo reads the environment on import.
+    import_simulator()
+    from m2r2_ros.experiments.imitation.episodes import TEST
+    from m2r2_ros.experiments.imitation.tasks import make_task
+
+    settings, task = piece.settings, make_task(piece.task, piece.settings)
+    policy, vision = _open_policy(piece.policy, settings), _open_vision(piece.eyes, settings)
+    sees = piece.eyes.kind != BLIND
+    embed = open_frames(piece.graph)
+    episode = open_stage(settings, sees).begin(task, TEST, piece.index)
+    scene, part = episode.scene, episode.scene.thing.name
+    told = task.settings.parts.index(part)
+    rows: list[np.ndarray] = []
+    plan: Sequence[np.ndarray] = ()
+    nearest = task.aside_m(scene)
+    periods = round(task.settings.limit_s * settings.rate_hz)
+    for period in range(periods):
+        observation = episode.observe()
+        rows.append(embed(observation.pictures) if sees else np.zeros((0, 0), np.float16))
+        if not len(plan):
+            feature = vision(np.stack(rows), [period])
+            plan = policy.plan(feature, told, observation.proprioception)
+            plan = plan[: settings.network.followed]
+        set_point, *plan = plan
+        episode.follow(set_point)
+        nearest = min(nearest, task.aside_m(scene))
+        if task.is_done(scene):
+            return Outcome(piece.index, part, True, (period + 1) / settings.rate_hz, nearest)
+    return Outcome(piece.index, part, False, periods / settings.rate_hz, nearest)
+
+
+# A process plays one policy after the other.
+_open_policy = lru_cache(maxsize=1)(load_policy)
+_open_vision = lru_cache(maxsize=1)(open_vision)

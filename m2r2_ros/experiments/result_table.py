@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Scores of several seeds as a table in Markdown and in JSON, beside published figures."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from m2r2_ros.experiments.paper_figures import METRICS, Row
+
+# labels -> scores of each seed, in order of the seeds.
+SeedScores = Mapping[str, Sequence[Mapping[str, float | None]]]
+
+_HEADINGS = ("F1@10", "F1@25", "F1@50", "Acc", "Edit", "DR")
+_WARNING = (
+    "**Not REASSEMBLE.** The rows in italics are the paper's figures on REASSEMBLE, which robots "
+    "recorded; all others were measured on another data set, named above. They stand side by side "
+    "to compare the order of the methods, not the numbers."
+)
+
+
+def table_json(
+    table: str,
+    data: Mapping[str, Any],
+    rows: Sequence[Row],
+    scores: Mapping[str, Mapping[str, SeedScores]],
+) -> dict[str, Any]:
+    """JSON-ready. `scores`: split -> row key -> labels -> scores of each seed."""
+    return {
+        "table": table,
+        "data": dict(data),
+        "splits": {
+            split: {
+                row.name: {
+                    level: summarised(each) for level, each in found.get(row.key, {}).items()
+                }
+                for row in rows
+            }
+            for split, found in scores.items()
+        },
+        "published_on_reassemble": {row.name: row.published for row in rows if row.published},
+    }
+
+
+def summarised(scores: Sequence[Mapping[str, float | None]]) -> dict[str, dict[str, Any]]:
+    """Metric -> values of all seeds, their mean, and their sample standard deviation.
+
+    The deviation is None for one seed. Seeds without a value (a delay of nothing) are left out;
+    the mean is None when all are.
+    """
+    summary = {}
+    for metric in scores[0]:
+        values = [s[metric] for s in scores]
+        known = [value for value in values if value is not None]
+        summary[metric] = {
+            "mean": statistics.fmean(known) if known else None,
+            "std": statistics.stdev(known) if len(known) > 1 else None,
+            "values": values,
+        }
+    return summary
+
+
+def table_markdown(content: Mapping[str, Any], levels: Sequence[str]) -> str:
+    """What `table_json` gave, as Markdown. `levels`: "fine", or "fine" and "coarse"."""
+    data, number = content["data"], content["table"].removeprefix("table")
+    lines = [
+        f"# Table {'I' * int(number)} of M2R2 on {_cell(data['name'])}",
+        "",
+        _WARNING,
+        "",
+        f"Heads were trained with {_seeds(data['seeds'])}"
+        " (mean ± sample standard deviation); the encoder once. In percent.",
+    ]
+    if "head" in data:
+        lines += ["", f"The head is '{_cell(data['head'])}'; the paper's figures are with DiffAct."]
+    for split, rows in content["splits"].items():
+        lines += ["", f"## {_cell(split)}: {data['recordings'][split]} recordings", ""]
+        lines += [
+            markdown_row(["Method", *(f"{level} {h}" for level in levels for h in _HEADINGS)])
+        ]
+        lines += [markdown_row(["---"] * (1 + len(levels) * len(_HEADINGS)))]
+        for name, summaries in rows.items():
+            lines += [markdown_row([name, *_measured(summaries, levels)])]
+            published = content["published_on_reassemble"].get(name)
+            if published:
+                lines += [markdown_row(["*paper, REASSEMBLE*", *_published(published, levels)])]
+        lines += _delays(rows)
+    return "\n".join(lines) + "\n"
+
+
+def _seeds(seeds: Sequence[int]) -> str:
+    return f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"
+
+
+def _measured(summaries: Mapping[str, Any], levels: Sequence[str]) -> list[str]:
+    cells = []
+    for level in levels:
+        for metric in METRICS:
+            entry = summaries.get(level, {}).get(metric)
+            spread = "" if entry is None or entry["std"] is None else f" ± {entry['std']:.1f}"
+            cells.append("-" if entry is None else f"{entry['mean']:.1f}{spread}")
+    return cells
+
+
+def _published(published: Mapping[str, Any], levels: Sequence[str]) -> list[str]:
+    found = [published.get(level, {}).get(metric) for level in levels for metric in METRICS]
+    return ["-" if value is None else f"*{value:.1f}*" for value in found]
+
+
+def _delays(rows: Mapping[str, Any]) -> list[str]:
+    lines = []
+    for name, summaries in rows.items():
+        for level, summary in summaries.items():
+            delay = summary.get("delay_s", {}).get("mean")
+            if delay is not None:
+                lines.append(f"- {name}, {level} labels: mean decision delay {delay:.2f} s")
+    return ["", *lines] if lines else []
+
+
+def markdown_row(cells: Sequence[str]) -> str:
+    """A line of a Markdown table; nothing in a cell can end it."""
+    return "| " + " | ".join(map(_cell, cells)) + " |"
+
+
+def _cell(text: str) -> str:
+    return " ".join(str(text).replace("|", "\\|").split())

@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A data-set card in Markdown: what a folder of recordings holds, beside REASSEMBLE's figures."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from m2r2_ros.inspection.dataset_statistics import FEW_EXAMPLES
+from m2r2_ros.labels import ACTIVITIES, OBJECTS
+
+# Published with the data set (Sliwowski et al., "REASSEMBLE", RSS 2025). Whether its actions
+# include "No action" is not stated; those counted here do not.
+REASSEMBLE = {
+    "recordings": 149,
+    "minutes": 781,
+    "actions": 4551,
+    "successful": 4035,
+    "actions_per_recording": 36,
+}
+
+# What holds for every recording that `m2r2 simulate` makes, whatever its recipe.
+_SIMULATED = (
+    "A script drives the arm and is told where the parts are, with an error as eyes have; "
+    "REASSEMBLE was teleoperated by people.",
+    "It works faster and shows less variety than people do: see the actions a minute above.",
+    "Contacts are MuJoCo's, between rigid parts with chamfers; the latches of connectors are a "
+    "force, and half a turn closes every thread. Parts begin upright in a kit with pockets.",
+    "Pictures are rendered without shadows, 224 pixels wide, at 10 Hz unless the recipe says "
+    "otherwise; REASSEMBLE's cameras run at about 30 Hz.",
+    "Sound is synthesised from contact forces, sliding, latches and motors; nothing was recorded.",
+    "Sensor noise, bias, drift and clock jitter are models, not measured on a robot.",
+    "There is no event camera.",
+)
+_MOST_PROBLEMS = 20
+_MOST_NAMED = 20
+
+
+def card_text(name: str, statistics: Mapping[str, Any]) -> str:
+    """The card of data set `name`.
+
+    `statistics` is what `dataset_statistics` gives, and "unreadable" (file -> reason) and "recipe"
+    (of the simulator, None for other data).
+    """
+    sections = [
+        f"# Data-set card: {_plain(name)}",
+        _origin(statistics["recipe"]),
+        "## Against REASSEMBLE",
+        _against_reassemble(statistics),
+        "## Activities",
+        _activities(statistics),
+        "## Classes",
+        "Actions of each fine class; in brackets those that failed.\n\n" + class_table(statistics),
+        _balance(statistics["balance"]),
+        "## Low-level skills",
+        _skills(statistics["low_level"]),
+        "## Unlike REASSEMBLE",
+        _unlike(statistics),
+        "## Recordings",
+        _recordings(statistics["each_recording"]),
+    ]
+    if statistics["unreadable"]:
+        rows = statistics["unreadable"].items()
+        sections += ["## Could not be read", _table(("file", "reason"), rows)]
+    return "\n\n".join(sections) + "\n"
+
+
+def _origin(recipe: Mapping[str, Any] | None) -> str:
+    if recipe is None:
+        return "Recorded demonstrations."
+    words = ", ".join(f"{key} {value}" for key, value in recipe.items())
+    return f"Simulated demonstrations (`m2r2 simulate`: {_plain(words)})."
+
+
+def _against_reassemble(statistics: Mapping[str, Any]) -> str:
+    actions = statistics["actions"]
+    median = statistics["actions_per_recording"]
+    rows = [
+        ("recordings", statistics["recordings"], REASSEMBLE["recordings"]),
+        ("minutes", f"{statistics['minutes']:.1f}", REASSEMBLE["minutes"]),
+        ("actions", actions, REASSEMBLE["actions"]),
+        (
+            "successful actions",
+            _of(statistics["successful"], actions),
+            _of(REASSEMBLE["successful"], REASSEMBLE["actions"]),
+        ),
+        (
+            "actions a recording (median)",
+            f"{median['median']:g}" if median else "-",
+            REASSEMBLE["actions_per_recording"],
+        ),
+        (
+            "actions a minute",
+            f"{actions / statistics['minutes']:.1f}" if statistics["minutes"] else "-",
+            f"{REASSEMBLE['actions'] / REASSEMBLE['minutes']:.1f}",
+        ),
+        (
+            "seconds an action, pauses included",
+            f"{statistics['minutes'] * 60 / actions:.1f}" if actions else "-",
+            f"{REASSEMBLE['minutes'] * 60 / REASSEMBLE['actions']:.1f}",
+        ),
+    ]
+    return _table(("", "this data set", "REASSEMBLE"), rows) + (
+        '\n\nActions of this data set are counted without "No action".'
+    )
+
+
+def _activities(statistics: Mapping[str, Any]) -> str:
+    shares = statistics["balance"]["activity_share"]
+    rows = [
+        (
+            name,
+            entry["actions"],
+            f"{shares[name]:.0%}" if name in shares else "",
+            _of(entry["successful"], entry["actions"]),
+            *_three(entry["duration_s"]),
+        )
+        for name, entry in statistics["coarse"].items()
+    ]
+    header = ("", "number", "share of actions", "successful", "lower quartile [s]", "median [s]")
+    return _table((*header, "upper quartile [s]"), rows)
+
+
+def class_table(statistics: Mapping[str, Any]) -> str:
+    """Number of actions, failures and success of every activity with every object, in Markdown."""
+    fine = statistics["fine"]
+    rows = []
+    for name in OBJECTS:
+        cells = [fine[f"{activity} {name}"] for activity in ACTIVITIES]
+        total = _sum(cells)
+        rows.append((name, *map(_with_failures, cells), total["actions"], _success(total)))
+    activities = [_sum([fine[f"{a} {name}"] for name in OBJECTS]) for a in ACTIVITIES]
+    total = _sum(activities)
+    rows.append(("all", *map(_with_failures, activities), total["actions"], _success(total)))
+    rows.append(("successful", *map(_success, activities), "", ""))
+    return _table(("object", *ACTIVITIES, "all", "successful"), rows)
+
+
+def _sum(cells: Sequence[Mapping[str, int]]) -> dict[str, int]:
+    return {key: sum(cell[key] for cell in cells) for key in ("actions", "successful")}
+
+
+def _success(cell: Mapping[str, int]) -> str:
+    return _of(cell["successful"], cell["actions"])
+
+
+def _with_failures(cell: Mapping[str, int]) -> str:
+    failed = cell["actions"] - cell["successful"]
+    return f"{cell['actions']} ({failed})" if failed else str(cell["actions"])
+
+
+def _balance(balance: Mapping[str, Any]) -> str:
+    lines = [
+        f"- Fewest examples of a class: {balance['fewest']}",
+        f"- Absent: {_listed(balance['absent'])}",
+        f"- Fewer than {FEW_EXAMPLES} examples: {_listed(balance['few'])}",
+    ]
+    if balance["not_of_reassemble"]:
+        lines.append(f"- Not classes of REASSEMBLE: {_listed(balance['not_of_reassemble'])}")
+    return "\n".join(lines)
+
+
+def _listed(labels: Sequence[str]) -> str:
+    if not labels:
+        return "none"
+    return f"{len(labels)}" + (
+        f" ({_plain(', '.join(labels))})" if len(labels) <= _MOST_NAMED else ""
+    )
+
+
+def _skills(skills: Mapping[str, Any]) -> str:
+    if not skills:
+        return "None is labelled."
+    rows = [(name, e["actions"], *_three(e["duration_s"])) for name, e in skills.items()]
+    header = ("", "number", "lower quartile [s]", "median [s]", "upper quartile [s]")
+    return _table(header, rows)
+
+
+def _unlike(statistics: Mapping[str, Any]) -> str:
+    lines = list(_SIMULATED) if statistics["recipe"] is not None else []
+    entries = statistics["each_recording"]
+    found = Counter(problem for entry in entries for problem in entry["problems"])
+    for problem, count in found.most_common(_MOST_PROBLEMS):
+        lines.append(f"In {count} of {len(entries)} recordings: {_plain(problem)}.")
+    if (rest := len(found) - _MOST_PROBLEMS) > 0:
+        lines.append(f"{rest} more kinds of problems: see the JSON file.")
+    return "\n".join(f"- {line}" for line in lines) or "Nothing was found."
+
+
+def _recordings(entries: Iterable[Mapping[str, Any]]) -> str:
+    rows = [
+        (
+            entry["name"],
+            f"{entry['duration_s'] / 60:.2f}",
+            "-" if entry["actions"] is None else entry["actions"],
+            "-" if entry["actions"] is None else entry["successful"],
+            f"`{entry['label_sha256']}`" if entry["label_sha256"] else "no labels",
+        )
+        for entry in entries
+    ]
+    header = ("recording", "minutes", "actions", "successful", "SHA-256 of the label track")
+    return _table(header, rows) + (
+        "\n\nTimes of these label tracks count from the first picture, as in a converted bag; "
+        "those in manifest.json from the start of the recording."
+    )
+
+
+def _three(quartiles: Mapping[str, float] | None) -> list[str]:
+    return [f"{value:.2f}" for value in quartiles.values()] if quartiles else ["-"] * 3
+
+
+def _of(part: int, whole: int) -> str:
+    return f"{part} ({part / whole:.0%})" if whole else "-"
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(_plain(str(cell)) for cell in line) + " |" for line in lines)
+
+
+def _plain(text: str) -> str:
+    """Text from outside that cannot end a table's cell or line."""
+    return " ".join(text.replace("|", "\\|").split())

@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Everything about a recording that its picture shows, gathered in one pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from m2r2_ros.datasets.annotations import label_digest
+from m2r2_ros.datasets.recording import Action, LowLevelSkill
+from m2r2_ros.datasets.recording_source import RecordingSource
+from m2r2_ros.datasets.topics import TopicMap
+from m2r2_ros.errors import M2R2Error
+from m2r2_ros.inspection.film_strip import FilmStrip
+from m2r2_ros.inspection.recording_checks import frozen_problems, label_problems, stream_problems
+from m2r2_ros.inspection.recording_digest import GatheredAudio, GatheredCamera, GatheredSignal
+from m2r2_ros.inspection.spectrogram import Spectrogram
+from m2r2_ros.inspection.stream_summary import StreamSummary
+from m2r2_ros.labels import label_from_text, split_label
+from m2r2_ros.sensing.layout import AUDIO, SIGNALS, SensorLayout
+from m2r2_ros.sensing.limits import SensingLimits
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """Times are seconds from the first frame of the reference camera.
+
+    layout    the modalities that were looked for.
+    streams   what each of them delivered; one that is missing is not in it.
+    films, sound, signals   their pictures, spectrogram, and times (N,) with values (N, D), NaN
+              where they are not usable.
+    actions   ground truth; None when there is none.
+    problems  a line each.
+    """
+
+    name: str
+    layout: SensorLayout
+    streams: dict[str, StreamSummary]
+    films: dict[str, FilmStrip]
+    sound: Spectrogram | None
+    signals: dict[str, tuple[np.ndarray, np.ndarray]]
+    actions: list[Action] | None
+    problems: list[str]
+
+    @property
+    def span_s(self) -> tuple[float, float]:
+        """From the first to the last thing in the recording, labels included; never empty."""
+        spans = [(stream.first_s, stream.last_s) for stream in self.streams.values()]
+        spans += [(action.start_s, action.end_s) for action in self.actions or ()]
+        start_s, end_s = min(start for start, _ in spans), max(end for _, end in spans)
+        return start_s, max(end_s, start_s + 1e-3)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready form, without the data."""
+        start_s, end_s = self.span_s
+        missing = {name: {"present": False} for name in self.layout.modalities}
+        labelled = self.actions is not None
+        return {
+            "recording": self.name,
+            "start_s": start_s,
+            "end_s": end_s,
+            "streams": missing | {name: each.to_dict() for name, each in self.streams.items()},
+            "actions": [_action_entry(action) for action in self.actions] if labelled else None,
+            "label_sha256": label_digest(self.actions) if labelled else None,
+            "problems": self.problems,
+        }
+
+
+def inspect_source(
+    source: RecordingSource,
+    topics: TopicMap,
+    limits: SensingLimits,
+    progress: Callable[[float], None] = lambda time_s: None,
+) -> Inspection:
+    """Read a whole recording. `progress` is told the time in the recording that was reached.
+
+    Raises M2R2Error when none of the configured topics is in the recording, or all are empty.
+    """
+    layout = layout_of(topics)
+    cameras = {name: GatheredCamera() for name in layout.cameras}
+    audio = GatheredAudio(limits.max_audio_gap_s)
+    signals = {name: GatheredSignal(limits.signal_range(name)) for name in layout.signals}
+    for batch in source.batches(layout):
+        for name, stamp_ns, picture in batch.images:
+            cameras[name].add((stamp_ns - source.start_ns) / 1e9, picture)
+            progress((stamp_ns - source.start_ns) / 1e9)
+        for stamp_ns, samples, rate_hz in batch.audio:
+            audio.add((stamp_ns - source.start_ns) / 1e9, samples, rate_hz)
+        for name, (stamps, values) in batch.signals.items():
+            signals[name].add((stamps - source.start_ns) / 1e9, values)
+
+    gathered = {**cameras, AUDIO: audio, **signals}
+    summaries = {name: gathered[name].summary() for name in layout.modalities}
+    streams = {name: summary for name, summary in summaries.items() if summary is not None}
+    if not streams:
+        raise M2R2Error(f"{source.name}: none of the configured streams holds a sample")
+    arrays = {name: signal.arrays() for name, signal in signals.items() if name in streams}
+    last_s = max(stream.last_s for stream in streams.values())
+    return Inspection(
+        name=source.name,
+        layout=layout,
+        streams=streams,
+        films={name: camera.film for name, camera in cameras.items() if camera.film.thumbnails},
+        sound=audio.spectrogram,
+        signals=arrays,
+        actions=source.actions,
+        problems=[
+            *source.problems,
+            *(
+                f"'{name}': {each.strays} samples of another clock or rate are left out"
+                for name, each in gathered.items()
+                if each.strays
+            ),
+            *stream_problems(streams, limits),
+            *frozen_problems(arrays),
+            *label_problems(source.actions, last_s),
+        ],
+    )
+
+
+def layout_of(topics: TopicMap) -> SensorLayout:
+    """All that a deployment has topics for."""
+    cameras = tuple(name for name in topics.topics if name not in (AUDIO, *SIGNALS))
+    signals = tuple(name for name in SIGNALS if name in topics.topics)
+    return SensorLayout(cameras, AUDIO in topics.topics, signals)
+
+
+def _action_entry(action: Action) -> dict[str, Any]:
+    activity, name = split_label(label_from_text(action.text))
+    (entry,), skills = _spans([action]), _spans(action.low_level)
+    return {**entry, "action": activity.lower(), "object": name, "low_level": skills}
+
+
+def _spans(spans: Iterable[Action | LowLevelSkill]) -> list[dict[str, Any]]:
+    return [
+        {
+            "label": label_from_text(span.text),
+            "start": span.start_s,
+            "end": span.end_s,
+            "success": span.success,
+        }
+        for span in spans
+    ]

@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Features of many recordings: one job each, here, in processes, or on a cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import lru_cache, partial
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from m2r2_ros.datasets.mstcn import frame_labels
+from m2r2_ros.datasets.recording_source import BAG_SUFFIXES, RecordingSource
+from m2r2_ros.datasets.source import open_source
+from m2r2_ros.errors import M2R2Error
+from m2r2_ros.inference.encoder import Encoder
+from m2r2_ros.inference.models import open_encoder
+from m2r2_ros.inference.roboact_encoder import RoboActEncoder
+from m2r2_ros.offline.deployment import Deployment
+from m2r2_ros.offline.segmentation import watched_windows
+from m2r2_ros.parallel.cluster import over_cluster
+from m2r2_ros.parallel.processes import in_processes
+from m2r2_ros.parallel.read_ahead import read_ahead
+from m2r2_ros.sensing.window import SensorWindow
+
+_FILE_SUFFIXES = (".h5", ".hdf5", *BAG_SUFFIXES)
+# A reader that is further ahead than this only takes memory.
+_READ_AHEAD_WINDOWS = 32
+
+
+@dataclass(frozen=True)
+class EncoderChoice:
+    """An encoder as any process or machine opens it; there it must be this very one.
+
+    sha256    of the file.
+    provider  the execution provider that it must run on: another one rounds differently.
+    batch     windows a pass. 1 gives the bits of the nodes; others agree up to rounding.
+    """
+
+    path: Path
+    sha256: str
+    provider: str
+    require_gpu: bool = False
+    batch: int = 1
+
+    def open(self) -> Encoder | RoboActEncoder:
+        """Open it, once a process. Raises M2R2Error when it is not the one that was chosen."""
+        encoder = _open_encoder(self.path, self.require_gpu)
+        if encoder.sha256 != self.sha256:
+            raise M2R2Error(f"{self.path}: is not the encoder that the command was given")
+        self.check_provider(encoder)
+        return encoder
+
+    def check_provider(self, encoder: Encoder | RoboActEncoder) -> None:
+        """Raise M2R2Error when it runs on another provider, perhaps since a GPU failed."""
+        if encoder.providers[0] != self.provider:
+            raise M2R2Error(
+                f"{self.path}: runs on {encoder.providers[0]} here, on {self.provider} elsewhere: "
+                "the features would differ (--require-gpu asks for GPUs)"
+            )
+
+
+@dataclass(frozen=True)
+class Job:
+    """One recording to extract. It goes to other processes and machines, so it holds paths."""
+
+    recording: Path
+    encoder: EncoderChoice
+    config: Path | None = None
+
+    @property
+    def name(self) -> str:
+        return recording_name(self.recording)
+
+
+@dataclass(frozen=True)
+class Result:
+    """Features float32 (T, D), and T labels where the recording has any.
+
+    `error` says why there is nothing, else it is "".
+    """
+
+    job: Job
+    features: np.ndarray | None = None
+    labels: list[str] | None = None
+    problems: list[str] = field(default_factory=list)
+    error: str = ""
+
+
+def find_recordings(paths: Iterable[Path]) -> list[Path]:
+    """Recordings as given; a folder that is no bag stands for the recordings in it.
+
+    Raises M2R2Error when a folder holds none, or two recordings have the same name.
+    """
+    found: dict[str, Path] = {}
+    for path in paths:
+        inside = sorted(filter(_is_recording, path.iterdir())) if _is_plain_folder(path) else [path]
+        if not inside:
+            raise M2R2Error(f"{path}: holds no recording (.h5 or bag)")
+        for recording in inside:
+            name = recording_name(recording)
+            if found.setdefault(name, recording) != recording:
+                raise M2R2Error(f"{found[name]} and {recording} have the same name")
+    return list(found.values())
+
+
+def recording_name(path: Path) -> str:
+    """A file's name without its ending, a bag folder's as it is."""
+    return path.stem if path.suffix in _FILE_SUFFIXES else path.name
+
+
+def _is_recording(path: Path) -> bool:
+    is_bag = path.is_dir() and not _is_plain_folder(path)
+    return is_bag or (path.is_file() and path.suffix in _FILE_SUFFIXES)
+
+
+def _is_plain_folder(path: Path) -> bool:
+    names = {"metadata.yaml", *(f"*{suffix}" for suffix in BAG_SUFFIXES)}
+    return path.is_dir() and not any(next(path.glob(name), None) for name in names)
+
+
+def run_jobs(jobs: list[Job], workers: int, ray: str | None = None) -> Iterator[Result]:
+    """Results as they come, from `workers` processes or from the Ray cluster at address `ray`.
+
+    One worker shows each recording's progress, several all recordings'.
+    """
+    if ray is None and workers == 1:
+        yield from map(extract, jobs)
+        return
+    if not jobs:
+        return
+    quietly = partial(extract, show_progress=False)
+    if ray is not None:
+        results = over_cluster(quietly, jobs, ray, gpus=int(jobs[0].encoder.require_gpu))
+    else:
+        results = in_processes(quietly, jobs, workers)
+    yield from tqdm(results, "extracting", len(jobs), disable=None)
+
+
+def extract(job: Job, show_progress: bool = True) -> Result:
+    """Features and labels of one recording, a frame for each window.
+
+    A window's label is that of its middle. A recording that cannot be read is an `error`.
+    """
+    try:
+        encoder, deployment = job.encoder.open(), Deployment.load(job.config)
+        with open_source(job.recording, deployment.topics) as source:
+            features, middles_ns = encode_recording(
+                source, encoder, deployment, job.encoder.batch, show_progress
+            )
+            job.encoder.check_provider(encoder)
+            labels = None
+            if source.actions is not None:
+                times_s = (np.array(middles_ns) - source.start_ns) / 1e9
+                labels = frame_labels(source.actions, times_s)
+            return Result(job, features, labels, list(source.problems))
+    except M2R2Error as error:
+        return Result(job, error=str(error))
+
+
+def encode_recording(
+    source: RecordingSource,
+    encoder: Encoder | RoboActEncoder,
+    deployment: Deployment,
+    batch: int = 1,
+    show_progress: bool = False,
+) -> tuple[np.ndarray, list[int]]:
+    """Features float32 (T, D) of a recording's windows and the middles of the windows [ns].
+
+    Windows are decoded in a thread of their own while the encoder runs. Only what the encoder's
+    layout names is read and decoded. An encoder that carries a state begins anew. Raises M2R2Error
+    when there is no window.
+    """
+    if isinstance(encoder, RoboActEncoder):
+        encoder.reset()
+    windows = watched_windows(source, encoder.layout, deployment, show_progress)
+    features, middles_ns = [], []
+    with read_ahead(windows, max(_READ_AHEAD_WINDOWS, 2 * batch)) as ahead:
+        while some := list(islice(ahead, batch)):
+            features.extend(_encode(some, encoder))
+            middles_ns.extend((window.start_ns + window.end_ns) // 2 for window in some)
+    if not features:
+        raise M2R2Error(f"{source.name}: too short, it gives no window")
+    return np.stack(features), middles_ns
+
+
+def _encode(windows: list[SensorWindow], encoder: Encoder | RoboActEncoder) -> Iterator[np.ndarray]:
+    """Features in as few passes as the sizes of the frames allow."""
+    while windows:
+        sizes = _sizes(windows[0])
+        count = next((i for i, w in enumerate(windows) if not _fit(sizes, _sizes(w))), len(windows))
+        some, windows = windows[:count], windows[count:]
+        yield from [encoder(some[0])] if count == 1 else encoder.encode_batch(some)
+
+
+def _sizes(window: SensorWindow) -> dict[str, tuple[int, ...]]:
+    return {name: image.shape for name, image in window.images.items()}
+
+
+def _fit(known: dict[str, tuple[int, ...]], sizes: dict[str, tuple[int, ...]]) -> bool:
+    """Whether a window's frames have the sizes of those before; its own are then known too."""
+    fits = all(known.get(name, size) == size for name, size in sizes.items())
+    known.update(sizes if fits else {})
+    return fits
+
+
+@lru_cache(maxsize=1)
+def _open_encoder(path: Path, require_gpu: bool) -> Encoder | RoboActEncoder:
+    return open_encoder(path, require_gpu)

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`extraction.json`: what the features of a folder were made with, and from."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from m2r2_ros import __version__
+from m2r2_ros.datasets.atomic import partial_file
+from m2r2_ros.datasets.mstcn import write_recording_features
+from m2r2_ros.errors import M2R2Error
+from m2r2_ros.inference.encoder import Encoder
+from m2r2_ros.offline.deployment import Deployment
+from m2r2_ros.offline.extraction import Job, Result
+
+RECORD_FILE = "extraction.json"
+
+
+class ExtractionRecord:
+    """A folder of features with its record.
+
+    Raises M2R2Error when the folder's features were made in another way.
+    """
+
+    def __init__(
+        self, folder: Path, encoder: Encoder, provider: str, batch: int, deployment: Deployment
+    ) -> None:
+        self._folder = folder
+        self._path = folder / RECORD_FILE
+        self._made_with = _made_with(encoder, provider, batch, deployment)
+        self._recordings: dict[str, Any] = {}
+        if self._path.exists():
+            self._recordings = self._read()
+
+    def _read(self) -> dict[str, Any]:
+        try:
+            stored = json.loads(self._path.read_text("utf-8"))
+            # Records from before there was a choice do not name a batch.
+            made_with, recordings = {"batch": 1} | stored["made_with"], stored["recordings"]
+            differing = [k for k, v in self._made_with.items() if made_with.get(k) != v]
+            complete = all(isinstance(entry, dict) for entry in recordings.values())
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise M2R2Error(f"{self._path}: cannot be read: choose another --out") from error
+        if differing or not complete:
+            raise M2R2Error(
+                f"{self._path}: these features were made with another {', '.join(differing)}: "
+                "choose another --out"
+            )
+        return recordings
+
+    def has(self, job: Job) -> bool:
+        """Whether this very recording was extracted, and its files are still there."""
+        entry = self._recordings.get(job.name)
+        files = [self._folder / "features" / f"{job.name}.npy"]
+        if self.is_labelled(job.name):
+            files.append(self._folder / "groundTruth" / f"{job.name}.txt")
+        same = entry is not None and entry.get("source") == _fingerprint(job.recording)
+        return same and all(file.is_file() for file in files)
+
+    def is_labelled(self, name: str) -> bool:
+        """Whether the recording is there, with ground truth."""
+        return bool(self._recordings.get(name, {}).get("labelled"))
+
+    def add(self, result: Result) -> None:
+        """Write a finished recording and note it; every file is complete at any time."""
+        write_recording_features(self._folder, result.job.name, result.features, result.labels)
+        self._recordings[result.job.name] = {
+            "source": _fingerprint(result.job.recording),
+            "frames": len(result.features),
+            "labelled": result.labels is not None,
+            "problems": result.problems,
+        }
+        content = {"made_with": self._made_with, "recordings": self._recordings}
+        with partial_file(self._path) as temporary:
+            temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def _made_with(
+    encoder: Encoder, provider: str, batch: int, deployment: Deployment
+) -> dict[str, Any]:
+    topics = deployment.topics
+    made_with = {
+        "version": __version__,
+        "encoder_sha256": encoder.sha256,
+        "provider": provider,
+        "batch": batch,
+        "layout": encoder.layout.to_dict(),
+        "topics": dict(topics.topics),
+        "gripper_joints": topics.gripper_joints,
+        "reference_camera": topics.reference_camera,
+        "limits": asdict(deployment.limits),
+    }
+    # As it will be read back, so that it can be compared with it.
+    return json.loads(json.dumps(made_with))
+
+
+def _fingerprint(recording: Path) -> dict[str, Any]:
+    """Changes when the recording does; cheaper than a hash of gigabytes."""
+    files = [recording] if recording.is_file() else filter(Path.is_file, recording.glob("*"))
+    states = [file.stat() for file in files]
+    return {
+        "bytes": sum(state.st_size for state in states),
+        "modified_ns": max((state.st_mtime_ns for state in states), default=0),
+    }

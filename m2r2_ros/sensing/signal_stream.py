@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A proprioceptive signal: rows at up to some kilohertz, interpolated to the common rate."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from m2r2_ros.sensing.buffer import StampedBuffer
+from m2r2_ros.sensing.counters import StreamCounters
+from m2r2_ros.sensing.interpolation import (
+    align_quaternions,
+    canonical_quaternions,
+    grid_ns,
+    interpolate,
+)
+from m2r2_ros.sensing.layout import SIGNALS
+from m2r2_ros.sensing.limits import SensingLimits
+from m2r2_ros.sensing.pending_samples import Batch
+from m2r2_ros.sensing.stream import Stream
+
+# Columns that hold a unit quaternion.
+QUATERNIONS = {"pose": slice(3, 7)}
+# A quaternion shorter than this is no rotation (all zeros: never filled in).
+MIN_QUATERNION_NORM = 0.5
+
+
+class SignalStream(Stream):
+    """Rows that fail a check stay in the buffer as NaN: they mask every window they touch."""
+
+    def __init__(
+        self, name: str, rate_hz: int, limits: SensingLimits, counters: StreamCounters
+    ) -> None:
+        capacity = max(2, round(limits.buffer_s * limits.max_signal_rate_hz))
+        super().__init__(name, capacity, limits.max_signal_age_s, counters)
+        self.columns = SIGNALS[name][0]
+        self._rate_hz = rate_hz
+        self._range = limits.signal_range(name)
+        self._quaternion = QUATERNIONS.get(name)
+        self._buffer = StampedBuffer(capacity, self.columns, counters)
+        # End of the last window.
+        self._closed_ns: int | None = None
+
+    def add(self, stamps: np.ndarray, values: np.ndarray) -> None:
+        """Take stamps int64 (n,) and values (n, columns); other shapes are refused and counted."""
+        stamps, values = np.array(stamps), np.array(values)
+        size = len(stamps) if stamps.ndim else 1
+        self.counters.received += size
+        if not self._well_formed(stamps, values):
+            self.counters.reject("malformed", size)
+        elif size:
+            stamps, values = stamps.astype(np.int64), values.astype(np.float64)
+            self.inbox.add(stamps, self._void_faults(values), size)
+
+    def _well_formed(self, stamps: np.ndarray, values: np.ndarray) -> bool:
+        return (
+            stamps.ndim == 1
+            and values.shape == (len(stamps), self.columns)
+            and stamps.dtype.kind in "iu"
+            and values.dtype.kind in "fiu"
+        )
+
+    def _void_faults(self, values: np.ndarray) -> np.ndarray:
+        """Overwrite rows that are no measurement with NaN, and count them."""
+        with np.errstate(invalid="ignore", over="ignore"):
+            sane = (np.abs(values) <= self._range).all(axis=1)
+            if self._quaternion:
+                squares = np.square(values[:, self._quaternion]).sum(axis=1)
+                sane &= squares >= MIN_QUATERNION_NORM**2
+        if not sane.all():
+            finite = np.isfinite(values).all(axis=1)
+            self.counters.reject("nan", int((~finite).sum()))
+            self.counters.reject("range", int((finite & ~sane).sum()))
+            values[~sane] = np.nan
+        return values
+
+    @property
+    def newest_ns(self) -> int | None:
+        return self._buffer.newest_ns
+
+    @property
+    def oldest_ns(self) -> int | None:
+        stamps, _ = self._buffer.ordered()
+        return int(stamps[0]) if len(stamps) else None
+
+    def interval_ns(self) -> int:
+        return self._buffer.interval_ns()
+
+    def ingest(self, batches: list[Batch]) -> None:
+        stamps = np.concatenate([stamps for stamps, _ in batches])
+        values = np.concatenate([values for _, values in batches])
+        if self._closed_ns is not None:
+            self.counters.late += int((stamps < self._closed_ns).sum())
+        self._count_gaps(stamps)
+        self._buffer.append(stamps, values)
+
+    def _count_gaps(self, stamps: np.ndarray) -> None:
+        reached = np.sort(stamps)
+        if self.newest_ns is not None:
+            reached = np.concatenate(([self.newest_ns], reached[reached > self.newest_ns]))
+        if len(reached) and reached[-1] - reached[0] > self.max_age_ns:
+            self.counters.gaps += int((np.diff(reached) > self.max_age_ns).sum())
+
+    def window(self, start_ns: int, end_ns: int) -> np.ndarray | None:
+        """float32 (n, columns) at start + k / rate before end, from samples before end only."""
+        stamps, values = self._buffer.ordered()
+        first = max(0, int(np.searchsorted(stamps, start_ns, "right")) - 1)
+        stop = int(np.searchsorted(stamps, end_ns, "left"))
+        times, rows = stamps[first:stop] - start_ns, values[first:stop]
+        result = None
+        if self._is_measurement(times, rows, end_ns - start_ns):
+            result = self._resample(times, rows, end_ns - start_ns)
+        self._buffer.discard_before(end_ns)
+        self._closed_ns = end_ns
+        return result
+
+    def _is_measurement(self, times: np.ndarray, rows: np.ndarray, duration_ns: int) -> bool:
+        if not len(times) or not np.isfinite(rows).all():
+            return False
+        edges = np.concatenate(([min(0, times[0])], times, [duration_ns]))
+        return bool(np.diff(edges).max() <= self.max_age_ns)
+
+    def _resample(self, times: np.ndarray, rows: np.ndarray, duration_ns: int) -> np.ndarray:
+        if self._quaternion:
+            rows = rows.copy()
+            rows[:, self._quaternion] = align_quaternions(rows[:, self._quaternion])
+        result = interpolate(times, rows, grid_ns(duration_ns, self._rate_hz))
+        if self._quaternion:
+            result[:, self._quaternion] = canonical_quaternions(result[:, self._quaternion])
+        return result.astype(np.float32)
+
+    def clear(self) -> None:
+        self._buffer.clear()
+        self._closed_ns = None

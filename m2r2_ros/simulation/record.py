@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One seed, one recording: run the session, sense it, hear it, film it, label it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from m2r2_ros.datasets.recording import RecordingData
+from m2r2_ros.simulation.board_layout import sample_layout
+from m2r2_ros.simulation.cameras import Studio
+from m2r2_ros.simulation.defects import damage, defect_of
+from m2r2_ros.simulation.journal import actions_from_attempts
+from m2r2_ros.simulation.microphones import listen
+from m2r2_ros.simulation.objects import BY_NAME
+from m2r2_ros.simulation.plan import Session, sample_on_board
+from m2r2_ros.simulation.recorder import Recorder
+from m2r2_ros.simulation.recording_settings import RecordingSettings
+from m2r2_ros.simulation.rig import Rig
+from m2r2_ros.simulation.sensors import sense
+from m2r2_ros.simulation.tape import Tape
+from m2r2_ros.simulation.workcell import Workcell
+
+_SETTLE_S = 0.3  # before the recording: parts fall into place
+
+
+class Simulator:
+    """A compiled cell, with a studio if `draw`; each `record` starts anew from a seed."""
+
+    def __init__(self, draw: bool):
+        self.cell = Workcell(draw=draw)
+        self.studio = Studio(self.cell.model) if draw else None
+
+    def record(self, seed: int, name: str, settings: RecordingSettings) -> RecordingData:
+        """The recording of a seed. Its videos are drawn when their frames are iterated.
+
+        Labels and signals do not depend on what is filmed.
+        """
+        streams = np.random.SeedSequence(seed).spawn(4)
+        session, sensors, sound, pictures = (np.random.default_rng(s) for s in streams)
+        tape, rig = self._run(session, settings)
+        data = RecordingData(
+            name,
+            signals=sense(tape, sensors),
+            audio=listen(tape, sound),
+            actions=actions_from_attempts(rig.journal.attempts, tape.duration_s),
+        )
+        if self.studio:
+            still = self.cell.data.mocap_pos, self.cell.data.mocap_quat
+            data.videos = self.studio.film(
+                tape, still, settings.cameras, settings.frame_rate_hz, pictures
+            )
+        if settings.defects:
+            damage(data, defect_of(seed))
+        return data
+
+    def _run(self, rng: np.random.Generator, settings: RecordingSettings) -> tuple[Tape, Rig]:
+        on_board = sample_on_board(rng)
+        parts = frozenset(BY_NAME[name].part for name in on_board)
+        layout = sample_layout(rng, parts, settings.shifted)
+        self.cell.reset(layout)
+        Rig(self.cell).wait(_SETTLE_S)
+        self.cell.data.time = 0.0
+        recorder = Recorder(self.cell)
+        rig = Rig(self.cell, recorder)
+        Session(rig, layout, on_board, rng).work(settings.attempts)
+        return recorder.tape(), rig

@@ -1,0 +1,339 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pretraining of the M2R2 extractor (M2R2 III-D, figure 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from m2r2_ros.datasets.atomic import partial_file
+from m2r2_ros.errors import M2R2Error
+from m2r2_ros.networks.fusion import PretrainingHeads
+from m2r2_ros.networks.m2r2 import AST, CLIP, COMPACT, M2R2
+from m2r2_ros.networks.pretrained import load_audio, load_images
+from m2r2_ros.networks.statistics import Statistics
+from m2r2_ros.sensing.layout import SensorLayout
+from m2r2_ros.training import distributed
+from m2r2_ros.training.cache import PreparedRecording, collate, prepare_recordings
+from m2r2_ros.training.loop import Losses, split_validation, train_epochs
+from m2r2_ros.training.losses import action_loss, boundary_loss
+from m2r2_ros.training.normalisation import measure_statistics
+from m2r2_ros.training.preparation import Reader
+from m2r2_ros.training.roboact.image_token import encoder_file, with_roboact
+from m2r2_ros.training.run import Run, best_weights, describe_data, read_settings
+from m2r2_ros.training.sampler import (
+    SampledWindow,
+    action_spans,
+    sample_evenly,
+    sample_window,
+    soft_boundaries,
+)
+from m2r2_ros.training.sentences import reordered, sentence
+from m2r2_ros.training.settings import (
+    PretrainSettings,
+    WindowSettings,
+    settings_from_dict,
+    settings_to_dict,
+)
+from m2r2_ros.training.stored_sentences import StoredSentences
+
+STATISTICS_FILE = "statistics.json"
+# Windows that are encoded at once.
+_BATCH = 256
+
+
+@dataclass(frozen=True)
+class WindowBatch:
+    """B sampled windows of N_w frames.
+
+    prepared    outputs of `M2R2.prepare`, B * N_w rows.
+    boundaries  soft boundaries float32 (B, N_w); classes: label index of each frame (B, N_w).
+    sentences   description of each window; negatives: of the same actions in other orders.
+    """
+
+    prepared: dict[str, Tensor]
+    boundaries: Tensor
+    classes: Tensor
+    sentences: list[str]
+    negatives: list[str]
+
+
+class WindowSampler:
+    """Draws batches of windows from prepared recordings."""
+
+    def __init__(
+        self, recordings: Sequence[PreparedRecording], settings: WindowSettings, labels: list[str]
+    ) -> None:
+        self._recordings, self._settings = recordings, settings
+        self._class_id = {label: index for index, label in enumerate(labels)}
+        self._spans = [action_spans(recording.labels) for recording in recordings]
+        self.actions = [(r, a) for r, spans in enumerate(self._spans) for a in range(len(spans))]
+
+    def epoch(
+        self, random: np.random.Generator, batch_size: int, limit: int = 0
+    ) -> list[Callable[[], WindowBatch]]:
+        """Every action once in random order (at most `limit` of them), as batches to be made."""
+        order = random.permutation(len(self.actions))[: limit or None]
+        parts = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+        seeds = random.integers(2**63, size=len(parts))
+        return [partial(self._batch, *drawn) for drawn in zip(parts, seeds, strict=True)]
+
+    def _batch(self, chosen: np.ndarray, seed: int) -> WindowBatch:
+        settings, random = self._settings, np.random.default_rng(seed)
+        rows, soft, classes, sentences, negatives = [], [], [], [], set()
+        for recording_index, action in (self.actions[index] for index in chosen):
+            recording = self._recordings[recording_index]
+            window = self._window(recording_index, action, random)
+            rows.append(recording.rows(window.frames))
+            soft.append(soft_boundaries(window.boundaries, settings.boundary_sigma))
+            classes.append([self._class_id.get(recording.labels[i], -1) for i in window.frames])
+            sentences.append(sentence(window.labels))
+            negatives.update(reordered(window.labels))
+        return WindowBatch(
+            collate(rows),
+            torch.from_numpy(np.stack(soft)),
+            torch.tensor(classes),
+            sentences,
+            sorted(negatives - set(sentences)),
+        )
+
+    def _window(self, recording: int, action: int, random: np.random.Generator) -> SampledWindow:
+        settings, spans = self._settings, self._spans[recording]
+        if settings.stride:
+            return sample_evenly(spans, action, settings.stride, settings.samples, random)
+        return sample_window(spans, action, settings.padding, settings.samples, random)
+
+
+class Pretraining(nn.Module):
+    """The extractor with what pretraining puts on top of it."""
+
+    def __init__(
+        self,
+        encoder: M2R2,
+        settings: PretrainSettings,
+        sentence_encoder: StoredSentences,
+        labels: list[str],
+    ) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.heads = PretrainingHeads(
+            width=settings.model.feature_dimension,
+            length=settings.window.samples,
+            layers=settings.fusion_layers,
+            heads=settings.model.heads,
+            dropout=settings.model.dropout,
+            sentence_dimension=sentence_encoder.dimension,
+            classes=len(labels),
+        )
+        self._settings, self._embed = settings, sentence_encoder
+
+    def losses(self, make_batch: Callable[[], WindowBatch]) -> Losses:
+        """Equation (5), its parts, and the optional frame-wise term."""
+        batch = make_batch()
+        size = batch.boundaries.shape
+        prepared = self._disturbed(batch.prepared, size) if self.training else batch.prepared
+        device = self.heads.log_scale.device
+        prepared = {name: value.to(device) for name, value in prepared.items()}
+        features = self.encoder.encode(prepared).view(*size, -1)
+        windows, boundary, logits = self.heads(features)
+        classes = batch.classes.to(device)
+        known = classes >= 0
+        found = {
+            "boundary": boundary_loss(boundary, batch.boundaries.to(device)),
+            "frame_class": functional.cross_entropy(logits[known], classes[known]),
+        }
+        if self._settings.action_weight:
+            found["action"] = self._action_loss(windows, batch)
+        weights = {
+            "action": self._settings.action_weight,
+            "boundary": self._settings.boundary_weight,
+            "frame_class": self._settings.frame_class_weight,
+        }
+        # A term of weight 0 is shown, but its gradient is not computed.
+        total = sum(weight * found[name] for name, weight in weights.items() if weight)
+        accuracy = (logits.argmax(-1) == classes)[known].float().mean()
+        return {"loss": total, **found, "frame_accuracy": accuracy}
+
+    def _action_loss(self, windows: Tensor, batch: WindowBatch) -> Tensor:
+        candidates = sorted(set(batch.sentences)) + batch.negatives
+        embedded = self.heads.sentence(self._embed(candidates).to(windows.device))
+        scale = self.heads.log_scale.exp().clamp(max=100)
+        return action_loss(windows, embedded, batch.sentences, candidates, scale)
+
+    def _disturbed(self, prepared: dict[str, Tensor], size: torch.Size) -> dict[str, Tensor]:
+        settings = self._settings
+        mask = drop_modalities(prepared["mask"].view(*size, -1), settings.modality_dropout)
+        return settings.augmentation(prepared, size[0]) | {"mask": mask.flatten(0, 1)}
+
+
+def pretrain(
+    paths: Sequence[Path],
+    out: Path,
+    settings: PretrainSettings,
+    read: Reader,
+    cache: Path,
+    workers: int = 1,
+) -> None:
+    """Pretrain on recordings into the run folder `out`; goes on where an earlier run stopped.
+
+    `read` yields a recording's windows with their labels; `cache` keeps prepared recordings,
+    which `workers` processes compute.
+    """
+    settings = with_roboact(settings)
+    device = distributed.connect()
+    names = [path.stem for path in paths]
+    run = Run(out, {"kind": "m2r2", "recordings": names, "settings": settings_to_dict(settings)})
+    encoder = build_encoder(settings)
+    with distributed.first_process_first():
+        recordings = read_prepared(paths, settings, cache, read, workers)
+    training, validation = split_validation(
+        [r.name for r in recordings], settings.validation, settings.validation_recordings
+    )
+    chosen = [recordings[index] for index in training]
+    with distributed.first_process_first():
+        encoder.set_statistics(_statistics(out / STATISTICS_FILE, chosen, encoder.layout))
+    labels = _labels(chosen)
+    with distributed.first_process_first():
+        embed = _sentence_encoder(settings, recordings, cache)
+    module = Pretraining(encoder, settings, embed, labels).to(device)
+    sampler = WindowSampler(chosen, settings.window, labels)
+    held_out = WindowSampler([recordings[i] for i in validation], settings.window, labels)
+    batch_size = settings.optimiser.batch_size
+    train_epochs(
+        run,
+        module,
+        settings.optimiser,
+        settings.seed,
+        batches=lambda random: sampler.epoch(random, batch_size, settings.windows_per_epoch),
+        losses=module.losses,
+        validation=held_out.epoch(np.random.default_rng(settings.seed), batch_size),
+    )
+
+
+def _statistics(
+    file: Path, recordings: Sequence[PreparedRecording], layout: SensorLayout
+) -> Statistics:
+    """Those of the run, measured once: one that goes on normalises as it began."""
+    if file.exists():
+        return Statistics.read(file, layout)
+    statistics = measure_statistics(recordings, layout)
+    with partial_file(file) as partial:
+        partial.write_text(statistics.to_json(), encoding="utf-8")
+    return statistics
+
+
+def _sentence_encoder(
+    settings: PretrainSettings, recordings: Sequence[PreparedRecording], cache: Path
+) -> StoredSentences:
+    """With every sentence that the recordings' windows of three actions can ask for."""
+    embed = StoredSentences(settings.sentence_encoder, cache)
+    if settings.action_weight and not settings.window.stride:
+        described = set()
+        for recording in recordings:
+            labels = [span.label for span in action_spans(recording.labels)]
+            for middle in range(len(labels)):
+                shown = labels[max(0, middle - 1) : middle + 2]
+                described |= {sentence(shown), *reordered(shown)}
+        embed.store(described)
+    return embed
+
+
+def build_encoder(settings: PretrainSettings) -> M2R2:
+    """The extractor as the settings say, its trained part initialised by their seed."""
+    return _initialised(settings, settings.encoder_layout)
+
+
+def read_prepared(
+    paths: Sequence[Path],
+    settings: PretrainSettings,
+    cache: Path,
+    read: Reader,
+    workers: int = 1,
+) -> list[PreparedRecording]:
+    """Recordings as `build_encoder(settings)` takes them, prepared for the whole layout.
+
+    Settings that differ in `modalities` alone share the cache. Raises M2R2Error as
+    `prepare_recordings` does.
+    """
+    whole = _initialised(settings, settings.layout)
+    recordings = prepare_recordings(paths, whole, cache, read, workers, encoder_file(settings))
+    return [recording.restricted(settings.layout, settings.modalities) for recording in recordings]
+
+
+def cached_features(
+    run: Path, paths: Sequence[Path], cache: Path, read: Reader, workers: int = 1
+) -> Iterator[tuple[str, np.ndarray, list[str]]]:
+    """Name, features float32 (T, D_e) and T labels of recordings, by the encoder of a run.
+
+    From the cache that the run's training made, if it is there: no picture is decoded again, and
+    runs whose settings differ in `modalities` give features of the same frames. They are those of
+    the exported encoder but for the half precision of the cache (some 1e-3). Raises M2R2Error as
+    `load_encoder` and `read_prepared` do.
+    """
+    encoder, _ = load_encoder(run)
+    settings = with_roboact(stored_settings(run))
+    for recording in read_prepared(paths, settings, cache, read, workers):
+        features = []
+        for start in range(0, len(recording.labels), _BATCH):
+            rows = recording.rows(np.s_[start : start + _BATCH])
+            with torch.inference_mode():
+                features.append(encoder.encode(collate([rows])).numpy())
+        yield recording.name, np.concatenate(features), recording.labels
+
+
+def _initialised(settings: PretrainSettings, layout: SensorLayout) -> M2R2:
+    torch.manual_seed(settings.seed)
+    encoder = M2R2(layout, settings.model)
+    if layout.cameras and settings.model.image_backbone == CLIP:
+        if settings.image_weights:
+            load_images(encoder.image_grid, settings.image_weights)
+    elif layout.cameras and settings.imagenet and settings.model.image_backbone == COMPACT:
+        encoder.image_grid.backbone.load_imagenet()
+    if layout.audio and settings.model.audio_backbone == AST and settings.audio_weights:
+        load_audio(encoder.audio_token, settings.audio_weights)
+    return encoder
+
+
+def load_encoder(run: Path) -> tuple[M2R2, str]:
+    """The best epoch's extractor of a run, and what it was trained on.
+
+    Raises M2R2Error when the folder is no pretraining run or has finished no epoch.
+    """
+    settings = stored_settings(run)
+    # The weights are in the run, whatever they began from.
+    encoder = build_encoder(replace(settings, imagenet=False, image_weights="", audio_weights=""))
+    encoder.load_state_dict(best_weights(run, "encoder."))
+    names = [str(name) for name in read_settings(run).get("recordings", ())]
+    names = [name for name in names if name not in settings.validation_recordings]
+    return encoder.eval(), settings.training_data or describe_data(names)
+
+
+def stored_settings(run: Path) -> PretrainSettings:
+    stored = read_settings(run)
+    if stored.get("kind") != "m2r2":
+        raise M2R2Error(f"{run}: no run of `m2r2 pretrain`, but of kind '{stored.get('kind')}'")
+    return settings_from_dict(PretrainSettings, stored.get("settings"), str(run))
+
+
+def drop_modalities(mask: Tensor, probability: float) -> Tensor:
+    """Mask whole modalities of whole windows at random; `mask` bool (B, N_w, M).
+
+    A window whose every modality would go keeps them all.
+    """
+    kept = torch.rand(mask.shape[0], 1, mask.shape[2]) >= probability
+    kept = kept | ~(mask & kept).any(2, keepdim=True).any(1, keepdim=True)
+    return mask & kept
+
+
+def _labels(recordings: Iterable[PreparedRecording]) -> list[str]:
+    labels = sorted({label for recording in recordings for label in recording.labels})
+    if len(labels) < 2:
+        raise M2R2Error("the training recordings have fewer than two different labels")
+    return labels
