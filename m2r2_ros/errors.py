@@ -1,21 +1,65 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The one exception that means: the user can mend this."""
+"""The one exception that means: the user can mend this; and text that is safe to show."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from reprlib import Repr
+
+# A path may have 4096 characters; a line of a file that is no text may have millions.
+_MAX_SHOWN = 5000
 
 
 class M2R2Error(Exception):
     """A problem with something from outside (file, topic, parameter, model).
 
-    Its text is one clear line that names the thing and what to do. Commands print it and exit with
-    status 2; nodes log it and publish it as a diagnostics ERROR.
+    Its text is one clear line that names the thing and what to do, made printable. Commands print
+    it and exit with status 2; nodes log it and publish it as a diagnostics ERROR.
     """
+
+    def __init__(self, text: object = "") -> None:
+        super().__init__(printable(text))
+
+
+def printable(text: object) -> str:
+    r"""Return `text` as one line for a terminal, a log or a diagnostic.
+
+    Control characters, line breaks and lone surrogates become escapes (\x1b, \n, \udc80), since
+    names and labels from files and topics may hold any. A longer text loses its middle.
+    """
+    line = str(text)
+    if len(line) > _MAX_SHOWN:
+        left_out, half = len(line) - _MAX_SHOWN, _MAX_SHOWN // 2
+        line = f"{line[:half]} [{left_out} characters more] {line[-half:]}"
+    return escaped(line)
+
+
+def escaped(text: str) -> str:
+    """Return `text` with an escape in place of each character that cannot be printed."""
+    return text if text.isprintable() else "".join(map(_escaped, text))
+
+
+def brief(value: object) -> str:
+    """Return `repr(value)` cut short, also of values that are nested without an end."""
+    try:
+        return _BRIEF.repr(value)
+    except ValueError:  # Python prints no number of more than 4300 digits.
+        return f"an endless {type(value).__name__}"
 
 
 def nearest_name(name: str, valid: Iterable[str]) -> str:
     """Return " (did you mean 'x'?)" for the closest valid name, or "" when nothing is close."""
-    matches = difflib.get_close_matches(name, list(valid), n=1, cutoff=0.5)
+    # The search compares every pair of characters: no name of ours is longer.
+    matches = difflib.get_close_matches(str(name)[:200], list(valid), n=1, cutoff=0.5)
     return f" (did you mean '{matches[0]}'?)" if matches else ""
+
+
+def _escaped(character: str) -> str:
+    if character.isprintable():
+        return character
+    return character.encode("unicode_escape").decode("ascii")
+
+
+_BRIEF = Repr()
+_BRIEF.maxlevel, _BRIEF.maxstring, _BRIEF.maxother, _BRIEF.maxlong = 2, 80, 80, 80

@@ -35,7 +35,7 @@ from m2r2_ros.annotation.described_videos import read_described_videos
 from m2r2_ros.annotation.language_model import NO_VALID_ANSWER, Endpoint, estimate
 from m2r2_ros.annotation.selection import sort_videos, summarise, texts_of
 from m2r2_ros.datasets.atomic import partial_file
-from m2r2_ros.errors import M2R2Error
+from m2r2_ros.errors import M2R2Error, printable
 from m2r2_ros.parallel.cluster import add_ray_argument
 
 # Of a summary on the terminal; the file has all.
@@ -132,6 +132,6 @@ def _print_summary(summary: dict[str, Any]) -> None:
         counts = summary[name]
         print(f"{'rejected because' if name == 'reasons' else name}:")
         for entry, count in list(counts.items())[:_SHOWN]:
-            print(f"  {entry:<50.50}{count:>10,}")
+            print(f"  {printable(entry):<50.50}{count:>10,}")
         if len(counts) > _SHOWN:
             print(f"  and {len(counts) - _SHOWN} more, in summary.json")

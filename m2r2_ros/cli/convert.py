@@ -25,7 +25,7 @@ from m2r2_ros import __version__
 from m2r2_ros.datasets.bag_writer import STORAGES, origin_of_bag, write_bag
 from m2r2_ros.datasets.reassemble import ReassembleRecording, open_recording
 from m2r2_ros.datasets.reassemble_state import QUATERNION_ORDERS
-from m2r2_ros.errors import M2R2Error
+from m2r2_ros.errors import M2R2Error, printable
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -73,14 +73,14 @@ def convert(
             raise M2R2Error(f"{bag} exists and was made otherwise: give --overwrite")
         _write(recording, bag, storage, origin)
         for problem in recording.problems:
-            print(f"{path}: {problem}", file=sys.stderr)
+            print(printable(f"{path}: {problem}"), file=sys.stderr)
     return bag
 
 
 def _write(recording: ReassembleRecording, bag: Path, storage: str, origin: str) -> None:
-    duration_s = recording.duration_s
+    name, duration_s = printable(recording.name), recording.duration_s
     shape = "{desc}: {percentage:3.0f}% |{bar}| {n:.0f}/{total:.0f} s of recording [{elapsed}]"
-    with tqdm(desc=recording.name, total=duration_s, bar_format=shape, disable=None) as bar:
+    with tqdm(desc=name, total=duration_s, bar_format=shape, disable=None) as bar:
 
         def progress(elapsed_ns: int) -> None:
             if elapsed_ns - bar.n * 1e9 > 5e8:

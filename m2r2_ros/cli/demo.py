@@ -32,7 +32,7 @@ from m2r2_ros.cli._run_results import (
 from m2r2_ros.cli.convert import convert
 from m2r2_ros.datasets.bag_reader import open_bag
 from m2r2_ros.datasets.source import open_source
-from m2r2_ros.errors import M2R2Error
+from m2r2_ros.errors import M2R2Error, printable
 from m2r2_ros.evaluation.tables import format_table
 from m2r2_ros.inference.models import Models
 from m2r2_ros.inference.segment_events import SegmentEvent, SegmentStatus
@@ -113,7 +113,8 @@ class Narrator:
             line = f"it is {what} ({event.confidence:.2f})"
         self._doing = what
         if line:
-            print(f"{(event.stamp_ns - self._start_ns) / 1e9:7.1f} s  {line}", flush=True)
+            since_start_s = (event.stamp_ns - self._start_ns) / 1e9
+            print(f"{since_start_s:7.1f} s  {printable(line)}", flush=True)
 
 
 def compare(published: list[SegmentEvent], offline: list[SegmentEvent]) -> str:

@@ -22,7 +22,7 @@ import sys
 from pathlib import Path
 
 from m2r2_ros.datasets.mstcn import Split, write_mapping, write_split
-from m2r2_ros.errors import M2R2Error
+from m2r2_ros.errors import M2R2Error, printable
 from m2r2_ros.inference.models import open_encoder
 from m2r2_ros.inference.roboact_encoder import RoboActEncoder
 from m2r2_ros.inference.session import CPU, CUDA
@@ -92,7 +92,7 @@ def main(args: argparse.Namespace) -> int:
     failures = []
     for result in run_jobs(pending, args.workers, args.ray):
         for problem in filter(None, [*result.problems, result.error]):
-            print(f"{result.job.name}: {problem}", file=sys.stderr)
+            print(printable(f"{result.job.name}: {problem}"), file=sys.stderr)
         if result.error:
             failures.append(result)
         else:

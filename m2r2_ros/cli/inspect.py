@@ -26,7 +26,7 @@ from tqdm import tqdm
 from m2r2_ros.datasets.atomic import partial_file
 from m2r2_ros.datasets.source import open_source
 from m2r2_ros.datasets.topics import TopicMap
-from m2r2_ros.errors import M2R2Error
+from m2r2_ros.errors import M2R2Error, printable
 from m2r2_ros.inspection.dataset_statistics import dataset_statistics, read_labels
 from m2r2_ros.inspection.inspection import inspect_source
 from m2r2_ros.offline.deployment import Deployment
@@ -73,8 +73,8 @@ def _inspect(recording: Path, out: Path | None, deployment: Deployment) -> None:
     picture = check_ending(out or Path(f"{recording_name(recording)}.png"))
     shape = "{desc}: {percentage:3.0f}% |{bar}| {n:.0f}/{total:.0f} s of recording"
     with open_source(recording, deployment.topics) as source:
-        total_s = (source.end_ns - source.start_ns) / 1e9
-        with tqdm(desc=source.name, total=total_s, bar_format=shape, disable=None) as bar:
+        name, total_s = printable(source.name), (source.end_ns - source.start_ns) / 1e9
+        with tqdm(desc=name, total=total_s, bar_format=shape, disable=None) as bar:
             inspection = inspect_source(
                 source,
                 deployment.topics,
@@ -84,7 +84,7 @@ def _inspect(recording: Path, out: Path | None, deployment: Deployment) -> None:
     plot_inspection(picture, inspection)
     _write_json(picture.with_suffix(".json"), inspection.to_dict())
     for problem in inspection.problems:
-        print(f"{inspection.name}: {problem}", file=sys.stderr)
+        print(printable(f"{inspection.name}: {problem}"), file=sys.stderr)
     print(f"{picture}: {len(inspection.streams)} streams, {len(inspection.problems)} problems")
 
 

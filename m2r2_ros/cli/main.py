@@ -18,7 +18,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from m2r2_ros import __version__
-from m2r2_ros.errors import M2R2Error, nearest_name
+from m2r2_ros.cli._terminal import printable_output
+from m2r2_ros.errors import M2R2Error, nearest_name, printable
 
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 128 + signal.SIGINT
@@ -51,7 +52,8 @@ def run_verb(verb: str, arguments: Sequence[str]) -> int:
     if verb not in verbs():
         return _complain("m2r2", f"unknown verb '{verb}'{nearest_name(verb, verbs())}")
     try:
-        status = load_verb(verb)(arguments)
+        with printable_output():
+            status = load_verb(verb)(arguments)
         sys.stdout.flush()
     except M2R2Error as error:
         return _complain(f"m2r2 {verb}", str(error))
@@ -115,7 +117,7 @@ def _one_line(error: OSError) -> str:
 
 
 def _complain(program: str, message: str) -> int:
-    print(f"{program}: {message}", file=sys.stderr)
+    print(printable(f"{program}: {message}"), file=sys.stderr)
     return EXIT_BAD_INPUT
 
 

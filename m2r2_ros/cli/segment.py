@@ -19,6 +19,7 @@ from pathlib import Path
 
 from m2r2_ros.datasets.recording_source import RecordingSource
 from m2r2_ros.datasets.source import open_source
+from m2r2_ros.errors import printable
 from m2r2_ros.inference.models import Models
 from m2r2_ros.inference.segment_events import SegmentStatus
 from m2r2_ros.offline.deployment import Deployment
@@ -50,7 +51,7 @@ def main(args: argparse.Namespace) -> int:
         run = segment_source(source, models, deployment)
         elapsed_s = time.perf_counter() - began
         for problem in source.problems:
-            print(f"{source.name}: {problem}", file=sys.stderr)
+            print(printable(f"{source.name}: {problem}"), file=sys.stderr)
         write_segments(args.json, run.events, source.start_ns)
         if args.plot:
             _plot(args.plot, source, run)

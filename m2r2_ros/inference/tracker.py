@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from m2r2_ros.errors import M2R2Error, nearest_name
+from m2r2_ros.errors import M2R2Error, brief, nearest_name
 from m2r2_ros.inference.segment_events import UNKNOWN, FramePrediction, SegmentEvent, SegmentStatus
 from m2r2_ros.labels import split_label
 
@@ -99,7 +99,9 @@ class TrackerConfig:
             value, (low, high) = getattr(self, entry.name), entry.metadata["range"]
             number = isinstance(value, int | float) and not isinstance(value, bool)
             if not number or not low <= value <= high:
-                raise M2R2Error(f"tracker {entry.name} must be in [{low}, {high}], got {value!r}")
+                raise M2R2Error(
+                    f"tracker {entry.name} must be in [{low}, {high}], got {brief(value)}"
+                )
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> TrackerConfig:

@@ -13,6 +13,8 @@ from rclpy.clock import Clock, ClockType
 from rclpy.duration import Duration
 from rclpy.node import Node
 
+from m2r2_ros.errors import printable
+
 OK = DiagnosticStatus.OK
 WARN = DiagnosticStatus.WARN
 ERROR = DiagnosticStatus.ERROR
@@ -47,9 +49,9 @@ class Diagnostics:
         status = DiagnosticStatus(
             level=report.level,
             name=self._node.get_fully_qualified_name().lstrip("/"),
-            message=report.message,
+            message=printable(report.message),
             hardware_id="m2r2_ros",
-            values=[KeyValue(key=key, value=_text(v)) for key, v in report.values.items()],
+            values=[KeyValue(key=printable(k), value=_text(v)) for k, v in report.values.items()],
         )
         stamp = self._node.get_clock().now().to_msg()
         message = DiagnosticArray(status=[status])
@@ -68,4 +70,4 @@ class Diagnostics:
 
 
 def _text(value: Any) -> str:
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+    return f"{value:.6g}" if isinstance(value, float) else printable(value)

@@ -16,7 +16,7 @@ from rcl_interfaces.msg import SetParametersResult
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 
-from m2r2_ros.errors import M2R2Error
+from m2r2_ros.errors import M2R2Error, printable
 from m2r2_ros.nodes import parameter_declaration, parameters
 from m2r2_ros.nodes.diagnostics import ERROR, OK, Diagnostics, Report
 
@@ -141,8 +141,9 @@ class Station(LifecycleNode):
         """Log `error` in one line and keep it in the diagnostics."""
         if not isinstance(error, M2R2Error):
             # Not the user's to mend, so whoever does needs to know where it happened.
-            self.get_logger().error("".join(traceback.format_exception(error)).rstrip())
-        self.fault = str(error) or type(error).__name__
+            lines = "".join(traceback.format_exception(error)).rstrip().split("\n")
+            self.get_logger().error("\n".join(map(printable, lines)))
+        self.fault = printable(error) or type(error).__name__
         self.get_logger().error(self.fault)
 
     def _attempt(self, step: Callable[[], None]) -> TransitionCallbackReturn:

@@ -17,7 +17,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.timer import Timer
 
 from m2r2_msgs.msg import AudioChunk as RosAudioChunk
-from m2r2_ros.errors import M2R2Error
+from m2r2_ros.errors import M2R2Error, printable
 from m2r2_ros.nodes import parameters
 from m2r2_ros.nodes.conversions import audio_to_ros
 from m2r2_ros.nodes.diagnostics import OK, WARN, Report
@@ -111,7 +111,7 @@ class Microphone(Station):
         if not self._trouble:
             self._losses += 1
         self._trouble = f"nothing comes from {self._source.name}: unplugged? Opening it again"
-        self.get_logger().warning(self._trouble, throttle_duration_sec=_WARNING_PERIOD_S)
+        self.get_logger().warning(printable(self._trouble), throttle_duration_sec=_WARNING_PERIOD_S)
         try:
             self._source.reopen()
         except M2R2Error as error:

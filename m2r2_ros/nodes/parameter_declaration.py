@@ -15,7 +15,7 @@ from typing import Any
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.node import Node
 
-from m2r2_ros.errors import M2R2Error, nearest_name
+from m2r2_ros.errors import M2R2Error, brief, nearest_name
 
 # Declared by rclpy itself, or read from the overrides by it or by ingest.
 _BUILT_IN = ("use_sim_time", "start_type_description_service")
@@ -62,7 +62,7 @@ class Setting:
                 return value
         if type(value) is kind and kind is not tuple:
             return value
-        raise M2R2Error(f"parameter {self.name} must be {_KIND_NAMES[kind]}, got {value!r}")
+        raise M2R2Error(f"parameter {self.name} must be {_KIND_NAMES[kind]}, got {brief(value)}")
 
     @property
     def descriptor(self) -> ParameterDescriptor:

@@ -21,6 +21,7 @@ from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
 from rclpy.utilities import remove_ros_args
 
+from m2r2_ros.errors import printable
 from m2r2_ros.nodes.managed_node import Station
 from m2r2_ros.nodes.transport import use_large_shared_memory
 
@@ -49,7 +50,7 @@ def run(
         rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
         stations = build()
     except Exception as error:  # rclpy's errors about bad arguments share no base class.
-        print(f"{arguments[0]}: {_one_line(error)}", file=sys.stderr)
+        print(printable(f"{arguments[0]}: {_one_line(error)}"), file=sys.stderr)
         rclpy.try_shutdown()
         return EXIT_FAULT
     try:

@@ -24,7 +24,7 @@ from rosbags.interfaces import Connection
 from rosgraph_msgs.msg import Clock as RosClock
 
 from m2r2_ros.datasets.bag_reader import Bag, BagMessage, open_bag
-from m2r2_ros.errors import M2R2Error
+from m2r2_ros.errors import M2R2Error, printable
 from m2r2_ros.nodes import parameters
 from m2r2_ros.nodes.conversions import time_to_ros
 from m2r2_ros.nodes.diagnostics import OK, Report
@@ -150,7 +150,7 @@ class Replayer(Station):
                 return
         if self._awaited:
             missing = ", ".join(self._awaited)
-            self.get_logger().warning(f"not active after {self._wait_s:g} s: {missing}")
+            self.get_logger().warning(printable(f"not active after {self._wait_s:g} s: {missing}"))
         changed = time.monotonic()
         found = 0
         # A node listens to the clock long before it is active.

@@ -21,7 +21,7 @@ from std_srvs.srv import Trigger
 
 from m2r2_msgs.msg import SensorWindow as RosSensorWindow
 from m2r2_ros.datasets.topics import TopicMap
-from m2r2_ros.errors import M2R2Error, nearest_name
+from m2r2_ros.errors import M2R2Error, nearest_name, printable
 from m2r2_ros.inference.models import ENCODER_FILE
 from m2r2_ros.inference.onnx_metadata import read_encoder_metadata
 from m2r2_ros.messages.cdr import MessageError, stamp_ns
@@ -155,11 +155,12 @@ class Synchronizer(Station):
                 source.follow()
         self._builder.expect([source.name for source in self._sources if not source.input.problem])
         for warning in self._silence.check(inputs, time.monotonic()):
-            self.get_logger().warning(warning)
+            self.get_logger().warning(printable(warning))
         for source in self._sources:
             if source.form.changes > self._told[source.name]:
                 self._told[source.name] = source.form.changes
-                self.get_logger().warning(f"{source.name}: {source.form.complaint or 'as before'}")
+                change = f"{source.name}: {source.form.complaint or 'as before'}"
+                self.get_logger().warning(printable(change))
 
     def _on_reference_frame(self, message: bytes) -> None:
         after_ns = self._schedule.frame_came(time.monotonic(), self._frame_wait_ns(message))

@@ -13,7 +13,7 @@ from tqdm import tqdm
 from m2r2_ros.datasets.atomic import partial_file
 from m2r2_ros.datasets.recording_source import RecordingSource
 from m2r2_ros.datasets.source import windows
-from m2r2_ros.errors import M2R2Error, nearest_name
+from m2r2_ros.errors import M2R2Error, nearest_name, printable
 from m2r2_ros.inference.models import Models
 from m2r2_ros.inference.segment_events import FramePrediction, SegmentEvent, SegmentStatus
 from m2r2_ros.offline.deployment import Deployment
@@ -55,7 +55,7 @@ def watched_windows(
     hidden = None if show_progress else True
     total_s = (source.end_ns - source.start_ns) / 1e9
     shape = "{desc}: {percentage:3.0f}% |{bar}| {n:.0f}/{total:.0f} s of recording"
-    with tqdm(desc=source.name, total=total_s, bar_format=shape, disable=hidden) as bar:
+    with tqdm(desc=printable(source.name), total=total_s, bar_format=shape, disable=hidden) as bar:
         for window in windows(source, layout, deployment.limits, reference):
             yield window
             bar.update((window.end_ns - window.start_ns) / 1e9)

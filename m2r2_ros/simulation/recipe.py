@@ -19,7 +19,7 @@ import yaml
 from m2r2_ros import __version__
 from m2r2_ros.datasets.atomic import partial_file
 from m2r2_ros.datasets.reassemble_format import CAMERAS
-from m2r2_ros.errors import M2R2Error, nearest_name
+from m2r2_ros.errors import M2R2Error, brief, nearest_name
 from m2r2_ros.simulation.recording_settings import RecordingSettings
 
 STAMP = "recipe.json"
@@ -149,7 +149,7 @@ def _recipe(content: Any) -> Recipe:
 
 def _split(name: Any, entry: Any, shared: dict[str, Any], common: set[str]) -> Split:
     if not isinstance(name, str) or not name.replace("_", "").isalnum():
-        raise M2R2Error(f"a split's name is made of letters, digits and _, not {name!r}")
+        raise M2R2Error(f"a split's name is made of letters, digits and _, not {brief(name)}")
     _check_keys(f"split '{name}'", entry, {"recordings", "seed"}, common)
     own = {key: entry[key] for key in common & entry.keys()}
     return Split(
@@ -166,16 +166,17 @@ def _settings(values: dict[str, Any]) -> RecordingSettings:
             _whole(key, value, 1)
         elif key == "cameras":
             if not isinstance(value, list) or not set(map(str, value)) <= set(CAMERAS):
-                raise M2R2Error(f"cameras must be a list of {', '.join(CAMERAS)}, not {value!r}")
+                names = ", ".join(CAMERAS)
+                raise M2R2Error(f"cameras must be a list of {names}, not {brief(value)}")
         elif key == "frame_rate_hz":
             if (
                 isinstance(value, bool)
                 or not isinstance(value, (int, float))
                 or not 1 <= value <= 60
             ):
-                raise M2R2Error(f"frame_rate_hz must be 1 to 60, not {value!r}")
+                raise M2R2Error(f"frame_rate_hz must be 1 to 60, not {brief(value)}")
         elif not isinstance(value, bool):
-            raise M2R2Error(f"{key} must be true or false, not {value!r}")
+            raise M2R2Error(f"{key} must be true or false, not {brief(value)}")
     if "cameras" in values:
         values = {**values, "cameras": tuple(values["cameras"])}
     return RecordingSettings(**values)
@@ -193,5 +194,5 @@ def _check_keys(what: str, content: Any, needed: set[str], optional: set[str]) -
 
 def _whole(what: str, value: Any, least: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value < _MAX_SEED:
-        raise M2R2Error(f"{what} must be a whole number from {least} on, not {value!r}")
+        raise M2R2Error(f"{what} must be a whole number from {least} on, not {brief(value)}")
     return value

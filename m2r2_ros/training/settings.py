@@ -9,7 +9,7 @@ from typing import Any, TypeVar, get_type_hints
 
 import yaml
 
-from m2r2_ros.errors import M2R2Error, nearest_name
+from m2r2_ros.errors import M2R2Error, brief, nearest_name
 from m2r2_ros.inference.tracker import TrackerConfig
 from m2r2_ros.networks.heads.causal import CausalConfig
 from m2r2_ros.networks.m2r2 import M2R2Config
@@ -202,7 +202,7 @@ def settings_from_dict(kind: type[Settings], values: Any, where: str) -> Setting
 
 def _changed(default: Any, values: Any, where: str) -> Any:
     if not isinstance(values, dict):
-        raise M2R2Error(f"{where}: expected entries, got {values!r}")
+        raise M2R2Error(f"{where}: expected entries, got {brief(values)}")
     known = {entry.name for entry in fields(default)}
     types = get_type_hints(type(default))
     checked = {}
@@ -227,7 +227,7 @@ def _checked(kind: Any, default: Any, value: Any, where: str) -> Any:
     if kind is float and type(value) is int:
         return float(value)
     if kind in (int, float, bool, str) and type(value) is not kind:
-        raise M2R2Error(f"{where}: expected {kind.__name__}, got {value!r}")
+        raise M2R2Error(f"{where}: expected {kind.__name__}, got {brief(value)}")
     return value
 
 
