@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pages name what is there: links lead somewhere, and programs would take every command."""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import importlib
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from source_tree import ROOT, executables
+
+from m2r2_ros.cli.main import verbs
+
+# What people write; docs/taskboard_sim_v1 is written by commands.
+PAGES = sorted(
+    path
+    for pattern in ("*.md", "docs/*.md", "models/*/*.md", "recordings/*.md")
+    for path in ROOT.glob(pattern)
+)
+WIDTH = 120
+
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
+INLINE = re.compile(r"`(m2r2 [a-z]+[^`]*)`")
+LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
+# What stands for one of several things, or may be left out, has no place in a parsed command.
+PLACEHOLDER = re.compile(r"\.\.\.|\[")
+
+
+def name_of(value: object) -> str:
+    return str(value.relative_to(ROOT)) if isinstance(value, Path) else str(value)
+
+
+def block_commands(text: str) -> Iterator[str]:
+    """The commands of a page's blocks, continued lines joined, comments left out."""
+    for _, block in FENCE.findall(text):
+        for line in block.replace("\\\n", " ").splitlines():
+            for part in re.split(r"\s&&\s|\s#\s", line)[: None if "&&" in line else 1]:
+                yield part.strip()
+
+
+def examples(verb: str) -> list[str]:
+    """The commands under "Examples:" in a verb's help."""
+    text = importlib.import_module(f"m2r2_ros.cli.{verb}").__doc__.partition("Examples:")[2]
+    return [line.strip() for line in text.replace("\\\n", " ").splitlines() if line.strip()]
+
+
+class Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> None:
+        raise AssertionError(f"{self.prog}: {message}")
+
+
+def parser_of(verb: str) -> argparse.ArgumentParser:
+    assert verb in verbs(), f"there is no verb '{verb}'"
+    parser = Parser(prog=f"m2r2 {verb}")
+    importlib.import_module(f"m2r2_ros.cli.{verb}").add_arguments(parser)
+    return parser
+
+
+def launch_arguments(name: str) -> set[str]:
+    """The keys of a launch file's ARGUMENTS."""
+    for node in ast.parse((ROOT / "launch" / name).read_text()).body:
+        if isinstance(node, ast.Assign) and node.targets[0].id == "ARGUMENTS":
+            return {key.value for key in node.value.keys}
+    raise AssertionError(f"{name} has no ARGUMENTS")
+
+
+def check(command: str) -> None:
+    """Raise AssertionError when the program would not take these words."""
+    words = shlex.split(command, comments=True)
+    match words:
+        case ["m2r2" | ".venv/bin/m2r2", "--help" | "--version"]:
+            pass
+        case ["m2r2" | ".venv/bin/m2r2", verb, *rest]:
+            if "--help" not in rest:
+                parser_of(verb).parse_args(rest)
+        case ["ros2", "launch", "m2r2_ros", file, *rest]:
+            wrong = {word.partition(":=")[0] for word in rest} - launch_arguments(file)
+            assert not wrong, f"{file} has no argument {sorted(wrong)}"
+        case ["ros2", "run", "m2r2_ros", program, *_]:
+            assert program in executables(), f"there is no program '{program}'"
+        case ["make", *targets]:
+            makefile = (ROOT / "Makefile").read_text()
+            for target in (word for word in targets if "=" not in word):
+                assert re.search(rf"^{target}:", makefile, re.M), f"make has no '{target}'"
+        case _:
+            return
+
+
+def is_whole(command: str) -> bool:
+    return not PLACEHOLDER.search(command) and " VERB" not in command
+
+
+COMMANDS = [
+    (page, command)
+    for page in PAGES
+    for command in block_commands(page.read_text("utf-8"))
+    if re.match(r"(\.venv/bin/)?m2r2 |make |ros2 (run|launch) m2r2_ros", command)
+]
+
+
+@pytest.mark.parametrize(("page", "command"), COMMANDS, ids=name_of)
+def test_every_command_of_a_page_would_be_taken(page, command):
+    if is_whole(command):
+        check(command)
+
+
+@pytest.mark.parametrize("verb", verbs())
+def test_every_example_of_a_verb_would_be_taken(verb):
+    commands = examples(verb)
+    assert any(command.startswith("m2r2 ") for command in commands)
+    for command in commands:
+        check(command)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_commands_in_the_text_name_verbs_and_flags_that_exist(page):
+    """In a sentence a command may lack its arguments, so only names are compared."""
+    for command in INLINE.findall(page.read_text("utf-8").replace("\n", " ")):
+        verb, *rest = command.split()[1:]
+        flags = {word.strip("[],.") for word in rest if word.strip("[").startswith("--")}
+        known = {flag for action in parser_of(verb)._actions for flag in action.option_strings}
+        assert flags <= known, f"m2r2 {verb} has no {sorted(flags - known)}"
+
+
+@pytest.mark.parametrize(
+    ("command", "problem"),
+    [
+        ("m2r2 segment a.h5 --models m --jsn s.json", "required: --json"),
+        ("m2r2 segmnt a.h5", "no verb 'segmnt'"),
+        ("m2r2 evaluate --data d --split one --model m --json s.json", "invalid int value"),
+        ("ros2 launch m2r2_ros online_segmentation.launch.py model:=m", "no argument"),
+        ("ros2 run m2r2_ros synchroniser", "no program"),
+        ("make dmo", "make has no 'dmo'"),
+    ],
+)
+def test_a_wrong_command_is_noticed(command, problem):
+    with pytest.raises(AssertionError, match=problem):
+        check(command)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_links_lead_to_files_and_headings_that_exist(page):
+    for target in LINK.findall(page.read_text("utf-8")):
+        if "://" in target:
+            continue
+        path, _, heading = target.partition("#")
+        file = (page.parent / path).resolve() if path else page
+        assert file.exists(), f"{page.name} links to {target}"
+        if heading:
+            assert heading in anchors(file.read_text("utf-8")), f"{page.name} links to {target}"
+
+
+def anchors(text: str) -> set[str]:
+    """The names that a page's headings get on a code host."""
+    headings = re.findall(r"^#+ (.*)$", text, re.M)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_lines_fit_on_a_screen(page):
+    """Rows of tables and pictures cannot be wrapped."""
+    long = [
+        f"{page.name}:{number}"
+        for number, line in enumerate(page.read_text("utf-8").splitlines(), 1)
+        if len(line) > WIDTH and not line.startswith(("|", "!["))
+    ]
+    assert not long
