@@ -1,13 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Make REASSEMBLE-format recordings of a simulated Franka on NIST Task Board 1.
 
-examples:
-  m2r2 simulate --recipe taskboard_sim_v1 --out data/taskboard_sim --workers 2
-  m2r2 simulate --recipe taskboard_sim_v1 --out data/taskboard_sim --split shifted
-  m2r2 simulate --recipe taskboard_sim_v1 --out data/taskboard_sim --verify
-  m2r2 simulate --out data/taskboard --recordings 45 --seed 1000
-  m2r2 simulate --out data/defects --recordings 12 --seed 500 --defects
-
 A recipe is a YAML file, or the name of one that ships in config/datasets: splits, each a folder
 with a range of seeds of its own. Without one, recording i has seed SEED + i. Either way it is
 written as taskboard-<seed>.h5. Run the same command again after an interruption: it goes on with
@@ -16,6 +9,13 @@ label track; --verify reads all labels again and compares.
 
 Labels, force and motion depend on seed and settings alone; needs the `sim` extras (MuJoCo) and a
 GL library, but no display and no GPU.
+
+Examples:
+    m2r2 simulate --recipe taskboard_sim_v1 --out data/taskboard_sim --workers 2
+    m2r2 simulate --recipe taskboard_sim_v1 --out data/taskboard_sim --split shifted
+    m2r2 simulate --recipe taskboard_sim_v1 --out data/taskboard_sim --verify
+    m2r2 simulate --out data/taskboard --recordings 45 --seed 1000
+    m2r2 simulate --out data/defects --recordings 12 --seed 500 --defects
 """
 
 from __future__ import annotations
