@@ -35,6 +35,7 @@ ROOMS = (
     "shipped",
     "descriptions",
     "labels",
+    "signal_presets",
     "parallel",
     "sensing",
     "messages",

@@ -14,8 +14,9 @@ from m2r2_ros.inference.model_file import read_model
 from m2r2_ros.inference.models import ENCODER_FILE, HEAD_FILE
 from m2r2_ros.inference.onnx_metadata import read_encoder_metadata
 from m2r2_ros.inference.session import open_session
-from m2r2_ros.sensing.layout import SIGNALS, SensorLayout
+from m2r2_ros.sensing.layout import SensorLayout
 from m2r2_ros.sensing.window import SensorWindow
+from m2r2_ros.signal_presets import PRESETS
 
 # As the cameras of the load.
 FRAME_SHAPE = (480, 640, 3)
@@ -35,7 +36,7 @@ def one_window(models: Path) -> tuple[SensorWindow, SensorLayout]:
         images={n: random.integers(0, 256, FRAME_SHAPE, np.uint8) for n in layout.cameras},
         audio=random.normal(0, 0.1, samples).astype(np.float32),
         signals={
-            name: random.normal(0, 1, (rows, SIGNALS[name][0])).astype(np.float32)
+            name: random.normal(0, 1, (rows, PRESETS[name].width)).astype(np.float32)
             for name in layout.signals
         },
         mask=dict.fromkeys(layout.modalities, True),

@@ -13,7 +13,6 @@ from contextlib import suppress
 from typing import Any
 
 import rclpy
-from geometry_msgs.msg import PoseStamped, TwistStamped, WrenchStamped
 from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
@@ -22,15 +21,15 @@ from sensor_msgs.msg import Image
 
 from m2r2_msgs.msg import AudioChunk
 from m2r2_ros.nodes.diagnostics import OK, Diagnostics, Report
+from m2r2_ros.nodes.topic_input import message_class
 from m2r2_ros.nodes.transport import use_large_shared_memory
+from m2r2_ros.signal_presets import PRESETS
 
 TYPES = {
     "hama1": Image,
     "hama2": Image,
     "audio": AudioChunk,
-    "wrench": WrenchStamped,
-    "pose": PoseStamped,
-    "twist": TwistStamped,
+    **{name: message_class(PRESETS[name].types[0]) for name in ("wrench", "pose", "twist")},
 }
 # As much as the synchronizer lets wait, in messages: ten seconds at 2 kHz, two at 60 Hz.
 _DEPTHS = {Image: 120, AudioChunk: 2000}

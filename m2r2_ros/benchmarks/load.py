@@ -18,7 +18,6 @@ from array import array
 from collections.abc import Callable, Iterator
 
 import rclpy
-from geometry_msgs.msg import PoseStamped, TwistStamped, WrenchStamped
 from rclpy.duration import Duration
 from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile, ReliabilityPolicy
@@ -29,11 +28,12 @@ from m2r2_msgs.msg import AudioChunk
 from m2r2_ros.benchmarks.options import READY
 from m2r2_ros.datasets.topics import FINGER_JOINTS
 from m2r2_ros.nodes.conversions import time_to_ros
+from m2r2_ros.nodes.topic_input import message_class
 from m2r2_ros.nodes.transport import use_large_shared_memory
+from m2r2_ros.signal_presets import PRESETS
 
 SIGNAL_HZ, GRIPPER_HZ, AUDIO_HZ = 1000.0, 50.0, 50.0
 WIDTH, HEIGHT, AUDIO_RATE_HZ = 640, 480, 48_000
-SIGNALS = {"wrench": WrenchStamped, "pose": PoseStamped, "twist": TwistStamped}
 _PATIENCE_S = 60.0
 # CDR: four bytes of encapsulation, then the stamp of the header.
 _STAMP = slice(4, 12)
@@ -70,9 +70,8 @@ def topic(sensor: str) -> str:
 
 
 def _rate_hz(name: str, camera_hz: float) -> float:
-    if name in SIGNALS:
-        return SIGNAL_HZ
-    return {"audio": AUDIO_HZ, "gripper": GRIPPER_HZ}.get(name, camera_hz)
+    slow_hz = {"audio": AUDIO_HZ, "gripper": GRIPPER_HZ}
+    return slow_hz.get(name, SIGNAL_HZ if name in PRESETS else camera_hz)
 
 
 def _publisher(node: rclpy.node.Node, name: str, rate_hz: float) -> Publisher:
@@ -85,10 +84,10 @@ def _sample(name: str) -> object:
     if name == "audio":
         samples = array("f", bytes(4 * round(AUDIO_RATE_HZ / AUDIO_HZ)))
         return AudioChunk(sample_rate=AUDIO_RATE_HZ, channels=1, samples=samples)
-    if name in SIGNALS:
-        return SIGNALS[name]()
     if name == "gripper":
         return JointState(name=FINGER_JOINTS, position=[0.02] * len(FINGER_JOINTS))
+    if name in PRESETS:
+        return message_class(PRESETS[name].types[0])()
     image = Image(height=HEIGHT, width=WIDTH, step=3 * WIDTH, encoding="rgb8")
     image.data = array("B", bytes(3 * WIDTH * HEIGHT))
     return image

@@ -22,7 +22,8 @@ from m2r2_ros.messages.audio_chunks import decode_audio
 from m2r2_ros.messages.cdr import CdrReader, MessageError
 from m2r2_ros.messages.images import decode_image
 from m2r2_ros.messages.signals import Stamped, check_message, decode_batch
-from m2r2_ros.sensing.layout import AUDIO, SIGNALS, SensorLayout
+from m2r2_ros.sensing.layout import AUDIO, SensorLayout
+from m2r2_ros.signal_presets import PRESETS
 
 
 @contextmanager
@@ -87,7 +88,7 @@ class _Decoder:
         signals: dict[str, list[BagMessage]] = {}
         for message in block:
             modality = self._modalities[message.topic]
-            if modality in SIGNALS:
+            if modality in PRESETS:
                 signals.setdefault(modality, []).append(message)
             else:
                 self._add(batch, modality, message)

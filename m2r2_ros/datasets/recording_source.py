@@ -78,5 +78,5 @@ def present_topics(
     problems += [line for line in lines if line not in problems]
     chosen = {modality: topic for modality, topic in wanted.items() if topic in there}
     for modality, topic in chosen.items():
-        check_type(modality, there[topic])
+        check_type(layout, modality, there[topic])
     return chosen

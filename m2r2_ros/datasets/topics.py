@@ -13,7 +13,8 @@ from typing import Any
 import yaml
 
 from m2r2_ros.errors import M2R2Error, nearest_name
-from m2r2_ros.sensing.layout import AUDIO, SIGNALS
+from m2r2_ros.sensing.layout import AUDIO
+from m2r2_ros.signal_presets import PRESETS
 
 # What `m2r2 convert` writes.
 DEFAULT_TOPICS = MappingProxyType(
@@ -22,10 +23,7 @@ DEFAULT_TOPICS = MappingProxyType(
         "hama2": "/hama2/image_raw/compressed",
         "hand": "/hand/image_raw/compressed",
         AUDIO: "/hand/audio",
-        "wrench": "/wrist/wrench",
-        "pose": "/end_effector/pose",
-        "twist": "/end_effector/twist",
-        "gripper": "/gripper/joint_states",
+        **{name: preset.topic for name, preset in PRESETS.items()},
     }
 )
 GROUND_TRUTH_TOPIC = "/ground_truth/action_segment"
@@ -54,7 +52,7 @@ class TopicMap:
             raise M2R2Error("'topics' must map modalities to topics")
         for modality, topic in self.topics.items():
             # Any other name is a camera's, but not one that was meant to be a signal.
-            if modality not in (AUDIO, *SIGNALS) and (near := _typo(modality, (AUDIO, *SIGNALS))):
+            if modality not in (AUDIO, *PRESETS) and (near := _typo(modality, (AUDIO, *PRESETS))):
                 raise M2R2Error(f"unknown modality '{modality}' in topics{near}")
             if not isinstance(topic, str) or not topic.startswith("/"):
                 raise M2R2Error(f"topic of '{modality}' must be a name that begins with /: {topic}")

@@ -20,8 +20,9 @@ from m2r2_ros.inspection.recording_digest import GatheredAudio, GatheredCamera, 
 from m2r2_ros.inspection.spectrogram import Spectrogram
 from m2r2_ros.inspection.stream_summary import StreamSummary
 from m2r2_ros.labels import label_from_text, split_label
-from m2r2_ros.sensing.layout import AUDIO, SIGNALS, SensorLayout
+from m2r2_ros.sensing.layout import AUDIO, SensorLayout
 from m2r2_ros.sensing.limits import SensingLimits
+from m2r2_ros.signal_presets import PRESETS
 
 
 @dataclass(frozen=True)
@@ -123,8 +124,8 @@ def inspect_source(
 
 def layout_of(topics: TopicMap) -> SensorLayout:
     """All that a deployment has topics for."""
-    cameras = tuple(name for name in topics.topics if name not in (AUDIO, *SIGNALS))
-    signals = tuple(name for name in SIGNALS if name in topics.topics)
+    cameras = tuple(name for name in topics.topics if name not in (AUDIO, *PRESETS))
+    signals = tuple(name for name in PRESETS if name in topics.topics)
     return SensorLayout(cameras, AUDIO in topics.topics, signals)
 
 

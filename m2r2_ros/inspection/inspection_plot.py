@@ -21,6 +21,7 @@ from m2r2_ros.inspection.inspection import Inspection
 from m2r2_ros.inspection.stream_summary import StreamSummary
 from m2r2_ros.labels import NO_ACTION, label_from_text
 from m2r2_ros.sensing.layout import AUDIO
+from m2r2_ros.signal_presets import PRESETS, Quantity
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,13 +40,15 @@ _DYNAMIC_RANGE_DB = 65
 _HUES = ("#D55E00", "#009E73", "#0072B2")
 _FAILED = "#C00000"
 
-# Title -> signal, its columns, their names, and the factor from SI units.
+# Quantity of a signal -> title of its row, and the factor from its unit.
 _CURVES = {
-    "force\n[N]": ("wrench", slice(0, 3), "xyz", 1),
-    "torque\n[N m]": ("wrench", slice(3, 6), "xyz", 1),
-    "gripper\n[mm]": ("gripper", slice(0, 1), ("width",), 1000),
-    "position\n[m]": ("pose", slice(0, 3), "xyz", 1),
+    "force": ("force\n[N]", 1),
+    "torque": ("torque\n[N m]", 1),
+    "opening": ("gripper\n[mm]", 1000),
+    "position": ("position\n[m]", 1),
 }
+# Peaks of these are impacts: their norm is drawn, and cut.
+_WITH_NORM = ("force", "torque")
 
 
 class _Row(NamedTuple):
@@ -109,13 +112,30 @@ def _rows(inspection: Inspection) -> list[_Row]:
     ]
     if layout.audio:
         rows.append(_Row("sound\n[kHz]", _SOUND_IN, partial(_draw_sound, inspection), AUDIO))
-    for title, (signal, *_) in _CURVES.items():
-        if signal in layout.signals:
-            rows.append(_Row(title, _CURVE_IN, partial(_draw_curves, inspection, title), signal))
     return [
         *rows,
+        *_curve_rows(inspection),
         _Row("action", _ACTIONS_IN, partial(_draw_actions, inspection)),
         _Row("low-level\nskill", _SKILLS_IN, partial(_draw_skills, inspection)),
+    ]
+
+
+def _curve_rows(inspection: Inspection) -> list[_Row]:
+    quantities = [
+        (quantity, signal, columns)
+        for signal in inspection.layout.signals
+        for quantity, columns in PRESETS[signal].spans()
+        if quantity.name in _CURVES
+    ]
+    order = list(_CURVES)
+    return [
+        _Row(
+            _CURVES[quantity.name][0],
+            _CURVE_IN,
+            partial(_draw_curves, inspection, signal, quantity, columns),
+            signal,
+        )
+        for quantity, signal, columns in sorted(quantities, key=lambda q: order.index(q[0].name))
     ]
 
 
@@ -213,15 +233,16 @@ def _draw_sound(inspection: Inspection, axis: Axes) -> None:
     axis.set(ylim=(0, min(_TOP_FREQUENCY_HZ, sound.rate_hz / 2) / 1000), facecolor="0.93")
 
 
-def _draw_curves(inspection: Inspection, title: str, axis: Axes) -> None:
-    signal, columns, names, factor = _CURVES[title]
+def _draw_curves(
+    inspection: Inspection, signal: str, quantity: Quantity, columns: slice, axis: Axes
+) -> None:
     times, values = _with_gaps(inspection, signal)
-    values = values[:, columns] * factor
-    if len(names) == 3 and signal == "wrench":
+    values = values[:, columns] * _CURVES[quantity.name][1]
+    if quantity.name in _WITH_NORM:
         norm = np.linalg.norm(values, axis=1)
         axis.plot(times, norm, color="black", lw=0.9, label="norm", zorder=3)
         _cut_peaks(axis, times, norm)
-    for name, column, colour in zip(names, values.T, _HUES, strict=False):
+    for name, column, colour in zip(quantity.columns, values.T, _HUES, strict=False):
         axis.plot(times, column, color=colour, lw=0.8, alpha=0.85, label=name)
     _mark_actions(axis, inspection.actions)
     axis.grid(axis="y", color="0.9", lw=0.6)

@@ -11,10 +11,12 @@ import numpy as np
 from m2r2_ros.datasets.recording import Action
 from m2r2_ros.inspection.stream_summary import StreamSummary
 from m2r2_ros.labels import FINE_LABELS, NO_ACTION, label_from_text
-from m2r2_ros.sensing.layout import AUDIO, SIGNALS
+from m2r2_ros.sensing.layout import AUDIO
 from m2r2_ros.sensing.limits import SensingLimits
+from m2r2_ros.signal_presets import PRESETS
 
 # A force/torque sensor is noisy: the very same value for this long means that it is dead.
+_ALWAYS_NOISY = ("force", "torque")
 _FROZEN_S = 1.0
 # Two sensors that do not start at the same moment leave a sample or two without a value.
 _SHARE_WORTH_A_LINE = 1e-3
@@ -52,20 +54,21 @@ def _longest_pause_s(name: str, limits: SensingLimits) -> float:
     """How long a stream may be silent before it is masked."""
     if name == AUDIO:
         return limits.max_audio_gap_s
-    return limits.max_signal_age_s if name in SIGNALS else limits.max_camera_age_s
+    return limits.max_signal_age_s if name in PRESETS else limits.max_camera_age_s
 
 
 def frozen_problems(signals: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> list[str]:
     """Whether force or torque, in times (N,) and values (N, 6), stays the same for a second."""
-    if "wrench" not in signals:
-        return []
-    times_s, values = signals["wrench"]
     lines = []
-    for name, columns in (("force", slice(0, 3)), ("torque", slice(3, 6))):
-        spans = _frozen_spans(times_s, values[:, columns])
-        if spans:
-            total_s = sum(end_s - start_s for start_s, end_s in spans)
-            lines.append(f"{name} is frozen for {total_s:.1f} s, from {spans[0][0]:.1f} s on")
+    for signal, (times_s, values) in signals.items():
+        for quantity, columns in PRESETS[signal].spans():
+            if quantity.name not in _ALWAYS_NOISY:
+                continue
+            if spans := _frozen_spans(times_s, values[:, columns]):
+                total_s = sum(end_s - start_s for start_s, end_s in spans)
+                lines.append(
+                    f"{quantity.name} is frozen for {total_s:.1f} s, from {spans[0][0]:.1f} s on"
+                )
     return lines
 
 

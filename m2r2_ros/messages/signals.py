@@ -14,16 +14,11 @@ import numpy as np
 
 from m2r2_ros.errors import nearest_name
 from m2r2_ros.messages.cdr import NANOSECONDS, CdrReader, MessageError
-
-WRENCH = "geometry_msgs/msg/WrenchStamped"
-POSE = "geometry_msgs/msg/PoseStamped"
-TWIST = "geometry_msgs/msg/TwistStamped"
-JOINTS = "sensor_msgs/msg/JointState"
+from m2r2_ros.signal_presets import JOINTS, POSE, STAMPED_NUMBERS, TWIST, WRENCH
 
 # Number of float64 that follow the header.
 _WIDTHS = {WRENCH: 6, POSE: 7, TWIST: 6}
-# Any package's stamped scalar: a header and one number.
-SCALARS = {"Float64Stamped": "f8", "Float32Stamped": "f4"}
+_SCALAR_CODES = dict(zip(STAMPED_NUMBERS, ("f8", "f4"), strict=True))
 
 Stamped = tuple[np.ndarray, np.ndarray]
 
@@ -31,7 +26,7 @@ Stamped = tuple[np.ndarray, np.ndarray]
 def decode_batch(type_name: str, messages: Sequence[bytes], joints: Sequence[str] = ()) -> Stamped:
     """Read serialised messages of one type: stamps int64 (n,) [ns], values float64 (n, D).
 
-    D and its units are those of `sensing.layout.SIGNALS`. A JointState gives one column, the sum
+    D and its units are those of `signal_presets.PRESETS`. A JointState gives one column, the sum
     of the positions of `joints` (of all, when none is named): the width of a gripper.
     Malformed messages are left out, so n may be less than the number given; the difference is
     for the caller to count. Raises MessageError on a type that is not read here.
@@ -178,5 +173,10 @@ def joint_columns(names: Sequence[str], joints: Sequence[str]) -> tuple[int, ...
     return tuple(names.index(joint) for joint in joints) or tuple(range(len(names)))
 
 
+def of_any_package(type_name: str) -> str:
+    """The type's name with its package left open: `*/msg/Float64Stamped`."""
+    return f"*/msg/{type_name.split('/')[-1]}"
+
+
 def _scalar(type_name: str) -> str | None:
-    return SCALARS.get(type_name.split("/")[-1])
+    return _SCALAR_CODES.get(of_any_package(type_name))

@@ -3,29 +3,27 @@
 
 from __future__ import annotations
 
+from m2r2_ros.errors import M2R2Error, nearest_name
 from m2r2_ros.messages.audio_chunks import AUDIO_CHUNK
 from m2r2_ros.messages.cdr import MessageError
 from m2r2_ros.messages.images import IMAGE_TYPES
-from m2r2_ros.messages.signals import JOINTS, POSE, SCALARS, TWIST, WRENCH
-from m2r2_ros.sensing.layout import AUDIO
-
-_TYPES = {
-    AUDIO: (AUDIO_CHUNK,),
-    "wrench": (WRENCH,),
-    "pose": (POSE,),
-    "twist": (TWIST,),
-    # Any package's stamped number will do.
-    "gripper": (JOINTS, *(f"*/msg/{name}" for name in SCALARS)),
-}
+from m2r2_ros.messages.signals import of_any_package
+from m2r2_ros.sensing.layout import AUDIO, SensorLayout
+from m2r2_ros.signal_presets import PRESETS
 
 
-def accepted_types(modality: str) -> tuple[str, ...]:
-    """Types for a modality of a sensor layout; what is no signal and not audio is a camera."""
-    return _TYPES.get(modality, IMAGE_TYPES)
+def accepted_types(layout: SensorLayout, modality: str) -> tuple[str, ...]:
+    """Types for a modality of a sensor layout. Raises M2R2Error when the layout has no such."""
+    if modality not in layout.modalities:
+        near = nearest_name(modality, layout.modalities)
+        raise M2R2Error(f"the sensor layout has no '{modality}'{near}")
+    if modality in layout.cameras:
+        return IMAGE_TYPES
+    return (AUDIO_CHUNK,) if modality == AUDIO else PRESETS[modality].types
 
 
-def check_type(modality: str, type_name: str) -> None:
+def check_type(layout: SensorLayout, modality: str, type_name: str) -> None:
     """Raise MessageError unless messages of `type_name` can carry `modality`."""
-    accepted = accepted_types(modality)
-    if type_name not in accepted and f"*/msg/{type_name.split('/')[-1]}" not in accepted:
+    accepted = accepted_types(layout, modality)
+    if not {type_name, of_any_package(type_name)}.intersection(accepted):
         raise MessageError(f"'{modality}' needs {' or '.join(accepted)}, not {type_name}")

@@ -23,7 +23,8 @@ from m2r2_ros.networks.vision_transformer import (
     ClipImages,
     SpectrogramTransformer,
 )
-from m2r2_ros.sensing.layout import AUDIO, SIGNALS, SensorLayout
+from m2r2_ros.sensing.layout import AUDIO, SensorLayout
+from m2r2_ros.signal_presets import PRESETS
 
 COMPACT, CLIP, AST, ROBOACT = "compact", "clip", "ast", "roboact"
 
@@ -96,7 +97,7 @@ class M2R2(nn.Module):
             self.audio_token = _audio_backbone(config, self.log_mel.frames)
         self.temporal_fusion = nn.ModuleDict(
             {
-                name: TemporalFusion(SIGNALS[name][0], layout.signal_capacity, width)
+                name: TemporalFusion(PRESETS[name].width, layout.signal_capacity, width)
                 for name in layout.signals
             }
         )
@@ -186,7 +187,7 @@ class M2R2(nn.Module):
     def _register_statistics(self) -> None:
         for name in self.layout.signals:
             for part in ("mean", "std"):
-                self.register_buffer(f"{name}_{part}", torch.zeros(SIGNALS[name][0]))
+                self.register_buffer(f"{name}_{part}", torch.zeros(PRESETS[name].width))
         self.register_buffer("decibel_range", torch.zeros(2))
         self.set_statistics(Statistics.neutral(self.layout))
 

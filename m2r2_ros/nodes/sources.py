@@ -26,6 +26,9 @@ from m2r2_ros.sensing.limits import SensingLimits
 _CAMERA_DEPTH = 120
 _SHORTEST_AUDIO_CHUNK_S = 0.005
 
+# Raises M2R2Error on a message type that cannot carry the modality.
+CheckType = Callable[[str], None]
+
 
 class Source(Protocol):
     """A modality's topic and what is done with its messages."""
@@ -86,6 +89,7 @@ class CameraSource:
         node: Node,
         name: str,
         topic: str,
+        check: CheckType,
         on_arrival: Callable[[bytes], None] | None,
         pairs: CameraPairs | None,
     ) -> None:
@@ -93,7 +97,7 @@ class CameraSource:
         self.name = name
         self.malformed = 0
         self.form = Form()
-        self.input = TopicInput(node, topic, partial(check_type, name), _CAMERA_DEPTH, on_arrival)
+        self.input = TopicInput(node, topic, check, _CAMERA_DEPTH, on_arrival)
         self._pairs = pairs
         self._is_held = on_arrival is not None or pairs is None
 
@@ -114,12 +118,12 @@ class CameraSource:
 class AudioSource:
     """Chunks of samples, whatever their length, rate and channels."""
 
-    def __init__(self, node: Node, topic: str, limits: SensingLimits) -> None:
+    def __init__(self, node: Node, topic: str, check: CheckType, limits: SensingLimits) -> None:
         self.name = AUDIO
         self.malformed = 0
         self.form = Form()
         depth = round(limits.buffer_s / _SHORTEST_AUDIO_CHUNK_S)
-        self.input = TopicInput(node, topic, partial(check_type, AUDIO), depth)
+        self.input = TopicInput(node, topic, check, depth)
 
     def feed(self, builder: WindowBuilder, until_ns: int | None) -> None:
         messages = self.input.take(until_ns)
@@ -138,14 +142,20 @@ class SignalSource:
     """Small messages by the thousand, read as one batch."""
 
     def __init__(
-        self, node: Node, name: str, topic: str, limits: SensingLimits, joints: Sequence[str]
+        self,
+        node: Node,
+        name: str,
+        topic: str,
+        check: CheckType,
+        limits: SensingLimits,
+        joints: Sequence[str],
     ) -> None:
         self.name = name
         self.malformed = 0
         self.form = Form()
         depth = round(limits.buffer_s * limits.max_signal_rate_hz)
         self._joints = joints
-        self.input = TopicInput(node, topic, partial(check_type, name), depth)
+        self.input = TopicInput(node, topic, check, depth)
 
     def feed(self, builder: WindowBuilder, until_ns: int | None) -> None:
         messages = self.input.take(until_ns)
@@ -172,12 +182,12 @@ def make_sources(
     """
     sources: list[Source] = []
     for name in layout.modalities:
-        topic = topics.topic(name)
+        topic, check = topics.topic(name), partial(check_type, layout, name)
         if name in layout.cameras:
             on_arrival = on_reference_frame if name == topics.reference_camera else None
-            sources.append(CameraSource(node, name, topic, on_arrival, pairs))
+            sources.append(CameraSource(node, name, topic, check, on_arrival, pairs))
         elif name == AUDIO:
-            sources.append(AudioSource(node, topic, limits))
+            sources.append(AudioSource(node, topic, check, limits))
         else:
-            sources.append(SignalSource(node, name, topic, limits, topics.gripper_joints))
+            sources.append(SignalSource(node, name, topic, check, limits, topics.gripper_joints))
     return sources

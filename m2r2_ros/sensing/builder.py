@@ -80,7 +80,7 @@ class WindowBuilder:
         _find(self._cameras, camera, "camera").add(stamp_ns, image)
 
     def add_signal(self, name: str, stamps_ns: np.ndarray, values: np.ndarray) -> None:
-        """Add rows: stamps int64 (n,), values float (n, D) in the units of `SIGNALS`.
+        """Add rows: stamps int64 (n,), values float (n, D) in the units of `PRESETS`.
 
         Rows with NaN, inf or out of range are counted and mask the windows they touch.
         """

@@ -11,16 +11,9 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from m2r2_ros.errors import M2R2Error, nearest_name
+from m2r2_ros.signal_presets import PRESETS
 
 AUDIO = "audio"
-
-# name -> (dimension, components). Units after REP-103: N, N m, m, m/s, rad/s.
-SIGNALS: dict[str, tuple[int, str]] = {
-    "wrench": (6, "force x y z [N], torque x y z [N m], at the wrist"),
-    "pose": (7, "position x y z [m], quaternion x y z w of the end effector in the base frame"),
-    "twist": (6, "linear x y z [m/s], angular x y z [rad/s] of the end effector"),
-    "gripper": (1, "width between the fingers [m]"),
-}
 
 
 @dataclass(frozen=True)
@@ -29,7 +22,7 @@ class SensorLayout:
 
     cameras: tuple[str, ...] = ("hama1", "hama2")
     audio: bool = True
-    signals: tuple[str, ...] = tuple(SIGNALS)
+    signals: tuple[str, ...] = tuple(PRESETS)
     # Windows a second. Faster cameras are thinned to it (M2R2 IV-B: +-10 frames are one second).
     window_rate_hz: float = 10.0
     # Common rate of the proprioceptive signals inside a window (M2R2 III-B).
@@ -39,8 +32,8 @@ class SensorLayout:
 
     def __post_init__(self) -> None:
         for name in self.signals:
-            if name not in SIGNALS:
-                raise M2R2Error(f"unknown signal '{name}'{nearest_name(name, SIGNALS)}")
+            if name not in PRESETS:
+                raise M2R2Error(f"unknown signal '{name}'{nearest_name(name, PRESETS)}")
         if not self.modalities:
             raise M2R2Error("a sensor layout needs at least one modality")
         if len(set(self.modalities)) != len(self.modalities):

@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from m2r2_ros.errors import M2R2Error
+from m2r2_ros.signal_presets import PRESETS
 
 
 @dataclass(frozen=True)
@@ -63,14 +64,9 @@ class SensingLimits:
                 raise M2R2Error(f"{field.name} must be a positive number, got {value}")
 
     def signal_range(self, name: str) -> np.ndarray:
-        """Largest magnitude of each component of a signal, float64 (D,)."""
-        parts = {
-            "wrench": [self.max_force_n] * 3 + [self.max_torque_nm] * 3,
-            "pose": [self.max_distance_m] * 3 + [2.0] * 4,
-            "twist": [self.max_speed_m_s] * 3 + [self.max_turn_rad_s] * 3,
-            "gripper": [self.max_gripper_m],
-        }
-        return np.array(parts[name])
+        """Largest magnitude of each column of a signal, float64 (D,)."""
+        limits = PRESETS[name].limits
+        return np.array([getattr(self, each) if isinstance(each, str) else each for each in limits])
 
 
 def to_ns(seconds: float) -> int:

@@ -13,13 +13,11 @@ from m2r2_ros.sensing.interpolation import (
     grid_ns,
     interpolate,
 )
-from m2r2_ros.sensing.layout import SIGNALS
 from m2r2_ros.sensing.limits import SensingLimits
 from m2r2_ros.sensing.pending_samples import Batch
 from m2r2_ros.sensing.stream import Stream
+from m2r2_ros.signal_presets import PRESETS
 
-# Columns that hold a unit quaternion.
-QUATERNIONS = {"pose": slice(3, 7)}
 # A quaternion shorter than this is no rotation (all zeros: never filled in).
 MIN_QUATERNION_NORM = 0.5
 
@@ -32,10 +30,11 @@ class SignalStream(Stream):
     ) -> None:
         capacity = max(2, round(limits.buffer_s * limits.max_signal_rate_hz))
         super().__init__(name, capacity, limits.max_signal_age_s, counters)
-        self.columns = SIGNALS[name][0]
+        preset = PRESETS[name]
+        self.columns = preset.width
         self._rate_hz = rate_hz
         self._range = limits.signal_range(name)
-        self._quaternion = QUATERNIONS.get(name)
+        self._quaternions = preset.quaternions
         self._buffer = StampedBuffer(capacity, self.columns, counters)
         # End of the last window.
         self._closed_ns: int | None = None
@@ -63,8 +62,8 @@ class SignalStream(Stream):
         """Overwrite rows that are no measurement with NaN, and count them."""
         with np.errstate(invalid="ignore", over="ignore"):
             sane = (np.abs(values) <= self._range).all(axis=1)
-            if self._quaternion:
-                squares = np.square(values[:, self._quaternion]).sum(axis=1)
+            for columns in self._quaternions:
+                squares = np.square(values[:, columns]).sum(axis=1)
                 sane &= squares >= MIN_QUATERNION_NORM**2
         if not sane.all():
             finite = np.isfinite(values).all(axis=1)
@@ -120,12 +119,13 @@ class SignalStream(Stream):
         return bool(np.diff(edges).max() <= self.max_age_ns)
 
     def _resample(self, times: np.ndarray, rows: np.ndarray, duration_ns: int) -> np.ndarray:
-        if self._quaternion:
+        if self._quaternions:
             rows = rows.copy()
-            rows[:, self._quaternion] = align_quaternions(rows[:, self._quaternion])
+        for columns in self._quaternions:
+            rows[:, columns] = align_quaternions(rows[:, columns])
         result = interpolate(times, rows, grid_ns(duration_ns, self._rate_hz))
-        if self._quaternion:
-            result[:, self._quaternion] = canonical_quaternions(result[:, self._quaternion])
+        for columns in self._quaternions:
+            result[:, columns] = canonical_quaternions(result[:, columns])
         return result.astype(np.float32)
 
     def clear(self) -> None:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from m2r2_ros.sensing.layout import AUDIO
+from m2r2_ros.signal_presets import PRESETS, SignalPreset
 
 
 @dataclass(frozen=True)
@@ -27,14 +28,17 @@ class Augmentation:
         """Prepared rows of `windows` windows in order, all of the same length, with offsets."""
         changed = dict(prepared)
         deviations = {
-            "wrench": [self.force_n] * 3 + [self.torque_nm] * 3,
-            "pose": [self.position_m] * 3 + [0.0] * 4,
+            **{name: self._of_signal(preset) for name, preset in PRESETS.items()},
             AUDIO: [self.decibel],
         }
         for name, deviation in deviations.items():
             if name in prepared and any(deviation):
                 changed[name] = prepared[name] + self._offsets(prepared[name], deviation, windows)
         return changed
+
+    def _of_signal(self, preset: SignalPreset) -> list[float]:
+        by_name = {"force": self.force_n, "torque": self.torque_nm, "position": self.position_m}
+        return [by_name.get(each.name, 0.0) for each in preset.quantities for _ in each.columns]
 
     @staticmethod
     def _offsets(rows: Tensor, deviation: list[float], windows: int) -> Tensor:

@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from m2r2_ros.sensing.layout import SIGNALS, SensorLayout
+from m2r2_ros.sensing.layout import SensorLayout
 from m2r2_ros.sensing.window import SensorWindow
+from m2r2_ros.signal_presets import PRESETS
 
 
 def random_window(layout: SensorLayout, index: int = 0, seed: int = 0) -> SensorWindow:
@@ -26,7 +27,7 @@ def random_window(layout: SensorLayout, index: int = 0, seed: int = 0) -> Sensor
         },
         audio=random.uniform(-1, 1, samples).astype(np.float32),
         signals={
-            name: (random.normal(size=(rows, SIGNALS[name][0])) + drift).astype(np.float32)
+            name: (random.normal(size=(rows, PRESETS[name].width)) + drift).astype(np.float32)
             for name in layout.signals
         },
         mask=dict.fromkeys(layout.modalities, True),

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ros_messages import joints, pose, serialised, twist, wrench
 
+from m2r2_ros.errors import M2R2Error
 from m2r2_ros.messages.cdr import CdrReader, MessageError
 from m2r2_ros.messages.signals import (
     JOINTS,
@@ -19,6 +20,9 @@ from m2r2_ros.messages.signals import (
     decode_batch,
 )
 from m2r2_ros.messages.types import accepted_types, check_type
+from m2r2_ros.sensing.layout import SensorLayout
+
+LAYOUT = SensorLayout()
 
 VECTORS = {WRENCH: (wrench, 6), TWIST: (twist, 6), POSE: (pose, 7)}
 
@@ -113,7 +117,7 @@ def test_stamped_scalars_of_any_package(name, code):
     message = b"\0\1\0\0" + body + padding + struct.pack("<" + code, 0.25)
     stamps, values = decode_batch(f"some_msgs/msg/{name}", [message])
     assert stamps.tolist() == [3_000_000_007] and values.tolist() == [[0.25]]
-    check_type("gripper", f"some_msgs/msg/{name}")
+    check_type(LAYOUT, "gripper", f"some_msgs/msg/{name}")
 
 
 def good(k):
@@ -185,7 +189,17 @@ def test_types():
     with pytest.raises(MessageError, match="cannot read geometry_msgs/msg/WrenchStampd"):
         decode_batch("geometry_msgs/msg/WrenchStampd", [])
     with pytest.raises(MessageError, match=r"'pose' needs geometry_msgs/msg/PoseStamped, not"):
-        check_type("pose", WRENCH)
-    assert accepted_types("hand") == ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
+        check_type(LAYOUT, "pose", WRENCH)
+    assert accepted_types(LAYOUT, "hama1") == (
+        "sensor_msgs/msg/Image",
+        "sensor_msgs/msg/CompressedImage",
+    )
     for modality, type_name in {"wrench": WRENCH, "twist": TWIST, "gripper": JOINTS}.items():
-        check_type(modality, type_name)
+        check_type(LAYOUT, modality, type_name)
+
+
+@pytest.mark.parametrize("modality", ["hand", "wrech", "tactile", "", "audio"])
+def test_what_a_layout_does_not_declare_is_no_camera(modality):
+    layout = SensorLayout(("hama1",), audio=False, signals=("wrench",))
+    with pytest.raises(M2R2Error, match=f"^the sensor layout has no '{modality}'"):
+        accepted_types(layout, modality)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 
 import pytest
 from geometry_msgs.msg import WrenchStamped
@@ -17,6 +18,7 @@ from std_msgs.msg import String
 from m2r2_ros.messages.signals import WRENCH
 from m2r2_ros.messages.types import check_type
 from m2r2_ros.nodes.topic_input import TopicInput
+from m2r2_ros.sensing.layout import SensorLayout
 
 RELIABLE, BEST_EFFORT = ReliabilityPolicy.RELIABLE, ReliabilityPolicy.BEST_EFFORT
 
@@ -32,7 +34,7 @@ def offer(node, topic, reliability=RELIABLE, kind=WrenchStamped, depth=1000, **m
 
 
 def listen(node, topic, depth=1000, **options):
-    return TopicInput(node, topic, lambda name: check_type("wrench", name), depth, **options)
+    return TopicInput(node, topic, partial(check_type, SensorLayout(), "wrench"), depth, **options)
 
 
 def follow(node, source, publisher):

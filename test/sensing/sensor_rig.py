@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from m2r2_ros.sensing.builder import WindowBuilder
-from m2r2_ros.sensing.layout import SIGNALS, SensorLayout
+from m2r2_ros.sensing.layout import SensorLayout
 from m2r2_ros.sensing.window import SensorWindow
+from m2r2_ros.signal_presets import PRESETS
 
 MS = 1_000_000
 SECOND = 1000 * MS
@@ -55,7 +56,7 @@ def camera(name: str, stamps: Iterable[int], rng: np.random.Generator) -> list[E
 
 def signal(name: str, stamps: np.ndarray, rng: np.random.Generator, batch: int = 10) -> list[Event]:
     """Random rows; a pose turns slowly and keeps a unit quaternion of random sign."""
-    values = rng.uniform(-0.5, 0.5, (len(stamps), SIGNALS[name][0]))
+    values = rng.uniform(-0.5, 0.5, (len(stamps), PRESETS[name].width))
     if name == "pose":
         angle = np.linspace(0, 3, len(stamps))
         sign = rng.choice([-1.0, 1.0], len(stamps))

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from m2r2_ros.sensing.layout import SIGNALS, SensorLayout
+from m2r2_ros.sensing.layout import SensorLayout
 from m2r2_ros.sensing.window import SensorWindow
+from m2r2_ros.signal_presets import PRESETS
 
 LABELS = ("No action", "Pick USB", "Insert USB", "Remove BNC", "Place BNC")
 FRAMES_PER_ACTION = 8
@@ -33,7 +34,7 @@ def make_window(
         if layout.audio
         else np.empty(0, np.float32),
         signals={
-            name: random.normal(level, 0.3, (samples, SIGNALS[name][0])).astype(np.float32)
+            name: random.normal(level, 0.3, (samples, PRESETS[name].width)).astype(np.float32)
             for name in layout.signals
         },
         mask=dict.fromkeys(layout.modalities, True),
