@@ -78,7 +78,7 @@ def main(args: argparse.Namespace) -> int:
     run = play_live(setup, Narrator(truth.start_ns))
     metrics = write_results(args.out, run.events, run.predictions, truth)
     print(f"\n{format_table(metrics)}\n{describe_delay(run.events, truth)}")
-    topics = [deployment.topics.topic(name) for name in loaded.encoder.layout.modalities]
+    topics = deployment.topics.served(loaded.encoder.layout.modalities).values()
     print(f"{run.received} of {count_messages(bag, topics)} sensor messages received")
     with open_source(bag, deployment.topics) as source:
         offline = segment_source(source, loaded, deployment)

@@ -59,7 +59,8 @@ class BagSource:
         self.problems += decoder.problems()
 
     def _first_frame_ns(self) -> int:
-        for message in self._bag.messages([self._topics.topic(self._topics.reference_camera)]):
+        reference = self._topics.topics.get(self._topics.reference_camera, "")
+        for message in self._bag.messages([reference]):
             return CdrReader(message.data).header()[0]
         return self._bag.start_ns
 

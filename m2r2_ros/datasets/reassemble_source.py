@@ -69,7 +69,7 @@ class ReassembleSource:
 
     def _span(self) -> tuple[int, int]:
         recording = self._recording
-        reference = TOPICS.get(self._topics.topic(self._topics.reference_camera))
+        reference = TOPICS.get(self._topics.topics.get(self._topics.reference_camera, ""))
         tracks = [recording.stamps(name) for name in (*recording.cameras, *recording.signals)]
         if reference is not None:
             tracks.insert(0, recording.stamps(reference.stream))

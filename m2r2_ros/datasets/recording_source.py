@@ -67,16 +67,17 @@ def present_topics(
     The others are added to `problems`. Raises M2R2Error when no topic is there, or one has a type
     that cannot carry its modality.
     """
-    wanted = {modality: topics.topic(modality) for modality in layout.modalities}
+    wanted = topics.served(layout.modalities)
     missing = {modality: topic for modality, topic in wanted.items() if topic not in there}
     lines = [
         f"no topic {topic} for '{modality}'{nearest_name(topic, there)}"
         for modality, topic in missing.items()
     ]
+    lines += topics.absent(layout.modalities)
     if len(missing) == len(wanted):
         raise M2R2Error(f"{name}: none of the configured topics is in the recording; {lines[0]}")
     problems += [line for line in lines if line not in problems]
-    chosen = {modality: topic for modality, topic in wanted.items() if topic in there}
+    chosen = {name: topic for name, topic in wanted.items() if topic in there}
     for modality, topic in chosen.items():
         check_type(layout, modality, there[topic])
     return chosen

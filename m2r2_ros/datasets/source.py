@@ -78,7 +78,8 @@ def _losses(counters: Counters) -> list[str]:
             "dropped": counts.dropped,
             **counts.rejected,
         }
-        said = ", ".join(f"{count} {reason}" for reason, count in lost.items() if count)
+        said = ", ".join(f"{count} {kind}" for kind, count in lost.items() if count)
         if said:
-            lines.append(f"'{name}': {said} of {counts.received} samples")
+            why = f": {counts.reason}" if counts.reason else ""
+            lines.append(f"'{name}': {said} of {counts.received} samples{why}")
     return lines

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import MappingProxyType
@@ -32,15 +33,20 @@ ANNOTATIONS_TOPIC = "/ground_truth/annotations"
 
 FINGER_JOINTS = ("panda_finger_joint1", "panda_finger_joint2")
 
+# Absolute, or relative to the nodes' namespace.
+_TOPIC_NAME = re.compile(r"/?\w+(/\w+)*", re.ASCII)
+
 
 @dataclass(frozen=True)
 class TopicMap:
     """The inputs of a deployment; its fields are parameters of the nodes, under the same names.
 
     topics            modality -> topic: "audio", the signals of a sensor layout, and one entry a
-                      camera, under the name that the layout gives it.
+                      camera, under the name that the layout gives it. A robot without a sensor
+                      leaves its entry out, or empty.
     gripper_joints    joints whose positions add up to the gripper's width; all when empty.
-    reference_camera  the camera whose first frame is time 0 of a segments file.
+    reference_camera  the camera whose first frame is time 0 of a segments file; empty on a robot
+                      without cameras.
     """
 
     topics: Mapping[str, str] = field(default_factory=lambda: DEFAULT_TOPICS)
@@ -54,29 +60,52 @@ class TopicMap:
             # Any other name is a camera's, but not one that was meant to be a signal.
             if modality not in (AUDIO, *PRESETS) and (near := _typo(modality, (AUDIO, *PRESETS))):
                 raise M2R2Error(f"unknown modality '{modality}' in topics{near}")
-            if not isinstance(topic, str) or not topic.startswith("/"):
-                raise M2R2Error(f"topic of '{modality}' must be a name that begins with /: {topic}")
+            if not isinstance(topic, str) or (topic and not _TOPIC_NAME.fullmatch(topic)):
+                raise M2R2Error(f"topic of '{modality}' is no topic name: {topic!r:.80}")
         if not _is_texts(self.gripper_joints):
             raise M2R2Error("'gripper_joints' must be a list of joint names")
-        if self.reference_camera not in self.topics:
+        if self.reference_camera and not self.topics.get(self.reference_camera):
             raise M2R2Error(
                 f"reference_camera '{self.reference_camera}' has no topic"
                 f"{nearest_name(self.reference_camera, self.topics)}"
             )
 
-    def topic(self, modality: str) -> str:
-        """Topic of a modality. Raises M2R2Error, with the nearest name, when it has none."""
-        if modality not in self.topics:
-            near = nearest_name(modality, self.topics)
-            raise M2R2Error(f"no topic is configured for '{modality}'{near}")
-        return self.topics[modality]
+    def served(self, modalities: Sequence[str]) -> dict[str, str]:
+        """Modality -> topic for those of an encoder's `modalities` that the robot has.
+
+        Raises M2R2Error when it has none of them, or when a missing one looks misspelt.
+        """
+        others = self.topics.keys() - set(modalities)
+        for modality in modalities:
+            if modality not in self.topics and (near := _typo(modality, others)):
+                raise M2R2Error(
+                    f"no topic is configured for '{modality}'{near}; "
+                    f"topics.{modality}: '' says that the robot has none"
+                )
+        found = {name: self.topics[name] for name in modalities if self.topics.get(name)}
+        if not found:
+            raise M2R2Error(f"none of the encoder's sensors has a topic: {', '.join(modalities)}")
+        return found
+
+    def absent(self, modalities: Sequence[str]) -> list[str]:
+        """One line for each of an encoder's `modalities` that the robot lacks."""
+        return [
+            f"'{name}' has no topic: the robot is taken to lack it, and it is masked"
+            for name in modalities
+            if not self.topics.get(name)
+        ]
+
+
+def first_camera(cameras: Sequence[str], topics: Mapping[str, Any]) -> str:
+    """The first of `cameras` that has a topic, "" when none has."""
+    return next((name for name in cameras if topics.get(name)), "")
 
 
 def load_topics(path: Path | str) -> TopicMap:
     """Read a TopicMap from a ROS 2 parameter file, `/**: ros__parameters: {topics: ...}`.
 
     Parameters that are not a TopicMap's are the nodes' own and left to them, but a misspelled one
-    is named. Raises M2R2Error.
+    is named. A relative topic is one of the root namespace. Raises M2R2Error.
     """
     parameters = read_parameters(Path(path))
     names = tuple(entry.name for entry in fields(TopicMap))
@@ -86,6 +115,10 @@ def load_topics(path: Path | str) -> TopicMap:
     values = {name: parameters[name] for name in names if name in parameters}
     if isinstance(values.get("gripper_joints"), list):
         values["gripper_joints"] = tuple(values["gripper_joints"])
+    if isinstance(values.get("topics"), Mapping):
+        values["topics"] = {name: _absolute(topic) for name, topic in values["topics"].items()}
+        cameras = _cameras(values["topics"])
+        values.setdefault("reference_camera", first_camera(cameras, values["topics"]))
     try:
         return TopicMap(**values)
     except M2R2Error as error:
@@ -108,6 +141,17 @@ def read_parameters(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise M2R2Error(f"{path}: ros__parameters holds no parameters")
     return content
+
+
+def _absolute(topic: object) -> object:
+    is_relative = isinstance(topic, str) and topic and not topic.startswith("/")
+    return f"/{topic}" if is_relative else topic
+
+
+def _cameras(names: Collection[str]) -> list[str]:
+    """The default reference camera first, then the others in the file's order."""
+    others = [name for name in names if name not in (AUDIO, *SIGNALS)]
+    return [TopicMap.reference_camera, *others]
 
 
 def _typo(name: str, valid: Iterable[str]) -> str:

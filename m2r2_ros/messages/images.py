@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable
 from types import SimpleNamespace
 
@@ -28,7 +29,13 @@ _CHANNELS = {
     "rgba8": (slice(0, 3), 4),
     "bgra8": (slice(2, None, -1), 4),
     "mono8": (slice(0, 1), 1),
+    # What cv2_to_imgmsg(x) says of OpenCV's arrays, whose colours are in the order BGR.
+    "8UC1": (slice(0, 1), 1),
+    "8UC3": (slice(2, None, -1), 3),
+    "8UC4": (slice(2, None, -1), 4),
 }
+# Names of numbers that are not said to be colours, as OpenCV types: 16UC1 and 32FC1 are distances.
+_NO_COLOUR = re.compile(r"\d+[A-Z]+C\d+")
 _PLAIN_MODES = ("L", "RGB", "RGBA", "P")
 
 Picture = Callable[[], np.ndarray]
@@ -67,6 +74,8 @@ def _raw(reader: CdrReader) -> tuple[int, Picture]:
         return stamp_ns, lambda: np.ascontiguousarray(
             np.broadcast_to(pixels[:, :, channels], shape)
         )
+    if _NO_COLOUR.fullmatch(encoding):
+        return stamp_ns, lambda: _refuse_colourless(encoding)
     image = SimpleNamespace(
         height=height, width=width, encoding=encoding, is_bigendian=is_bigendian, step=step
     )
@@ -80,25 +89,33 @@ def _through_cv_bridge(image: SimpleNamespace) -> np.ndarray:
         from cv_bridge import CvBridge
     except Exception as error:  # built against another NumPy, it fails with more than ImportError
         raise MessageError(
-            f"encoding '{image.encoding}' needs the ROS package cv_bridge ({error}); "
+            f"encoding {image.encoding!r:.80} needs the ROS package cv_bridge ({error}); "
             f"without it: {', '.join(_CHANNELS)}"
         ) from error
     try:
         picture = np.ascontiguousarray(CvBridge().imgmsg_to_cv2(image, "rgb8"))
     except Exception as error:  # cv_bridge and OpenCV have exceptions of their own
-        raise MessageError(f"cv_bridge cannot read '{image.encoding}': {error}") from error
+        why = " ".join(str(error).split())
+        raise MessageError(f"cv_bridge cannot read {image.encoding!r:.80}: {why}") from error
     if picture.dtype != np.uint8 or picture.shape != (image.height, image.width, 3):
-        raise MessageError(f"cv_bridge made {picture.dtype} {picture.shape} of '{image.encoding}'")
+        made = f"{picture.dtype} {picture.shape}"
+        raise MessageError(f"cv_bridge made {made} of {image.encoding!r:.80}")
     return picture
 
 
 def _compressed(reader: CdrReader) -> tuple[int, Picture]:
     stamp_ns, _ = reader.header()
-    reader.text()
+    is_depth = "compressedDepth" in reader.text()
     data = reader.array("u1")
     if not len(data):
         raise MessageError("compressed image is empty")
+    if is_depth:
+        return stamp_ns, lambda: _refuse_colourless("compressedDepth")
     return stamp_ns, lambda: decode_picture(data)
+
+
+def _refuse_colourless(encoding: str) -> np.ndarray:
+    raise MessageError(f"{encoding} is no colour: choose the camera's colour topic")
 
 
 def picture_format(type_name: str, reader: CdrReader) -> str:

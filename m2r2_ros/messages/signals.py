@@ -50,6 +50,15 @@ def check_message(type_name: str, message: bytes, joints: Sequence[str] = ()) ->
     _layout(type_name, message, joints)
 
 
+def why_unreadable(type_name: str, message: bytes, joints: Sequence[str] = ()) -> str:
+    """Why `decode_batch` leaves this message out, "" when it does not."""
+    try:
+        check_message(type_name, message, joints)
+    except MessageError as error:
+        return str(error)
+    return ""
+
+
 class _Batch:
     """The answer of `decode_batch`, filled in parts; `read` marks the messages that are in it."""
 

@@ -36,8 +36,10 @@ class Station(LifecycleNode):
         self.is_active = False
         # Called by a station whose work is done, to end its process.
         self.finish: Callable[[], None] = lambda: None
-        self._known = {s.name: s for s in (parameters.AUTOSTART, *self.SETTINGS)}
-        self._bad_overrides = parameter_declaration.declare(self, self._known.values())
+        self._known: dict[str, parameter_declaration.Setting] = {}
+        self._bad_overrides: list[M2R2Error] = []
+        self._lasting: frozenset[str] = frozenset()
+        self.declare_lasting((parameters.AUTOSTART, *self.SETTINGS))
         self._configured = False
         self._finalized = False
         self._errors = 0
@@ -72,6 +74,13 @@ class Station(LifecycleNode):
     def autostart(self) -> bool:
         """Whether the node's own process takes it to active."""
         return bool(self.get_parameter(parameters.AUTOSTART.name).value)
+
+    def declare_lasting(self, settings: Iterable[parameter_declaration.Setting]) -> None:
+        """Declare parameters that stay through cleanup; `configure` fails on a bad value."""
+        settings = tuple(settings)
+        self._known |= {setting.name: setting for setting in settings}
+        self._lasting |= {setting.name for setting in settings}
+        self._bad_overrides += parameter_declaration.declare(self, settings)
 
     def declare_more(self, more: Iterable[parameter_declaration.Setting]) -> dict[str, Any]:
         """Declare parameters that only `configure` knows (they depend on the models); read them.
@@ -168,8 +177,7 @@ class Station(LifecycleNode):
     def _cleanup(self) -> None:
         self._configured = False
         self.cleanup()
-        fixed = {parameters.AUTOSTART.name, *(s.name for s in self.SETTINGS)}
-        for name in set(self._known) - fixed:
+        for name in set(self._known) - self._lasting:
             self.undeclare_parameter(name)
             del self._known[name]
 

@@ -13,7 +13,7 @@ from m2r2_ros.datasets.topics import TopicMap
 from m2r2_ros.messages.audio_chunks import decode_audio
 from m2r2_ros.messages.cdr import STAMP_END, CdrReader, MessageError
 from m2r2_ros.messages.images import IMAGE_TYPES, decode_image, picture_format
-from m2r2_ros.messages.signals import decode_batch
+from m2r2_ros.messages.signals import decode_batch, why_unreadable
 from m2r2_ros.messages.types import check_type
 from m2r2_ros.nodes.camera_sync import CameraPairs
 from m2r2_ros.nodes.topic_input import TopicInput
@@ -105,8 +105,9 @@ class CameraSource:
         for message in self.input.take(until_ns):
             try:
                 stamp_ns, picture = decode_image(self.input.type_name, message)
-            except MessageError:
+            except MessageError as error:
                 self.malformed += 1
+                builder.explain(self.name, str(error))
                 continue
             self.form.note(self.input.type_name, message)
             if self._is_held:
@@ -130,8 +131,9 @@ class AudioSource:
         for message in messages:
             try:
                 stamp_ns, samples, rate_hz = decode_audio(message)
-            except MessageError:
+            except MessageError as error:
                 self.malformed += 1
+                builder.explain(self.name, str(error))
             else:
                 builder.add_audio(stamp_ns, samples, rate_hz)
         if messages:
@@ -163,6 +165,9 @@ class SignalSource:
             stamps, values = decode_batch(self.input.type_name, messages, self._joints)
             self.malformed += len(messages) - len(stamps)
             builder.add_signal(self.name, stamps, values)
+            if not len(stamps):
+                why = why_unreadable(self.input.type_name, messages[-1], self._joints)
+                builder.explain(self.name, why)
             # One a batch: by the thousand there is no time to look at each.
             self.form.note(self.input.type_name, messages[-1])
 
@@ -175,14 +180,14 @@ def make_sources(
     on_reference_frame: Callable[[bytes], None],
     pairs: CameraPairs | None,
 ) -> list[Source]:
-    """One source for each modality of the encoder's layout.
+    """One source for each modality of the encoder's layout that the robot has.
 
     With `pairs`, frames of the other cameras go there instead of into the builder.
-    Raises M2R2Error when a modality has no topic.
+    Raises M2R2Error when the robot has none.
     """
     sources: list[Source] = []
-    for name in layout.modalities:
-        topic, check = topics.topic(name), partial(check_type, layout, name)
+    for name, topic in topics.served(layout.modalities).items():
+        check = partial(check_type, layout, name)
         if name in layout.cameras:
             on_arrival = on_reference_frame if name == topics.reference_camera else None
             sources.append(CameraSource(node, name, topic, check, on_arrival, pairs))

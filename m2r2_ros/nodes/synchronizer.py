@@ -20,7 +20,7 @@ from rclpy.timer import Timer
 from std_srvs.srv import Trigger
 
 from m2r2_msgs.msg import SensorWindow as RosSensorWindow
-from m2r2_ros.datasets.topics import TopicMap
+from m2r2_ros.datasets.topics import DEFAULT_TOPICS, TopicMap, first_camera
 from m2r2_ros.errors import M2R2Error, nearest_name, printable
 from m2r2_ros.inference.models import ENCODER_FILE
 from m2r2_ros.inference.onnx_metadata import read_encoder_metadata
@@ -45,6 +45,9 @@ from m2r2_ros.sensing.window import SensorWindow
 _FOLLOW_S = 0.25
 _CAMERA_SYNC = _HELD, _ = ("held", "approximate")
 
+# Reasons that are said in the log.
+_MOST_REASONS = 50
+
 _NO_CLOCK = "use_sim_time is set, but nothing has come on /clock"
 
 
@@ -59,6 +62,8 @@ class Synchronizer(Station):
         values: dict[str, Any] | None = None,
     ) -> None:
         super().__init__("synchronizer", values)
+        topics = dict.fromkeys(self._given_topics(), "") or DEFAULT_TOPICS
+        self.declare_lasting(parameters.topic_settings(topics))
         self._on_windows = on_windows
         self._builder: WindowBuilder | None = None
         self._pairs: CameraPairs | None = None
@@ -74,7 +79,10 @@ class Synchronizer(Station):
         self._reference = topics.reference_camera
         self._pairs = _pairs(values, self._layout, self._reference, limits)
         self._sources = make_sources(self, self._layout, topics, limits, on_frame, self._pairs)
-        self._builder = WindowBuilder(self._layout, limits, self._reference)
+        self._builder = WindowBuilder(self._layout, limits, self._reference or None)
+        for line in topics.absent(self._layout.modalities):
+            self.get_logger().info(line)
+        self._explained: set[str] = set()
         self._silence = SilenceWatch(values["silence_warning_s"])
         self._rates = _Rates()
         # Changes of form that were warned of.
@@ -128,13 +136,34 @@ class Synchronizer(Station):
             values |= {f"{name}.unpaired": n for name, n in self._pairs.unpaired().items()}
         if not self.is_active:
             return Report(OK, "inactive", values)
-        troubles = [*self._silence.silent.values()]
-        troubles += [f"{name} is masked" for name in self._masked]
+        troubles = [*self._silence.silent.values(), *self._unusable().values()]
         forms = ((source.name, source.form.complaint) for source in self._sources)
         troubles += [f"{name}: {complaint}" for name, complaint in forms if complaint]
         if self._is_clock_missing():
             troubles.append(_NO_CLOCK)
         return Report(WARN if troubles else OK, "; ".join(troubles) or "active", values)
+
+    def _unusable(self) -> dict[str, str]:
+        """What is wrong with each sensor that the robot has and the newest window is without.
+
+        Before the first window, with each that has a reason for it.
+        """
+        counters = self._builder.counters
+        reasons = {source.name: counters.streams[source.name].reason for source in self._sources}
+        masked = self._masked if counters.windows else [n for n, why in reasons.items() if why]
+        return {
+            name: f"{name} is masked{f': {reasons[name]}' if reasons[name] else ''}"
+            for name in masked
+            if name in reasons
+        }
+
+    def _warn_of_unusable(self) -> None:
+        """Say each reason once, of which the sender's values may make many."""
+        for name, trouble in self._unusable().items():
+            is_new = self._builder.counters.streams[name].reason and trouble not in self._explained
+            if is_new and len(self._explained) < _MOST_REASONS:
+                self._explained.add(trouble)
+                self.get_logger().warning(trouble)
 
     def _every(self, period_s: float, callback: Callable[[], None]) -> Timer:
         """A timer that runs on while simulated time stands still."""
@@ -156,6 +185,7 @@ class Synchronizer(Station):
         self._builder.expect([source.name for source in self._sources if not source.input.problem])
         for warning in self._silence.check(inputs, time.monotonic()):
             self.get_logger().warning(printable(warning))
+        self._warn_of_unusable()
         for source in self._sources:
             if source.form.changes > self._told[source.name]:
                 self._told[source.name] = source.form.changes
@@ -243,17 +273,23 @@ class Synchronizer(Station):
         return response
 
     def _read_topics(self, values: dict[str, Any]) -> TopicMap:
-        """The topics that the parameters name; the default ones when they name none."""
-        given = {
-            name.removeprefix("topics."): value
-            for name, value in parameter_declaration.overrides(self).items()
-            if name.startswith("topics.")
-        }
-        chosen = {"reference_camera": values["reference_camera"] or self._layout.cameras[0]}
-        chosen["gripper_joints"] = values["gripper_joints"]
-        topics = TopicMap(**({"topics": given} if given else {}), **chosen)
-        self.declare_more(parameters.topic_settings(topics.topics))
-        return topics
+        """The topics that the parameters name; the default ones when they name none.
+
+        Each sensor of the encoder has its parameter from now on, also one that the robot lacks.
+        """
+        declared = self.get_parameters_by_prefix("topics")
+        topics = {name: parameter.value for name, parameter in declared.items()}
+        reference = values["reference_camera"] or first_camera(self._layout.cameras, topics)
+        topic_map = TopicMap(topics, values["gripper_joints"], reference)
+        topic_map.served(self._layout.modalities)
+        missing = dict.fromkeys(self._layout.modalities - topics.keys(), "")
+        self.declare_lasting(parameters.topic_settings(missing))
+        return topic_map
+
+    def _given_topics(self) -> list[str]:
+        """The sensors that the parameter file gives topics to."""
+        names = parameter_declaration.overrides(self)
+        return [name.removeprefix("topics.") for name in names if name.startswith("topics.")]
 
 
 class _Rates:

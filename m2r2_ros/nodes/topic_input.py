@@ -74,11 +74,11 @@ class TopicInput:
         With `on_arrival` the executor takes part: it is called with a message that has come, and
         which can now be taken.
         """
-        self.topic = topic
+        self.topic = node.resolve_topic_name(topic, only_expand=True)
         self.received = 0
         self.lost = 0
         self.type_name = ""
-        self.problem = f"no publisher on {topic}"
+        self.problem = f"no publisher on {self.topic}"
         self._node = node
         self._check_type = check_type
         self._depth = depth

@@ -13,6 +13,7 @@ from tqdm import tqdm
 from m2r2_ros.datasets.atomic import partial_file
 from m2r2_ros.datasets.recording_source import RecordingSource
 from m2r2_ros.datasets.source import windows
+from m2r2_ros.datasets.topics import first_camera
 from m2r2_ros.errors import M2R2Error, nearest_name, printable
 from m2r2_ros.inference.models import Models
 from m2r2_ros.inference.segment_events import FramePrediction, SegmentEvent, SegmentStatus
@@ -38,7 +39,8 @@ def segment_source(source: RecordingSource, models: Models, deployment: Deployme
         run.predictions.append(prediction)
         run.events.extend(events)
     if not run.predictions:
-        raise M2R2Error(f"{source.name}: too short, it gives no window")
+        why = "; ".join(source.problems) or "too short"
+        raise M2R2Error(f"{source.name}: it gives no window: {why}")
     run.events.extend(pipeline.close())
     return run
 
@@ -64,7 +66,9 @@ def watched_windows(
 def _reference_camera(layout: SensorLayout, deployment: Deployment) -> str | None:
     if not layout.cameras:
         return None
-    name = deployment.reference_camera or layout.cameras[0]
+    name = deployment.reference_camera or first_camera(layout.cameras, deployment.topics.topics)
+    if not name:
+        return None
     if name not in layout.cameras:
         raise M2R2Error(
             f"reference_camera '{name}' is none of the encoder's cameras: "

@@ -105,7 +105,9 @@ class AudioStream(Stream):
         self.counters.received += size
         if not self._well_formed(samples, rate_hz):
             self.counters.reject("malformed", size)
+            self.counters.reason = f"chunks of {size} samples at {rate_hz} Hz are beyond the limits"
         elif size:
+            self.counters.reason = ""
             chunk = Chunk(int(stamp_ns), self._mono(samples), int(rate_hz))
             self.inbox.add(np.array([stamp_ns], np.int64), chunk, size)
 

@@ -90,6 +90,10 @@ class WindowBuilder:
         """Add a chunk: float32 (n, channels) or (n,), the first sample stamped `stamp_ns`."""
         _find(self._audio, AUDIO, "audio").add(stamp_ns, samples, rate_hz)
 
+    def explain(self, stream: str, reason: str) -> None:
+        """Keep why the newest that has come of a stream could not even be added."""
+        self.counters.streams[stream].reason = reason
+
     def expect(self, streams: Collection[str]) -> None:
         """Name the streams that can bring something at all: windows do not wait for the others.
 

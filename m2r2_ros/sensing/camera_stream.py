@@ -117,8 +117,10 @@ class CameraStream(Stream):
         image = self._images[index]
         try:
             pixels = image() if callable(image) else image
-        except M2R2Error:
+            self.counters.reason = ""
+        except M2R2Error as error:
             pixels = None
+            self.counters.reason = str(error)
         if is_image(pixels):
             self._images[index] = pixels
             return True

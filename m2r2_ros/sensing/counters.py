@@ -28,6 +28,8 @@ class StreamCounters:
     gaps: int = 0
     # Windows that went out without this stream.
     masked: int = 0
+    # Why its newest samples cannot be used, "" when they can.
+    reason: str = ""
 
     def reject(self, reason: str, count: int) -> None:
         """Count what was refused, if anything."""

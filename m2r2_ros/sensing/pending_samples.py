@@ -10,6 +10,9 @@ import numpy as np
 
 from m2r2_ros.sensing.counters import StreamCounters
 
+# A driver that does not fill header.stamp. Simulated time begins there, too: one is no fault yet.
+ZERO_STAMPS = "stamps are zero: its driver has to fill header.stamp"
+
 # Stamps int64 (n,) in order of arrival, and what they stamp: an array of n rows, or, when n is 1,
 # anything.
 Batch = tuple[np.ndarray, Any]
@@ -22,6 +25,7 @@ class Inbox:
         self._batches: deque[tuple[np.ndarray, Any, int]] = deque()
         self._capacity = capacity
         self._total = 0
+        self._newest_stamp = -1
         self._counters = counters
 
     def __len__(self) -> int:
@@ -29,12 +33,20 @@ class Inbox:
 
     def add(self, stamps: np.ndarray, payload: Any, size: int) -> None:
         """Append a batch that counts `size` >= 1 against the capacity."""
+        self._note_zero(int(stamps[-1]))
         self._batches.append((stamps, payload, size))
         self._total += size
         while self._total > self._capacity and len(self._batches) > 1:
             lost = self._batches.popleft()[2]
             self._total -= lost
             self._counters.dropped += lost
+
+    def _note_zero(self, stamp: int) -> None:
+        if stamp == self._newest_stamp == 0:
+            self._counters.reason = ZERO_STAMPS
+        elif self._counters.reason == ZERO_STAMPS:
+            self._counters.reason = ""
+        self._newest_stamp = stamp
 
     @property
     def size(self) -> int:

@@ -18,6 +18,7 @@ from m2r2_ros.sensing.pending_samples import Batch
 from m2r2_ros.sensing.stream import Stream
 from m2r2_ros.signal_presets import PRESETS
 
+NO_MEASUREMENT = "values are NaN, infinite or beyond the limits"
 # A quaternion shorter than this is no rotation (all zeros: never filled in).
 MIN_QUATERNION_NORM = 0.5
 
@@ -48,7 +49,9 @@ class SignalStream(Stream):
             self.counters.reject("malformed", size)
         elif size:
             stamps, values = stamps.astype(np.int64), values.astype(np.float64)
-            self.inbox.add(stamps, self._void_faults(values), size)
+            values = self._void_faults(values)
+            self.counters.reason = "" if np.isfinite(values[-1]).all() else NO_MEASUREMENT
+            self.inbox.add(stamps, values, size)
 
     def _well_formed(self, stamps: np.ndarray, values: np.ndarray) -> bool:
         return (
