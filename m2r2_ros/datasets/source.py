@@ -79,7 +79,7 @@ def _losses(counters: Counters) -> list[str]:
             **counts.rejected,
         }
         said = ", ".join(f"{count} {kind}" for kind, count in lost.items() if count)
-        if said:
-            why = f": {counts.reason}" if counts.reason else ""
-            lines.append(f"'{name}': {said} of {counts.received} samples{why}")
+        parts = [f"{said} of {counts.received} samples" if said else "", counts.reason]
+        if any(parts):
+            lines.append(f"'{name}': {': '.join(filter(None, parts))}")
     return lines

@@ -166,9 +166,15 @@ def test_a_topic_of_another_type(h5, mcap):
         assert "'wrench' needs geometry_msgs/msg/WrenchStamped, not" in error_of(path, topics)
 
 
-def test_a_modality_without_topic(mcap):
-    topics = {name: topic for name, topic in DEFAULT_TOPICS.items() if name != "gripper"}
-    assert "no topic is configured for 'gripper'" in error_of(mcap, TopicMap(topics))
+def test_a_sensor_that_the_robot_lacks_is_masked_and_said(h5, mcap):
+    left_out = {name: topic for name, topic in DEFAULT_TOPICS.items() if name != "gripper"}
+    for topics in (left_out, {**left_out, "gripper": ""}):
+        for path in (h5, mcap):
+            with open_source(path, TopicMap(topics)) as source:
+                masks = [dict(window.mask) for window in windows(source, LAYOUT)]
+            assert len(masks) == 20 and not any(mask["gripper"] for mask in masks)
+            assert {**dict.fromkeys(LAYOUT.modalities, True), "gripper": False} in masks
+            assert sum("'gripper' has no topic" in line for line in source.problems) == 1
 
 
 def test_gripper_joints_that_do_not_exist(h5, mcap):

@@ -32,8 +32,8 @@ def test_the_default_topics_are_those_of_a_converted_recording():
 def test_every_shipped_rig_serves_the_default_layout(path):
     if "ros__parameters" not in path.read_text():
         pytest.skip("no parameters of nodes")
-    topics = load_topics(path)
-    assert all(topics.topic(modality) for modality in SensorLayout().modalities)
+    modalities = SensorLayout().modalities
+    assert load_topics(path).served(modalities).keys() == set(modalities)
 
 
 def test_values_are_read(tmp_path):
@@ -52,10 +52,15 @@ BAD = {
     ),
     "parameter misspelled": ("    topcs: {}\n", "'topcs' (did you mean 'topics'?)"),
     "joints misspelled": ("    gripper_joint: []\n", "(did you mean 'gripper_joints'?)"),
-    "no topic name": ("    topics: {hama1: image}\n", "must be a name that begins with /: image"),
-    "number": ("    topics: {hama1: 3}\n", "must be a name that begins with /: 3"),
+    "no topic name": ("    topics: {hama1: /a//b}\n", "topic of 'hama1' is no topic name: '/a//b'"),
+    "private name": ("    topics: {hama1: ~/image}\n", "topic of 'hama1' is no topic name: '/~/image'"),
+    "number": ("    topics: {hama1: 3}\n", "topic of 'hama1' is no topic name: 3"),
     "list": ("    topics: [1]\n", "'topics' must map modalities to topics"),
     "joints": ("    gripper_joints: left\n", "'gripper_joints' must be a list of joint names"),
+    "camera without topic": (
+        "    topics: {hama1: '', hama2: /b}\n    reference_camera: hama1\n",
+        "reference_camera 'hama1' has no topic",
+    ),
     "camera": ("    reference_camera: hama\n", "'hama' has no topic (did you mean 'hama"),
     "empty": ("    {}\n", None),
     "no parameters": ("    3\n", "ros__parameters holds no parameters"),
@@ -97,6 +102,43 @@ def test_no_file(tmp_path):
         load_topics(tmp_path / "nothing.yaml")
 
 
-def test_the_nearest_modality_is_named():
-    with pytest.raises(M2R2Error, match=r"no topic is configured for 'hama3' \(did you mean 'ham"):
-        TopicMap().topic("hama3")
+LAYOUT = SensorLayout().modalities
+ALL = dict(TopicMap().topics)
+
+
+@pytest.mark.parametrize("absent", [{"gripper": ""}, {}], ids=["empty", "left out"])
+def test_a_sensor_that_the_robot_lacks(absent):
+    topics = TopicMap({**{k: v for k, v in ALL.items() if k != "gripper"}, **absent})
+    assert topics.served(LAYOUT) == {k: ALL[k] for k in LAYOUT if k != "gripper"}
+    (line,) = topics.absent(LAYOUT)
+    assert line == "'gripper' has no topic: the robot is taken to lack it, and it is masked"
+    assert TopicMap().absent(LAYOUT) == []
+
+
+def test_a_camera_whose_name_is_misspelt_is_not_taken_for_absent():
+    topics = {("hamma2" if k == "hama2" else k): v for k, v in ALL.items()}
+    with pytest.raises(M2R2Error, match=r"for 'hama2' \(did you mean 'hamma2'\?\).*topics.hama2: ''"):
+        TopicMap(topics).served(LAYOUT)
+    assert "hama2" not in TopicMap({**topics, "hama2": ""}).served(LAYOUT)
+
+
+def test_a_robot_without_any_of_the_sensors_is_refused():
+    with pytest.raises(M2R2Error, match="none of the encoder's sensors has a topic: hama1, hama2"):
+        TopicMap({"front": "/front"}, reference_camera="front").served(LAYOUT)
+
+
+@pytest.mark.parametrize(
+    ("body", "reference"),
+    [
+        ("    topics: {hama2: /b, hama1: /a}\n", "hama1"),
+        ("    topics: {front: /f, hama1: '', side: /s}\n", "front"),
+        ("    topics: {wrench: /w, hama1: ''}\n", ""),
+    ],
+)
+def test_the_reference_camera_is_one_that_the_robot_has(tmp_path, body, reference):
+    assert load_topics(parameters(tmp_path, body)).reference_camera == reference
+
+
+def test_a_relative_topic_is_one_of_the_root_namespace_in_a_recording(tmp_path):
+    path = parameters(tmp_path, "    topics: {hama1: camera/image, wrench: ''}\n")
+    assert load_topics(path).topics == {"hama1": "/camera/image", "wrench": ""}

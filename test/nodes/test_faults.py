@@ -203,9 +203,32 @@ def test_an_encoding_that_cannot_be_read(chain):
 
     chain.robot.fault = only("hama1", unknown)
     chain.until(lambda: chain.rejected("hama1", "undecodable") > before, "the count")
-    chain.until(lambda: chain.says("hama1 is masked"), "the warning")
+    chain.until(lambda: chain.says("hama1 is masked: encoding 'nonsense' needs"), "the warning")
     chain.segments_flow()
+    assert chain.online.output.count("hama1 is masked: encoding 'nonsense' needs") == 1
     chain.is_well()
+
+
+def without_joints(message):
+    message.name = ["other", "others"]
+    return [message]
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "reason"),
+    [
+        ("gripper", without_joints, "no joint 'panda_finger_joint1'"),
+        ("twist", lambda message: [set_stamp(message, 0)], "stamps are zero"),
+    ],
+)
+def test_why_a_sensor_cannot_be_used_is_said_once(chain, name, change, reason):
+    chain.robot.fault = only(name, change)
+    chain.until(lambda: chain.says(f"{name} is masked: {reason}"), "the reason")
+    chain.segments_flow()
+    assert chain.planner.value("synchronizer", f"{name}.reason").startswith(reason)
+    assert chain.online.output.count(f"{name} is masked: {reason}") == 1
+    chain.is_well()
+    assert chain.planner.value("synchronizer", f"{name}.reason") == ""
 
 
 def swapped():

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A robot that lacks a sensor: it is left out of the parameter file, and that is no trouble."""
+
+from __future__ import annotations
+
+import pytest
+from harness import STATIONS, Planner, node_program, started
+from rclpy.parameter import Parameter
+from robot import TOPICS, Robot
+
+from m2r2_ros.nodes.diagnostics import OK
+from m2r2_ros.nodes.synchronizer import Synchronizer
+
+ABSENT = ("hama1", "gripper")
+THERE = {name: topic for name, topic in TOPICS.items() if name not in ABSENT}
+
+
+@pytest.fixture
+def synchronizer(ros, models):
+    made = []
+
+    def make(**values):
+        made.append(Synchronizer(values={"models": str(models), **values}))
+        return made[-1]
+
+    yield make
+    for station in made:
+        station.shut_down()
+        station.destroy_node()
+
+
+@pytest.mark.parametrize("absent", [{}, {f"topics.{name}": "''" for name in ABSENT}])
+def test_it_is_masked_said_once_and_all_is_well(node, tmp_path, models, absent):
+    planner, robot = Planner(node), Robot(node, absent=ABSENT)
+    values = {"models": models, **{f"topics.{n}": t for n, t in THERE.items()}, **absent}
+    with started(node, planner, node_program(tmp_path, "online", values), *STATIONS) as online:
+        robot.run_until(lambda: planner.frames[20:], "windows")
+        robot.run_until(lambda: planner.level("synchronizer") == 0, "the all-clear")
+        masked = planner.value("synchronizer", "masked")
+        assert masked == "hama1, gripper"
+        assert planner.statuses["synchronizer"].message == "active"
+        assert online.interrupt() == 0, online.output
+    for name in ABSENT:
+        said = f"'{name}' has no topic: the robot is taken to lack it, and it is masked"
+        assert online.output.count(said) == 1
+        assert online.output.count(name) == 1
+    # The other camera ends the windows, as far as a busy machine lets it.
+    counts = {n: int(planner.value("synchronizer", n)) for n in ("windows", "gap_windows")}
+    assert 2 * counts["gap_windows"] < counts["windows"]
+
+
+def test_a_topic_can_be_changed_between_cleanup_and_configure(synchronizer):
+    station = synchronizer(**{f"topics.{name}": topic for name, topic in THERE.items()})
+    station.trigger_configure()
+    assert station.fault == ""
+    (refused,) = station.set_parameters([Parameter("topics.wrench", value="/other")])
+    assert "is read in 'configure'" in refused.reason
+    station.trigger_cleanup()
+    # One that had no topic can get one, too.
+    new = {"topics.wrench": "/other", "topics.gripper": "gripper/state", "topics.twist": ""}
+    for name, topic in new.items():
+        (answer,) = station.set_parameters([Parameter(name, value=topic)])
+        assert answer.successful, answer.reason
+    station.trigger_configure()
+    assert station.fault == ""
+    values = station.report().values
+    assert values["wrench.topic"] == "/other"
+    # Relative names are those of the node's namespace.
+    assert values["gripper.topic"] == "/gripper/state"
+    assert "twist.topic" not in values
+    assert station.report().level == OK
+
+
+@pytest.mark.parametrize(
+    ("values", "fault"),
+    [
+        ({"topics.hama1": 3}, "parameter topics.hama1 must be a text, got 3"),
+        ({"topics.hama1": "~/image"}, "topic of 'hama1' is no topic name: '~/image'"),
+        ({"topics.front": "/f"}, "none of the encoder's sensors has a topic: hama1, hama2, audio"),
+    ],
+)
+def test_topics_that_cannot_be_are_one_line(synchronizer, values, fault):
+    station = synchronizer(**values)
+    station.trigger_configure()
+    assert fault in station.fault
