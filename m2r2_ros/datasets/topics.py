@@ -150,7 +150,7 @@ def _absolute(topic: object) -> object:
 
 def _cameras(names: Collection[str]) -> list[str]:
     """The default reference camera first, then the others in the file's order."""
-    others = [name for name in names if name not in (AUDIO, *SIGNALS)]
+    others = [name for name in names if name not in (AUDIO, *PRESETS)]
     return [TopicMap.reference_camera, *others]
 
 

@@ -52,8 +52,8 @@ BAD = {
     ),
     "parameter misspelled": ("    topcs: {}\n", "'topcs' (did you mean 'topics'?)"),
     "joints misspelled": ("    gripper_joint: []\n", "(did you mean 'gripper_joints'?)"),
-    "no topic name": ("    topics: {hama1: /a//b}\n", "topic of 'hama1' is no topic name: '/a//b'"),
-    "private name": ("    topics: {hama1: ~/image}\n", "topic of 'hama1' is no topic name: '/~/image'"),
+    "no topic name": ("    topics: {hama1: /a//b}\n", "'hama1' is no topic name: '/a//b'"),
+    "private name": ("    topics: {hama1: ~/image}\n", "'hama1' is no topic name: '/~/image'"),
     "number": ("    topics: {hama1: 3}\n", "topic of 'hama1' is no topic name: 3"),
     "list": ("    topics: [1]\n", "'topics' must map modalities to topics"),
     "joints": ("    gripper_joints: left\n", "'gripper_joints' must be a list of joint names"),
@@ -117,7 +117,7 @@ def test_a_sensor_that_the_robot_lacks(absent):
 
 def test_a_camera_whose_name_is_misspelt_is_not_taken_for_absent():
     topics = {("hamma2" if k == "hama2" else k): v for k, v in ALL.items()}
-    with pytest.raises(M2R2Error, match=r"for 'hama2' \(did you mean 'hamma2'\?\).*topics.hama2: ''"):
+    with pytest.raises(M2R2Error, match=r"for 'hama2' \(did you mean 'hamma2'\?\).*hama2: ''"):
         TopicMap(topics).served(LAYOUT)
     assert "hama2" not in TopicMap({**topics, "hama2": ""}).served(LAYOUT)
 

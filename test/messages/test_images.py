@@ -28,10 +28,18 @@ def as_encoding(picture, encoding):
         "rgba8": np.concatenate([picture, alpha], 2),
         "bgra8": np.concatenate([picture[..., ::-1], alpha], 2),
         "mono8": picture[..., :1],
+        # What cv_bridge's cv2_to_imgmsg(x) says of OpenCV's arrays, without an encoding named.
+        "8UC3": picture[..., ::-1],
+        "8UC4": np.concatenate([picture[..., ::-1], alpha], 2),
+        "8UC1": picture[..., :1],
     }[encoding]
 
 
-@pytest.mark.parametrize("encoding", ["rgb8", "bgr8", "rgba8", "bgra8", "mono8"])
+GREY = ("mono8", "8UC1")
+ENCODINGS = ("rgb8", "bgr8", "rgba8", "bgra8", "8UC3", "8UC4", *GREY)
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
 @pytest.mark.parametrize("padding", [0, 3])
 @pytest.mark.parametrize("little", [True, False])
 @pytest.mark.parametrize("is_bigendian", [0, 1])
@@ -40,7 +48,7 @@ def test_raw_images(encoding, padding, little, is_bigendian):
     step = pixels.shape[1] * pixels.shape[2] + padding
     message = serialised(image(42, encoding, pixels, step, is_bigendian), little)
     stamp_ns, picture = decode_image(IMAGE, message)
-    expected = np.repeat(PICTURE[..., :1], 3, 2) if encoding == "mono8" else PICTURE
+    expected = np.repeat(PICTURE[..., :1], 3, 2) if encoding in GREY else PICTURE
     assert stamp_ns == 42
     np.testing.assert_array_equal(picture(), expected)
     assert picture().dtype == np.uint8 and picture().flags.c_contiguous

@@ -16,7 +16,6 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 from m2r2_ros.datasets.source import open_source, windows
 from m2r2_ros.datasets.topics import TopicMap
 from m2r2_ros.messages.definitions import typestore
-from m2r2_ros.messages.images import COMPRESSED_IMAGE
 from m2r2_ros.nodes.sources import make_sources
 from m2r2_ros.sensing.builder import WindowBuilder
 from m2r2_ros.sensing.layout import SensorLayout
