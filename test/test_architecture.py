@@ -137,6 +137,12 @@ def test_every_folder_and_module_is_a_room_that_the_drawing_has():
     assert there == set(ROOMS)
 
 
+def test_the_drawing_in_the_docs_has_every_room_in_this_order():
+    page = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    drawing = page.partition("## The rooms\n")[2].split("```")[1]
+    assert re.findall(r"^(\w+)  ", drawing, re.M) == list(reversed(ROOMS))
+
+
 @pytest.mark.parametrize("room", ROOMS)
 def test_imports_point_downwards(room):
     above = set(ROOMS[ROOMS.index(room) + 1 :])

@@ -7,13 +7,17 @@ import argparse
 import ast
 import importlib
 import re
+import runpy
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from source_tree import ROOT, executables
+import yaml
+from PIL import Image
+from source_tree import ROOT, executables, setup_arguments
 
+from m2r2_ros import __version__
 from m2r2_ros.cli.main import verbs
 
 # What people write; docs/taskboard_sim_v1 is written by commands.
@@ -23,6 +27,7 @@ PAGES = sorted(
     for path in ROOT.glob(pattern)
 )
 WIDTH = 120
+README = (ROOT / "README.md").read_text("utf-8")
 
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
 INLINE = re.compile(r"`(m2r2 [a-z]+[^`]*)`")
@@ -170,3 +175,72 @@ def test_lines_fit_on_a_screen(page):
         if len(line) > WIDTH and not line.startswith(("|", "!["))
     ]
     assert not long
+
+
+PATH = re.compile(r"`([\w./]+/[\w./]+\.\w+|[\w.]+\.(?:rst|cff))`")
+
+
+def paths_of(page: Path) -> list[str]:
+    """Files that a page names; NAME is one that does not exist yet."""
+    return [path for path in PATH.findall(page.read_text("utf-8")) if "NAME" not in path]
+
+
+def test_files_to_open_are_there():
+    named = paths_of(ROOT / "docs" / "extending.md")
+    assert len(named) > 50
+    assert [path for path in named if not (ROOT / path).is_file()] == []
+
+
+def test_places_to_change_are_named_by_every_entry():
+    """Each entry has a line in the table, numbered files, and a test."""
+    text = (ROOT / "docs" / "extending.md").read_text("utf-8")
+    table, *entries = re.split(r"^## ", text, flags=re.M)
+    assert len(entries) >= 13
+    for entry in entries:
+        title, _, body = entry.partition("\n")
+        assert f"(#{anchors('# ' + title).pop()})" in table, title
+        assert re.search(r"^1\. ", body, re.M) and re.search(r"\bTests?: `test/", body), title
+
+
+def test_the_six_lines_of_the_readme_run(capsys, monkeypatch):
+    (lines,) = (text for language, text in FENCE.findall(README) if language == "python")
+    assert len(lines.splitlines()) == 6
+    monkeypatch.chdir(ROOT)
+    exec(compile(lines, "README.md", "exec"), {})
+    printed = capsys.readouterr().out.split("\n")
+    assert printed[0] == "No action" and "Insert USB" in printed
+
+
+def test_the_moving_picture_is_small_and_moves():
+    path = ROOT / "docs" / "demo.gif"
+    assert path.stat().st_size < 3e6
+    with Image.open(path) as image:
+        assert image.n_frames > 50
+
+
+def test_badges_say_what_setup_says():
+    tool = runpy.run_path(str(ROOT / "tools" / "make_badges.py"))
+    made = tool["badges"](setup_arguments())
+    there = {path.name: path.read_text("utf-8") for path in (ROOT / "docs/badges").iterdir()}
+    assert there == made
+    assert "3.10 | 3.11 | 3.12 | 3.13" in made["python.svg"] and "Kilted" in made["ros.svg"]
+
+
+def test_the_citation_names_this_version_and_both_papers():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text("utf-8"))
+    assert citation["version"] == __version__ and citation["license"] == "Apache-2.0"
+    titles = [entry["title"] for entry in citation["references"]]
+    assert len(titles) == 2
+    for title in titles:
+        subject = title.partition(":")[2].strip()
+        assert subject in README.replace("\n", " ")
+
+
+def test_hooks_need_no_network():
+    config = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text("utf-8"))
+    assert [repository["repo"] for repository in config["repos"]] == ["local"]
+    hooks = config["repos"][0]["hooks"]
+    assert {hook["language"] for hook in hooks} == {"system"}
+    entries = [hook["entry"] for hook in hooks]
+    # CI is `make test`, which is ruff and all tests.
+    assert "make test" in entries and ".venv/bin/ruff check ." in entries

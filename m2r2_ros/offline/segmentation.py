@@ -30,7 +30,11 @@ class OfflineRun:
     predictions: list[FramePrediction]
 
 
-def segment_source(source: RecordingSource, models: Models, deployment: Deployment) -> OfflineRun:
+def segment_source(
+    source: RecordingSource,
+    models: Models,
+    deployment: Deployment = Deployment(),  # noqa: B008 (frozen)
+) -> OfflineRun:
     """Run encoder, head and tracker over a recording. Raises M2R2Error when it has no window."""
     pipeline = models.pipeline(deployment.tracker_config(models.head.metadata.tracker))
     run = OfflineRun([], [])
