@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from m2r2_ros.datasets.reassemble import open_recording
+from m2r2_ros.datasets.recording_source import REASSEMBLE_SUFFIXES
 from m2r2_ros.descriptions import HUMAN
 from m2r2_ros.errors import M2R2Error
 
@@ -20,7 +21,6 @@ RH20T_TASKS = "task_description.json"
 MAX_BYTES = 2**30
 MAX_DESCRIPTION = 10_000
 _MANIFESTS = (".csv", ".jsonl")
-_RECORDINGS = (".h5", ".hdf5")
 # In an RH20T scene's name: the human demonstration that belongs to the robot's.
 _HUMAN_SCENE = "_human"
 
@@ -51,7 +51,7 @@ def read_described_videos(path: Path) -> Iterator[DescribedVideo]:
         tasks = next(
             (p for p in (path / RH20T_TASKS, path.parent / RH20T_TASKS) if p.is_file()), None
         )
-        recordings = sorted(file for file in path.iterdir() if file.suffix in _RECORDINGS)
+        recordings = sorted(file for file in path.iterdir() if file.suffix in REASSEMBLE_SUFFIXES)
         if recordings:
             for recording in recordings:
                 yield from _read_reassemble(recording)
@@ -61,7 +61,7 @@ def read_described_videos(path: Path) -> Iterator[DescribedVideo]:
             raise M2R2Error(f"{path}: holds neither .h5 recordings nor RH20T's {RH20T_TASKS}")
     elif not path.exists():
         raise M2R2Error(f"{path}: no such file or folder")
-    elif path.suffix in _RECORDINGS:
+    elif path.suffix in REASSEMBLE_SUFFIXES:
         yield from _read_reassemble(path)
     elif path.suffix in _MANIFESTS:
         yield from _read_manifest(path)

@@ -37,7 +37,8 @@ def sums_ms(models: Path, stop: threading.Event, count: int | None = None) -> li
 def main() -> int:
     """Measure until a signal."""
     stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
     (models,) = (word.partition(":=")[2] for word in sys.argv if word.startswith("models:="))
     print(json.dumps(sums_ms(Path(models), stop)), flush=True)
     return 0

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -19,6 +18,7 @@ from m2r2_ros.benchmarks.options import READY, Options
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.inference.models import ENCODER_FILE
 from m2r2_ros.inference.onnx_metadata import read_encoder_metadata
+from m2r2_ros.parallel.child_programs import ChildProgram
 
 if TYPE_CHECKING:
     from rclpy.node import Node
@@ -64,17 +64,16 @@ class Monitor:
         from diagnostic_msgs.msg import DiagnosticArray
 
         from m2r2_msgs.msg import ActionSegment, FramePrediction
+        from m2r2_ros.nodes.topics import DIAGNOSTICS_TOPIC, PREDICTION_TOPIC, SEGMENT_TOPIC
 
         self.listen = listen
         self.taker = ""
         self.clear()
         depth = 1000
         self._made = [
-            node.create_subscription(DiagnosticArray, "/diagnostics", self._status, depth),
-            node.create_subscription(
-                FramePrediction, "/m2r2/frame_prediction", self._prediction, depth
-            ),
-            node.create_subscription(ActionSegment, "/action_segment", self._segment, depth),
+            node.create_subscription(DiagnosticArray, DIAGNOSTICS_TOPIC, self._status, depth),
+            node.create_subscription(FramePrediction, PREDICTION_TOPIC, self._prediction, depth),
+            node.create_subscription(ActionSegment, SEGMENT_TOPIC, self._segment, depth),
         ]
 
     def clear(self) -> None:
@@ -140,22 +139,19 @@ def run_load(
             stack.enter_context(_program(options.logs, module, *arguments)) for module in modules
         ]
         rates = (str(options.seconds), str(camera_hz))
-        load = stack.enter_context(_program(options.logs, LOAD, *rates, *sensors))
+        load = stack.enter_context(_program(options.logs, LOAD, *rates, *sensors, has_input=True))
         # What it costs to start and to find each other is not what the load costs.
         ready = partial(_is_ready, monitor, sensors, options.logs / f"{LOAD}.log")
         _spin(monitor, ready, [*programs, load])
         used_s = -sum(map(_cpu_seconds, programs))
-        load.stdin.close()
+        load.end_input()
         # A machine that is busy with something else stretches the load.
         patience_s = 10 * options.seconds + _PATIENCE_S
-        _spin(monitor, lambda: load.poll() is not None, programs, patience_s)
+        _spin(monitor, load.ended, programs, patience_s)
         report = last_line(options.logs / f"{LOAD}.log")
         received = _settle(monitor, programs, report["messages"])
         # On a busy machine the last messages are taken long after they have been published.
         used_s += sum(map(_cpu_seconds, programs))
-        for program in programs:
-            program.terminate()
-            program.wait(_PATIENCE_S)
     return LoadRun(
         used_s,
         report["seconds"],
@@ -200,22 +196,14 @@ def monitoring() -> Iterator[Monitor]:
             node.destroy_node()
 
 
-@contextmanager
-def _program(logs: Path, module: str, *arguments: str) -> Iterator[subprocess.Popen]:
+def _program(logs: Path, module: str, *arguments: str, has_input: bool = False) -> ChildProgram:
     logs.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", module, *arguments]
-    with (
-        (logs / f"{module}.log").open("wb") as log,
-        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log) as it,
-    ):
-        try:
-            yield it
-        finally:
-            it.kill()
+    return ChildProgram(module, command, logs / f"{module}.log", has_input)
 
 
 def _settle(
-    monitor: Monitor, programs: Sequence[subprocess.Popen], published: Mapping[str, int]
+    monitor: Monitor, programs: Sequence[ChildProgram], published: Mapping[str, int]
 ) -> dict[str, int]:
     """Messages received by modality, once that is all or no longer changes."""
     names = list(published)
@@ -236,20 +224,19 @@ def _settle(
 def _spin(
     monitor: Monitor,
     done: Callable[[], Any],
-    programs: Sequence[subprocess.Popen],
+    programs: Sequence[ChildProgram],
     patience_s: float = _PATIENCE_S,
 ) -> None:
     deadline = time.monotonic() + patience_s
     while not done():
         monitor.listen(0.1)
         for program in programs:
-            if program.poll() is not None:
-                raise M2R2Error(f"a program of the benchmark ended with {program.returncode}")
+            program.check_running()
         if time.monotonic() > deadline:
             raise M2R2Error("a load of the benchmark did not come to an end")
 
 
-def _cpu_seconds(program: subprocess.Popen) -> float:
+def _cpu_seconds(program: ChildProgram) -> float:
     """User and system time of a process, all threads."""
     fields = Path(f"/proc/{program.pid}/stat").read_text().rpartition(") ")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

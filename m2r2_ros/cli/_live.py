@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.inference.segment_events import FramePrediction, SegmentEvent
-from m2r2_ros.parallel.child_programs import Companion
+from m2r2_ros.parallel.child_programs import ChildProgram
 
 if TYPE_CHECKING:
     from m2r2_ros.nodes.segment_client import Listener
@@ -78,19 +78,19 @@ def play_live(setup: LiveSetup, on_event: Callable[[SegmentEvent], None]) -> Liv
         return LiveRun(listener.events, listener.predictions, listener.received)
 
 
-def _nodes(setup: LiveSetup) -> Companion:
+def _nodes(setup: LiveSetup) -> ChildProgram:
     parameters = ["--params-file", str(setup.config), "-p", f"models:={setup.models}"]
     # Rather late than incomplete: on a busy machine messages overtake each other by more, and the
     # faster the bag is played the longer that is in stream time. A robot would go on without them.
     parameters += ["-p", f"max_wait_s:={min(_MAX_WAIT_S * setup.rate, _LONGEST_WAIT_S)}"]
     parameters += ["-p", f"max_backlog:={_MAX_BACKLOG}"]
-    return Companion("online nodes", _node("online", parameters), setup.logs / "online.log")
+    return ChildProgram("online nodes", _node("online", parameters), setup.logs / "online.log")
 
 
-def _replay(setup: LiveSetup) -> Companion:
+def _replay(setup: LiveSetup) -> ChildProgram:
     parameters = ["-p", f"bag:={setup.bag}", "-p", f"rate:={setup.rate}"]
     parameters += ["-p", f"wait_s:={_PATIENCE_S}"]
-    return Companion("replayer", _node("replayer", parameters), setup.logs / "replayer.log")
+    return ChildProgram("replayer", _node("replayer", parameters), setup.logs / "replayer.log")
 
 
 def _node(name: str, parameters: list[str]) -> list[str]:

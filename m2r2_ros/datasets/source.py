@@ -10,7 +10,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from m2r2_ros.datasets.recording_source import BAG_SUFFIXES, RecordingSource, SensorBatch
+from m2r2_ros.datasets.recording_source import (
+    BAG_SUFFIXES,
+    REASSEMBLE_SUFFIXES,
+    RecordingSource,
+    SensorBatch,
+)
 from m2r2_ros.datasets.topics import TopicMap
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.sensing.builder import WindowBuilder
@@ -30,7 +35,7 @@ def open_source(path: Path | str, topics: TopicMap | None = None) -> Iterator[Re
     path, topics = Path(path), topics or TopicMap()
     if path.is_dir() or path.suffix in BAG_SUFFIXES:
         from m2r2_ros.datasets.bag_source import open_bag_source as open_it
-    elif path.suffix in (".h5", ".hdf5"):
+    elif path.suffix in REASSEMBLE_SUFFIXES:
         from m2r2_ros.datasets.reassemble_source import open_reassemble_source as open_it
     elif not path.exists():
         raise M2R2Error(f"{path}: no such recording")

@@ -53,12 +53,7 @@ class StreamingHead:
                 f"{self.path}: takes features of {self.feature_dimension} numbers, "
                 f"{encoder.path} gives {encoder.feature_dimension}"
             )
-        if encoder.sha256 != self.metadata.encoder_sha256:
-            raise M2R2Error(
-                f"{self.path}: was trained on another encoder (sha256 "
-                f"{self.metadata.encoder_sha256[:12]}...) than {encoder.path} "
-                f"({encoder.sha256[:12]}...)"
-            )
+        self.metadata.check_encoder(self.path, encoder.sha256, encoder.path)
 
     def reset(self) -> None:
         """Start a new sequence."""

@@ -150,6 +150,17 @@ class HeadMetadata:
         """Text for the ONNX file, the inverse of `from_json`."""
         return _dump("head", asdict(self))
 
+    def check_encoder(self, head: object, sha256: str, encoder: object = "the one in use") -> None:
+        """Raise M2R2Error, naming the head, unless the encoder with this SHA-256 gave its features.
+
+        `encoder` is how the message calls the encoder.
+        """
+        if sha256 != self.encoder_sha256:
+            raise M2R2Error(
+                f"{head}: was trained on another encoder (sha256 {self.encoder_sha256[:12]}...) "
+                f"than {encoder} ({sha256[:12]}...)"
+            )
+
     @classmethod
     def from_json(cls, text: str | None, source: object) -> HeadMetadata:
         """Parse the text found in `source`. Raises M2R2Error that names it."""

@@ -52,8 +52,7 @@ class ZeroShotHead:
 
     def check_encoder(self, encoder: Encoder | RoboActEncoder) -> None:
         """Raise M2R2Error unless the features are of the encoder that the texts belong to."""
-        if encoder.sha256 != self.metadata.encoder_sha256:
-            raise M2R2Error(f"{self.path}: its text features belong to another encoder")
+        self.metadata.check_encoder(self.path, encoder.sha256, encoder.path)
 
     def reset(self) -> None:
         """There is nothing to forget: the encoder carries the past."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from builtin_interfaces.msg import Time as RosTime
@@ -24,25 +23,11 @@ from m2r2_msgs.msg import SensorSignal as RosSensorSignal
 from m2r2_msgs.msg import SensorWindow as RosSensorWindow
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.inference.segment_events import FramePrediction, SegmentEvent, SegmentStatus
+from m2r2_ros.inference.window_feature import WindowFeature
 from m2r2_ros.sensing.layout import SensorLayout
 from m2r2_ros.sensing.window import SensorWindow
 
 _IMAGE_ENCODING = "rgb8"
-
-
-@dataclass(frozen=True)
-class WindowFeature:
-    """The encoder's feature, `values` float32 (D,), of window `index` over [start_ns, end_ns).
-
-    `encoder_sha256` names the encoder; `mask` is the window's, in the layout's order.
-    """
-
-    index: int
-    start_ns: int
-    end_ns: int
-    values: np.ndarray
-    encoder_sha256: str
-    mask: tuple[bool, ...]
 
 
 def time_to_ros(time_ns: int) -> RosTime:

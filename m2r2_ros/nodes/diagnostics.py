@@ -14,6 +14,7 @@ from rclpy.duration import Duration
 from rclpy.node import Node
 
 from m2r2_ros.errors import printable
+from m2r2_ros.nodes.topics import DIAGNOSTICS_QOS, DIAGNOSTICS_TOPIC
 
 OK = DiagnosticStatus.OK
 WARN = DiagnosticStatus.WARN
@@ -39,7 +40,7 @@ class Diagnostics:
     def __init__(self, node: Node, report: Callable[[], Report]) -> None:
         self._node = node
         self._report = report
-        self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self._publisher = node.create_publisher(DiagnosticArray, DIAGNOSTICS_TOPIC, DIAGNOSTICS_QOS)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._timer = node.create_timer(_PERIOD_S, self.publish, clock=steady)
 

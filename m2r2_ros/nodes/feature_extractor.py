@@ -14,25 +14,20 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from rclpy.qos import QoSProfile, ReliabilityPolicy
-
 from m2r2_msgs.msg import FeatureVector as RosFeatureVector
 from m2r2_msgs.msg import SensorWindow as RosSensorWindow
 from m2r2_ros.inference.encoder import Encoder
 from m2r2_ros.inference.models import ENCODER_FILE, open_encoder
 from m2r2_ros.inference.roboact_encoder import RoboActEncoder
 from m2r2_ros.inference.session import TensorRt
+from m2r2_ros.inference.window_feature import WindowFeature
 from m2r2_ros.nodes import parameters
-from m2r2_ros.nodes.conversions import WindowFeature, feature_to_ros, window_from_ros
+from m2r2_ros.nodes.conversions import feature_to_ros, window_from_ros
 from m2r2_ros.nodes.diagnostics import OK, WARN, Report
 from m2r2_ros.nodes.managed_node import Station
 from m2r2_ros.nodes.process import run
+from m2r2_ros.nodes.topics import CHAIN_QOS, FEATURE_TOPIC, WINDOW_TOPIC
 from m2r2_ros.sensing.window import SensorWindow
-
-WINDOW_TOPIC = "/m2r2/window"
-FEATURE_TOPIC = "/m2r2/features"
-# Between stations nothing may be lost while one of them is busy for a few seconds.
-STATION_QOS = QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE)
 
 
 class FeatureExtractor(Station):
@@ -62,13 +57,13 @@ class FeatureExtractor(Station):
         self._max_backlog = values["max_backlog"]
         self._windows = self._skipped = 0
         self._longest_s = self._last_s = 0.0
-        self._publisher = self.create_publisher(RosFeatureVector, FEATURE_TOPIC, STATION_QOS)
+        self._publisher = self.create_publisher(RosFeatureVector, FEATURE_TOPIC, CHAIN_QOS)
 
     def activate(self) -> None:
         self._subscription = None
         if self._on_feature is None:
             self._subscription = self.create_subscription(
-                RosSensorWindow, WINDOW_TOPIC, self.guard(self._receive), STATION_QOS
+                RosSensorWindow, WINDOW_TOPIC, self.guard(self._receive), CHAIN_QOS
             )
 
     def deactivate(self) -> None:

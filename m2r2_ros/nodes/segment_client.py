@@ -8,13 +8,13 @@ from collections.abc import Callable
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
 from m2r2_msgs.msg import ActionSegment as RosActionSegment
 from m2r2_msgs.msg import FramePrediction as RosFramePrediction
 from m2r2_ros.inference.segment_events import FramePrediction, SegmentEvent
 from m2r2_ros.nodes.conversions import event_from_ros, prediction_from_ros
 from m2r2_ros.nodes.lifecycle_probe import activity_probe
+from m2r2_ros.nodes.topics import DIAGNOSTICS_TOPIC, PREDICTION_TOPIC, SEGMENT_TOPIC, segment_qos
 
 SYNCHRONIZER = "synchronizer"
 # Deep enough for all that is published while this process is busy elsewhere.
@@ -34,18 +34,13 @@ class Listener(Node):
         self._on_event = on_event
         self.received = 0
         self._heard = time.monotonic()
-        # Transient local: whoever joins late gets the current segment.
-        qos = QoSProfile(
-            depth=_DEPTH,
-            reliability=ReliabilityPolicy.RELIABLE,
-            durability=DurabilityPolicy.TRANSIENT_LOCAL,
-        )
-        self.create_subscription(RosActionSegment, "/action_segment", self._keep_event, qos)
         self.create_subscription(
-            RosFramePrediction, "/m2r2/frame_prediction", self._keep_prediction, _DEPTH
+            RosActionSegment, SEGMENT_TOPIC, self._keep_event, segment_qos(_DEPTH)
         )
-
-        self.create_subscription(DiagnosticArray, "/diagnostics", self._keep_counts, _DEPTH)
+        self.create_subscription(
+            RosFramePrediction, PREDICTION_TOPIC, self._keep_prediction, _DEPTH
+        )
+        self.create_subscription(DiagnosticArray, DIAGNOSTICS_TOPIC, self._keep_counts, _DEPTH)
 
     @property
     def silence_s(self) -> float:

@@ -16,40 +16,30 @@ from typing import Any
 
 from rclpy.clock import Clock, ClockType
 from rclpy.duration import Duration
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from std_srvs.srv import Trigger
 
 from m2r2_msgs.msg import ActionSegment as RosActionSegment
 from m2r2_msgs.msg import FeatureVector as RosFeatureVector
 from m2r2_msgs.msg import FramePrediction as RosFramePrediction
 from m2r2_msgs.srv import GetSegments
-from m2r2_ros.errors import M2R2Error
-from m2r2_ros.inference.head import StreamingHead
 from m2r2_ros.inference.model_file import read_model
 from m2r2_ros.inference.models import ENCODER_FILE, open_head
 from m2r2_ros.inference.pipeline import Segmenter as SegmentSequence
 from m2r2_ros.inference.segment_events import SegmentEvent, SegmentStatus
 from m2r2_ros.inference.tracker import SegmentTracker, TrackerConfig
-from m2r2_ros.inference.zero_shot import ZeroShotHead
+from m2r2_ros.inference.window_feature import WindowFeature
 from m2r2_ros.nodes import parameters
-from m2r2_ros.nodes.conversions import (
-    WindowFeature,
-    event_to_ros,
-    feature_from_ros,
-    prediction_to_ros,
-)
+from m2r2_ros.nodes.conversions import event_to_ros, feature_from_ros, prediction_to_ros
 from m2r2_ros.nodes.diagnostics import OK, WARN, Report
-from m2r2_ros.nodes.feature_extractor import FEATURE_TOPIC, STATION_QOS
 from m2r2_ros.nodes.last_event import Journal, ended
 from m2r2_ros.nodes.managed_node import Station
 from m2r2_ros.nodes.process import run
-
-SEGMENT_TOPIC = "/action_segment"
-PREDICTION_TOPIC = "/m2r2/frame_prediction"
-SEGMENT_QOS = QoSProfile(
-    depth=1,
-    reliability=ReliabilityPolicy.RELIABLE,
-    durability=DurabilityPolicy.TRANSIENT_LOCAL,
+from m2r2_ros.nodes.topics import (
+    CHAIN_QOS,
+    FEATURE_TOPIC,
+    PREDICTION_TOPIC,
+    SEGMENT_TOPIC,
+    segment_qos,
 )
 
 # The topic keeps one message, so an ENDED must have reached everyone before the STARTED that
@@ -81,7 +71,7 @@ class Segmenter(Station):
     def configure(self, values: dict[str, Any]) -> None:
         folder = parameters.models_folder(values["models"])
         head = open_head(folder, values["actions"])
-        self._check_encoder(head, read_model(folder / ENCODER_FILE).sha256)
+        head.metadata.check_encoder(head.path, read_model(folder / ENCODER_FILE).sha256)
         tracker = self.declare_more(parameters.tracker_settings(head.metadata.tracker))
         self._journal = Journal(self.get_fully_qualified_name())
         self._inherited = self._journal.read()
@@ -91,8 +81,8 @@ class Segmenter(Station):
         )
         self._frames = self._silences = self._unconfirmed = 0
         self._is_confirmed = True
-        self._segments = self.create_publisher(RosActionSegment, SEGMENT_TOPIC, SEGMENT_QOS)
-        self._predictions = self.create_publisher(RosFramePrediction, PREDICTION_TOPIC, STATION_QOS)
+        self._segments = self.create_publisher(RosActionSegment, SEGMENT_TOPIC, segment_qos())
+        self._predictions = self.create_publisher(RosFramePrediction, PREDICTION_TOPIC, CHAIN_QOS)
         self._offered = [
             self.create_service(Trigger, "~/reset", self._reset),
             self.create_service(GetSegments, "~/get_segments", self._get_segments),
@@ -107,7 +97,7 @@ class Segmenter(Station):
         self._subscription = None
         if not self._composed:
             self._subscription = self.create_subscription(
-                RosFeatureVector, FEATURE_TOPIC, self.guard(self._receive), STATION_QOS
+                RosFeatureVector, FEATURE_TOPIC, self.guard(self._receive), CHAIN_QOS
             )
 
     def deactivate(self) -> None:
@@ -135,7 +125,7 @@ class Segmenter(Station):
             return
         self._silence.end()
         head = self._sequence.head
-        self._check_encoder(head, feature.encoder_sha256)
+        head.metadata.check_encoder(head.path, feature.encoder_sha256)
         frame, events = self._sequence.process(feature.index, feature.end_ns, feature.values)
         self._frames += 1
         self._predictions.publish(prediction_to_ros(frame, head.labels))
@@ -167,14 +157,6 @@ class Segmenter(Station):
 
     def _receive(self, message: RosFeatureVector) -> None:
         self.accept(feature_from_ros(message))
-
-    def _check_encoder(self, head: StreamingHead | ZeroShotHead, encoder_sha256: str) -> None:
-        expected = head.metadata.encoder_sha256
-        if encoder_sha256 != expected:
-            raise M2R2Error(
-                f"{head.path}: was trained on another encoder (sha256 {expected[:12]}...) than "
-                f"the one in use ({encoder_sha256[:12]}...)"
-            )
 
     def _look(self) -> None:
         """End the open segment when nothing comes any more: a planner must not wait for ever."""

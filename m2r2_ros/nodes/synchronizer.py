@@ -30,11 +30,11 @@ from m2r2_ros.nodes.camera_sync import CameraPairs
 from m2r2_ros.nodes.conversions import window_to_ros
 from m2r2_ros.nodes.diagnostics import OK, WARN, Report
 from m2r2_ros.nodes.drain_schedule import IDLE_DRAIN_S, POLL_NS, DrainSchedule
-from m2r2_ros.nodes.feature_extractor import STATION_QOS, WINDOW_TOPIC
 from m2r2_ros.nodes.managed_node import Station
 from m2r2_ros.nodes.process import run
 from m2r2_ros.nodes.sources import Source, make_sources
 from m2r2_ros.nodes.topic_watchdog import SilenceWatch
+from m2r2_ros.nodes.topics import CHAIN_QOS, WINDOW_TOPIC
 from m2r2_ros.sensing.builder import WindowBuilder
 from m2r2_ros.sensing.counters import StreamCounters
 from m2r2_ros.sensing.layout import SensorLayout
@@ -88,7 +88,7 @@ class Synchronizer(Station):
         # Changes of form that were warned of.
         self._told = dict.fromkeys(self._layout.modalities, 0)
         self._masked: list[str] = []
-        self._publisher = self.create_publisher(RosSensorWindow, WINDOW_TOPIC, STATION_QOS)
+        self._publisher = self.create_publisher(RosSensorWindow, WINDOW_TOPIC, CHAIN_QOS)
         self._reset_service = self.create_service(Trigger, "~/reset", self._reset)
 
     def activate(self) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from tqdm import tqdm
 
 from m2r2_ros.datasets.mstcn import frame_labels
-from m2r2_ros.datasets.recording_source import BAG_SUFFIXES, RecordingSource
+from m2r2_ros.datasets.recording_source import BAG_SUFFIXES, RECORDING_SUFFIXES, RecordingSource
 from m2r2_ros.datasets.source import open_source
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.inference.encoder import Encoder
@@ -26,7 +26,6 @@ from m2r2_ros.parallel.processes import in_processes
 from m2r2_ros.parallel.read_ahead import read_ahead
 from m2r2_ros.sensing.window import SensorWindow
 
-_FILE_SUFFIXES = (".h5", ".hdf5", *BAG_SUFFIXES)
 # A reader that is further ahead than this only takes memory.
 _READ_AHEAD_WINDOWS = 32
 
@@ -109,12 +108,12 @@ def find_recordings(paths: Iterable[Path]) -> list[Path]:
 
 def recording_name(path: Path) -> str:
     """A file's name without its ending, a bag folder's as it is."""
-    return path.stem if path.suffix in _FILE_SUFFIXES else path.name
+    return path.stem if path.suffix in RECORDING_SUFFIXES else path.name
 
 
 def _is_recording(path: Path) -> bool:
     is_bag = path.is_dir() and not _is_plain_folder(path)
-    return is_bag or (path.is_file() and path.suffix in _FILE_SUFFIXES)
+    return is_bag or (path.is_file() and path.suffix in RECORDING_SUFFIXES)
 
 
 def _is_plain_folder(path: Path) -> bool:

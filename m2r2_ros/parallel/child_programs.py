@@ -35,20 +35,26 @@ def _held_back(*numbers: int) -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-class Companion:
-    """A program in the background, its output in a log file; leaving the block stops it."""
+class ChildProgram:
+    """A program in the background, its output in a log file; leaving the block stops it.
 
-    def __init__(self, name: str, command: Sequence[str], log: Path) -> None:
+    With `has_input` its standard input stays open until `end_input`.
+    """
+
+    def __init__(
+        self, name: str, command: Sequence[str], log: Path, has_input: bool = False
+    ) -> None:
         self.name = name
         self._command = list(command)
         self._log = log
+        self._stdin = subprocess.PIPE if has_input else subprocess.DEVNULL
 
-    def __enter__(self) -> Companion:
+    def __enter__(self) -> ChildProgram:
         with _held_back(signal.SIGINT, signal.SIGTERM) as held, self._log.open("wb") as log:
             # In a session of its own, so that Ctrl-C reaches it through `stop`, in our order.
             self._process = subprocess.Popen(
                 self._command,
-                stdin=subprocess.DEVNULL,
+                stdin=self._stdin,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 # Lines in the order in which they were said, so that the last one is the error.
@@ -65,6 +71,15 @@ class Companion:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+    @property
+    def pid(self) -> int:
+        """The number of the process."""
+        return self._process.pid
+
+    def end_input(self) -> None:
+        """Close the program's standard input."""
+        self._process.stdin.close()
 
     def ended(self) -> bool:
         """Whether it ended by itself without an error. Raises M2R2Error when it failed."""

@@ -13,9 +13,9 @@ from rclpy.serialization import deserialize_message, serialize_message
 
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.inference.segment_events import FramePrediction, SegmentEvent, SegmentStatus
+from m2r2_ros.inference.window_feature import WindowFeature
 from m2r2_ros.messages.audio_chunks import decode_audio
 from m2r2_ros.nodes import conversions
-from m2r2_ros.nodes.conversions import WindowFeature
 from m2r2_ros.sensing.layout import SensorLayout
 from m2r2_ros.sensing.window import SensorWindow
 

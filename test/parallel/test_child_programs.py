@@ -13,14 +13,14 @@ import pytest
 
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.parallel import child_programs
-from m2r2_ros.parallel.child_programs import Companion
+from m2r2_ros.parallel.child_programs import ChildProgram
 
 SLEEP = "import time; print('ready', flush=True); time.sleep(60)"
 DEAF = "import signal; [signal.signal(n, signal.SIG_IGN) for n in (2, 15)]\n" + SLEEP
 
 
-def companion(program: str, folder) -> Companion:
-    return Companion("node", [sys.executable, "-c", program], folder / "node.log")
+def companion(program: str, folder) -> ChildProgram:
+    return ChildProgram("node", [sys.executable, "-c", program], folder / "node.log")
 
 
 def wait_for(condition) -> None:

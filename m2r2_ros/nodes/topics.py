@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Names and QoS of the topics between the nodes and to their users."""
+
+from __future__ import annotations
+
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+
+WINDOW_TOPIC = "/m2r2/window"
+FEATURE_TOPIC = "/m2r2/features"
+PREDICTION_TOPIC = "/m2r2/frame_prediction"
+SEGMENT_TOPIC = "/action_segment"
+DIAGNOSTICS_TOPIC = "/diagnostics"
+
+# From node to node: nothing may be lost while one of them is busy for a few seconds.
+CHAIN_QOS = QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE)
+DIAGNOSTICS_QOS = QoSProfile(depth=10)
+
+
+def segment_qos(depth: int = 1) -> QoSProfile:
+    """Transient local: whoever joins late gets the current segment.
+
+    The publisher keeps that one message; a subscriber keeps `depth` until it looks.
+    """
+    return QoSProfile(
+        depth=depth,
+        reliability=ReliabilityPolicy.RELIABLE,
+        durability=DurabilityPolicy.TRANSIENT_LOCAL,
+    )
