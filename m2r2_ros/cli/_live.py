@@ -17,7 +17,7 @@ from m2r2_ros.inference.segment_events import FramePrediction, SegmentEvent
 from m2r2_ros.parallel.child_programs import ChildProgram
 
 if TYPE_CHECKING:
-    from m2r2_ros.nodes.segment_client import Listener
+    from m2r2_ros.nodes.segment_client import SegmentClient
 
 # Nodes load models and warm up before they are active; a busy machine takes its time.
 _PATIENCE_S = 120.0
@@ -100,22 +100,24 @@ def _node(name: str, parameters: list[str]) -> list[str]:
 
 
 @contextmanager
-def _listening(on_event: Callable[[SegmentEvent], None]) -> Iterator[Listener]:
+def _listening(on_event: Callable[[SegmentEvent], None]) -> Iterator[SegmentClient]:
     import rclpy
     from rclpy.signals import SignalHandlerOptions
 
-    from m2r2_ros.nodes.segment_client import Listener
+    from m2r2_ros.nodes.segment_client import SegmentClient
 
     rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
     try:
-        listener = Listener(on_event)
+        listener = SegmentClient(on_event)
         yield listener
         listener.destroy_node()
     finally:
         rclpy.try_shutdown()
 
 
-def _spin_until(listener: Listener, done: Callable[[], bool | None], patience_s: float) -> None:
+def _spin_until(
+    listener: SegmentClient, done: Callable[[], bool | None], patience_s: float
+) -> None:
     import rclpy
 
     deadline = time.monotonic() + patience_s

@@ -39,7 +39,7 @@ from m2r2_ros.simulation.manifest import (
     make_manifest,
     write_manifest,
 )
-from m2r2_ros.simulation.recipe import Recipe, Split, load_recipe
+from m2r2_ros.simulation.recipe import Recipe, RecipeSplit, load_recipe
 from m2r2_ros.simulation.recording_settings import RecordingSettings
 
 
@@ -140,7 +140,7 @@ def _recipe(args: argparse.Namespace) -> Recipe:
         if args.recordings is None or args.seed is None:
             raise M2R2Error("give --recipe, or --recordings and --seed")
         settings = RecordingSettings(args.attempts or RecordingSettings.attempts)
-        recipe = Recipe("recordings", (Split("", args.recordings, args.seed, settings),))
+        recipe = Recipe("recordings", (RecipeSplit("", args.recordings, args.seed, settings),))
     elif given:
         raise M2R2Error(f"{given[0]} cannot be given with --recipe, which sets it")
     else:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from m2r2_ros.inference.head import StreamingHead
-from m2r2_ros.inference.pipeline import Segmenter
+from m2r2_ros.inference.pipeline import SegmentSequence
 from m2r2_ros.inference.segment_events import UNKNOWN, FramePrediction, SegmentEvent, SegmentStatus
 from m2r2_ros.inference.tracker import SegmentTracker
 
@@ -33,7 +33,7 @@ def stream(head: StreamingHead, features: np.ndarray, rate_hz: float) -> Streame
     Frames without a published segment are "unknown". Raises M2R2Error as `StreamingHead.step` does.
     """
     period_ns = 1e9 / rate_hz
-    segmenter = Segmenter(head, SegmentTracker(head.labels, head.metadata.tracker))
+    segmenter = SegmentSequence(head, SegmentTracker(head.labels, head.metadata.tracker))
     stamps_ns = np.round(np.arange(len(features)) * period_ns).astype(np.int64)
     head.reset()
     events: list[SegmentEvent] = []

@@ -20,7 +20,7 @@ from m2r2_ros.sensing.window import SensorWindow
 MAX_GAP_NS = 1_000_000_000
 
 
-class Segmenter:
+class SegmentSequence:
     """Features in, frame predictions and segment events out: head and tracker as one sequence.
 
     A new sequence starts, by itself, when the index does not count up, when the time does not
@@ -108,7 +108,7 @@ class SegmentationPipeline:
         """Raises M2R2Error when the head belongs to another encoder."""
         head.check_encoder(encoder)
         self.encoder = encoder
-        self.segmenter = Segmenter(head, tracker)
+        self.segmenter = SegmentSequence(head, tracker)
 
     def process(
         self, window: SensorWindow

@@ -24,13 +24,13 @@ from m2r2_ros.inference.window_feature import WindowFeature
 from m2r2_ros.nodes import parameters
 from m2r2_ros.nodes.conversions import feature_to_ros, window_from_ros
 from m2r2_ros.nodes.diagnostics import OK, WARN, Report
-from m2r2_ros.nodes.managed_node import Station
+from m2r2_ros.nodes.managed_node import ManagedNode
 from m2r2_ros.nodes.process import run
 from m2r2_ros.nodes.topics import CHAIN_QOS, FEATURE_TOPIC, WINDOW_TOPIC
 from m2r2_ros.sensing.window import SensorWindow
 
 
-class FeatureExtractor(Station):
+class FeatureExtractor(ManagedNode):
     """Encodes one window at a time, so that topics are drained in between."""
 
     SETTINGS = parameters.FEATURE_EXTRACTOR

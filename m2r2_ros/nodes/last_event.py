@@ -21,7 +21,7 @@ _MEMORY_S = 60.0
 _MAX_BYTES = 10_000
 
 
-class Journal:
+class LastEvent:
     """The last event of a run, in `$ROS_HOME` (`~/.ros`).
 
     problem   why it cannot be kept, "" as long as it can.

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What all nodes of this package share: lifecycle, parameters, diagnostics, one line an error.
 
-A station of the data's way fills in `configure`, `activate`, `deactivate` and `cleanup`; each may
+A node fills in `configure`, `activate`, `deactivate` and `cleanup`; each may
 raise M2R2Error, which fails the transition, is logged as one line and stays in the diagnostics
 until a later `configure` succeeds.
 """
@@ -23,7 +23,7 @@ from m2r2_ros.nodes.diagnostics import ERROR, OK, Diagnostics, Report
 _LOG_PERIOD_S = 5.0
 
 
-class Station(LifecycleNode):
+class ManagedNode(LifecycleNode):
     """A lifecycle node that cannot fail in silence."""
 
     SETTINGS: ClassVar[tuple[parameter_declaration.Setting, ...]] = ()
@@ -34,7 +34,7 @@ class Station(LifecycleNode):
         super().__init__(name, parameter_overrides=given)
         self.fault = ""
         self.is_active = False
-        # Called by a station whose work is done, to end its process.
+        # Called by a node whose work is done, to end its process.
         self.finish: Callable[[], None] = lambda: None
         self._known: dict[str, parameter_declaration.Setting] = {}
         self._bad_overrides: list[M2R2Error] = []
@@ -47,7 +47,7 @@ class Station(LifecycleNode):
         self.add_on_set_parameters_callback(self._check_change)
         self.diagnostics = Diagnostics(self, self._report)
 
-    # What a station fills in.
+    # What a node fills in.
 
     def configure(self, values: dict[str, Any]) -> None:
         """Load and check everything; `values` are the parameters by name."""

@@ -21,7 +21,7 @@ from m2r2_ros.errors import M2R2Error, printable
 from m2r2_ros.nodes import parameters
 from m2r2_ros.nodes.conversions import audio_to_ros
 from m2r2_ros.nodes.diagnostics import OK, WARN, Report
-from m2r2_ros.nodes.managed_node import Station
+from m2r2_ros.nodes.managed_node import ManagedNode
 from m2r2_ros.nodes.process import run
 from m2r2_ros.nodes.sound_card import SoundCard, SoundFile, SoundSource
 
@@ -35,7 +35,7 @@ _SILENT_LOOKS = 3
 _WARNING_PERIOD_S = 60.0
 
 
-class Microphone(Station):
+class Microphone(ManagedNode):
     """Publishes from the source's own thread: a chunk waits for nobody."""
 
     SETTINGS = parameters.MICROPHONE

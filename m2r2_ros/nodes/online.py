@@ -11,13 +11,13 @@ import sys
 from collections.abc import Sequence
 
 from m2r2_ros.nodes.feature_extractor import FeatureExtractor
-from m2r2_ros.nodes.managed_node import Station
+from m2r2_ros.nodes.managed_node import ManagedNode
 from m2r2_ros.nodes.process import run
 from m2r2_ros.nodes.segmenter import Segmenter
 from m2r2_ros.nodes.synchronizer import Synchronizer
 
 
-def compose() -> Sequence[Station]:
+def compose() -> Sequence[ManagedNode]:
     """The chain, from upstream to downstream."""
     segmenter = Segmenter(composed=True)
     extractor = FeatureExtractor(on_feature=segmenter.accept)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The life of a process that holds one or more stations: start, spin, end.
+"""The life of a process that holds one or more nodes: start, spin, end.
 
 rclpy's own signal handlers end the context at once. Ours only end the spinning: the nodes still
 shut down in order, so that the last segment's ENDED reaches everyone.
@@ -22,7 +22,7 @@ from rclpy.task import Future
 from rclpy.utilities import remove_ros_args
 
 from m2r2_ros.errors import printable
-from m2r2_ros.nodes.managed_node import Station
+from m2r2_ros.nodes.managed_node import ManagedNode
 from m2r2_ros.nodes.transport import use_large_shared_memory
 
 EXIT_FAULT = 2
@@ -32,13 +32,13 @@ _LAST_WORDS_S = 5.0
 
 
 def run(
-    build: Callable[[], Sequence[Station]],
+    build: Callable[[], Sequence[ManagedNode]],
     description: str,
     arguments: Sequence[str] | None = None,
 ) -> int:
-    """Run the stations that `build` makes, given from upstream to downstream.
+    """Run the nodes that `build` makes, given from upstream to downstream.
 
-    Returns 0 after a signal or when a station has finished, 2 when one could not start or failed.
+    Returns 0 after a signal or when a node has finished, 2 when one could not start or failed.
     `description` is the text of `--help`.
     """
     arguments = list(sys.argv if arguments is None else arguments)
@@ -48,16 +48,16 @@ def run(
     try:
         _parse_plain_arguments(description, arguments)
         rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
-        stations = build()
+        nodes = build()
     except Exception as error:  # rclpy's errors about bad arguments share no base class.
         print(printable(f"{arguments[0]}: {_one_line(error)}"), file=sys.stderr)
         rclpy.try_shutdown()
         return EXIT_FAULT
     try:
-        return _run_stations(stations, stop)
+        return _run_nodes(nodes, stop)
     finally:
-        for station in stations:
-            station.destroy_node()
+        for node in nodes:
+            node.destroy_node()
         rclpy.try_shutdown()
 
 
@@ -92,29 +92,29 @@ def _finish(stop: Future) -> None:
         stop.set_result(None)
 
 
-def _run_stations(stations: Sequence[Station], stop: Future) -> int:
+def _run_nodes(nodes: Sequence[ManagedNode], stop: Future) -> int:
     executor = SingleThreadedExecutor()
-    for station in stations:
-        station.finish = lambda: _finish(stop)
-        executor.add_node(station)
+    for node in nodes:
+        node.finish = lambda: _finish(stop)
+        executor.add_node(node)
     try:
-        if _autostart(stations):
+        if _autostart(nodes):
             executor.spin_until_future_complete(stop)
     except ExternalShutdownException:
         return 0
-    for station in stations:
-        station.shut_down()
-    return EXIT_FAULT if any(station.fault for station in stations) else 0
+    for node in nodes:
+        node.shut_down()
+    return EXIT_FAULT if any(node.fault for node in nodes) else 0
 
 
-def _autostart(stations: Sequence[Station]) -> bool:
+def _autostart(nodes: Sequence[ManagedNode]) -> bool:
     """Configure all, then activate from downstream to upstream, so that nobody talks to a wall."""
-    stations = [station for station in stations if station.autostart]
-    configure = [(station, station.trigger_configure) for station in stations]
-    activate = [(station, station.trigger_activate) for station in reversed(stations)]
-    for station, transition in configure + activate:
+    nodes = [node for node in nodes if node.autostart]
+    configure = [(node, node.trigger_configure) for node in nodes]
+    activate = [(node, node.trigger_activate) for node in reversed(nodes)]
+    for node, transition in configure + activate:
         if transition() != TransitionCallbackReturn.SUCCESS:
-            station.diagnostics.publish_last_words(_LAST_WORDS_S)
+            node.diagnostics.publish_last_words(_LAST_WORDS_S)
             return False
     return True
 

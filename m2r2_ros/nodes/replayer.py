@@ -29,7 +29,7 @@ from m2r2_ros.nodes import parameters
 from m2r2_ros.nodes.conversions import time_to_ros
 from m2r2_ros.nodes.diagnostics import OK, Report
 from m2r2_ros.nodes.lifecycle_probe import activity_probe
-from m2r2_ros.nodes.managed_node import Station
+from m2r2_ros.nodes.managed_node import ManagedNode
 from m2r2_ros.nodes.process import run
 from m2r2_ros.nodes.topic_input import message_class
 
@@ -46,7 +46,7 @@ _SETTLED_S = 0.5
 _LOOK_S = 0.02
 
 
-class Replayer(Station):
+class Replayer(ManagedNode):
     """Plays in a thread of its own, against absolute deadlines, so that no error adds up."""
 
     SETTINGS = parameters.REPLAYER

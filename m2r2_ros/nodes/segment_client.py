@@ -21,7 +21,7 @@ SYNCHRONIZER = "synchronizer"
 _DEPTH = 1000
 
 
-class Listener(Node):
+class SegmentClient(Node):
     """Collects segment events and frame predictions in the order in which they arrive.
 
     received   sensor messages that reached the synchronizer, as it last said.

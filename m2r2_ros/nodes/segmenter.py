@@ -24,15 +24,15 @@ from m2r2_msgs.msg import FramePrediction as RosFramePrediction
 from m2r2_msgs.srv import GetSegments
 from m2r2_ros.inference.model_file import read_model
 from m2r2_ros.inference.models import ENCODER_FILE, open_head
-from m2r2_ros.inference.pipeline import Segmenter as SegmentSequence
+from m2r2_ros.inference.pipeline import SegmentSequence
 from m2r2_ros.inference.segment_events import SegmentEvent, SegmentStatus
 from m2r2_ros.inference.tracker import SegmentTracker, TrackerConfig
 from m2r2_ros.inference.window_feature import WindowFeature
 from m2r2_ros.nodes import parameters
 from m2r2_ros.nodes.conversions import event_to_ros, feature_from_ros, prediction_to_ros
 from m2r2_ros.nodes.diagnostics import OK, WARN, Report
-from m2r2_ros.nodes.last_event import Journal, ended
-from m2r2_ros.nodes.managed_node import Station
+from m2r2_ros.nodes.last_event import LastEvent, ended
+from m2r2_ros.nodes.managed_node import ManagedNode
 from m2r2_ros.nodes.process import run
 from m2r2_ros.nodes.topics import (
     CHAIN_QOS,
@@ -57,7 +57,7 @@ _SILENT_LOOKS = 5
 _DISCOVERY_S = 5.0
 
 
-class Segmenter(Station):
+class Segmenter(ManagedNode):
     """Publishes what the head and the segment tracker make of each feature."""
 
     SETTINGS = parameters.SEGMENTER
@@ -73,8 +73,8 @@ class Segmenter(Station):
         head = open_head(folder, values["actions"])
         head.metadata.check_encoder(head.path, read_model(folder / ENCODER_FILE).sha256)
         tracker = self.declare_more(parameters.tracker_settings(head.metadata.tracker))
-        self._journal = Journal(self.get_fully_qualified_name())
-        self._inherited = self._journal.read()
+        self._last_event = LastEvent(self.get_fully_qualified_name())
+        self._inherited = self._last_event.read()
         first_id = self._inherited.segment_id + 1 if self._inherited else 0
         self._sequence = SegmentSequence(
             head, SegmentTracker(head.labels, TrackerConfig.from_dict(tracker), first_id)
@@ -113,7 +113,7 @@ class Segmenter(Station):
         if self._sequence is None:
             return
         self._sequence = None
-        self._journal.remove()
+        self._last_event.remove()
         self.destroy_publisher(self._segments)
         self.destroy_publisher(self._predictions)
         for service in self._offered:
@@ -151,8 +151,8 @@ class Segmenter(Station):
             return Report(WARN, f"nothing has come for {self._silence.seconds} s", values)
         if not (self._is_confirmed or self._segments.wait_for_all_acked(Duration())):
             return Report(WARN, f"a subscriber of {SEGMENT_TOPIC} does not confirm", values)
-        if self._journal.problem:
-            return Report(WARN, self._journal.problem, values)
+        if self._last_event.problem:
+            return Report(WARN, self._last_event.problem, values)
         return Report(OK, "active" if self.is_active else "inactive", values)
 
     def _receive(self, message: RosFeatureVector) -> None:
@@ -182,7 +182,7 @@ class Segmenter(Station):
     def _publish(self, events: Iterable[SegmentEvent]) -> None:
         for event in events:
             # First, so that nothing was said that a successor would not know of.
-            self._journal.write(event)
+            self._last_event.write(event)
             self._segments.publish(event_to_ros(event))
             if event.status == SegmentStatus.ENDED:
                 timeout = Duration(seconds=_DELIVERY_S)

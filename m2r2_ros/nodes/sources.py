@@ -11,11 +11,12 @@ from rclpy.node import Node
 
 from m2r2_ros.datasets.topics import TopicMap
 from m2r2_ros.messages.audio_chunks import decode_audio
-from m2r2_ros.messages.cdr import STAMP_END, CdrReader, MessageError
-from m2r2_ros.messages.images import IMAGE_TYPES, decode_image, picture_format
+from m2r2_ros.messages.cdr import MessageError
+from m2r2_ros.messages.images import decode_image
 from m2r2_ros.messages.signals import decode_batch, why_unreadable
 from m2r2_ros.messages.types import check_type
 from m2r2_ros.nodes.camera_sync import CameraPairs
+from m2r2_ros.nodes.stream_signature import StreamSignature
 from m2r2_ros.nodes.topic_input import TopicInput
 from m2r2_ros.sensing.builder import WindowBuilder
 from m2r2_ros.sensing.layout import AUDIO, SensorLayout
@@ -37,48 +38,10 @@ class Source(Protocol):
     input: TopicInput
     # Messages that could not be read.
     malformed: int
-    form: Form
+    signature: StreamSignature
 
     def feed(self, builder: WindowBuilder, until_ns: int | None) -> None:
         """Take all that had come by `until_ns` and add it."""
-
-
-class Form:
-    """What a topic's messages have in common: their frame_id, and how pictures are made.
-
-    Sensors keep it; a change means another sensor, another mounting or another driver, and
-    features that the models have not been trained on.
-
-    first, now   as of the first and of the newest message.
-    changes      how often it has changed.
-    """
-
-    def __init__(self) -> None:
-        self.first = self.now = ""
-        self.changes = 0
-        # The bytes behind the stamp that say so.
-        self._bytes: bytes | None = None
-
-    def note(self, type_name: str, message: bytes) -> None:
-        """Look at the newest message of a batch."""
-        if self._bytes is not None and message.startswith(self._bytes, STAMP_END):
-            return
-        try:
-            reader = CdrReader(message)
-            form = f"frame '{reader.header()[1]}'"
-            if type_name in IMAGE_TYPES:
-                form = f"{picture_format(type_name, reader)} in {form}"
-        except MessageError:
-            return
-        self._bytes = message[STAMP_END : reader.position]
-        self.first = self.first or form
-        self.changes += form != (self.now or form)
-        self.now = form
-
-    @property
-    def complaint(self) -> str:
-        """What is different from the beginning, "" when nothing is."""
-        return "" if self.now == self.first else f"{self.first} has become {self.now}"
 
 
 class CameraSource:
@@ -96,7 +59,7 @@ class CameraSource:
         """With `on_arrival` it is the reference camera; with `pairs` the others wait for it."""
         self.name = name
         self.malformed = 0
-        self.form = Form()
+        self.signature = StreamSignature()
         self.input = TopicInput(node, topic, check, _CAMERA_DEPTH, on_arrival)
         self._pairs = pairs
         self._is_held = on_arrival is not None or pairs is None
@@ -109,7 +72,7 @@ class CameraSource:
                 self.malformed += 1
                 builder.explain(self.name, str(error))
                 continue
-            self.form.note(self.input.type_name, message)
+            self.signature.note(self.input.type_name, message)
             if self._is_held:
                 builder.add_image(self.name, stamp_ns, picture)
             if self._pairs is not None:
@@ -122,7 +85,7 @@ class AudioSource:
     def __init__(self, node: Node, topic: str, check: CheckType, limits: SensingLimits) -> None:
         self.name = AUDIO
         self.malformed = 0
-        self.form = Form()
+        self.signature = StreamSignature()
         depth = round(limits.buffer_s / _SHORTEST_AUDIO_CHUNK_S)
         self.input = TopicInput(node, topic, check, depth)
 
@@ -137,7 +100,7 @@ class AudioSource:
             else:
                 builder.add_audio(stamp_ns, samples, rate_hz)
         if messages:
-            self.form.note(self.input.type_name, messages[-1])
+            self.signature.note(self.input.type_name, messages[-1])
 
 
 class SignalSource:
@@ -154,7 +117,7 @@ class SignalSource:
     ) -> None:
         self.name = name
         self.malformed = 0
-        self.form = Form()
+        self.signature = StreamSignature()
         depth = round(limits.buffer_s * limits.max_signal_rate_hz)
         self._joints = joints
         self.input = TopicInput(node, topic, check, depth)
@@ -169,7 +132,7 @@ class SignalSource:
                 why = why_unreadable(self.input.type_name, messages[-1], self._joints)
                 builder.explain(self.name, why)
             # One a batch: by the thousand there is no time to look at each.
-            self.form.note(self.input.type_name, messages[-1])
+            self.signature.note(self.input.type_name, messages[-1])
 
 
 def make_sources(

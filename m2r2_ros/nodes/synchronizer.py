@@ -30,10 +30,10 @@ from m2r2_ros.nodes.camera_sync import CameraPairs
 from m2r2_ros.nodes.conversions import window_to_ros
 from m2r2_ros.nodes.diagnostics import OK, WARN, Report
 from m2r2_ros.nodes.drain_schedule import IDLE_DRAIN_S, POLL_NS, DrainSchedule
-from m2r2_ros.nodes.managed_node import Station
+from m2r2_ros.nodes.managed_node import ManagedNode
 from m2r2_ros.nodes.process import run
 from m2r2_ros.nodes.sources import Source, make_sources
-from m2r2_ros.nodes.topic_watchdog import SilenceWatch
+from m2r2_ros.nodes.topic_watchdog import TopicWatchdog
 from m2r2_ros.nodes.topics import CHAIN_QOS, WINDOW_TOPIC
 from m2r2_ros.sensing.builder import WindowBuilder
 from m2r2_ros.sensing.counters import StreamCounters
@@ -51,7 +51,7 @@ _MOST_REASONS = 50
 _NO_CLOCK = "use_sim_time is set, but nothing has come on /clock"
 
 
-class Synchronizer(Station):
+class Synchronizer(ManagedNode):
     """Drains the topics whenever a window may be complete."""
 
     SETTINGS = parameters.SYNCHRONIZER
@@ -83,9 +83,9 @@ class Synchronizer(Station):
         for line in topics.absent(self._layout.modalities):
             self.get_logger().info(line)
         self._explained: set[str] = set()
-        self._silence = SilenceWatch(values["silence_warning_s"])
+        self._watchdog = TopicWatchdog(values["silence_warning_s"])
         self._rates = _Rates()
-        # Changes of form that were warned of.
+        # Changes of a signature that were warned of.
         self._told = dict.fromkeys(self._layout.modalities, 0)
         self._masked: list[str] = []
         self._publisher = self.create_publisher(RosSensorWindow, WINDOW_TOPIC, CHAIN_QOS)
@@ -93,7 +93,7 @@ class Synchronizer(Station):
 
     def activate(self) -> None:
         self._forget()
-        self._silence.start(time.monotonic())
+        self._watchdog.start(time.monotonic())
         self._turns = count()
         self._follow()
         self._schedule = DrainSchedule()
@@ -119,7 +119,7 @@ class Synchronizer(Station):
             self._builder = None
 
     def change(self, values: dict[str, Any]) -> None:
-        self._silence.limit_s = values["silence_warning_s"]
+        self._watchdog.limit_s = values["silence_warning_s"]
 
     def report(self) -> Report:
         counters = self._builder.counters
@@ -136,9 +136,9 @@ class Synchronizer(Station):
             values |= {f"{name}.unpaired": n for name, n in self._pairs.unpaired().items()}
         if not self.is_active:
             return Report(OK, "inactive", values)
-        troubles = [*self._silence.silent.values(), *self._unusable().values()]
-        forms = ((source.name, source.form.complaint) for source in self._sources)
-        troubles += [f"{name}: {complaint}" for name, complaint in forms if complaint]
+        troubles = [*self._watchdog.silent.values(), *self._unusable().values()]
+        complaints = ((source.name, source.signature.complaint) for source in self._sources)
+        troubles += [f"{name}: {complaint}" for name, complaint in complaints if complaint]
         if self._is_clock_missing():
             troubles.append(_NO_CLOCK)
         return Report(WARN if troubles else OK, "; ".join(troubles) or "active", values)
@@ -183,13 +183,13 @@ class Synchronizer(Station):
             if index == turn or not source.type_name:
                 source.follow()
         self._builder.expect([source.name for source in self._sources if not source.input.problem])
-        for warning in self._silence.check(inputs, time.monotonic()):
+        for warning in self._watchdog.check(inputs, time.monotonic()):
             self.get_logger().warning(printable(warning))
         self._warn_of_unusable()
         for source in self._sources:
-            if source.form.changes > self._told[source.name]:
-                self._told[source.name] = source.form.changes
-                change = f"{source.name}: {source.form.complaint or 'as before'}"
+            if source.signature.changes > self._told[source.name]:
+                self._told[source.name] = source.signature.changes
+                change = f"{source.name}: {source.signature.complaint or 'as before'}"
                 self.get_logger().warning(printable(change))
 
     def _on_reference_frame(self, message: bytes) -> None:
@@ -315,8 +315,8 @@ def _describe(source: Source, rate_hz: float, counters: StreamCounters) -> dict[
         "messages": source.input.received,
         "lost": source.input.lost,
         "malformed": source.malformed,
-        "form": source.form.now,
-        "form_changes": source.form.changes,
+        "form": source.signature.now,
+        "form_changes": source.signature.changes,
         **counters.as_dict(),
     }
     return {f"{source.name}.{name}": value for name, value in values.items()}

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from m2r2_ros.nodes.topic_input import TopicInput
 
 
-class SilenceWatch:
+class TopicWatchdog:
     """Compares the counts of the inputs now and then; times are of a steady clock, in seconds.
 
     silent: topic -> what is wrong, for each topic that has brought nothing for `limit_s`.

@@ -27,7 +27,7 @@ class Chunk:
     rate_hz: int = field(compare=False)
 
 
-class Run:
+class AudioRun:
     """Audio without a hole: input samples from index `offset` to the clock's count."""
 
     def __init__(self, clock: AudioClock, start_ns: int, rate_out: int) -> None:
@@ -87,7 +87,7 @@ class AudioStream(Stream):
     def clear(self) -> None:
         self._chunks: list[Chunk] = []
         self._waiting = 0
-        self._run: Run | None = None
+        self._run: AudioRun | None = None
         # The clock as it will be once all chunks are joined.
         self._ahead: AudioClock | None = None
         self._newest_stamp: int | None = None
@@ -237,7 +237,7 @@ class AudioStream(Stream):
         clock, skip = self._follow(self._run.clock if self._run else None, chunk)
         if self._run is None or clock is not self._run.clock:
             self.counters.gaps += self._run is not None
-            self._run = Run(clock, chunk.stamp_ns, self._rate_out)
+            self._run = AudioRun(clock, chunk.stamp_ns, self._rate_out)
         self.counters.duplicate += skip
         self._count_late(len(chunk.samples) - skip)
         self._run.append(chunk.samples[skip:])

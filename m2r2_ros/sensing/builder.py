@@ -17,7 +17,7 @@ from m2r2_ros.sensing.layout import AUDIO, SensorLayout
 from m2r2_ros.sensing.limits import SensingLimits, to_ns
 from m2r2_ros.sensing.signal_stream import SignalStream
 from m2r2_ros.sensing.stream import Stream
-from m2r2_ros.sensing.stream_progress import Progress
+from m2r2_ros.sensing.stream_progress import StreamProgress
 from m2r2_ros.sensing.time_line import TimeLine, Verdict
 from m2r2_ros.sensing.window import SensorWindow
 from m2r2_ros.sensing.window_grid import WindowGrid
@@ -52,7 +52,7 @@ class WindowBuilder:
         }
         self._streams: dict[str, Stream] = {**self._cameras, **self._audio, **self._signals}
         self._reference = self._find_reference(reference_camera)
-        self._progress = Progress(self._streams, limits)
+        self._progress = StreamProgress(self._streams, limits)
         self._time_line = TimeLine(
             to_ns(limits.jump_s), self._reference.name if self._reference else None
         )

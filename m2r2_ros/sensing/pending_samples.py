@@ -18,7 +18,7 @@ ZERO_STAMPS = "stamps are zero: its driver has to fill header.stamp"
 Batch = tuple[np.ndarray, Any]
 
 
-class Inbox:
+class PendingSamples:
     """Bounded list of batches in order of arrival; the oldest fall out first and are counted."""
 
     def __init__(self, capacity: int, counters: StreamCounters) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from m2r2_ros.sensing.counters import StreamCounters
 from m2r2_ros.sensing.limits import to_ns
-from m2r2_ros.sensing.pending_samples import Batch, Inbox
+from m2r2_ros.sensing.pending_samples import Batch, PendingSamples
 
 # A window may close this long (a quarter of the usual interval and this) before the next sample
 # of a slow stream is due; fast streams are waited for to the last sample.
@@ -25,7 +25,7 @@ class Stream(ABC):
         # A sample older than this is no measurement of the present.
         self.max_age_ns = to_ns(max_age_s)
         self.counters = counters
-        self.inbox = Inbox(capacity, counters)
+        self.inbox = PendingSamples(capacity, counters)
 
     @property
     @abstractmethod

@@ -9,7 +9,7 @@ from m2r2_ros.sensing.limits import SensingLimits, to_ns
 from m2r2_ros.sensing.stream import Stream
 
 
-class Progress:
+class StreamProgress:
     """Everything in stream time.
 
     A stream is active while it brings anything at all. The present is the median of the active

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from m2r2_ros.sensing.pending_samples import Inbox
+from m2r2_ros.sensing.pending_samples import PendingSamples
 
 # No clock shows this (ROS time ends at 2**31 s); differences of smaller stamps fit int64.
 NEVER_NS = 2**62
@@ -56,7 +56,9 @@ class TimeLine:
         self._straying = False
         self._agreed.clear()
 
-    def judge(self, inboxes: Mapping[str, Inbox], alive: Callable[[], set[str]]) -> Verdict | None:
+    def judge(
+        self, inboxes: Mapping[str, PendingSamples], alive: Callable[[], set[str]]
+    ) -> Verdict | None:
         """Judge what waits in the inboxes, None when nothing does.
 
         alive: gives the streams that were going on lately.

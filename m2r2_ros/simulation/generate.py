@@ -18,7 +18,7 @@ from pathlib import Path
 
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.parallel.processes import end_workers, follow_parent, run_piece
-from m2r2_ros.simulation.recipe import STAMP, Recipe, Split, check_stamp, write_stamp
+from m2r2_ros.simulation.recipe import STAMP, Recipe, RecipeSplit, check_stamp, write_stamp
 from m2r2_ros.simulation.recording_settings import RecordingSettings
 
 _WORKER_ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
@@ -33,8 +33,8 @@ class Finished:
     wall_s: float
 
 
-def pending(out: Path, recipe: Recipe) -> list[tuple[Split, int]]:
-    """Split and seed of every recording that has no file yet."""
+def pending(out: Path, recipe: Recipe) -> list[tuple[RecipeSplit, int]]:
+    """RecipeSplit and seed of every recording that has no file yet."""
     return [
         (split, seed)
         for split in recipe.splits

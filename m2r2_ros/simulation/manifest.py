@@ -18,7 +18,7 @@ from m2r2_ros.datasets.reassemble import open_recording
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.labels import NO_ACTION, label_from_text
 from m2r2_ros.simulation.defects import defect_of
-from m2r2_ros.simulation.recipe import Recipe, Split, read_stamp, recording_name
+from m2r2_ros.simulation.recipe import Recipe, RecipeSplit, read_stamp, recording_name
 
 MANIFEST = "manifest.json"
 
@@ -76,7 +76,7 @@ def check_manifest(folder: Path, manifest: dict[str, Any]) -> None:
         raise M2R2Error(f"{path}: its totals or settings differ from those of the files")
 
 
-def _entry(out: Path, split: Split, seed: int) -> dict[str, Any]:
+def _entry(out: Path, split: RecipeSplit, seed: int) -> dict[str, Any]:
     path = split.path(out, seed)
     with open_recording(path) as recording:
         actions = recording.actions

@@ -31,7 +31,7 @@ _MAX_SEED = 2**31
 
 
 @dataclass(frozen=True)
-class Split:
+class RecipeSplit:
     """Recordings of seeds `first_seed` and on, in folder `name` ("": the data set's own)."""
 
     name: str
@@ -55,7 +55,7 @@ class Recipe:
     """A data set by name; raises M2R2Error when two of its splits share a seed."""
 
     name: str
-    splits: tuple[Split, ...]
+    splits: tuple[RecipeSplit, ...]
 
     def __post_init__(self) -> None:
         for a, b in combinations(self.splits, 2):
@@ -147,12 +147,12 @@ def _recipe(content: Any) -> Recipe:
     return Recipe(str(content["name"]), tuple(splits))
 
 
-def _split(name: Any, entry: Any, shared: dict[str, Any], common: set[str]) -> Split:
+def _split(name: Any, entry: Any, shared: dict[str, Any], common: set[str]) -> RecipeSplit:
     if not isinstance(name, str) or not name.replace("_", "").isalnum():
         raise M2R2Error(f"a split's name is made of letters, digits and _, not {brief(name)}")
     _check_keys(f"split '{name}'", entry, {"recordings", "seed"}, common)
     own = {key: entry[key] for key in common & entry.keys()}
-    return Split(
+    return RecipeSplit(
         name,
         _whole(f"{name}: recordings", entry["recordings"], 1),
         _whole(f"{name}: seed", entry["seed"], 0),

@@ -7,7 +7,7 @@ import pytest
 
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.nodes.diagnostics import WARN, Report
-from m2r2_ros.nodes.managed_node import Station
+from m2r2_ros.nodes.managed_node import ManagedNode
 
 HOSTILE = "left\x1b[2J\nright\u202e\udcff"
 SHOWN = "left\\x1b[2J\\nright\\u202e\\udcff"
@@ -15,7 +15,7 @@ SHOWN = "left\\x1b[2J\\nright\\u202e\\udcff"
 
 @pytest.fixture
 def station(ros, monkeypatch):
-    station = Station("hostile")
+    station = ManagedNode("hostile")
     sent = []
     monkeypatch.setattr(
         station.diagnostics, "_publisher", type("Kept", (), {"publish": sent.append})

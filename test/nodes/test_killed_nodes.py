@@ -13,7 +13,7 @@ from harness import STATIONS, Planner, check_ids, node_program, spin_until
 from robot import RATES_HZ, REFERENCE, TOPICS, Robot
 
 from m2r2_ros.inference.segment_events import SegmentEvent, SegmentStatus
-from m2r2_ros.nodes.last_event import Journal, ended
+from m2r2_ros.nodes.last_event import LastEvent, ended
 
 RESUMES_WITHIN_S = 2.0
 
@@ -75,23 +75,23 @@ def test_nodes_that_are_killed_and_started_again(node, tmp_path, models):
 
 def test_what_a_killed_run_left_is_read_with_care(tmp_path, monkeypatch):
     monkeypatch.setenv("ROS_HOME", str(tmp_path / "home"))
-    journal = Journal("/cell/segmenter")
-    assert journal.read() is None
+    last_event = LastEvent("/cell/segmenter")
+    assert last_event.read() is None
     event = SegmentEvent(5, 7, SegmentStatus.ONGOING, "Pick USB", "pick", "USB", 1, 0.5, 1, 4, 0.25)
-    journal.write(event)
-    assert journal.read() == event
+    last_event.write(event)
+    assert last_event.read() == event
     assert ended(event) == replace(event, status=SegmentStatus.ENDED)
     assert ended(replace(event, status=SegmentStatus.ENDED)) is None
-    assert Journal("/segmenter").read() is None
-    os.utime(journal.path, (0, time.time() - 100))
-    assert journal.read() is None
-    for text in ("", "[", "[]", "{}", "[" * 9999, journal.path.read_text().replace("7", '"7"')):
-        journal.path.write_text(text)
-        assert journal.read() is None
-    journal.remove()
-    assert not journal.path.exists()
+    assert LastEvent("/segmenter").read() is None
+    os.utime(last_event.path, (0, time.time() - 100))
+    assert last_event.read() is None
+    for text in ("", "[", "[]", "{}", "[" * 9999, last_event.path.read_text().replace("7", '"7"')):
+        last_event.path.write_text(text)
+        assert last_event.read() is None
+    last_event.remove()
+    assert not last_event.path.exists()
     (tmp_path / "home" / "file").write_text("")
     monkeypatch.setenv("ROS_HOME", str(tmp_path / "home" / "file"))
-    nowhere = Journal("/segmenter")
+    nowhere = LastEvent("/segmenter")
     nowhere.write(event)
     assert "cannot be written" in nowhere.problem

@@ -11,7 +11,7 @@ from rclpy.parameter import Parameter
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.inference.tracker import TrackerConfig
 from m2r2_ros.nodes import parameters
-from m2r2_ros.nodes.managed_node import Station
+from m2r2_ros.nodes.managed_node import ManagedNode
 from m2r2_ros.nodes.parameter_declaration import Setting
 from m2r2_ros.sensing.limits import SensingLimits
 
@@ -21,7 +21,7 @@ TEXTS = Setting("joints", ("a",), "Which.")
 LIVE = Setting("patience", 1.0, "How long.", 0.0, 10.0, live=True)
 
 
-class Tool(Station):
+class Tool(ManagedNode):
     SETTINGS = (NUMBER, COUNT, TEXTS, LIVE)
 
     def __init__(self, values):

@@ -41,9 +41,7 @@ def healthy(name, stamp_ns):
     if name in LAYOUT.cameras:
         return [picture_message(stamp_ns)]
     if name == "audio":
-        return [
-            ros.audio(stamp_ns + k * STEP // 5, 16_000, 1, np.full(320, 0.1)) for k in range(5)
-        ]
+        return [ros.audio(stamp_ns + k * STEP // 5, 16_000, 1, np.full(320, 0.1)) for k in range(5)]
     stamps = [stamp_ns + k * STEP // 5 for k in range(5)]
     if name == "gripper":
         return [ros.joints(stamp, ["left", "right"], [0.01, 0.02]) for stamp in stamps]

@@ -94,3 +94,20 @@ def test_an_interrupt_while_it_starts_ends_it_too(tmp_path, monkeypatch, number)
     finally:
         signal.signal(number, before)
     assert not is_alive(started[0])
+
+
+def test_the_input_stays_open_until_it_is_ended(tmp_path):
+    program = "import sys; print('ready', flush=True); sys.stdin.read(); print('went on')"
+    log = tmp_path / "node.log"
+    with ChildProgram("node", [sys.executable, "-c", program], log, has_input=True) as node:
+        wait_for(lambda: "ready" in log.read_text())
+        node.check_running()
+        assert is_alive(node.pid)
+        node.end_input()
+        wait_for(node.ended)
+    assert log.read_text().split("\n")[1] == "went on"
+
+
+def test_without_an_input_there_is_nothing_to_wait_for(tmp_path):
+    with companion("import sys; sys.exit(len(sys.stdin.read()))", tmp_path) as node:
+        wait_for(node.ended)

@@ -87,7 +87,7 @@ def test_finished_recordings_are_kept_and_need_no_simulator(tmp_path):
 
 
 def test_only_missing_seeds_are_pending(tmp_path):
-    split = recipes.Split("test", 3, 100, SETTINGS)
+    split = recipes.RecipeSplit("test", 3, 100, SETTINGS)
     split.folder(tmp_path).mkdir()
     split.path(tmp_path, 101).touch()
     recipe = recipes.Recipe("some", (split,))

@@ -123,14 +123,14 @@ def recombined_sentence(subject: str, action: str, name: str) -> str:
 
 
 @dataclass(frozen=True)
-class Split:
+class ClipSplit:
     """Clips to train on, and clips of other videos to validate on."""
 
     training: list[Clip]
     validation: list[Clip]
 
 
-def split_clips(clips: Sequence[Clip], settings: RoboActSettings) -> Split:
+def split_clips(clips: Sequence[Clip], settings: RoboActSettings) -> ClipSplit:
     """Whole videos go to one side; held-out pairs are in neither.
 
     Raises M2R2Error when a held-out pair or a validation recording is not among the clips, two
@@ -151,7 +151,7 @@ def split_clips(clips: Sequence[Clip], settings: RoboActSettings) -> Split:
             raise M2R2Error(f"two videos are called '{name}', one of those to validate on")
     _, places = split_validation(names, settings.validation, named)
     chosen = {paths[place] for place in places}
-    split = Split(
+    split = ClipSplit(
         [clip for clip in kept if clip.path not in chosen],
         [clip for clip in kept if clip.path in chosen],
     )

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Notices that a topic's messages are no longer of the same sensor."""
+
+from __future__ import annotations
+
+from m2r2_ros.messages.cdr import STAMP_END, CdrReader, MessageError
+from m2r2_ros.messages.images import IMAGE_TYPES, picture_format
+
+
+class StreamSignature:
+    """What a topic's messages have in common: their frame_id, and how pictures are made.
+
+    Sensors keep it; a change means another sensor, another mounting or another driver, and
+    features that the models have not been trained on.
+
+    first, now   as of the first and of the newest message.
+    changes      how often it has changed.
+    """
+
+    def __init__(self) -> None:
+        self.first = self.now = ""
+        self.changes = 0
+        # The bytes behind the stamp that say so.
+        self._bytes: bytes | None = None
+
+    def note(self, type_name: str, message: bytes) -> None:
+        """Look at the newest message of a batch."""
+        if self._bytes is not None and message.startswith(self._bytes, STAMP_END):
+            return
+        try:
+            reader = CdrReader(message)
+            signature = f"frame '{reader.header()[1]}'"
+            if type_name in IMAGE_TYPES:
+                signature = f"{picture_format(type_name, reader)} in {signature}"
+        except MessageError:
+            return
+        self._bytes = message[STAMP_END : reader.position]
+        self.first = self.first or signature
+        self.changes += signature != (self.now or signature)
+        self.now = signature
+
+    @property
+    def complaint(self) -> str:
+        """What is different from the beginning, "" when nothing is."""
+        return "" if self.now == self.first else f"{self.first} has become {self.now}"
