@@ -14,22 +14,22 @@ import numpy as np
 from m2r2_ros.datasets.atomic import partial_file
 from m2r2_ros.datasets.recording_source import RecordingSource
 from m2r2_ros.errors import M2R2Error
-from m2r2_ros.evaluation.delay import mean_decision_delay
+from m2r2_ros.evaluation.predictions import Prediction, score_predictions
 from m2r2_ros.evaluation.segments import (
     Segment,
-    action_delays,
     decisions_from_events,
-    score_segments,
+    frame_labels,
     segments_from_actions,
     segments_from_events,
 )
 from m2r2_ros.evaluation.timeline import Curves, plot_timeline
 from m2r2_ros.inference.segment_events import FramePrediction, SegmentEvent
+from m2r2_ros.labels import FINE_LABELS, LABEL_LEVELS
 from m2r2_ros.offline.segmentation import write_segments
 
 SEGMENTS, TIMELINE, METRICS = "segments.json", "timeline.png", "metrics.json"
 
-Metrics = dict[str, dict[str, float]]
+Metrics = dict[str, dict[str, float | None]]
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def write_results(
 ) -> Metrics:
     """Write segments, timeline and metrics; return the metrics in percent, coarse and fine."""
     published = segments_from_events(events, truth.start_ns)
-    metrics = score_segments(published, truth.segments, truth.duration_s)
+    metrics = score_run(events, truth)
     write_segments(folder / SEGMENTS, events, truth.start_ns)
     plot_timeline(
         folder / TIMELINE,
@@ -72,14 +72,16 @@ def write_results(
     return metrics
 
 
-def describe_delay(events: Sequence[SegmentEvent], truth: Truth) -> str:
-    """How many of the true actions a planner heard of while they lasted, and how late."""
-    decisions = decisions_from_events(events, truth.start_ns)
-    delays = action_delays(decisions, truth.segments, truth.duration_s)
-    mean_s = mean_decision_delay(delays)
-    heard = sum(delay is not None for delay in delays)
-    late = "" if mean_s is None else f", {mean_s:.2f} s after their start on average"
-    return f"{heard} of {len(delays)} actions announced with the right label{late}"
+def score_run(events: Sequence[SegmentEvent], truth: Truth) -> Metrics:
+    """Scores of what was published, {"coarse": {...}, "fine": {...}}, on frames of 0.1 s."""
+    published = segments_from_events(events, truth.start_ns)
+    labels, true = (frame_labels(x, truth.duration_s) for x in (published, truth.segments))
+    believed = decisions_from_events(events, truth.start_ns)
+    fine = Prediction(truth.name, labels, true, believed, FINE_LABELS)
+    return {
+        level: score_predictions([fine.renamed(rename)])
+        for level, rename in reversed(LABEL_LEVELS.items())
+    }
 
 
 def first_difference(

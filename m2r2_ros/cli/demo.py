@@ -25,7 +25,6 @@ from m2r2_ros.cli._run_results import (
     SEGMENTS,
     TIMELINE,
     Truth,
-    describe_delay,
     first_difference,
     write_results,
 )
@@ -33,7 +32,7 @@ from m2r2_ros.cli.convert import convert
 from m2r2_ros.datasets.bag_reader import open_bag
 from m2r2_ros.datasets.source import open_source
 from m2r2_ros.errors import M2R2Error, printable
-from m2r2_ros.evaluation.tables import format_table
+from m2r2_ros.evaluation.tables import scores_text
 from m2r2_ros.inference.models import Models
 from m2r2_ros.inference.segment_events import SegmentEvent, SegmentStatus
 from m2r2_ros.offline.deployment import Deployment
@@ -77,7 +76,9 @@ def main(args: argparse.Namespace) -> int:
     setup = LiveSetup(bag, truth.duration_s, args.rate, config, models, args.out)
     run = play_live(setup, Narrator(truth.start_ns))
     metrics = write_results(args.out, run.events, run.predictions, truth)
-    print(f"\n{format_table(metrics)}\n{describe_delay(run.events, truth)}")
+    print()
+    for level, scores in metrics.items():
+        print(scores_text(scores, f"{level} labels"))
     topics = deployment.topics.served(loaded.encoder.layout.modalities).values()
     print(f"{run.received} of {count_messages(bag, topics)} sensor messages received")
     with open_source(bag, deployment.topics) as source:

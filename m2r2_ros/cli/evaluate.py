@@ -5,9 +5,13 @@ The data set is a folder in the MS-TCN layout (features, groundTruth, mapping.tx
 `m2r2 extract` writes it. Of a causal head, what is scored is what the robot would publish: head
 and segment tracker, frame by frame; of an offline head (mstcn, asrf, diffact), its labels; of any
 other method, the files of a folder: predictions/<recording>.txt with a label a line, mapping.txt,
-and probabilities/<recording>.npy if it has any, as `m2r2 predict` writes them. All in percent but
-delay_s: seconds from an action's true start until it is published, on average over those that are
-recognised while they last.
+and probabilities/<recording>.npy if it has any, as `m2r2 predict` writes them. Frames have the
+stamps that `m2r2 extract` kept, else they come evenly.
+
+All in percent but the delays: seconds from a true action's start to the first message within it
+that says its label and is held for 0.5 s. They are over the recognised actions and mean nothing
+without `recognised` and `false_starts` (per true action). "held" is what a planner had at each
+frame, without hindsight; the others are of the segments as published, whose starts are back-dated.
 
 The report is one HTML file that needs no network: all scores, fine and coarse, per recording
 (worst first) and per class, timelines, confusion, calibration. REPORT.json holds its figures.
@@ -31,7 +35,7 @@ from m2r2_ros.datasets.mstcn import FeatureFolder
 from m2r2_ros.errors import M2R2Error, nearest_name
 from m2r2_ros.evaluation.predictions import Prediction, score_predictions
 from m2r2_ros.evaluation.segments import FRAME_RATE_HZ
-from m2r2_ros.evaluation.tables import format_table
+from m2r2_ros.evaluation.tables import scores_text
 from m2r2_ros.experiments.heads import check_classes, open_head, predict, read_predictions
 from m2r2_ros.inference.head import StreamingHead
 from m2r2_ros.inference.models import HEAD_FILE
@@ -87,19 +91,19 @@ def main(args: argparse.Namespace) -> int:
     known = dict.fromkeys(label for prediction in fine for label in prediction.classes)
     predictions = [prediction.renamed(rename) for prediction in fine]
     check_classes(args.model or args.predictions, list(map(rename, known)), classes, folder.path)
-    scores = score_predictions(predictions, args.rate, args.background)
+    scores = score_predictions(predictions, args.background)
     with partial_file(args.json) as temporary:
         temporary.write_text(json.dumps(scores, indent=1) + "\n", encoding="utf-8")
     if args.report:
         _write_report(args, fine, folder)
-    _print(scores, f"{args.labels}, {len(predictions)} recordings")
+    print(scores_text(scores, f"{args.labels}, {len(predictions)} recordings"))
     return 0
 
 
 def _predictions(args: argparse.Namespace, folder: FeatureFolder) -> list[Prediction]:
     names = folder.split(args.split).test
     if args.predictions:
-        return list(read_predictions(args.predictions, folder, names))
+        return list(read_predictions(args.predictions, folder, names, args.rate))
     head = open_head(args.model)
     if isinstance(head, StreamingHead) and head.metadata.look_ahead:
         late = head.metadata.look_ahead
@@ -125,11 +129,3 @@ def _write_report(
     title = f"{method} on {args.data}, split {args.split}"
     levels = list(LABEL_LEVELS)[list(LABEL_LEVELS).index(args.labels) :]
     write_report(args.report, title, predictions, levels, args.rate, args.background)
-
-
-def _print(scores: dict[str, float | None], row: str) -> None:
-    causal, delay_s = "delay_s" in scores, scores.get("delay_s")
-    print(format_table({row: {k: v for k, v in scores.items() if k != "delay_s"}}))
-    if causal:
-        known = f"mean decision delay {delay_s:.2f} s" if delay_s is not None else ""
-        print(known or "nothing was recognised")

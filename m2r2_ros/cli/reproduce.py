@@ -163,7 +163,7 @@ def _draw(folder: Path, rows: Sequence[Row], seed: int, work) -> None:
     """The paper's figure 4: ground truth above every method of the table."""
     from tqdm import tqdm
 
-    from m2r2_ros.evaluation.predictions import segments_from_labels
+    from m2r2_ros.evaluation.frame_times import nominal_edges, segments_from_frames
     from m2r2_ros.evaluation.segments import FRAME_RATE_HZ
     from m2r2_ros.evaluation.timeline import plot_timeline
 
@@ -171,7 +171,8 @@ def _draw(folder: Path, rows: Sequence[Row], seed: int, work) -> None:
     for name in tqdm(names, "timelines", disable=None):
         tracks = {"ground truth": work.truth(rows[0], name)}
         tracks |= {_short(row): work.predicted(row, seed, name) for row in rows}
-        segments = {k: segments_from_labels(v, FRAME_RATE_HZ) for k, v in tracks.items()}
+        edges = nominal_edges(len(tracks["ground truth"]), FRAME_RATE_HZ)
+        segments = {k: segments_from_frames(v, edges) for k, v in tracks.items()}
         for ending in (".png", ".svg"):
             plot_timeline(folder / f"{name}{ending}", segments, title=name)
 

@@ -106,8 +106,8 @@ def _train_causal(
     chosen = asdict(tracker.config).items()
     print(
         f"tracker: {', '.join(f'{name} {value:g}' for name, value in chosen)}; on the validation "
-        f"recordings F1@50 {tracker.f1:.1f}, mean decision delay of the activity "
-        f"{tracker.delay_s:.2f} s, of the whole label {tracker.label_delay_s:.2f} s"
+        f"recordings F1@50 {tracker.f1:.1f}, mean delay over all actions (unrecognised: to their "
+        f"end) {tracker.delay_s:.2f} s of the activity, {tracker.label_delay_s:.2f} s of the label"
     )
     print(f"{graph}: differs from torch by at most {difference:.1e}")
     return 0

@@ -5,6 +5,7 @@
     groundTruth/<recording>.txt     one label a frame, T lines
     mapping.txt                     one "<id> <label>" a class, ids 0 to C - 1
     splits/train.split<N>.bundle    one "<recording>.txt" a line; test.split<N>.bundle likewise
+    stamps/<recording>.npy          int64, T: where each frame ends [ns]; not in MS-TCN's own sets
 
 50Salads, GTEA and Breakfast come this way, `m2r2 extract` writes it.
 """
@@ -31,12 +32,16 @@ MAX_TEXT_BYTES = 64 * 2**20
 
 @dataclass(frozen=True)
 class LabelledFeatures:
-    """One recording: features float32 (T, D), its T labels, and their ids int64 (T,)."""
+    """One recording: features float32 (T, D), its T labels, and their ids int64 (T,).
+
+    stamps_ns int64 (T,): where the frames end, None where that is not known.
+    """
 
     name: str
     features: np.ndarray
     labels: list[str]
     classes: np.ndarray
+    stamps_ns: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -85,11 +90,21 @@ class FeatureFolder:
             )
         ids = {label: number for number, label in enumerate(self.labels)}
         classes = np.array([ids[label] for label in labels], np.int64)
-        return LabelledFeatures(name, features, labels, classes)
+        stamps_ns = self.stamps(name)
+        if stamps_ns is not None and len(stamps_ns) != len(labels):
+            raise M2R2Error(
+                f"{self.path}: {name} has {len(labels)} frames, {len(stamps_ns)} stamps"
+            )
+        return LabelledFeatures(name, features, labels, classes, stamps_ns)
 
     def features(self, name: str) -> np.ndarray:
         """Features float32 (T, D), T and D at least 1."""
         return _read_columns(self._feature_path(name))
+
+    def stamps(self, name: str) -> np.ndarray | None:
+        """Where each frame ends, int64 (T,) [ns], strictly increasing; None where none are kept."""
+        path = self.path / "stamps" / f"{name}.npy"
+        return _read_stamps(path) if path.exists() else None
 
     def ground_truth(self, name: str) -> list[str]:
         """One label a frame, each in the mapping."""
@@ -121,13 +136,22 @@ class FeatureFolder:
 
 
 def write_recording_features(
-    folder: Path, name: str, features: np.ndarray, labels: Sequence[str] | None
+    folder: Path,
+    name: str,
+    features: np.ndarray,
+    labels: Sequence[str] | None,
+    stamps_ns: np.ndarray | None = None,
 ) -> None:
-    """Write features (T, D) and their T labels, if any. Raises M2R2Error when lengths differ."""
+    """Write features (T, D), their T labels and where the T frames end, as far as they are known.
+
+    Raises M2R2Error when lengths differ.
+    """
     if features.ndim != 2 or not len(features):
         raise M2R2Error(f"{name}: features {features.shape} are not (T, D)")
     if labels is not None and len(features) != len(labels):
         raise M2R2Error(f"{name}: features {features.shape} do not fit {len(labels)} labels")
+    if stamps_ns is not None:
+        _write_stamps(folder / "stamps" / f"{name}.npy", stamps_ns, len(features))
     _write_columns(folder / "features" / f"{name}.npy", features)
     if labels is not None:
         write_lines(folder / "groundTruth" / f"{name}.txt", labels)
@@ -211,6 +235,26 @@ def _read_columns(path: Path) -> np.ndarray:
     if not np.isfinite(features).all():
         raise M2R2Error(f"{path}: holds NaN or infinite values")
     return features
+
+
+def _read_stamps(path: Path) -> np.ndarray:
+    try:
+        stamps = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError, SyntaxError, MemoryError) as error:
+        raise M2R2Error(f"{path}: not a .npy file of stamps, or truncated") from error
+    if stamps.ndim != 1 or stamps.dtype != np.int64 or not 0 < stamps.size <= MAX_FEATURE_VALUES:
+        raise M2R2Error(f"{path}: holds {stamps.dtype} {stamps.shape}, expected int64 (T,)")
+    stamps = np.array(stamps)
+    if not (stamps[1:] > stamps[:-1]).all():
+        raise M2R2Error(f"{path}: the stamps do not increase")
+    return stamps
+
+
+def _write_stamps(path: Path, stamps_ns: np.ndarray, frames: int) -> None:
+    if stamps_ns.shape != (frames,):
+        raise M2R2Error(f"{path}: {stamps_ns.shape} stamps do not fit {frames} frames")
+    with partial_file(path) as temporary, temporary.open("wb") as file:
+        np.save(file, stamps_ns.astype(np.int64), allow_pickle=False)
 
 
 def read_lines(path: Path) -> list[str]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The field's metrics over frame labels: accuracy, edit, F1@k (MS-TCN) and DR (M2R2).
+"""The field's metrics over frame labels: accuracy, edit, F1@k (MS-TCN), DR (M2R2), boundary F1.
 
 Labels are any hashable values, one a frame. A segment is a run of equal labels `[start, end)`; the
 last one ends at T, as in MS-TCN (the code of ASRF and DiffAct ends it at T - 1, so that a perfect
@@ -55,7 +55,7 @@ def score(
     background: Collection[Hashable] = (),
     both_empty: float = 100.0,
 ) -> dict[str, float]:
-    """All metrics of one recording, in percent: acc, edit, f1@10, f1@25, f1@50, dr.
+    """All metrics of one recording, in percent: acc, edit, f1@10, f1@25, f1@50, dr, dr_truth.
 
     Raises M2R2Error when the two sequences differ in length.
     """
@@ -70,8 +70,9 @@ def score_many(
     """Metrics over a data set of (prediction, truth) pairs, in percent.
 
     Accuracy is over all frames, F1 from counts summed over recordings, edit and DR are means over
-    recordings, as in the M2R2 authors' tool. Raises M2R2Error on an empty data set and on a pair
-    of unequal lengths.
+    recordings, as in the M2R2 authors' tool. `dr_truth` is the DR of the truth against itself: DR
+    can exceed it where short segments are missed, and means nothing without it. Raises M2R2Error
+    on an empty data set and on a pair of unequal lengths.
     """
     pairs = [(list(prediction), list(truth)) for prediction, truth in pairs]
     _check(pairs)
@@ -80,8 +81,24 @@ def score_many(
         "acc": _frame_accuracy(pairs),
         "edit": float(np.mean([edit_score(*both, both_empty) for both in runs])),
         **{f"f1@{k}": _summed_counts(runs, k / 100).f1(both_empty) for k in OVERLAPS},
-        "dr": float(np.mean([boundary_counts(*pair).f1(both_empty) for pair in pairs])),
+        "dr": _mean_detection_rate(pairs, both_empty),
+        "dr_truth": _mean_detection_rate([(truth, truth) for _, truth in pairs], both_empty),
     }
+
+
+def boundary_f1(
+    pairs: Iterable[tuple[Sequence[float], Sequence[float]]],
+    tolerance: float,
+    both_empty: float = 100.0,
+) -> float:
+    """F1 in percent of boundaries matched one to one, from counts summed over recordings.
+
+    Each pair holds the predicted and the true boundaries of a recording in order, in the unit of
+    `tolerance`; two match when they are at most that far apart. The match is a largest one, so the
+    truth against itself scores 100.
+    """
+    counts = [_matched(predicted, true, tolerance) for predicted, true in pairs]
+    return Counts(*map(sum, zip(*counts, strict=True))).f1(both_empty)
 
 
 def find_runs(labels: Labels, background: Collection[Hashable] = ()) -> list[Run]:
@@ -141,6 +158,24 @@ def boundary_counts(
     extra = near.sum() - found.sum()
     stray = len(predicted) - near.any(axis=0).sum()
     return Counts(len(nearest), int(extra + stray), int(len(wanted) - found.sum()))
+
+
+def _mean_detection_rate(pairs: Iterable[tuple[Labels, Labels]], both_empty: float) -> float:
+    return float(np.mean([boundary_counts(*pair).f1(both_empty) for pair in pairs]))
+
+
+def _matched(predicted: Sequence[float], true: Sequence[float], tolerance: float) -> Counts:
+    """On a line, taking the earliest possible partner each time gives a largest match."""
+    hits = i = j = 0
+    while i < len(predicted) and j < len(true):
+        # Half a nanosecond: sums of frame lengths are not exact.
+        if abs(predicted[i] - true[j]) <= tolerance + 5e-10:
+            hits, i, j = hits + 1, i + 1, j + 1
+        elif predicted[i] < true[j]:
+            i += 1
+        else:
+            j += 1
+    return Counts(hits, len(predicted) - hits, len(true) - hits)
 
 
 def _check(pairs: Sequence[tuple[Labels, Labels]]) -> None:

@@ -9,9 +9,17 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from m2r2_ros.errors import M2R2Error
-from m2r2_ros.evaluation.delay import decision_delays, mean_decision_delay
-from m2r2_ros.evaluation.metrics import find_runs, score_many
-from m2r2_ros.evaluation.segments import Segment
+from m2r2_ros.evaluation.delay import held_at, summary, timeliness
+from m2r2_ros.evaluation.frame_times import nominal_edges, segments_from_frames
+from m2r2_ros.evaluation.metrics import boundary_f1, find_boundaries, score_many
+from m2r2_ros.evaluation.segments import FRAME_RATE_HZ, Segment
+from m2r2_ros.inference.segment_events import UNKNOWN
+from m2r2_ros.labels import NO_ACTION
+
+# Two boundaries this close to each other are one.
+BOUNDARY_TOLERANCE_S = 0.5
+# Labels that say that nothing is done.
+IDLE = (NO_ACTION,)
 
 
 @dataclass(frozen=True)
@@ -19,17 +27,19 @@ class Prediction:
     """One recording of T frames.
 
     labels, truth  T labels each.
-    decided        for a causal method: what it believed once each frame had been processed.
+    believed       for a causal method: what a planner believed and when, in order of time.
     classes        the C classes of `probabilities`, () without them.
     probabilities  float (T, C), rows sum to 1; None when the method has none.
+    edges_s        float64 (T + 1,): frame i is `[edges_s[i], edges_s[i + 1])`; None: 10 Hz.
     """
 
     name: str
     labels: list[str]
     truth: list[str]
-    decided: list[str] | None = None
+    believed: list[Segment] | None = None
     classes: tuple[str, ...] = ()
     probabilities: np.ndarray | None = None
+    edges_s: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         if len(self.labels) != len(self.truth):
@@ -50,33 +60,55 @@ class Prediction:
             self,
             labels=list(map(rename, self.labels)),
             truth=list(map(rename, self.truth)),
-            decided=None if self.decided is None else list(map(rename, self.decided)),
+            believed=None
+            if self.believed is None
+            else [one._replace(label=rename(one.label)) for one in self.believed],
             classes=classes,
             probabilities=probabilities,
         )
 
+    @property
+    def edges(self) -> np.ndarray:
+        """`edges_s`, or those of evenly spaced frames."""
+        if self.edges_s is None:
+            return nominal_edges(len(self.truth), FRAME_RATE_HZ)
+        return self.edges_s
+
+    @property
+    def held(self) -> list[str]:
+        """The label that a planner held at the end of each frame; idle where it had none."""
+        idle = next((label for label in IDLE if label in {*self.truth, *self.classes}), UNKNOWN)
+        return held_at(self.believed or (), self.edges[1:], idle)
+
 
 def score_predictions(
-    predictions: Sequence[Prediction], rate_hz: float, background: Collection[str] = ()
+    predictions: Sequence[Prediction], background: Collection[str] = ()
 ) -> dict[str, float | None]:
-    """Metrics in percent as of `score_many`; for a causal method also `delay_s`.
+    """Metrics in percent: those of `score_many`, f1@50_actions and boundary_f1.
 
-    delay_s is the mean over all true segments that were recognised; None when none was.
+    f1@50_actions  F1@50 without idle segments.
+    boundary_f1    of boundaries matched one to one within `BOUNDARY_TOLERANCE_S`.
+
+    For a causal method also what a planner had of it, without hindsight: `held_acc` and
+    `held_f1@50` of the label held at the end of each frame, and `delay.summary` over the true
+    actions, idle and background left out. "unknown" is wrong, and a segment.
     """
-    scores: dict[str, float | None] = dict(
-        score_many([(p.labels, p.truth) for p in predictions], background)
-    )
-    causal = [p for p in predictions if p.decided is not None]
+    pairs = [(p.labels, p.truth) for p in predictions]
+    idle = {*background, *IDLE}
+    scores: dict[str, float | None] = dict(score_many(pairs, background))
+    scores["f1@50_actions"] = score_many(pairs, idle)["f1@50"]
+    scores["boundary_f1"] = boundary_f1(map(_boundaries, predictions), BOUNDARY_TOLERANCE_S)
+    causal = [p for p in predictions if p.believed is not None]
     if causal:
-        delays = [
-            delay
+        held = score_many([(p.held, p.truth) for p in causal], background)
+        scores |= {f"held_{name}": held[name] for name in ("acc", "f1@50")}
+        scores |= summary(
+            timeliness(p.believed, segments_from_frames(p.truth, p.edges), idle, p.classes)
             for p in causal
-            for delay in decision_delays(p.decided, p.truth, 1 / rate_hz, background)
-        ]
-        scores["delay_s"] = mean_decision_delay(delays)
+        )
     return scores
 
 
-def segments_from_labels(labels: Sequence[str], rate_hz: float) -> list[Segment]:
-    """The runs of equal labels, in seconds; frame 0 begins at 0."""
-    return [Segment(str(r.label), r.start / rate_hz, r.end / rate_hz) for r in find_runs(labels)]
+def _boundaries(prediction: Prediction) -> tuple[list[float], list[float]]:
+    edges = prediction.edges
+    return tuple(edges[find_boundaries(x)].tolist() for x in (prediction.labels, prediction.truth))

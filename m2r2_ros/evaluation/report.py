@@ -37,7 +37,7 @@ def write_report(
     Recordings are ordered and drawn at the first. Raises M2R2Error when there is no prediction.
     """
     found = {
-        level: _Level([p.renamed(LABEL_LEVELS[level]) for p in predictions], rate_hz, background)
+        level: _Level([p.renamed(LABEL_LEVELS[level]) for p in predictions], background)
         for level in levels
     }
     figures = {
@@ -53,7 +53,7 @@ def write_report(
         first=levels[0],
         pictures={level: content.pictures() for level, content in found.items()},
         timelines={
-            name: _embedded(timeline_png(prediction, rate_hz))
+            name: _embedded(timeline_png(prediction))
             for name, prediction in tqdm(first.worst_first.items(), "timelines", disable=None)
         },
     )
@@ -65,11 +65,9 @@ def write_report(
 class _Level:
     """Everything about the predictions with fine or with coarse labels."""
 
-    def __init__(
-        self, predictions: Sequence[Prediction], rate_hz: float, background: Collection[str]
-    ) -> None:
-        self.scores = score_predictions(predictions, rate_hz, background)
-        each = {p.name: score_predictions([p], rate_hz, background) for p in predictions}
+    def __init__(self, predictions: Sequence[Prediction], background: Collection[str]) -> None:
+        self.scores = score_predictions(predictions, background)
+        each = {p.name: score_predictions([p], background) for p in predictions}
         by_name = {p.name: p for p in predictions}
         order = sorted(each, key=lambda name: tuple(each[name][key] for key in _ORDER))
         self.recordings = {name: each[name] for name in order}

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from m2r2_ros.evaluation.frame_times import segments_from_frames
 from m2r2_ros.evaluation.literal_text import literal_text
-from m2r2_ros.evaluation.predictions import Prediction, segments_from_labels
+from m2r2_ros.evaluation.predictions import Prediction
 from m2r2_ros.evaluation.reliability import Reliability
 from m2r2_ros.evaluation.timeline import draw_timeline
 
@@ -23,10 +24,11 @@ _MOST_WRITTEN = 12
 
 
 @literal_text()
-def timeline_png(prediction: Prediction, rate_hz: float) -> bytes:
+def timeline_png(prediction: Prediction) -> bytes:
     """Ground truth above prediction."""
     tracks = {"ground truth": prediction.truth, "prediction": prediction.labels}
-    return _png(draw_timeline({k: segments_from_labels(v, rate_hz) for k, v in tracks.items()}))
+    edges = prediction.edges
+    return _png(draw_timeline({k: segments_from_frames(v, edges) for k, v in tracks.items()}))
 
 
 @literal_text()

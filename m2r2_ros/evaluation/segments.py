@@ -1,18 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Segments in seconds as frame labels, and their scores."""
+"""Segments in seconds: from labels and from messages, and as frame labels."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
 
 from m2r2_ros.datasets.recording import Action
-from m2r2_ros.evaluation.delay import decision_delays
-from m2r2_ros.evaluation.metrics import score
 from m2r2_ros.inference.segment_events import SegmentEvent, SegmentStatus
-from m2r2_ros.labels import NO_ACTION, coarse_label, label_from_text
+from m2r2_ros.labels import NO_ACTION, label_from_text
 
 # M2R2's features come at 10 Hz, so its metrics count frames of 0.1 s.
 FRAME_RATE_HZ = 10.0
@@ -70,20 +68,3 @@ def frame_labels(
         first, last = np.searchsorted(middles, (start_s, end_s))
         labels[first:last] = [label] * (last - first)
     return labels
-
-
-def score_segments(
-    prediction: Sequence[Segment], truth: Sequence[Segment], duration_s: float
-) -> dict[str, dict[str, float]]:
-    """Metrics of one recording in percent: {"coarse": {...}, "fine": {...}}, on 10 Hz frames."""
-    fine = [frame_labels(segments, duration_s) for segments in (prediction, truth)]
-    coarse = [[coarse_label(label) for label in labels] for labels in fine]
-    return {"coarse": score(*coarse), "fine": score(*fine)}
-
-
-def action_delays(
-    decisions: Sequence[Segment], truth: Sequence[Segment], duration_s: float
-) -> list[float | None]:
-    """Decision delay in s of each true action, "No action" left out, to the nearest 0.1 s frame."""
-    decided, labels = (frame_labels(segments, duration_s) for segments in (decisions, truth))
-    return decision_delays(decided, labels, 1 / FRAME_RATE_HZ, background=[NO_ACTION])

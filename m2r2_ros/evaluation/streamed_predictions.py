@@ -11,6 +11,7 @@ from m2r2_ros.inference.head import StreamingHead
 from m2r2_ros.inference.pipeline import SegmentSequence
 from m2r2_ros.inference.segment_events import UNKNOWN, FramePrediction, SegmentEvent, SegmentStatus
 from m2r2_ros.inference.tracker import SegmentTracker
+from m2r2_ros.labels import NO_ACTION
 
 
 @dataclass(frozen=True)
@@ -18,68 +19,74 @@ class StreamedLabels:
     """Two label sequences of T frames each, and what they were made from.
 
     published      the label of the segment that was published for the frame, perhaps later.
-    decided        the label of the segment that was open once the frame had been processed.
+    held           the label of the segment that was open once the frame had been processed.
     probabilities  the head's posterior, float32 (T, C).
     """
 
     published: list[str]
-    decided: list[str]
+    held: list[str]
     probabilities: np.ndarray = field(compare=False)
 
 
-def stream(head: StreamingHead, features: np.ndarray, rate_hz: float) -> StreamedLabels:
+def nominal_stamps(frames: int, rate_hz: float) -> np.ndarray:
+    """Stamps int64 (T,) [ns] of frames that come evenly, from 0 on."""
+    return np.round(np.arange(frames) * (1e9 / rate_hz)).astype(np.int64)
+
+
+def stream(head: StreamingHead, features: np.ndarray, stamps_ns: np.ndarray) -> StreamedLabels:
     """Run head and tracker frame by frame over features, float32 (T, D), as the robot does.
 
-    Frames without a published segment are "unknown". Raises M2R2Error as `StreamingHead.step` does.
+    stamps_ns int64 (T,) are the ends of the frames. Frames without a published segment are
+    "unknown". Raises M2R2Error as `StreamingHead.step` does.
     """
-    period_ns = 1e9 / rate_hz
     segmenter = SegmentSequence(head, SegmentTracker(head.labels, head.metadata.tracker))
-    stamps_ns = np.round(np.arange(len(features)) * period_ns).astype(np.int64)
     head.reset()
     events: list[SegmentEvent] = []
-    decided = []
+    held = []
     probabilities = np.zeros((len(features), len(head.labels)), np.float32)
     for index, (stamp_ns, feature) in enumerate(zip(stamps_ns, features, strict=True)):
         prediction, caused = segmenter.process(index, int(stamp_ns), feature)
         probabilities[prediction.index] = prediction.probabilities
         events += caused
-        decided.append(_open_label(segmenter.tracker))
+        held.append(_open_label(segmenter.tracker))
     if len(features):
         owed, caused = segmenter.drain(int(stamps_ns[-1]))
         events += caused
         for prediction in owed:
             probabilities[prediction.index] = prediction.probabilities
     events += segmenter.close()
-    return StreamedLabels(_published(events, stamps_ns - period_ns / 2), decided, probabilities)
+    return StreamedLabels(_published(events, stamps_ns), held, probabilities)
 
 
 def track(
-    tracker: SegmentTracker, probabilities: np.ndarray, boundary: np.ndarray, rate_hz: float
+    tracker: SegmentTracker, probabilities: np.ndarray, boundary: np.ndarray, stamps_ns: np.ndarray
 ) -> StreamedLabels:
     """What a tracker makes of T frames, given their posteriors.
 
-    probabilities (T, C) and boundary (T,); frames without a published segment are "unknown".
+    probabilities (T, C), boundary (T,), stamps_ns int64 (T,); frames without a published segment
+    are "unknown".
     """
-    period_ns = 1e9 / rate_hz
-    stamps_ns = np.round(np.arange(len(boundary)) * period_ns).astype(np.int64).tolist()
     events: list[SegmentEvent] = []
-    decided = []
-    for index, stamp_ns in enumerate(stamps_ns):
+    held = []
+    for index, stamp_ns in enumerate(stamps_ns.tolist()):
         frame = FramePrediction(index, stamp_ns, probabilities[index], float(boundary[index]))
         events += tracker.step(frame)
-        decided.append(_open_label(tracker))
-    events += tracker.close(stamps_ns[-1]) if stamps_ns else []
-    published = _published(events, np.array(stamps_ns) - period_ns / 2)
-    return StreamedLabels(published, decided, probabilities)
+        held.append(_open_label(tracker))
+    events += tracker.close(int(stamps_ns[-1])) if len(stamps_ns) else []
+    return StreamedLabels(_published(events, stamps_ns), held, probabilities)
 
 
 def _open_label(tracker: SegmentTracker) -> str:
-    current = tracker.current
-    return current.label if current else UNKNOWN
+    """Before the first segment a planner has heard nothing, which is idle."""
+    if tracker.current:
+        return tracker.current.label
+    return NO_ACTION if NO_ACTION in tracker.labels else UNKNOWN
 
 
-def _published(events: list[SegmentEvent], middles_ns: np.ndarray) -> list[str]:
+def _published(events: list[SegmentEvent], stamps_ns: np.ndarray) -> list[str]:
     """The label over the middle of the time that each frame stands for, [t_{i-1}, t_i)."""
+    # The first frame's own length is of no account, see below.
+    middles_ns = stamps_ns - np.diff(stamps_ns, prepend=stamps_ns[:1] - 1) / 2
     labels = [UNKNOWN] * len(middles_ns)
     for event in events:
         if event.status == SegmentStatus.ENDED:

@@ -7,6 +7,36 @@ from collections.abc import Mapping
 
 from m2r2_ros.errors import printable
 
+# In lines, since one would be longer than a terminal: overlap with the segments as published,
+# boundaries, what a planner held.
+_LINES = (
+    ("acc", "edit", "f1@10", "f1@25", "f1@50", "f1@50_actions"),
+    ("boundary_f1", "dr", "dr_truth"),
+    ("held_acc", "held_f1@50"),
+)
+
+
+def scores_text(scores: Mapping[str, float | None], title: str) -> str:
+    """What `predictions.score_predictions` gave, under a title."""
+    lines = [title]
+    for names in _LINES:
+        known = [f"{name} {scores[name]:.1f}" for name in names if name in scores]
+        lines += ["  " + "  ".join(known)] if known else []
+    return "\n".join([*lines, *_timeliness(scores)])
+
+
+def _timeliness(scores: Mapping[str, float | None]) -> list[str]:
+    """A delay never stands without what was recognised and what was false."""
+    if scores.get("recognised") is None:
+        return []
+    found = f"  recognised {scores['recognised']:.1f} % of the actions"
+    if scores["delay_s"] is not None:
+        found += (
+            f", {scores['delay_s']:.2f} s after their start (median {scores['delay_p50_s']:.2f}, "
+            f"90th percentile {scores['delay_p90_s']:.2f})"
+        )
+    return [found, f"  false starts: {scores['false_starts']:.2f} per action"]
+
 
 def format_table(rows: Mapping[str, Mapping[str, float]]) -> str:
     """One line a row under a line of column names; the rows have the same columns.

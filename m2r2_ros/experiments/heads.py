@@ -7,12 +7,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 from tqdm import tqdm
 
 from m2r2_ros.datasets.mstcn import FeatureFolder, read_prediction
 from m2r2_ros.errors import M2R2Error
+from m2r2_ros.evaluation.delay import beliefs_from_frames
+from m2r2_ros.evaluation.frame_times import edges_from_stamps
 from m2r2_ros.evaluation.predictions import Prediction
-from m2r2_ros.evaluation.streamed_predictions import stream
+from m2r2_ros.evaluation.streamed_predictions import nominal_stamps, stream
 from m2r2_ros.inference.head import StreamingHead
 from m2r2_ros.inference.models import HEAD_FILE
 
@@ -49,27 +52,41 @@ def predict(
                 f"{head.path}: takes features of {head.feature_dimension} numbers, {name} in "
                 f"{folder.path} has {recording.features.shape[1]}"
             )
+        stamps_ns = frame_stamps(folder, name, len(recording.labels), rate_hz)
+        edges = edges_from_stamps(stamps_ns, rate_hz)
         if isinstance(head, StreamingHead):
-            found = stream(head, recording.features, rate_hz)
-            labels, decided = found.published, found.decided
+            found = stream(head, recording.features, stamps_ns)
+            labels, believed = found.published, beliefs_from_frames(found.held, edges)
         else:
             found = head.predict(recording.features, name)
-            labels, decided = found.labels, None
-        yield Prediction(
-            name, labels, recording.labels, decided, tuple(head.labels), found.probabilities
-        )
+            labels, believed = found.labels, None
+        classes, probabilities = tuple(head.labels), found.probabilities
+        yield Prediction(name, labels, recording.labels, believed, classes, probabilities, edges)
+
+
+def frame_stamps(folder: FeatureFolder, name: str, frames: int, rate_hz: float) -> np.ndarray:
+    """Where the frames of a recording end, int64 (T,) [ns]: its own stamps, else evenly spaced.
+
+    Raises M2R2Error when there are stamps of another number of frames.
+    """
+    stamps_ns = folder.stamps(name)
+    if stamps_ns is None:
+        return nominal_stamps(frames, rate_hz)
+    if len(stamps_ns) != frames:
+        raise M2R2Error(f"{folder.path}: {name} has {frames} frames and {len(stamps_ns)} stamps")
+    return stamps_ns
 
 
 def read_predictions(
-    predicted: Path, folder: FeatureFolder, names: Iterable[str]
+    predicted: Path, folder: FeatureFolder, names: Iterable[str], rate_hz: float
 ) -> Iterator[Prediction]:
     """What was predicted before: predictions/, probabilities/ if any, and mapping.txt."""
     classes = FeatureFolder(predicted).labels
     for name in names:
         labels, probabilities = read_prediction(predicted, name, classes)
-        yield Prediction(
-            name, labels, folder.ground_truth(name), None, tuple(classes), probabilities
-        )
+        truth = folder.ground_truth(name)
+        edges = edges_from_stamps(frame_stamps(folder, name, len(truth), rate_hz), rate_hz)
+        yield Prediction(name, labels, truth, None, tuple(classes), probabilities, edges)
 
 
 def check_classes(where: object, known: Sequence[str], wanted: Sequence[str], data: Path) -> None:

@@ -143,7 +143,7 @@ class Reproduction:
         if not path.exists():
             predictions = list(self._predict(row, level, seed, split))
             rename = LABEL_LEVELS[level]
-            scores = score_predictions([p.renamed(rename) for p in predictions], FRAME_RATE_HZ)
+            scores = score_predictions([p.renamed(rename) for p in predictions])
             folder = self._place("predictions", row, level, seed)
             # A causal head may say "unknown", which is no class.
             said = {label for prediction in predictions for label in prediction.labels}

@@ -85,7 +85,7 @@ def table_markdown(content: Mapping[str, Any], levels: Sequence[str]) -> str:
             published = content["published_on_reassemble"].get(name)
             if published:
                 lines += [markdown_row(["*paper, REASSEMBLE*", *_published(published, levels)])]
-        lines += _delays(rows)
+        lines += _truth_against_itself(rows) + _delays(rows)
     return "\n".join(lines) + "\n"
 
 
@@ -108,13 +108,31 @@ def _published(published: Mapping[str, Any], levels: Sequence[str]) -> list[str]
     return ["-" if value is None else f"*{value:.1f}*" for value in found]
 
 
+def _truth_against_itself(rows: Mapping[str, Any]) -> list[str]:
+    """DR means nothing without it."""
+    found = {
+        level: summary["dr_truth"]["mean"]
+        for summaries in rows.values()
+        for level, summary in summaries.items()
+        if "dr_truth" in summary
+    }
+    said = ", ".join(f"{value:.1f} with {level} labels" for level, value in found.items())
+    return ["", f"The truth's own DR: {said}."] if said else []
+
+
 def _delays(rows: Mapping[str, Any]) -> list[str]:
     lines = []
     for name, summaries in rows.items():
         for level, summary in summaries.items():
-            delay = summary.get("delay_s", {}).get("mean")
-            if delay is not None:
-                lines.append(f"- {name}, {level} labels: mean decision delay {delay:.2f} s")
+            known = {key: entry["mean"] for key, entry in summary.items()}
+            if known.get("delay_s") is not None:
+                lines.append(
+                    f"- {name}, {level} labels: {known['recognised']:.1f} % of the actions "
+                    f"recognised, {known['delay_s']:.2f} s after their start (median "
+                    f"{known['delay_p50_s']:.2f} s, 90th percentile {known['delay_p90_s']:.2f} s), "
+                    f"{known['false_starts']:.2f} false starts an action; held: accuracy "
+                    f"{known['held_acc']:.1f}, F1@50 {known['held_f1@50']:.1f}"
+                )
     return ["", *lines] if lines else []
 
 

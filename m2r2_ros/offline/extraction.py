@@ -79,11 +79,13 @@ class Job:
 class Result:
     """Features float32 (T, D), and T labels where the recording has any.
 
+    `stamps_ns`, int64 (T,), are the frames' ends; None where the clock steps back.
     `error` says why there is nothing, else it is "".
     """
 
     job: Job
     features: np.ndarray | None = None
+    stamps_ns: np.ndarray | None = None
     labels: list[str] | None = None
     problems: list[str] = field(default_factory=list)
     error: str = ""
@@ -147,15 +149,19 @@ def extract(job: Job, show_progress: bool = True) -> Result:
     try:
         encoder, deployment = job.encoder.open(), Deployment.load(job.config)
         with open_source(job.recording, deployment.topics) as source:
-            features, middles_ns = encode_recording(
+            features, bounds_ns = encode_recording(
                 source, encoder, deployment, job.encoder.batch, show_progress
             )
             job.encoder.check_provider(encoder)
             labels = None
             if source.actions is not None:
-                times_s = (np.array(middles_ns) - source.start_ns) / 1e9
+                times_s = (bounds_ns.sum(axis=1) // 2 - source.start_ns) / 1e9
                 labels = frame_labels(source.actions, times_s)
-            return Result(job, features, labels, list(source.problems))
+            stamps_ns, problems = bounds_ns[:, 1], list(source.problems)
+            if (np.diff(stamps_ns) <= 0).any():
+                stamps_ns = None
+                problems.append("the clock steps back: scores take its frames as evenly spaced")
+            return Result(job, features, stamps_ns, labels, problems)
     except M2R2Error as error:
         return Result(job, error=str(error))
 
@@ -166,8 +172,8 @@ def encode_recording(
     deployment: Deployment,
     batch: int = 1,
     show_progress: bool = False,
-) -> tuple[np.ndarray, list[int]]:
-    """Features float32 (T, D) of a recording's windows and the middles of the windows [ns].
+) -> tuple[np.ndarray, np.ndarray]:
+    """Features float32 (T, D) of a recording's windows, and their bounds int64 (T, 2) [ns].
 
     Windows are decoded in a thread of their own while the encoder runs. Only what the encoder's
     layout names is read and decoded. An encoder that carries a state begins anew. Raises M2R2Error
@@ -176,14 +182,14 @@ def encode_recording(
     if isinstance(encoder, RoboActEncoder):
         encoder.reset()
     windows = watched_windows(source, encoder.layout, deployment, show_progress)
-    features, middles_ns = [], []
+    features, bounds_ns = [], []
     with read_ahead(windows, max(_READ_AHEAD_WINDOWS, 2 * batch)) as ahead:
         while some := list(islice(ahead, batch)):
             features.extend(_encode(some, encoder))
-            middles_ns.extend((window.start_ns + window.end_ns) // 2 for window in some)
+            bounds_ns.extend((window.start_ns, window.end_ns) for window in some)
     if not features:
         raise M2R2Error(f"{source.name}: too short, it gives no window")
-    return np.stack(features), middles_ns
+    return np.stack(features), np.array(bounds_ns, np.int64)
 
 
 def _encode(windows: list[SensorWindow], encoder: Encoder | RoboActEncoder) -> Iterator[np.ndarray]:

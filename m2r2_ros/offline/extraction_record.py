@@ -66,7 +66,9 @@ class ExtractionRecord:
 
     def add(self, result: Result) -> None:
         """Write a finished recording and note it; every file is complete at any time."""
-        write_recording_features(self._folder, result.job.name, result.features, result.labels)
+        write_recording_features(
+            self._folder, result.job.name, result.features, result.labels, result.stamps_ns
+        )
         self._recordings[result.job.name] = {
             "source": _fingerprint(result.job.recording),
             "frames": len(result.features),

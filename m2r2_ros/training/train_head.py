@@ -14,7 +14,7 @@ from torch.nn import functional
 from m2r2_ros.datasets.mstcn import LabelledFeatures
 from m2r2_ros.evaluation.metrics import score_many
 from m2r2_ros.evaluation.segments import FRAME_RATE_HZ
-from m2r2_ros.evaluation.streamed_predictions import track
+from m2r2_ros.evaluation.streamed_predictions import nominal_stamps, track
 from m2r2_ros.inference.tracker import SegmentTracker
 from m2r2_ros.networks.heads.causal import CausalHead
 from m2r2_ros.training.calibration import best_temperature
@@ -148,7 +148,8 @@ def _score(
 ) -> dict[str, float]:
     pairs = []
     for answers in (_answers(head, sequence) for sequence in sequences):
-        found = track(tracker, answers.probabilities, answers.boundary, FRAME_RATE_HZ)
+        stamps_ns = nominal_stamps(len(answers.truth), FRAME_RATE_HZ)
+        found = track(tracker, answers.probabilities, answers.boundary, stamps_ns)
         pairs.append((found.published, answers.truth))
     return score_many(pairs)
 
@@ -159,7 +160,7 @@ def _answers(head: CausalHead, sequence: LabelledFeatures) -> Answers:
     features = torch.from_numpy(delayed(sequence, late).features)[None]
     probabilities, boundary, _ = head.predict(features, head.zero_states())
     found = probabilities[0, late:].numpy(), boundary[0, late:].numpy()
-    return Answers(sequence.name, *found, list(sequence.labels), late)
+    return Answers(sequence.name, *found, list(sequence.labels), late, sequence.stamps_ns)
 
 
 def _epoch(

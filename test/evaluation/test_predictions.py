@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from m2r2_ros.errors import M2R2Error
+from m2r2_ros.evaluation.delay import beliefs_from_frames
+from m2r2_ros.evaluation.frame_times import nominal_edges
 from m2r2_ros.evaluation.predictions import (
     Prediction,
     score_predictions,
-    segments_from_labels,
 )
 from m2r2_ros.evaluation.reliability import reliability
 from m2r2_ros.evaluation.segments import Segment
@@ -22,6 +23,10 @@ TRUTH = ["No action"] * 10 + ["Pick USB"] * 20 + ["Insert USB"] * 20
 CLASSES = ("No action", "Pick USB", "Pick BNC", "Insert USB")
 
 
+def believed(held: list[str]) -> list[Segment]:
+    return beliefs_from_frames(held, nominal_edges(len(held), 10))
+
+
 def late(labels: list[str], frames: int) -> list[str]:
     return labels[:1] * frames + labels[:-frames]
 
@@ -29,21 +34,50 @@ def late(labels: list[str], frames: int) -> list[str]:
 def test_scores_over_recordings():
     wrong_object = [label.replace("USB", "BNC") for label in TRUTH]
     predictions = [
-        Prediction("right", TRUTH, TRUTH, decided=late(TRUTH, 2)),
-        Prediction("wrong", TRUTH, wrong_object, decided=late(TRUTH, 2)),
+        Prediction("right", TRUTH, TRUTH, believed(late(TRUTH, 2))),
+        Prediction("wrong", TRUTH, wrong_object, believed(late(TRUTH, 2))),
     ]
-    fine = score_predictions(predictions, rate_hz=10)
-    coarse = score_predictions([p.renamed(coarse_label) for p in predictions], rate_hz=10)
+    fine = score_predictions(predictions)
+    coarse = score_predictions([p.renamed(coarse_label) for p in predictions])
     assert fine["acc"] == pytest.approx(60)
     assert fine["f1@50"] == pytest.approx(100 * 4 / 6)
     assert [coarse[key] for key in ("acc", "edit", "f1@50", "dr")] == [100] * 4
-    assert coarse["delay_s"] == pytest.approx((0.0 + 0.2 + 0.2) / 3)
+    # Two frames late, and said at a frame's end. Idle is no action.
+    assert [coarse[key] for key in ("delay_s", "delay_p90_s")] == pytest.approx([0.3, 0.3])
+    assert coarse["recognised"] == 100 and coarse["false_starts"] == 0
+    assert fine["recognised"] == 50 and fine["false_starts"] == 0.5
+    assert coarse["held_acc"] == pytest.approx(100 * 46 / 50)
+    assert coarse["held_f1@50"] == 100
 
 
 def test_no_recognised_segment_has_no_delay_and_offline_methods_have_none_at_all():
-    never = Prediction("a", ["x"] * 5, ["y"] * 5, decided=["x"] * 5)
-    assert score_predictions([never], 10)["delay_s"] is None
-    assert "delay_s" not in score_predictions([Prediction("a", ["x"] * 5, ["y"] * 5)], 10)
+    never = Prediction("a", ["x"] * 5, ["y"] * 5, believed(["x"] * 5))
+    scores = score_predictions([never])
+    assert scores["delay_s"] is None and scores["recognised"] == 0
+    assert "delay_s" not in score_predictions([Prediction("a", ["x"] * 5, ["y"] * 5)])
+
+
+def test_idle_segments_do_not_raise_the_f1_of_actions():
+    said = ["No action"] * 10 + ["Pick BNC"] * 40
+    scores = score_predictions([Prediction("a", said, TRUTH)])
+    # One of two predicted and of three true segments; without idle none of one and of two.
+    assert scores["f1@50"] == pytest.approx(100 * 2 / 5) and scores["f1@50_actions"] == 0
+
+
+def test_boundaries_are_matched_one_to_one_within_half_a_second():
+    said = ["No action"] * 16 + ["Pick USB"] * 3 + ["No action"] * 2 + ["Insert USB"] * 29
+    scores = score_predictions([Prediction("a", said, TRUTH)])
+    # True at 1.0 and 3.0 s; said at 1.6, 1.9 and 2.1.
+    assert scores["boundary_f1"] == 0
+    scores = score_predictions([Prediction("a", said[3:] + said[-3:], TRUTH)])
+    assert scores["boundary_f1"] == pytest.approx(100 * 2 / 5)
+    assert score_predictions([Prediction("a", TRUTH, TRUTH)])["boundary_f1"] == 100
+
+
+def test_before_the_first_message_a_planner_takes_it_for_idle():
+    prediction = Prediction("a", TRUTH, TRUTH, [Segment("Pick USB", 2.0, 9.0)])
+    assert prediction.held == ["No action"] * 19 + ["Pick USB"] * 31
+    assert Prediction("a", ["x"], ["x"], []).held == ["unknown"]
 
 
 def test_coarse_probabilities_are_sums():
@@ -58,10 +92,6 @@ def test_coarse_probabilities_are_sums():
 def test_unequal_lengths_name_the_recording():
     with pytest.raises(M2R2Error, match="some-recording: the prediction has 1 frames"):
         Prediction("some-recording", ["a"], ["a", "b"])
-
-
-def test_segments_in_seconds():
-    assert segments_from_labels(list("AAB"), 10) == [Segment("A", 0, 0.2), Segment("B", 0.2, 0.3)]
 
 
 # ---------------------------------------------------------------- reliability

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,10 +10,8 @@ from m2r2_ros.datasets.recording import Action
 from m2r2_ros.evaluation.metrics import find_runs
 from m2r2_ros.evaluation.segments import (
     Segment,
-    action_delays,
     decisions_from_events,
     frame_labels,
-    score_segments,
     segments_from_actions,
     segments_from_events,
 )
@@ -46,20 +43,6 @@ def test_ground_truth_loses_its_full_stop():
     actions = [Action(0.5, 2.0, "Insert USB."), Action(2.0, 3.0, "No action.")]
     expected = [Segment("Insert USB", 0.5, 2.0), Segment("No action", 2.0, 3.0)]
     assert segments_from_actions(actions) == expected
-
-
-def test_coarse_score_forgives_the_object():
-    truth = [Segment("Pick USB", 0, 2), Segment("Insert USB", 2, 4)]
-    prediction = [Segment("Pick USB", 0, 2), Segment("Insert BNC", 2, 4)]
-    result = score_segments(prediction, truth, 4)
-    assert result["coarse"]["f1@50"] == 100
-    assert result["fine"]["f1@50"] == 50
-    assert result["fine"]["acc"] == 50
-
-
-def test_unknown_is_wrong_but_no_error():
-    result = score_segments([Segment("unknown", 0, 4)], [Segment("Pick USB", 0, 4)], 4)
-    assert result["coarse"]["acc"] == pytest.approx(0)
 
 
 ORIGIN_NS = 1_700_000_000_000_000_000
@@ -105,9 +88,3 @@ def test_a_planner_believes_in_an_object_from_when_it_is_named():
 
 def test_a_planner_that_joins_late_knows_nothing_of_an_end_without_a_start():
     assert decisions_from_events(EVENTS[1:2], ORIGIN_NS) == []
-
-
-def test_action_delays_run_from_the_true_start_to_the_message():
-    truth = [Segment("Pick USB", 0.9, 3.0), Segment("Insert USB", 3.0, 4.0)]
-    delays = action_delays(decisions_from_events(EVENTS, ORIGIN_NS), truth, 4.0)
-    assert delays == [pytest.approx(0.5), None]

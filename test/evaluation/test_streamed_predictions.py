@@ -6,9 +6,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from m2r2_ros.evaluation.delay import decision_delays
+from m2r2_ros.evaluation.delay import beliefs_from_frames, timeliness
+from m2r2_ros.evaluation.frame_times import nominal_edges, segments_from_frames
 from m2r2_ros.evaluation.metrics import find_runs
-from m2r2_ros.evaluation.streamed_predictions import stream, track
+from m2r2_ros.evaluation.streamed_predictions import StreamedLabels, nominal_stamps, stream, track
 from m2r2_ros.inference.metadata import HeadMetadata
 from m2r2_ros.inference.tracker import SegmentTracker, TrackerConfig
 
@@ -37,13 +38,23 @@ def features(text: str) -> np.ndarray:
     return np.eye(3, dtype=np.float32)[[int(letter) for letter in text]]
 
 
+def run(head: OneHotHead, sequence: np.ndarray) -> StreamedLabels:
+    return stream(head, sequence, nominal_stamps(len(sequence), 10))
+
+
+def action_delays(held: list[str], truth: list[str]) -> list[float | None]:
+    edges = nominal_edges(len(truth), 10)
+    actions = segments_from_frames(truth, edges)
+    return timeliness(beliefs_from_frames(held, edges), actions, ["No action"]).delays_s
+
+
 def test_published_segments_start_where_the_label_turned_but_are_decided_later():
     text = "0" * 10 + "1" * 20 + "2" * 20
-    result = stream(OneHotHead(), features(text), rate_hz=10)
+    result = run(OneHotHead(), features(text))
     truth = [LABELS[int(letter)] for letter in text]
     assert result.published == truth
-    delays = decision_delays(result.decided, truth, period_s=0.1)
-    assert delays[1:] == pytest.approx([0.2, 0.2])
+    delays = action_delays(result.held, truth)
+    assert delays == pytest.approx([0.3, 0.3])
     np.testing.assert_array_equal(result.probabilities, features(text))
 
 
@@ -52,16 +63,16 @@ def test_look_ahead_costs_its_delay_and_nothing_else(frames):
     """What is published is the same, the last frames included; it is known that much later."""
     text = "0" * 10 + "1" * 20 + "2" * 20
     sequence, truth = features(text), [LABELS[int(letter)] for letter in text]
-    without, found = (stream(OneHotHead(k), sequence, rate_hz=10) for k in (0, frames))
+    without, found = (run(OneHotHead(k), sequence) for k in (0, frames))
     assert found.published == without.published == truth
     np.testing.assert_array_equal(found.probabilities, sequence)
-    assert found.decided[frames:] == without.decided[:-frames]
-    delays = decision_delays(found.decided, truth, period_s=0.1)
-    assert delays[1:] == pytest.approx([0.2 + frames / 10] * 2)
+    assert found.held[frames:] == without.held[:-frames]
+    delays = action_delays(found.held, truth)
+    assert delays == pytest.approx([0.3 + frames / 10] * 2)
 
 
 def test_a_sequence_shorter_than_the_look_ahead():
-    result = stream(OneHotHead(6), features("0011"), rate_hz=10)
+    result = run(OneHotHead(6), features("0011"))
     np.testing.assert_array_equal(result.probabilities, features("0011"))
 
 
@@ -69,23 +80,34 @@ def test_tracking_posteriors_is_streaming_without_a_head():
     sequence = features("0" * 10 + "1" * 2 + "0" * 5 + "2" * 9)
     head = OneHotHead()
     tracker = SegmentTracker(LABELS, head.metadata.tracker)
-    found = track(tracker, sequence, np.zeros(len(sequence)), rate_hz=10)
-    assert found == stream(head, sequence, rate_hz=10)
-    assert track(tracker, sequence[:0], np.zeros(0), rate_hz=10).published == []
+    stamps_ns = nominal_stamps(len(sequence), 10)
+    found = track(tracker, sequence, np.zeros(len(sequence)), stamps_ns)
+    assert found == run(head, sequence)
+    assert track(tracker, sequence[:0], np.zeros(0), stamps_ns[:0]).published == []
 
 
 def test_a_flicker_is_not_published():
-    result = stream(OneHotHead(), features("0" * 10 + "1" * 2 + "0" * 10), rate_hz=10)
+    result = run(OneHotHead(), features("0" * 10 + "1" * 2 + "0" * 10))
     assert [run.label for run in find_runs(result.published)] == ["No action"]
 
 
 def test_a_second_run_is_not_influenced_by_the_first():
     head = OneHotHead()
     sequence = features("0" * 8 + "1" * 8)
-    assert stream(head, sequence, 10) == stream(head, sequence, 10)
+    assert run(head, sequence) == run(head, sequence)
 
 
 @pytest.mark.parametrize("frames", [0, 1, 2])
 def test_short_sequences(frames):
-    result = stream(OneHotHead(), features("1" * frames), rate_hz=10)
-    assert len(result.published) == len(result.decided) == frames
+    result = run(OneHotHead(), features("1" * frames))
+    assert len(result.published) == len(result.held) == frames
+
+
+def test_the_recordings_own_stamps_decide():
+    """Frames of 0.11 s: a label that must win for 0.3 s needs three frames, not four."""
+    sequence = features("0" * 10 + "1" * 3 + "0" * 10)
+    head = OneHotHead()
+    slow = np.arange(len(sequence)) * 110_000_000
+    fast = np.arange(len(sequence)) * 99_000_000
+    assert LABELS[1] in stream(head, sequence, slow).held
+    assert LABELS[1] not in stream(head, sequence, fast).held
