@@ -24,6 +24,7 @@ from m2r2_ros.inference.window_feature import WindowFeature
 from m2r2_ros.nodes import parameters
 from m2r2_ros.nodes.conversions import feature_to_ros, window_from_ros
 from m2r2_ros.nodes.diagnostics import OK, WARN, Report
+from m2r2_ros.nodes.last_messages import last_messages
 from m2r2_ros.nodes.managed_node import ManagedNode
 from m2r2_ros.nodes.process import run
 from m2r2_ros.nodes.topics import CHAIN_QOS, FEATURE_TOPIC, WINDOW_TOPIC
@@ -68,6 +69,9 @@ class FeatureExtractor(ManagedNode):
 
     def deactivate(self) -> None:
         if self._subscription is not None:
+            queue = self.guard(lambda message: self._wait_in_line(self._window(message)))
+            for message in last_messages(self._subscription):
+                queue(message)
             self.destroy_subscription(self._subscription)
         encode = self.guard(self._encode)
         while self._queue:
@@ -86,10 +90,7 @@ class FeatureExtractor(ManagedNode):
         if not self.is_active:
             return
         for window in windows:
-            if len(self._queue) >= self._max_backlog:
-                self._skipped += len(self._queue)
-                self._queue.clear()
-            self._queue.append(window)
+            self._wait_in_line(window)
         self._work()
 
     def change(self, values: dict[str, Any]) -> None:
@@ -115,7 +116,16 @@ class FeatureExtractor(ManagedNode):
         return Report(OK, "active" if self.is_active else "inactive", values)
 
     def _receive(self, message: RosSensorWindow) -> None:
-        self.accept([window_from_ros(message, self._encoder.layout)])
+        self.accept([self._window(message)])
+
+    def _window(self, message: RosSensorWindow) -> SensorWindow:
+        return window_from_ros(message, self._encoder.layout)
+
+    def _wait_in_line(self, window: SensorWindow) -> None:
+        if len(self._queue) >= self._max_backlog:
+            self._skipped += len(self._queue)
+            self._queue.clear()
+        self._queue.append(window)
 
     def _encode_next(self) -> None:
         if not self._queue:

@@ -32,6 +32,7 @@ from m2r2_ros.nodes import parameters
 from m2r2_ros.nodes.conversions import event_to_ros, feature_from_ros, prediction_to_ros
 from m2r2_ros.nodes.diagnostics import OK, WARN, Report
 from m2r2_ros.nodes.last_event import LastEvent, ended
+from m2r2_ros.nodes.last_messages import last_messages
 from m2r2_ros.nodes.managed_node import ManagedNode
 from m2r2_ros.nodes.process import run
 from m2r2_ros.nodes.topics import (
@@ -103,6 +104,9 @@ class Segmenter(ManagedNode):
     def deactivate(self) -> None:
         self.destroy_timer(self._watch)
         if self._subscription is not None:
+            segment = self.guard(lambda message: self._segment(feature_from_ros(message)))
+            for message in last_messages(self._subscription):
+                segment(message)
             self.destroy_subscription(self._subscription)
         self._publish(self._sequence.close())
         timeout = Duration(seconds=_LAST_DELIVERY_S)
@@ -121,8 +125,10 @@ class Segmenter(ManagedNode):
 
     def accept(self, feature: WindowFeature) -> None:
         """Take the feature of the next window."""
-        if not self.is_active:
-            return
+        if self.is_active:
+            self._segment(feature)
+
+    def _segment(self, feature: WindowFeature) -> None:
         self._silence.end()
         head = self._sequence.head
         head.metadata.check_encoder(head.path, feature.encoder_sha256)
