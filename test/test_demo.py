@@ -18,7 +18,7 @@ from tiny_models import write_models
 
 from m2r2_ros.datasets.bag_reader import open_bag
 from m2r2_ros.datasets.reassemble_writer import write_recording
-from m2r2_ros.datasets.topics import load_topics
+from m2r2_ros.offline.deployment import Deployment
 from m2r2_ros.sensing.layout import SensorLayout
 
 pytestmark = pytest.mark.ros
@@ -65,7 +65,7 @@ def test_published_segments_are_scored_drawn_and_equal_the_offline_ones(inputs, 
     assert "events as `m2r2 segment` gives" in output
     assert "NOT the events" not in output
     with open_bag(tmp_path / "2025-01-10-12-00-00") as bag:
-        topics = load_topics(CONFIG).topics
+        topics = Deployment.load(CONFIG).topics.topics
         wanted = [topics[name] for name in SensorLayout().modalities]
         sent = sum(1 for _ in bag.messages(wanted))
     assert f"\n{sent} of {sent} sensor messages received" in output

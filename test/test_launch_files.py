@@ -14,7 +14,7 @@ import yaml
 from source_tree import ROOT, executables
 
 from m2r2_ros.datasets.reassemble_topics import TOPICS
-from m2r2_ros.datasets.topics import load_topics
+from m2r2_ros.offline.deployment import Deployment
 from m2r2_ros.sensing.layout import SensorLayout
 
 ONLINE = ROOT / "launch" / "online_segmentation.launch.py"
@@ -164,13 +164,13 @@ def test_offline_launch_does_only_what_was_asked_for(launched, tmp_path):
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_a_deployment_feeds_every_sensor_of_the_default_layout(path):
-    deployment = load_topics(path)
+    deployment = Deployment.load(path).topics
     assert set(SensorLayout().modalities) <= deployment.topics.keys()
     assert deployment.reference_camera in deployment.topics
 
 
 def test_the_recorded_deployment_names_topics_that_convert_writes():
-    deployment = load_topics(ROOT / "config" / "reassemble.yaml")
+    deployment = Deployment.load(ROOT / "config" / "reassemble.yaml").topics
     assert set(deployment.topics.values()) <= TOPICS.keys()
 
 

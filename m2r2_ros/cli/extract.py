@@ -21,13 +21,13 @@ import argparse
 import sys
 from pathlib import Path
 
+from m2r2_ros.cli._config import load_deployment
 from m2r2_ros.datasets.mstcn import Split, write_mapping, write_split
 from m2r2_ros.errors import M2R2Error, printable
 from m2r2_ros.inference.models import open_encoder
 from m2r2_ros.inference.roboact_encoder import RoboActEncoder
 from m2r2_ros.inference.session import CPU, CUDA
 from m2r2_ros.labels import FINE_LABELS
-from m2r2_ros.offline.deployment import Deployment
 from m2r2_ros.offline.extraction import (
     EncoderChoice,
     Job,
@@ -113,7 +113,7 @@ def main(args: argparse.Namespace) -> int:
 
 def _choose(args: argparse.Namespace) -> tuple[EncoderChoice, ExtractionRecord]:
     """The encoder, and the record of the folder that its features go to."""
-    deployment = Deployment.load(args.config)
+    deployment = load_deployment(args.config)
     # A cluster's GPUs are not this machine's, and it hands out none that nobody asked for.
     encoder = open_encoder(args.encoder, args.require_gpu and not args.ray)
     if args.batch > 1 and isinstance(encoder, RoboActEncoder):

@@ -23,6 +23,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from m2r2_ros.cli._config import load_deployment
 from m2r2_ros.datasets.atomic import partial_file
 from m2r2_ros.datasets.source import open_source
 from m2r2_ros.datasets.topics import TopicMap
@@ -51,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    deployment = Deployment.load(args.config)
+    deployment = load_deployment(args.config)
     folders = _splits(args.recording) or [args.recording]
     recordings = find_recordings(folders)
     if recordings == [args.recording]:

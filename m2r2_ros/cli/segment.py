@@ -17,12 +17,12 @@ import sys
 import time
 from pathlib import Path
 
+from m2r2_ros.cli._config import load_deployment
 from m2r2_ros.datasets.recording_source import RecordingSource
 from m2r2_ros.datasets.source import open_source
 from m2r2_ros.errors import printable
 from m2r2_ros.inference.models import Models
 from m2r2_ros.inference.segment_events import SegmentStatus
-from m2r2_ros.offline.deployment import Deployment
 from m2r2_ros.offline.segmentation import OfflineRun, segment_source, write_segments
 
 
@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    deployment = Deployment.load(args.config)
+    deployment = load_deployment(args.config)
     models = Models.load(args.models, args.require_gpu, deployment.actions)
     began = time.perf_counter()
     with open_source(args.recording, deployment.topics) as source:

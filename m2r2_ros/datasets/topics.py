@@ -6,12 +6,9 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
-from pathlib import Path
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
-
-import yaml
 
 from m2r2_ros.errors import M2R2Error, nearest_name
 from m2r2_ros.sensing.layout import AUDIO
@@ -33,6 +30,7 @@ ANNOTATIONS_TOPIC = "/ground_truth/annotations"
 
 FINGER_JOINTS = ("panda_finger_joint1", "panda_finger_joint2")
 
+_PREFIX = "topics."
 # Absolute, or relative to the nodes' namespace.
 _TOPIC_NAME = re.compile(r"/?\w+(/\w+)*", re.ASCII)
 
@@ -70,6 +68,27 @@ class TopicMap:
                 f"{nearest_name(self.reference_camera, self.topics)}"
             )
 
+    @classmethod
+    def from_parameters(cls, given: Mapping[str, Any], namespace: str = "") -> TopicMap:
+        """What the parameters of the node `synchronizer` say, by their dotted names.
+
+        A relative topic is one of the `namespace`, "" being the root. Raises M2R2Error.
+        """
+        topics = {
+            name.removeprefix(_PREFIX): _absolute(topic, namespace)
+            for name, topic in given.items()
+            if name.startswith(_PREFIX)
+        }
+        values: dict[str, Any] = {}
+        if topics:
+            cameras = _cameras(topics)
+            values = {"topics": topics, "reference_camera": first_camera(cameras, topics)}
+        if given.get("reference_camera"):
+            values["reference_camera"] = given["reference_camera"]
+        if "gripper_joints" in given:
+            values["gripper_joints"] = tuple(given["gripper_joints"])
+        return cls(**values)
+
     def served(self, modalities: Sequence[str]) -> dict[str, str]:
         """Modality -> topic for those of an encoder's `modalities` that the robot has.
 
@@ -101,51 +120,9 @@ def first_camera(cameras: Sequence[str], topics: Mapping[str, Any]) -> str:
     return next((name for name in cameras if topics.get(name)), "")
 
 
-def load_topics(path: Path | str) -> TopicMap:
-    """Read a TopicMap from a ROS 2 parameter file, `/**: ros__parameters: {topics: ...}`.
-
-    Parameters that are not a TopicMap's are the nodes' own and left to them, but a misspelled one
-    is named. A relative topic is one of the root namespace. Raises M2R2Error.
-    """
-    parameters = read_parameters(Path(path))
-    names = tuple(entry.name for entry in fields(TopicMap))
-    for name in parameters:
-        if name not in names and (near := _typo(name, names)):
-            raise M2R2Error(f"{path}: unknown parameter '{name}'{near}")
-    values = {name: parameters[name] for name in names if name in parameters}
-    if isinstance(values.get("gripper_joints"), list):
-        values["gripper_joints"] = tuple(values["gripper_joints"])
-    if isinstance(values.get("topics"), Mapping):
-        values["topics"] = {name: _absolute(topic) for name, topic in values["topics"].items()}
-        cameras = _cameras(values["topics"])
-        values.setdefault("reference_camera", first_camera(cameras, values["topics"]))
-    try:
-        return TopicMap(**values)
-    except M2R2Error as error:
-        raise M2R2Error(f"{path}: {error}") from error
-
-
-def read_parameters(path: Path) -> dict[str, Any]:
-    """Parameters for all nodes in a ROS 2 parameter file (`/**`). Raises M2R2Error."""
-    try:
-        content = yaml.safe_load(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise M2R2Error(f"cannot read {path}: {error}") from error
-    except (yaml.YAMLError, RecursionError) as error:
-        raise M2R2Error(f"{path}: not YAML: {' '.join(str(error).split())}") from error
-    for name in ("/**", "ros__parameters"):
-        if not isinstance(content, dict) or name not in content:
-            near = nearest_name(name, map(str, content)) if isinstance(content, dict) else ""
-            raise M2R2Error(f"{path}: not a ROS 2 parameter file, '{name}' is missing{near}")
-        content = content[name]
-    if not isinstance(content, dict):
-        raise M2R2Error(f"{path}: ros__parameters holds no parameters")
-    return content
-
-
-def _absolute(topic: object) -> object:
+def _absolute(topic: object, namespace: str) -> object:
     is_relative = isinstance(topic, str) and topic and not topic.startswith("/")
-    return f"/{topic}" if is_relative else topic
+    return f"{namespace}/{topic}" if is_relative else topic
 
 
 def _cameras(names: Collection[str]) -> list[str]:

@@ -19,6 +19,7 @@ from rclpy.parameter import Parameter
 from m2r2_ros.errors import M2R2Error, printable
 from m2r2_ros.nodes import parameter_declaration, parameters
 from m2r2_ros.nodes.diagnostics import ERROR, OK, Diagnostics, Report
+from m2r2_ros.nodes.setting import Setting, foreign_names
 
 _LOG_PERIOD_S = 5.0
 
@@ -26,7 +27,7 @@ _LOG_PERIOD_S = 5.0
 class ManagedNode(LifecycleNode):
     """A lifecycle node that cannot fail in silence."""
 
-    SETTINGS: ClassVar[tuple[parameter_declaration.Setting, ...]] = ()
+    SETTINGS: ClassVar[tuple[Setting, ...]] = ()
 
     def __init__(self, name: str, values: dict[str, Any] | None = None) -> None:
         """`values` override parameters, as a parameter file does."""
@@ -36,7 +37,7 @@ class ManagedNode(LifecycleNode):
         self.is_active = False
         # Called by a node whose work is done, to end its process.
         self.finish: Callable[[], None] = lambda: None
-        self._known: dict[str, parameter_declaration.Setting] = {}
+        self._known: dict[str, Setting] = {}
         self._bad_overrides: list[M2R2Error] = []
         self._lasting: frozenset[str] = frozenset()
         self.declare_lasting((parameters.AUTOSTART, *self.SETTINGS))
@@ -75,14 +76,14 @@ class ManagedNode(LifecycleNode):
         """Whether the node's own process takes it to active."""
         return bool(self.get_parameter(parameters.AUTOSTART.name).value)
 
-    def declare_lasting(self, settings: Iterable[parameter_declaration.Setting]) -> None:
+    def declare_lasting(self, settings: Iterable[Setting]) -> None:
         """Declare parameters that stay through cleanup; `configure` fails on a bad value."""
         settings = tuple(settings)
         self._known |= {setting.name: setting for setting in settings}
         self._lasting |= {setting.name for setting in settings}
         self._bad_overrides += parameter_declaration.declare(self, settings)
 
-    def declare_more(self, more: Iterable[parameter_declaration.Setting]) -> dict[str, Any]:
+    def declare_more(self, more: Iterable[Setting]) -> dict[str, Any]:
         """Declare parameters that only `configure` knows (they depend on the models); read them.
 
         They are taken back at cleanup. Raises M2R2Error on a bad value.
@@ -166,9 +167,17 @@ class ManagedNode(LifecycleNode):
     def _configure(self) -> None:
         if self._bad_overrides:
             raise self._bad_overrides[0]
-        parameter_declaration.check_names(self, parameters.ALL_NAMES | self._known.keys())
+        self._check_names()
         self.configure(parameter_declaration.read(self, (parameters.AUTOSTART, *self.SETTINGS)))
         self._configured = True
+
+    def _check_names(self) -> None:
+        """Refuse a misspelt parameter, name those that this package does not know."""
+        known = parameters.ALL_NAMES | self._known.keys()
+        foreign = foreign_names(parameter_declaration.overrides(self), known)
+        if foreign:
+            names = printable(", ".join(foreign))
+            self.get_logger().info(f"parameters of other nodes, not used here: {names}")
 
     def _deactivate(self) -> None:
         self.is_active = False

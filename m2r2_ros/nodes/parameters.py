@@ -12,10 +12,13 @@ from pathlib import Path
 
 from m2r2_ros.datasets.topics import TopicMap
 from m2r2_ros.inference.tracker import TrackerConfig
-from m2r2_ros.nodes.parameter_declaration import Setting
+from m2r2_ros.nodes.setting import Setting
 from m2r2_ros.sensing.layout import AUDIO
 from m2r2_ros.sensing.limits import SensingLimits
 from m2r2_ros.shipped import shipped
+
+SYNCHRONIZER_NODE, SEGMENTER_NODE = "synchronizer", "segmenter"
+NODES = (SYNCHRONIZER_NODE, "feature_extractor", SEGMENTER_NODE, "microphone", "replayer")
 
 AUTOSTART = Setting(
     "autostart", True, "Configure and activate without waiting for a lifecycle manager."

@@ -3,15 +3,17 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from m2r2_ros.datasets.topics import TopicMap, load_topics, read_parameters
-from m2r2_ros.errors import M2R2Error, nearest_name
+from m2r2_ros.datasets.parameter_file import ParameterFile
+from m2r2_ros.datasets.topics import TopicMap
+from m2r2_ros.errors import M2R2Error
 from m2r2_ros.inference.tracker import TrackerConfig
+from m2r2_ros.nodes import parameters
+from m2r2_ros.nodes.setting import Setting, foreign_names
 from m2r2_ros.sensing.limits import SensingLimits
 
 
@@ -26,44 +28,46 @@ class Deployment:
     tracker: Mapping[str, Any] = field(default_factory=dict)
     # Recognised by their texts instead of a trained head.
     actions: tuple[str, ...] = ()
+    # What the file holds that nothing here uses, a line each.
+    notes: tuple[str, ...] = ()
 
     @classmethod
     def load(cls, path: Path | None) -> Deployment:
         """Read a ROS 2 parameter file; defaults without one. Raises M2R2Error that names it."""
         if path is None:
             return cls()
-        topics, parameters = load_topics(path), read_parameters(path)
+        file = ParameterFile.read(path)
+        namespace = file.namespace(parameters.NODES)
+        inputs = file.of(f"{namespace}/{parameters.SYNCHRONIZER_NODE}")
+        segmentation = file.of(f"{namespace}/{parameters.SEGMENTER_NODE}")
         try:
-            _check_spelling(parameters)
-            tracker = _subset(parameters, TrackerConfig)
-            TrackerConfig.from_dict(tracker)
-            limits = SensingLimits(**_subset(parameters, SensingLimits))
-            reference = topics.reference_camera if "reference_camera" in parameters else ""
-            actions = _texts(parameters.get("actions") or (), "actions")
+            foreign = foreign_names(inputs | segmentation, parameters.ALL_NAMES)
+            sensing = _read(inputs, parameters.SYNCHRONIZER)
+            labels = _read(segmentation, parameters.SEGMENTER)
+            tracker = _read(segmentation, parameters.tracker_settings(TrackerConfig()))
+            limits = {e.name: sensing[e.name] for e in fields(SensingLimits) if e.name in sensing}
+            return cls(
+                TopicMap.from_parameters(inputs | sensing, namespace),
+                SensingLimits(**limits),
+                sensing.get("reference_camera", ""),
+                tracker,
+                labels.get("actions", ()),
+                (*_notes(path, foreign), *file.doubts(parameters.NODES)),
+            )
         except M2R2Error as error:
             raise M2R2Error(f"{path}: {error}") from error
-        return cls(topics, limits, reference, tracker, actions)
 
     def tracker_config(self, defaults: TrackerConfig) -> TrackerConfig:
         """The head's defaults, changed by the file."""
         return replace(defaults, **self.tracker)
 
 
-def _check_spelling(parameters: Mapping[str, Any]) -> None:
-    """Name what is almost certainly a slip; other parameters are the nodes' own."""
-    known = [entry.name for kind in (TrackerConfig, SensingLimits) for entry in fields(kind)]
-    for name in parameters:
-        close = difflib.get_close_matches(str(name), known, n=1, cutoff=0.8)
-        if name not in known and close:
-            raise M2R2Error(f"unknown parameter '{name}'{nearest_name(str(name), close)}")
+def _read(given: Mapping[str, Any], settings: Iterable[Setting]) -> dict[str, Any]:
+    """The given values of these settings. Raises M2R2Error on the first that a node refuses."""
+    return {s.name: s.read(given[s.name]) for s in settings if s.name in given}
 
 
-def _texts(values: Any, name: str) -> tuple[str, ...]:
-    if not isinstance(values, list | tuple) or not all(isinstance(v, str) for v in values):
-        raise M2R2Error(f"{name} must be a list of texts, got {values!r:.80}")
-    return tuple(values)
-
-
-def _subset(parameters: Mapping[str, Any], kind: type) -> dict[str, Any]:
-    names = [entry.name for entry in fields(kind)]
-    return {name: parameters[name] for name in names if name in parameters}
+def _notes(path: Path, foreign: list[str]) -> list[str]:
+    if not foreign:
+        return []
+    return [f"{path}: parameters of other nodes, not used here: {', '.join(foreign)}"]

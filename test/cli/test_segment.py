@@ -172,7 +172,7 @@ BAD_INPUT = {
                 t / "c.yaml", "/**: {ros__parameters: {unknown_below: 7}}"
             )
         },
-        "c.yaml: tracker unknown_below must be in [0.0, 1.0], got 7",
+        "c.yaml: parameter unknown_below must be in [0, 1], got 7",
     ),
 }
 

@@ -108,9 +108,9 @@ def read_it(path: Path) -> bool:
 
         read_encoder_metadata(path)
     elif path.suffix == ".yaml":
-        from m2r2_ros.datasets.topics import load_topics
+        from m2r2_ros.offline.deployment import Deployment
 
-        load_topics(path)
+        Deployment.load(path)
     elif path.suffix == ".mp4":
         from m2r2_ros.datasets.media import decode_video, rgb
 

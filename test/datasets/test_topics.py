@@ -4,10 +4,15 @@
 import pytest
 
 from m2r2_ros.datasets.reassemble_topics import TOPICS
-from m2r2_ros.datasets.topics import TopicMap, load_topics
+from m2r2_ros.datasets.topics import TopicMap
 from m2r2_ros.errors import M2R2Error
+from m2r2_ros.offline.deployment import Deployment
 from m2r2_ros.sensing.layout import SensorLayout
 from m2r2_ros.shipped import shipped
+
+
+def load_topics(path):
+    return Deployment.load(path).topics
 
 
 def write(tmp_path, text):
@@ -50,13 +55,13 @@ BAD = {
         "    topics: {wrnch: /w}\n",
         "'wrnch' in topics (did you mean 'wrench'?)",
     ),
-    "parameter misspelled": ("    topcs: {}\n", "'topcs' (did you mean 'topics'?)"),
+    "parameter misspelled": ("    topcs: {hama1: /a}\n", "'topcs.hama1' (did you mean 'topics'?)"),
     "joints misspelled": ("    gripper_joint: []\n", "(did you mean 'gripper_joints'?)"),
     "no topic name": ("    topics: {hama1: /a//b}\n", "'hama1' is no topic name: '/a//b'"),
     "private name": ("    topics: {hama1: ~/image}\n", "'hama1' is no topic name: '/~/image'"),
     "number": ("    topics: {hama1: 3}\n", "topic of 'hama1' is no topic name: 3"),
-    "list": ("    topics: [1]\n", "'topics' must map modalities to topics"),
-    "joints": ("    gripper_joints: left\n", "'gripper_joints' must be a list of joint names"),
+    "list": ("    topics: [1]\n", "parameter 'topics' must be a map of names to values"),
+    "joints": ("    gripper_joints: left\n", "gripper_joints must be a list of texts, got 'left'"),
     "camera without topic": (
         "    topics: {hama1: '', hama2: /b}\n    reference_camera: hama1\n",
         "reference_camera 'hama1' has no topic",
@@ -83,10 +88,10 @@ def test_bad_parameters_are_one_line(tmp_path, body, text):
     ("content", "text"),
     [
         ("a: [", "not YAML"),
-        ("hello", "'/**' is missing"),
-        ("/*: {}", r"'/**' is missing (did you mean '/*'?)"),
-        ("/**: {ros_parameters: {}}", "(did you mean 'ros_parameters'?)"),
-        ("!!python/object/apply:os.system [echo]", "not YAML"),
+        ("hello", "line 1: not a ROS 2 parameter file, '/**' needs 'ros__parameters'"),
+        ("/*: {}", "not a ROS 2 parameter file, it has no 'ros__parameters'"),
+        ("/**: {ros_parameters: {a: 1}}", "(did you mean 'ros_parameters'?)"),
+        ("!!python/object/apply:os.system [echo]", "not a ROS 2 parameter file"),
         ("[" * 5000, "not YAML"),
         ("\0", "not YAML"),
     ],

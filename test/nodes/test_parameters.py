@@ -12,7 +12,7 @@ from m2r2_ros.errors import M2R2Error
 from m2r2_ros.inference.tracker import TrackerConfig
 from m2r2_ros.nodes import parameters
 from m2r2_ros.nodes.managed_node import ManagedNode
-from m2r2_ros.nodes.parameter_declaration import Setting
+from m2r2_ros.nodes.setting import Setting
 from m2r2_ros.sensing.limits import SensingLimits
 
 NUMBER = Setting("speed", 1.5, "How fast.", 0.0, 10.0)

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from harness import spin_until
 
-from m2r2_ros.datasets.topics import load_topics
 from m2r2_ros.nodes.feature_extractor import FeatureExtractor
 from m2r2_ros.nodes.segmenter import Segmenter
 from m2r2_ros.nodes.synchronizer import Synchronizer
+from m2r2_ros.offline.deployment import Deployment
 
 CONFIG = Path(__file__).resolve().parents[2] / "config"
 POLICY = CONFIG / "sros2_policy.xml"
@@ -50,7 +50,7 @@ def opened(node):
 
 @pytest.mark.parametrize("name", STATIONS)
 def test_the_policy_is_what_a_node_opens(ros, models, name):
-    topics = load_topics(CONFIG / "reassemble.yaml")
+    topics = Deployment.load(CONFIG / "reassemble.yaml").topics
     values = {"models": str(models)}
     values |= {f"topics.{sensor}": topic for sensor, topic in topics.topics.items()}
     node = STATIONS[name](values=values)

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One parameter: its type, its range and what a wrong value or name is answered with.
+
+Free of ROS, so that the offline commands hold a parameter file to what the nodes hold it to.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from m2r2_ros.errors import M2R2Error, brief
+
+# Declared by rclpy itself, or read from the overrides by it or by ingest.
+_BUILT_IN = ("use_sim_time", "start_type_description_service")
+_GROUPS = ("qos_overrides", "topics")
+# Closer than this to a name of ours is a slip; other nodes' parameters are further away.
+_SLIP = 0.8
+
+_KIND_NAMES = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "a text",
+    tuple: "a list of texts",
+}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One parameter. Its type is the type of `default`; a tuple is a list of texts."""
+
+    name: str
+    default: bool | int | float | str | tuple[str, ...]
+    description: str
+    minimum: float = -math.inf
+    maximum: float = math.inf
+    # Whether an active node takes a new value at once; the others are read in `configure`.
+    live: bool = False
+
+    def read(self, value: Any) -> Any:
+        """Return `value` as this setting's type.
+
+        Raises M2R2Error when it has another type or lies out of range.
+        """
+        value = self._as_own_type(value)
+        if type(self.default) in (int, float) and not self.minimum <= value <= self.maximum:
+            raise M2R2Error(
+                f"parameter {self.name} must be in [{self.minimum:g}, {self.maximum:g}], "
+                f"got {value}"
+            )
+        return value
+
+    def _as_own_type(self, value: Any) -> Any:
+        kind = type(self.default)
+        if value is None:
+            # What rcl makes of an empty list: a parameter that is there and has no type.
+            value = []
+        if kind is float and type(value) is int:
+            return float(value)
+        if kind is int and type(value) is float and value.is_integer():
+            return int(value)
+        if kind is tuple and not isinstance(value, str | bytes):
+            try:
+                value = tuple(value)
+            except TypeError:
+                value = (value,)
+            if all(isinstance(entry, str) for entry in value):
+                return value
+        if type(value) is kind and kind is not tuple:
+            return value
+        raise M2R2Error(f"parameter {self.name} must be {_KIND_NAMES[kind]}, got {brief(value)}")
+
+    @property
+    def is_bounded(self) -> bool:
+        """Whether both ends of the range are numbers."""
+        return math.isfinite(self.minimum) and math.isfinite(self.maximum)
+
+
+def foreign_names(given: Iterable[str], known: Iterable[str]) -> list[str]:
+    """Return which of the `given` names are parameters of other packages' nodes.
+
+    A file may serve them too. Raises M2R2Error for a name that is a slip of a `known` one.
+    """
+    known = {*known, *_BUILT_IN}
+    foreign = []
+    for name in given:
+        group, dot, _ = name.partition(".")
+        if name in known or (group in _GROUPS and dot):
+            continue
+        if name in _GROUPS:
+            raise M2R2Error(f"parameter '{name}' must be a map of names to values")
+        slip = _nearest(name, known) or (_nearest(group, _GROUPS) if dot else "")
+        if slip:
+            raise M2R2Error(f"unknown parameter '{name}' (did you mean '{slip}'?)")
+        foreign.append(name)
+    return foreign
+
+
+def _nearest(name: str, valid: Iterable[str]) -> str:
+    return next(iter(difflib.get_close_matches(name[:200], sorted(valid), 1, _SLIP)), "")
