@@ -91,7 +91,7 @@ def main(args: argparse.Namespace) -> int:
 def count_messages(path: Path, topics: Collection[str]) -> int:
     """How many messages a bag has on these topics."""
     with open_bag(path) as bag:
-        return sum(entry.msgcount for entry in bag.connections if entry.topic in topics)
+        return sum(topic.count for topic in bag.topics.values() if topic.name in topics)
 
 
 class Narrator:

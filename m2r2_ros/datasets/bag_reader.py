@@ -1,57 +1,136 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Raw messages of a rosbag2 bag (folder, .mcap or .db3), in order of log time."""
+"""Raw messages of a rosbag2 bag (folder, .mcap or .db3), in order of log time.
+
+What a bag states and what is read from it are compared, and damage is named: see `Bag.problems`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from tempfile import TemporaryDirectory
 
-from rosbags.interfaces import Connection
-from rosbags.rosbag2 import Reader
-
-from m2r2_ros.datasets.bounded_chunks import MAX_CHUNK_BYTES, bound_decompression
+from m2r2_ros.datasets.bag_files import PACKED, choose_files
+from m2r2_ros.datasets.bag_mcap import McapStorage
+from m2r2_ros.datasets.bag_metadata import BagMetadata, read_metadata
+from m2r2_ros.datasets.bag_qos import OfferedQos, offered_qos
+from m2r2_ros.datasets.bag_sqlite import SqliteStorage
+from m2r2_ros.datasets.bag_storage import CDR, BagMessage, Span, Storage, in_order
+from m2r2_ros.datasets.bounded_chunks import ZSTD_MAGIC, unpack_file, unpack_message
+from m2r2_ros.datasets.damage import MCAP, SQLITE, ZSTD, file_kind, reindex, what_it_is
 from m2r2_ros.errors import M2R2Error
 
+__all__ = ["Bag", "BagMessage", "BagTopic", "open_bag"]
 
-class BagMessage(NamedTuple):
-    """One serialised message as it was recorded."""
+_STORAGES = {MCAP: McapStorage, SQLITE: SqliteStorage}
+# What tells a serialised message from a compressed one: the first byte of its encapsulation.
+_CDR_FIRST = b"\0"
+# Of a long list the first ones.
+_MOST_NAMED = 3
+_FOREIGN = {
+    "ros1": "ROS 1 messages: `rosbags-convert` makes a ROS 2 bag of the ROS 1 bag",
+    "protobuf": "protobuf messages: record or convert them as ROS 2 messages",
+}
 
-    topic: str
+
+@dataclass(frozen=True)
+class BagTopic:
+    """A topic that can be read: its message type ("pkg/msg/Type") and how many messages it has."""
+
+    name: str
     type_name: str
-    log_ns: int
-    data: bytes
+    count: int
+    qos: OfferedQos
 
 
 class Bag:
-    """An open bag: `types` maps each topic to its message type ("pkg/msg/Type")."""
+    """An open bag.
 
-    def __init__(self, path: Path, reader: Reader) -> None:
+    topics    by name; `types` maps each to its message type.
+    start_ns, end_ns   log times: of the first message, and one after that of the last.
+    problems  what is damaged, left out or otherwise than stated, a line each; reading adds to it.
+    """
+
+    def __init__(self, path: Path, storages: Sequence[Storage], stated: BagMetadata) -> None:
         self.path = path
-        self.types = {c.topic: c.msgtype for c in reader.connections}
-        self.connections: list[Connection] = list(reader.connections)
-        self.message_count = reader.message_count
-        self.start_ns, self.end_ns = reader.start_time, reader.end_time
-        self._reader = reader
+        self.problems = [*stated.problems, *(line for s in storages for line in s.problems)]
+        self._storages = storages
+        self._by_message = stated.by_message
+        self.topics = self._readable_topics(stated)
+        self.types = {name: topic.type_name for name, topic in self.topics.items()}
+        self.message_count = sum(topic.count for topic in self.topics.values())
+        filled = [s for s in storages if any(topic.count for topic in s.topics)]
+        self.start_ns = min((s.start_ns for s in filled), default=0)
+        self.end_ns = max((s.end_ns + 1 for s in filled), default=0)
+        self._compare(stated.counts)
 
     def messages(self, topics: Collection[str] | None = None) -> Iterator[BagMessage]:
         """Yield the messages of `topics` (of all, by default) in order of log time.
 
-        Raises M2R2Error where the bag turns out to be damaged.
+        Raises M2R2Error where the bag turns out to be damaged. At the end, what was read is
+        compared with what is stated.
         """
-        chosen = [c for c in self.connections if topics is None or c.topic in topics]
-        if not chosen:
-            return
+        chosen = set(self.topics if topics is None else topics).intersection(self.topics)
         # A named tuple's own constructor costs a tenth of the whole reading.
-        make = partial(tuple.__new__, BagMessage)
+        make, read = partial(tuple.__new__, BagMessage), Counter[str]()
+        spans = [
+            Span(storage.start_ns, partial(storage.messages, chosen))
+            for storage in self._storages
+            if any(topic.count and topic.name in chosen for topic in storage.topics)
+        ]
         with _one_line(self.path):
-            for connection, log_ns, data in self._reader.messages(chosen):
-                # SQLite stores any type in any column.
-                if type(data) is not bytes or type(log_ns) is not int:
-                    raise M2R2Error(f"a message on {connection.topic} is no serialised message")
-                yield make((connection.topic, connection.msgtype, log_ns, data))
+            for message in in_order(spans):
+                topic, type_name, log_ns, data = message
+                read[topic] += 1
+                if data[:1] == _CDR_FIRST or not (self._by_message or data[:4] == ZSTD_MAGIC):
+                    yield message
+                else:
+                    yield make((topic, type_name, log_ns, self._unpacked(data)))
+        for storage in self._storages:
+            self._report(storage.problems)
+        stated = {name: self.topics[name].count for name in chosen}
+        self._report(_differences(stated, read, "the files state", "can be read"))
+
+    def _unpacked(self, data: bytes) -> bytes:
+        try:
+            return unpack_message(data)
+        except M2R2Error as error:
+            raise M2R2Error(f"{self.path}: cannot read this bag: {error}") from error
+
+    def _readable_topics(self, stated: BagMetadata) -> dict[str, BagTopic]:
+        topics: dict[str, BagTopic] = {}
+        foreign: Counter[str] = Counter()
+        for stored in (topic for storage in self._storages for topic in storage.topics):
+            said = {stored.encoding, stated.encodings.get(stored.name) or CDR} - {CDR}
+            if said:
+                foreign[said.pop()] += stored.count
+                continue
+            before = topics.get(stored.name)
+            count = stored.count + (before.count if before else 0)
+            kept = before.qos if before else offered_qos(stated.qos.get(stored.name) or stored.qos)
+            topics[stored.name] = BagTopic(stored.name, stored.type_name, count, kept)
+        for encoding, count in foreign.items():
+            if not topics:
+                what = _FOREIGN.get(encoding, f"messages in '{encoding}', only '{CDR}' is read")
+                raise M2R2Error(f"{self.path}: cannot read this bag: it holds {what}")
+            self.problems.append(f"{count} messages in '{encoding}' are left out, not '{CDR}'")
+        return topics
+
+    def _compare(self, stated: Mapping[str, int]) -> None:
+        if not self.message_count:
+            self.problems.append("it holds no message")
+        if not stated:
+            return
+        there = {name: topic.count for name, topic in self.topics.items()}
+        lines = _differences(stated, there, "metadata.yaml states", "are in the files")
+        self._report(f"{line}; {reindex(self.path)}" for line in lines)
+
+    def _report(self, lines: Iterator[str] | Sequence[str]) -> None:
+        self.problems += [line for line in lines if line not in self.problems]
 
 
 @contextmanager
@@ -60,32 +139,57 @@ def open_bag(path: Path | str) -> Iterator[Bag]:
     path = Path(path)
     if not path.exists():
         raise M2R2Error(f"{path}: no such bag")
-    bound_decompression()
-    with _one_line(path):
-        reader = Reader(path)
-        reader.open()
-    try:
+    with ExitStack() as stack:
         with _one_line(path):
-            _check_chunks(reader)
-            bag = Bag(path, reader)
+            bag = _open(path, stack)
         yield bag
-    finally:
-        reader.close()
 
 
-def _check_chunks(reader: Reader) -> None:
-    for storage in getattr(reader.storage, "storages", [reader.storage]):
-        for chunk in getattr(storage, "chunks", ()):
-            if max(chunk.uncompressed_size, chunk.compressed_size) > MAX_CHUNK_BYTES:
-                raise M2R2Error(f"a chunk is larger than {MAX_CHUNK_BYTES} bytes")
+def _open(path: Path, stack: ExitStack) -> Bag:
+    stated, files, problems = BagMetadata(), [path], []
+    if path.is_dir():
+        stated = read_metadata(path)
+        files, problems = choose_files(path, stated.files)
+    storages = []
+    for file in files:
+        storages.append(_open_storage(file, stack))
+        stack.callback(storages[-1].close)
+    bag = Bag(path, storages, stated)
+    bag.problems += problems
+    return bag
+
+
+def _open_storage(file: Path, stack: ExitStack) -> Storage:
+    kind = file_kind(file)
+    if kind == ZSTD:
+        folder = Path(stack.enter_context(TemporaryDirectory()))
+        unpacked = folder / file.name.removesuffix(PACKED)
+        unpack_file(file, unpacked)
+        file, kind = unpacked, file_kind(unpacked)
+    if kind not in _STORAGES:
+        what = what_it_is(file) or "is no MCAP or SQLite file"
+        raise M2R2Error(f"{file}: cannot read this bag: it {what}")
+    return _STORAGES[kind](file)
 
 
 @contextmanager
 def _one_line(path: Path) -> Iterator[None]:
     try:
         yield
-    except M2R2Error as error:
-        raise M2R2Error(f"{path}: {error}") from error
-    except Exception as error:  # damaged bags fail inside codecs, parsers and SQLite alike
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise M2R2Error(f"{path}: cannot read this bag: {reason}") from error
+    except OSError as error:
+        raise M2R2Error(f"{path}: cannot read this bag: {error}") from error
+
+
+def _differences(
+    stated: Mapping[str, int], there: Mapping[str, int], states: str, holds: str
+) -> list[str]:
+    """One line when the messages of a topic are not as many as stated; else none."""
+    names = [n for n in {**stated, **there} if stated.get(n, 0) != there.get(n, 0)]
+    if not names:
+        return []
+    said = ", ".join(
+        f"{name} {there.get(name, 0)} of {stated.get(name, 0)}" for name in names[:_MOST_NAMED]
+    )
+    more = f", and {len(names) - _MOST_NAMED} topics more" if len(names) > _MOST_NAMED else ""
+    total, read = sum(stated.values()), sum(there.values())
+    return [f"{states} {total} messages, {read} {holds}: {said}{more}"]

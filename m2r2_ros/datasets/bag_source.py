@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -38,7 +38,7 @@ class BagSource:
 
     def __init__(self, bag: Bag, topics: TopicMap) -> None:
         self.name = bag.path.stem if bag.path.is_file() else bag.path.name
-        self.problems: list[str] = []
+        self.problems = list(bag.problems)
         self._bag = bag
         self._topics = topics
         self.start_ns, self.end_ns = self._first_frame_ns(), bag.end_ns - 1
@@ -56,7 +56,11 @@ class BagSource:
             block.append(message)
         if block:
             yield decoder.decode(block)
-        self.problems += decoder.problems()
+        self._report(decoder.problems())
+        self._report(self._bag.problems)
+
+    def _report(self, lines: Iterable[str]) -> None:
+        self.problems += [line for line in lines if line not in self.problems]
 
     def _first_frame_ns(self) -> int:
         reference = self._topics.topics.get(self._topics.reference_camera, "")

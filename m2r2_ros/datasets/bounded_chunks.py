@@ -1,21 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """Compressed bags decompress within limits, or not at all.
 
-rosbags decompresses first and compares afterwards, if at all: four megabytes of zstd would become
-terabytes, of memory or of the disk. A chunk of an MCAP file may have the size that it declares; a
-message (compression mode "message") and a whole file (mode "file") declare none.
+Four megabytes of zstd may become terabytes, of memory or of the disk. A chunk of an MCAP file may
+have the size that it declares; a message (compression mode "message") and a whole file (mode
+"file") declare none.
 """
 
 from __future__ import annotations
 
 import importlib
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from types import SimpleNamespace
+import shutil
+from pathlib import Path
 from typing import Any, BinaryIO
 
-from rosbags.rosbag2 import reader, storage_mcap
+# It comes with rosbags: Python's own from 3.14 on, its backport before.
+from rosbags.rosbag2.storage_mcap import zstd
 
 from m2r2_ros.errors import M2R2Error
 
@@ -26,18 +25,20 @@ MAX_CHUNK_BYTES = 2**29
 MAX_FILE_RATIO = 200
 MIN_FILE_BYTES = 2**30
 
-_zstd_module = reader.zstd
+ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 
 
-def bound_decompression() -> None:
-    """Replace rosbags' decompressors by ones that stop at these limits."""
-    storage_mcap.DECOMPRESSORS.update(zstd=_zstd, lz4=_lz4)
-    reader.zstd = SimpleNamespace(decompress=_message, open=_open_file)
+class BrokenChunkError(Exception):
+    """A chunk that cannot be decompressed, or has another size than it declares."""
 
 
-def _message(data: bytes) -> bytes:
-    decompressor = _zstd_module.ZstdDecompressor()
-    raw = decompressor.decompress(data, max_length=MAX_CHUNK_BYTES + 1)
+def unpack_message(data: bytes) -> bytes:
+    """Decompress one message. Raises M2R2Error."""
+    try:
+        decompressor = zstd.ZstdDecompressor()
+        raw = decompressor.decompress(data, max_length=MAX_CHUNK_BYTES + 1)
+    except (zstd.ZstdError, ValueError, EOFError) as error:
+        raise M2R2Error(f"a compressed message is damaged: {error}") from error
     if len(raw) > MAX_CHUNK_BYTES:
         raise M2R2Error(f"a message is larger than {MAX_CHUNK_BYTES} bytes")
     if not decompressor.eof:
@@ -45,11 +46,40 @@ def _message(data: bytes) -> bytes:
     return raw
 
 
-@contextmanager
-def _open_file(file: BinaryIO, mode: str) -> Iterator[_BoundedFile]:
-    limit = max(MIN_FILE_BYTES, MAX_FILE_RATIO * os.fstat(file.fileno()).st_size)
-    with _zstd_module.open(file, mode) as unpacked:
-        yield _BoundedFile(unpacked, limit)
+def unpack_chunk(data: bytes, compression: str, size: int) -> bytes:
+    """Decompress a chunk of `size` bytes, or as much of it as `data` holds.
+
+    Raises BrokenChunkError, M2R2Error on sizes beyond the limit.
+    """
+    if max(size, len(data)) > MAX_CHUNK_BYTES:
+        raise M2R2Error(f"a chunk is larger than {MAX_CHUNK_BYTES} bytes")
+    if not compression:
+        return data[:size]
+    try:
+        # One byte more than declared is enough to know.
+        raw = _decompressor(compression).decompress(data, max_length=size + 1)
+    except M2R2Error:
+        raise
+    except Exception as error:  # each codec has errors of its own
+        raise BrokenChunkError(" ".join(str(error).split())) from error
+    if len(raw) > size:
+        raise BrokenChunkError(f"it is larger than the {size} bytes that it declares")
+    return raw
+
+
+def unpack_file(path: Path, target: Path) -> None:
+    """Decompress a whole file. Raises M2R2Error, above all when it would fill the disk."""
+    limit = max(MIN_FILE_BYTES, MAX_FILE_RATIO * path.stat().st_size)
+    try:
+        with zstd.open(path, "rb") as packed, target.open("wb") as unpacked:
+            shutil.copyfileobj(_BoundedFile(packed, limit), unpacked)
+    except (zstd.ZstdError, EOFError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise M2R2Error(f"{path}: cannot be decompressed ({reason}): copy it again") from error
+    except OSError as error:
+        raise M2R2Error(f"{path}: cannot be decompressed to {target.parent}: {error}") from error
+    except M2R2Error as error:
+        raise M2R2Error(f"{path}: {error}") from error
 
 
 class _BoundedFile:
@@ -64,24 +94,15 @@ class _BoundedFile:
         self._left -= len(data)
         if self._left < 0:
             raise M2R2Error(
-                f"a compressed file of it is larger than {self._limit} bytes; decompress the bag "
-                "yourself if you trust it"
+                f"it unpacks to more than {self._limit} bytes: `unzstd` it yourself if you trust it"
             )
         return data
 
 
-def _zstd(data: bytes, size: int) -> bytes:
-    return _bounded(storage_mcap.zstd.ZstdDecompressor(), data, size)
-
-
-def _lz4(data: bytes, size: int) -> bytes:
-    # It comes with rosbags.
-    return _bounded(importlib.import_module("lz4.frame").LZ4FrameDecompressor(), data, size)
-
-
-def _bounded(decompressor: Any, data: bytes, size: int) -> bytes:
-    """One frame of `data`. One byte more than declared is enough to know."""
-    raw = decompressor.decompress(data, max_length=size + 1)
-    if len(raw) > size:
-        raise M2R2Error(f"a chunk is larger than the {size} bytes that it declares")
-    return raw
+def _decompressor(compression: str) -> Any:
+    if compression == "zstd":
+        return zstd.ZstdDecompressor()
+    if compression == "lz4":
+        # It comes with rosbags.
+        return importlib.import_module("lz4.frame").LZ4FrameDecompressor()
+    raise BrokenChunkError(f"its compression '{compression}' is not known")

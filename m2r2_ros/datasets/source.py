@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from m2r2_ros.datasets.damage import what_it_is
 from m2r2_ros.datasets.recording_source import (
     BAG_SUFFIXES,
     REASSEMBLE_SUFFIXES,
@@ -40,7 +41,9 @@ def open_source(path: Path | str, topics: TopicMap | None = None) -> Iterator[Re
     elif not path.exists():
         raise M2R2Error(f"{path}: no such recording")
     else:
-        raise M2R2Error(f"{path}: neither a REASSEMBLE .h5 nor a bag (folder, .mcap, .db3)")
+        what = what_it_is(path)
+        known = f": it {what}" if what else ""
+        raise M2R2Error(f"{path}: neither a REASSEMBLE .h5 nor a bag (folder, .mcap, .db3){known}")
     with open_it(path, topics) as source:
         yield source
 

@@ -12,22 +12,23 @@ import math
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from rclpy.duration import Duration
+from rclpy.exceptions import InvalidTopicNameException
 from rclpy.publisher import Publisher
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.serialization import serialize_message
-from rosbags.interfaces import Connection
 from rosgraph_msgs.msg import Clock as RosClock
 
-from m2r2_ros.datasets.bag_reader import Bag, BagMessage, open_bag
+from m2r2_ros.datasets.bag_qos import OfferedQos
+from m2r2_ros.datasets.bag_reader import Bag, BagMessage, BagTopic, open_bag
 from m2r2_ros.errors import M2R2Error, printable
 from m2r2_ros.nodes import parameters
 from m2r2_ros.nodes.conversions import time_to_ros
-from m2r2_ros.nodes.diagnostics import OK, Report
+from m2r2_ros.nodes.diagnostics import OK, WARN, Report
 from m2r2_ros.nodes.lifecycle_probe import activity_probe
 from m2r2_ros.nodes.managed_node import ManagedNode
 from m2r2_ros.nodes.process import run
@@ -64,7 +65,11 @@ class Replayer(ManagedNode):
         self._rate, self._loop, self._wait_s = values["rate"], values["loop"], values["wait_s"]
         self._awaited = {name: activity_probe(self, name) for name in values["await_nodes"]}
         self.published = self.position_ns = 0
+        self._skipped: dict[str, int] = {}
+        self._problems: list[str] = []
+        self._first_reason = ""
         with open_bag(self._path) as bag:
+            self._warn_of(bag.problems)
             self.message_count, self.duration_ns = bag.message_count, bag.end_ns - bag.start_ns
             self._make_publishers(bag, values["clock"])
 
@@ -87,22 +92,49 @@ class Replayer(ManagedNode):
             "bag": self._path,
             "published": self.published,
             "messages": self.message_count,
+            "skipped": sum(self._skipped.values()),
             "position_s": self.position_ns / 1e9,
             "duration_s": self.duration_ns / 1e9,
         }
-        return Report(OK, "playing" if self.is_active else "inactive", values)
+        state = "playing" if self.is_active else "inactive"
+        if self._skipped:
+            return Report(WARN, f"{state}, {len(self._skipped)} topics are left out", values)
+        return Report(OK, state, values)
 
     def _make_publishers(self, bag: Bag, with_clock: bool) -> None:
         kept = min(1.0, _KEPT_S * self._rate / max(self.duration_ns / 1e9, 1e-9))
-        for connection in bag.connections:
-            if connection.topic not in self._outputs and connection.topic != CLOCK_TOPIC:
-                qos = _recorded_qos(connection)
-                qos.depth = max(qos.depth, math.ceil(kept * connection.msgcount))
-                self._outputs[connection.topic] = self.create_publisher(
-                    message_class(connection.msgtype), connection.topic, qos
-                )
+        for topic in bag.topics.values():
+            if topic.name == CLOCK_TOPIC:
+                continue
+            qos = _recorded_qos(topic.qos)
+            qos.depth = max(qos.depth, math.ceil(kept * topic.count))
+            try:
+                self._outputs[topic.name] = self._publisher(topic, qos)
+            except M2R2Error as error:
+                self._skip(topic, error)
+        if not self._outputs:
+            raise M2R2Error(f"{self._path}: holds no topic that can be played{self._first_reason}")
         if with_clock:
             self._outputs[CLOCK_TOPIC] = self.create_publisher(RosClock, CLOCK_TOPIC, 10)
+
+    def _publisher(self, topic: BagTopic, qos: QoSProfile) -> Publisher:
+        try:
+            return self.create_publisher(message_class(topic.type_name), topic.name, qos)
+        except (InvalidTopicNameException, ValueError) as error:
+            raise M2R2Error(f"cannot be published: {error}") from error
+
+    def _skip(self, topic: BagTopic, reason: M2R2Error) -> None:
+        self._skipped[topic.name] = topic.count
+        self._first_reason = self._first_reason or f": {topic.name}: {reason}"
+        line = f"{topic.name} is left out, {topic.count} messages: {reason}"
+        self.get_logger().warning(printable(line))
+
+    def _warn_of(self, problems: Iterable[str]) -> None:
+        """Log what is wrong with the bag, each once."""
+        for problem in problems:
+            if problem not in self._problems:
+                self._problems.append(problem)
+                self.get_logger().warning(printable(f"{self._path}: {problem}"))
 
     def _play(self) -> None:
         try:
@@ -126,6 +158,7 @@ class Replayer(ManagedNode):
                     return
                 self._outputs[message.topic].publish(message.data)
                 self.published += message.topic != CLOCK_TOPIC
+            self._warn_of(bag.problems)
 
     def _schedule(self, bag: Bag) -> Iterator[BagMessage]:
         """Messages in order of log time, the clock's among them."""
@@ -170,16 +203,12 @@ class Replayer(ManagedNode):
             publisher.wait_for_all_acked(Duration(seconds=max(0.0, deadline - time.monotonic())))
 
 
-def _recorded_qos(connection: Connection) -> QoSProfile:
+def _recorded_qos(recorded: OfferedQos) -> QoSProfile:
     """The quality of service that the bag says its publisher had."""
-    profiles = getattr(connection.ext, "offered_qos_profiles", None)
-    if not profiles:
-        return QoSProfile(depth=_LEAST_DEPTH)
-    recorded = profiles[0]
     qos = QoSProfile(depth=max(_LEAST_DEPTH, recorded.depth))
-    if recorded.reliability.name == "BEST_EFFORT":
+    if recorded.best_effort:
         qos.reliability = ReliabilityPolicy.BEST_EFFORT
-    if recorded.durability.name == "TRANSIENT_LOCAL":
+    if recorded.transient_local:
         qos.durability = DurabilityPolicy.TRANSIENT_LOCAL
     return qos
 

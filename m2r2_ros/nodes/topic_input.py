@@ -9,6 +9,7 @@ the middleware's queue and are taken in one loop, as serialised bytes. Measured 
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -26,6 +27,7 @@ from m2r2_ros.nodes import parameter_declaration
 # forgotten, all at once, so that memory stays bounded.
 _MAX_PUBLISHERS = 256
 _CLOCK_STEP_NS = 1_000_000_000
+_MESSAGE_TYPE = re.compile(r"[a-z][a-z0-9_]*/msg/[A-Z][A-Za-z0-9_]*")
 # Stands for the publisher where the middleware does not tell.
 _NOBODY = {"data": b""}
 
@@ -227,6 +229,8 @@ class TopicInput:
 
 def message_class(type_name: str) -> type:
     """The class of "package/msg/Type". Raises M2R2Error when its package is not installed."""
+    if not _MESSAGE_TYPE.fullmatch(type_name):
+        raise M2R2Error(f"type '{type_name}' is not of the form package/msg/Type")
     package, _, name = type_name.split("/")
     try:
         return getattr(importlib.import_module(f"{package}.msg"), name)

@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from m2r2_ros.datasets.bag_files import is_bag_folder
 from m2r2_ros.datasets.mstcn import frame_labels
-from m2r2_ros.datasets.recording_source import BAG_SUFFIXES, RECORDING_SUFFIXES, RecordingSource
+from m2r2_ros.datasets.recording_source import RECORDING_SUFFIXES, RecordingSource
 from m2r2_ros.datasets.source import open_source
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.inference.encoder import Encoder
@@ -114,13 +115,11 @@ def recording_name(path: Path) -> str:
 
 
 def _is_recording(path: Path) -> bool:
-    is_bag = path.is_dir() and not _is_plain_folder(path)
-    return is_bag or (path.is_file() and path.suffix in RECORDING_SUFFIXES)
+    return is_bag_folder(path) or (path.is_file() and path.suffix in RECORDING_SUFFIXES)
 
 
 def _is_plain_folder(path: Path) -> bool:
-    names = {"metadata.yaml", *(f"*{suffix}" for suffix in BAG_SUFFIXES)}
-    return path.is_dir() and not any(next(path.glob(name), None) for name in names)
+    return path.is_dir() and not is_bag_folder(path)
 
 
 def run_jobs(jobs: list[Job], workers: int, ray: str | None = None) -> Iterator[Result]:

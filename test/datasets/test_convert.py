@@ -65,7 +65,7 @@ def test_every_stream_is_there(bag):
         expected["/ground_truth/action_segment"] = "m2r2_msgs/msg/ActionSegment"
         expected["/ground_truth/annotations"] = "std_msgs/msg/String"
         assert read.types == expected
-        counts = {c.topic: c.msgcount for c in read.connections}
+        counts = {name: topic.count for name, topic in read.topics.items()}
     assert counts["/hama1/image_raw/compressed"] == 30
     assert counts["/hand/audio"] == counts["/hama2/audio"] == 50
     assert counts["/wrist/wrench"] == counts["/arm/joint_states"] == 200

@@ -214,13 +214,25 @@ def test_a_folder_that_is_no_bag(tmp_path):
     assert "cannot read this bag" in error_of(tmp_path)
 
 
-@pytest.mark.parametrize("share", [0.1, 0.5, 0.99])
-def test_truncated_bags(mcap, tmp_path, share):
+@pytest.mark.parametrize("share", [0.3, 0.5, 0.8])
+def test_truncated_bags_are_read_up_to_the_break(mcap, tmp_path, share):
     copy = tmp_path / mcap.name
     shutil.copytree(mcap, copy)
     file = copy / f"{mcap.name}.mcap"
-    file.write_bytes(file.read_bytes()[: int(file.stat().st_size * share)])
-    assert "cannot read this bag" in error_of(copy)
+    size = int(file.stat().st_size * share)
+    file.write_bytes(file.read_bytes()[:size])
+    whole, (found, _, _, problems) = everything(mcap)[0], everything(copy)
+    # The last window ends where the data do.
+    assert 3 < len(found) <= len(whole) and found[:-3] == whole[: len(found) - 3]
+    assert any(f" of {size}: " in line and "`mcap recover " in line for line in problems)
+    assert any("metadata.yaml states" in line for line in problems)
+
+
+def test_a_database_that_is_cut_off_is_named(sqlite, tmp_path):
+    copy = tmp_path / "a.db3"
+    content = (sqlite / f"{sqlite.name}.db3").read_bytes()
+    copy.write_bytes(content[: len(content) // 2])
+    assert f"a.db3: cut off, {len(content) // 2} of {len(content)} bytes" in error_of(copy)
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from bag_files import TYPE, make_messages, write_mcap, write_metadata
 from harness import Program, replay_program, spin_until
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rosgraph_msgs.msg import Clock
@@ -124,3 +125,39 @@ def test_bad_input_is_one_line_and_status_2(tmp_path, ros, bag, arguments, messa
     lines = [line for line in replay.output.splitlines() if "replay:" not in line and line.strip()]
     assert len(lines) == 1, replay.output
     assert message in lines[0]
+
+
+def test_topics_that_cannot_be_played_are_left_out(node, tmp_path):
+    """`ros2 bag record -a` leaves topics of packages that this machine does not have."""
+    messages = make_messages(20, topics=("/text",))
+    folder = tmp_path / "bag"
+    folder.mkdir()
+    write_mcap(folder / "bag_0.mcap", messages)
+    types = {"/foreign": "franka_msgs/msg/FrankaRobotState", "/odd": "no type", "/no topic!": TYPE}
+    for number, (topic, type_name) in enumerate(types.items(), start=1):
+        others = make_messages(7, topics=(topic,), seed=number)
+        write_mcap(folder / f"bag_{number}.mcap", others, type_name=type_name)
+        messages = messages + others
+    write_metadata(folder, [f"bag_{number}.mcap" for number in range(4)], messages)
+    source = TopicInput(node, "/text", lambda name: None, 100)
+    arrived = []
+    with replay_program(tmp_path, folder, "--rate", "4") as replay:
+        spin_until(node, lambda: take_all(source, arrived) or replay.ended, "the end")
+        take_all(source, arrived)
+        assert replay.end() == 0, replay.output
+    assert len(arrived) == 20
+    for topic in types:
+        assert f"{topic} is left out, 7 messages: " in replay.output
+    assert "'no type' is not of the form package/msg/Type" in replay.output
+
+
+def take_all(source, arrived):
+    source.follow()
+    arrived += source.take()
+
+
+def test_a_bag_of_which_nothing_can_be_played(tmp_path, ros):
+    write_mcap(tmp_path / "a.mcap", make_messages(5), type_name="franka_msgs/msg/FrankaRobotState")
+    with Program(tmp_path, "m2r2_ros.cli.main", "replay", str(tmp_path / "a.mcap")) as replay:
+        assert replay.end() == 2
+    assert "holds no topic that can be played: /a: messages of type franka_msgs" in replay.output
