@@ -8,12 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from m2r2_ros.errors import M2R2Error
+from m2r2_ros.inference.digest_list import check_digest
 
 # Protobuf itself cannot hold more, and two ViT-B/16 with an AST (M2R2 in full) need half of it.
 MAX_MODEL_BYTES = 2**31 - 1
-
-DIGESTS_FILE = "models.sha256"
-_MAX_LIST_BYTES = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -28,8 +26,8 @@ class ModelFile:
 def read_model(path: str | Path) -> ModelFile:
     """Read an ONNX file.
 
-    Raises M2R2Error when it is missing, empty, unreadable, too large, or not what a
-    `models.sha256` in its folder or the one above lists under its name.
+    Raises M2R2Error when it is missing, empty, unreadable, too large, or a `models.sha256` in its
+    folder or the one above does not vouch for it.
     """
     path = Path(path)
     try:
@@ -42,24 +40,5 @@ def read_model(path: str | Path) -> ModelFile:
     except OSError as error:
         raise M2R2Error(f"{path}: cannot be read: {error.strerror}") from error
     digest = hashlib.sha256(data).hexdigest()
-    _check_digest(path, digest)
+    check_digest(path, digest)
     return ModelFile(path, data, digest)
-
-
-def _check_digest(path: Path, digest: str) -> None:
-    """Compare with the list beside the file or its folder, as `sha256sum` writes it."""
-    path = path.resolve()
-    for folder in path.parents[:2]:
-        try:
-            with (folder / DIGESTS_FILE).open(encoding="utf-8") as file:
-                lines = file.read(_MAX_LIST_BYTES).splitlines()
-        except (OSError, UnicodeDecodeError):
-            continue
-        name = path.relative_to(folder).as_posix()
-        for line in lines:
-            expected, _, listed = line.partition(" ")
-            if listed.lstrip(" *") == name and expected.lower() != digest:
-                raise M2R2Error(
-                    f"{path}: is not the file that {folder / DIGESTS_FILE} lists (sha256 "
-                    f"{digest[:12]}..., expected {expected[:12]}...): damaged or exchanged"
-                )

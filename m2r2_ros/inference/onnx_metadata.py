@@ -24,6 +24,8 @@ _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 def read_encoder_metadata(path: str | Path) -> EncoderMetadata:
     """Layout and sizes of an `encoder.onnx`. Raises M2R2Error when it is missing or no encoder."""
     path = Path(path)
+    if path.exists() and not path.is_file():
+        raise M2R2Error(f"{path}: not an ONNX file (not a file)")
     try:
         with path.open("rb") as file:
             text = dict(_entries(file)).get(METADATA_KEY)
