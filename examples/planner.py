@@ -3,6 +3,7 @@
 "ended insert usb after 4.2 s". Where the object is clear at once, it starts with it.
 
 Run it beside the nodes, as early or as late as you like: python3 examples/planner.py
+For nodes in a namespace: python3 examples/planner.py --ros-args -r __ns:=/arm1
 """
 
 from contextlib import suppress
@@ -25,7 +26,7 @@ class Planner(Node):
             reliability=ReliabilityPolicy.RELIABLE,
             durability=DurabilityPolicy.TRANSIENT_LOCAL,
         )
-        self.create_subscription(ActionSegment, "/action_segment", self.on_segment, qos)
+        self.create_subscription(ActionSegment, "action_segment", self.on_segment, qos)
         self.doing = ""
 
     def on_segment(self, segment):

@@ -9,10 +9,12 @@ Writes segments.json and timeline.png for the recording, metrics.json for the da
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, ExecuteProcess, OpaqueFunction
+from launch.events.process import ProcessExited
 from launch_ros.substitutions import ExecutableInPackage
 
 # None: the argument must be given.
@@ -40,6 +42,8 @@ def start(context: LaunchContext) -> list[ExecuteProcess]:
     given = {name: context.launch_configurations[name] for name in ARGUMENTS}
     if not given["recording"] and not given["data"]:
         raise ValueError("give recording:=..., data:=..., or both")
+    if given["config"] and not Path(given["config"]).expanduser().is_file():
+        raise ValueError(f"config:={given['config']} is not a file")
     out = Path(given["out"]).expanduser()
     out.mkdir(parents=True, exist_ok=True)
     processes = []
@@ -58,4 +62,14 @@ def start(context: LaunchContext) -> list[ExecuteProcess]:
 def process(verb: str, arguments: list[str]) -> ExecuteProcess:
     """`m2r2 VERB ...`; a plain command, which would not understand --ros-args."""
     executable = ExecutableInPackage(package="m2r2_ros", executable=verb)
-    return ExecuteProcess(cmd=[executable, *arguments], output="screen")
+    return ExecuteProcess(cmd=[executable, *arguments], output="screen", on_exit=when_ended(verb))
+
+
+def when_ended(verb: str) -> Callable[[ProcessExited, LaunchContext], None]:
+    """Let launch return 1 if the command fails: see online_segmentation.launch.py."""
+
+    def ended(event: ProcessExited, context: LaunchContext) -> None:
+        if event.returncode:
+            raise RuntimeError(f"{verb} has failed, exit status {event.returncode}")
+
+    return ended

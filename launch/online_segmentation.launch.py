@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Start the online chain: live topics, or a bag, become /action_segment.
+"""Start the online chain: live topics, or a recording, become /action_segment.
 
-ros2 launch m2r2_ros online_segmentation.launch.py
-ros2 launch m2r2_ros online_segmentation.launch.py bag:=my_bag composed:=false
+ros2 launch m2r2_ros online_segmentation.launch.py config:=my_robot.yaml models:=my_models
+ros2 launch m2r2_ros online_segmentation.launch.py recording:=my_bag composed:=false
+ros2 launch m2r2_ros online_segmentation.launch.py namespace:=arm1 respawn:=true
 """
 
 from __future__ import annotations
 
+import signal
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,20 +22,28 @@ from launch_ros.actions import Node
 
 PACKAGE = "m2r2_ros"
 CONFIG = Path(get_package_share_directory(PACKAGE), "config", "reassemble.yaml")
-STATIONS = ("synchronizer", "feature_extractor", "segmenter")
+NODES = ("synchronizer", "feature_extractor", "segmenter")
+LOG_LEVELS = ("debug", "info", "warn", "error", "fatal")
 
 # Longest times for models to load and for queues to empty, on a small and busy machine [s].
 LOAD_S = 120.0
 FINISH_S = 30
+# A driver that ends takes a moment until it can be started again [s].
+RESPAWN_S = 2.0
 
 # An empty argument leaves the choice to the parameter file and the nodes' own defaults.
 ARGUMENTS = {
     "config": (str(CONFIG), "Parameter file: topics, rates, cameras."),
     "models": ("", "Folder with encoder.onnx and head.onnx."),
-    "bag": ("", "A recording to play; without one the sensors are expected to be live."),
-    "use_sim_time": ("", "Follow /clock (true or false). With a bag: true."),
+    "recording": ("", "A bag to play; without one the sensors are expected to be live."),
+    "bag": ("", "The former name of `recording`."),
+    "use_sim_time": ("", "Follow /clock (true or false). With a recording: true."),
     "composed": ("true", "All nodes in one process, or one process each (false)."),
     "require_gpu": ("", "Refuse to run the encoder on the CPU (true or false)."),
+    "namespace": ("", "Namespace of the nodes, their topics and services: one a robot."),
+    "log_level": ("info", f"What the nodes log: {', '.join(LOG_LEVELS)}."),
+    "respawn": ("false", "Start a process again that has ended (true or false)."),
+    "enclave": ("", "SROS 2: the enclave of all nodes; with composed:=false, of the node below it."),
 }
 
 
@@ -48,43 +59,81 @@ def generate_launch_description() -> LaunchDescription:
 def start(context: LaunchContext) -> list[Node]:
     """Return the processes for the arguments in `context`, downstream first."""
     given = {name: context.launch_configurations[name] for name in ARGUMENTS}
-    clocked = truth(given["use_sim_time"] or given["bag"] != "", "use_sim_time")
+    given["recording"] = given["recording"] or given["bag"]
+    check(given)
+    clocked = truth(given["use_sim_time"] or given["recording"] != "", "use_sim_time")
+    composed = truth(given["composed"], "composed")
     parameters: list[Any] = [given["config"], {"use_sim_time": clocked}]
     if given["models"]:
         parameters.append({"models": given["models"]})
     if given["require_gpu"]:
         parameters.append({"require_gpu": truth(given["require_gpu"], "require_gpu")})
 
-    chain = [(name, parameters) for name in STATIONS]
-    if truth(given["composed"], "composed"):
+    chain = [(name, parameters) for name in NODES]
+    if composed:
         chain = [("online", parameters)]
-    if given["bag"]:
+    if given["recording"]:
         # It begins when all are active, which is after the models are loaded.
-        bag = {"bag": given["bag"], "clock": clocked, "wait_s": LOAD_S, "await_nodes": STATIONS}
+        bag = {"bag": given["recording"], "clock": clocked}
+        bag |= {"wait_s": LOAD_S, "await_nodes": NODES}
         chain.insert(0, ("replayer", [bag]))
     processes: list[Node] = []
     for executable, its_parameters in reversed(chain):
         downstream = processes[-1] if processes else None
-        processes.append(process(executable, its_parameters, downstream))
+        processes.append(process(executable, its_parameters, downstream, given))
     return processes
 
 
-def process(executable: str, parameters: list[Any], downstream: Node | None) -> Node:
-    """One process. When it is done, the next empties its queues and ends; if it fails, all end."""
+def check(given: Mapping[str, str]) -> None:
+    """Raise ValueError for what launch itself would pass over. It returns 1 then."""
+    if not Path(given["config"]).expanduser().is_file():
+        raise ValueError(f"config:={given['config']} is not a file")
+    if given["log_level"].lower() not in LOG_LEVELS:
+        raise ValueError(f"log_level:={given['log_level']} must be one of {', '.join(LOG_LEVELS)}")
+    if given["recording"] and truth(given["respawn"], "respawn"):
+        raise ValueError("respawn:=true is for live sensors: a recording comes to an end")
 
-    def ended(event: ProcessExited, context: LaunchContext) -> list[EmitEvent]:
-        if event.returncode or downstream is None:
-            return [Shutdown(reason=f"{executable} has ended")]
-        return [EmitEvent(event=ShutdownProcess(process_matcher=matches_action(downstream)))]
 
+def process(
+    executable: str, parameters: list[Any], downstream: Node | None, given: Mapping[str, str]
+) -> Node:
+    """One process. Unless it is started again, its end is that of the others, too."""
+    respawn = truth(given["respawn"], "respawn")
+    ros_arguments = ["--log-level", given["log_level"]]
+    if given["enclave"]:
+        own = "" if executable == "online" else f"/{executable}"
+        ros_arguments += ["--enclave", given["enclave"].rstrip("/") + own]
     return Node(
         package=PACKAGE,
         executable=executable,
+        namespace=given["namespace"] or None,
         parameters=parameters,
+        ros_arguments=ros_arguments,
         output="screen",
         sigterm_timeout=str(FINISH_S),
-        on_exit=ended,
+        respawn=respawn,
+        respawn_delay=RESPAWN_S,
+        on_exit=None if respawn else when_ended(executable, downstream),
     )
+
+
+def when_ended(executable: str, downstream: Node | None) -> Callable[..., list[Any]]:
+    """When it is done, the next empties its queues and ends; if it fails, all end.
+
+    launch returns 0 whatever its processes returned, and after a Shutdown. It returns 1 after an
+    exception from one of its event handlers, and shuts down in order then, too (LaunchService's
+    `run_async` in launch 1.0 to 3.7).
+    """
+
+    def ended(event: ProcessExited, context: LaunchContext) -> list[Any]:
+        # SIGINT: the user's, before the program could take it as a wish to end.
+        if event.returncode not in (0, -signal.SIGINT):
+            raise RuntimeError(f"{executable} has failed, exit status {event.returncode}")
+        if downstream is None:
+            return [Shutdown(reason=f"{executable} has ended")]
+        return [EmitEvent(event=ShutdownProcess(process_matcher=matches_action(downstream)))]
+
+    return ended
 
 
 def truth(value: str | bool, name: str) -> bool:

@@ -41,6 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help="longest wait for subscribers, and at the end for their acknowledgement (default: 5)",
     )
+    parser.add_argument("--enclave", help="enclave of SROS 2, for example /m2r2/replayer")
 
 
 def main(args: argparse.Namespace) -> int:
@@ -60,8 +61,9 @@ def main(args: argparse.Namespace) -> int:
         replayers.append(Replayer(values))
         return replayers
 
+    ros_arguments = ["--ros-args", "--enclave", args.enclave] if args.enclave else []
     with _progress(replayers):
-        return run(build, __doc__ or "", ["replay"])
+        return run(build, __doc__ or "", ["replay", *ros_arguments])
 
 
 @contextmanager

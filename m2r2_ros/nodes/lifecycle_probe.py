@@ -16,8 +16,11 @@ _PATIENCE_S = 1.0
 
 
 def activity_probe(node: Node, name: str) -> Callable[[], bool]:
-    """Return a function that tells, as long as `node` spins, whether node `name` is active."""
-    client = node.create_client(GetState, f"/{name}/get_state")
+    """Return a function that tells, as long as `node` spins, whether node `name` is active.
+
+    It stands in the namespace of `node`, unless `name` begins with a slash.
+    """
+    client = node.create_client(GetState, f"{name}/get_state")
     answer: Future | None = None
     asked_s = 0.0
 

@@ -59,6 +59,9 @@ def run(
         for node in nodes:
             node.destroy_node()
         rclpy.try_shutdown()
+        # Python gives up handlers of its own before it ends; what is ignored stays so.
+        for number in _SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
 
 
 def _parse_plain_arguments(description: str, arguments: Sequence[str]) -> None:
@@ -73,7 +76,10 @@ def _parse_plain_arguments(description: str, arguments: Sequence[str]) -> None:
 
 
 def _await_signals(stop: Future) -> None:
-    """Complete `stop` on a signal, whichever thread gets it and whatever the main one waits for."""
+    """Complete `stop` on a signal, whichever thread gets it and whatever the main one waits for.
+
+    Later signals find the process ending already.
+    """
     reading, writing = socket.socketpair()
     writing.setblocking(False)
     signal.set_wakeup_fd(writing.fileno(), warn_on_full_buffer=False)
@@ -81,8 +87,8 @@ def _await_signals(stop: Future) -> None:
         signal.signal(number, lambda *_: None)
 
     def wait(_keep_open: socket.socket = writing) -> None:
-        reading.recv(1)
-        _finish(stop)
+        while reading.recv(1):
+            _finish(stop)
 
     threading.Thread(target=wait, name="signals", daemon=True).start()
 

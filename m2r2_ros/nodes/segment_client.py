@@ -63,6 +63,6 @@ class SegmentClient(Node):
 
     def _keep_counts(self, message: DiagnosticArray) -> None:
         for status in message.status:
-            if status.name == SYNCHRONIZER:
+            if status.name == f"{self.get_namespace()}/{SYNCHRONIZER}".strip("/"):
                 counts = (int(e.value) for e in status.values if e.key.endswith(".messages"))
                 self.received = sum(counts)

@@ -156,7 +156,8 @@ class Segmenter(ManagedNode):
         if self.is_active and self._silence.is_long:
             return Report(WARN, f"nothing has come for {self._silence.seconds} s", values)
         if not (self._is_confirmed or self._segments.wait_for_all_acked(Duration())):
-            return Report(WARN, f"a subscriber of {SEGMENT_TOPIC} does not confirm", values)
+            topic = self._segments.topic_name
+            return Report(WARN, f"a subscriber of {topic} does not confirm", values)
         if self._last_event.problem:
             return Report(WARN, self._last_event.problem, values)
         return Report(OK, "active" if self.is_active else "inactive", values)

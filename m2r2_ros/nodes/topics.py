@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Names and QoS of the topics between the nodes and to their users."""
+"""Names and QoS of the topics between the nodes and to their users.
+
+The names are relative: robots in namespaces of their own do not hear each other. All robots share
+/diagnostics, whose statuses name their node.
+"""
 
 from __future__ import annotations
 
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
-WINDOW_TOPIC = "/m2r2/window"
-FEATURE_TOPIC = "/m2r2/features"
-PREDICTION_TOPIC = "/m2r2/frame_prediction"
-SEGMENT_TOPIC = "/action_segment"
+WINDOW_TOPIC = "m2r2/window"
+FEATURE_TOPIC = "m2r2/features"
+PREDICTION_TOPIC = "m2r2/frame_prediction"
+SEGMENT_TOPIC = "action_segment"
 DIAGNOSTICS_TOPIC = "/diagnostics"
 
 # From node to node: nothing may be lost while one of them is busy for a few seconds.
