@@ -12,6 +12,9 @@ from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
 
+# The processes of the online chain when they run apart.
+CHAIN = ("synchronizer", "feature_extractor", "segmenter")
+
 
 @dataclass
 class LaunchContext:
@@ -73,13 +76,18 @@ def matches_action(target: Any) -> Callable[[Any], bool]:
 class ExecuteProcess:
     cmd: list[Any]
     output: str = "log"
+    on_exit: Callable[[ProcessExited, LaunchContext], list[Any] | None] | None = None
 
 
 @dataclass(kw_only=True)
 class Node:
     package: str
     executable: str
+    namespace: str | None = None
     parameters: list[Any] = field(default_factory=list)
+    ros_arguments: list[str] | None = None
+    respawn: bool = False
+    respawn_delay: float | None = None
     output: str = "log"
     sigterm_timeout: str = "5"
     on_exit: Callable[[ProcessExited, LaunchContext], list[Any]] | None = None

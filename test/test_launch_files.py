@@ -52,9 +52,10 @@ def parameters(node) -> dict:
 ONLINE_CASES = {
     "live": ({}, ["online"]),
     "separate": ({"composed": "false"}, ["segmenter", "feature_extractor", "synchronizer"]),
-    "bag": ({"bag": "my_bag"}, ["online", "replayer"]),
+    "recording": ({"recording": "my_bag"}, ["online", "replayer"]),
+    "its former name": ({"bag": "my_bag"}, ["online", "replayer"]),
     "all": (
-        {"bag": "b", "composed": "False", "models": "m", "require_gpu": "true"},
+        {"recording": "b", "composed": "False", "models": "m", "require_gpu": "true"},
         ["segmenter", "feature_extractor", "synchronizer", "replayer"],
     ),
 }
@@ -87,9 +88,10 @@ def test_nodes_know_the_parameters_that_are_set(launched, arguments, _):
 
 def test_a_bag_brings_its_own_clock_unless_told_otherwise(launched):
     assert parameters(launched(ONLINE)[0])["use_sim_time"] is False
-    online, replayer = launched(ONLINE, bag="my_bag")
+    online, replayer = launched(ONLINE, recording="my_bag")
+    assert parameters(replayer)["bag"] == "my_bag"
     assert parameters(online)["use_sim_time"] is parameters(replayer)["clock"] is True
-    online, replayer = launched(ONLINE, bag="my_bag", use_sim_time="false")
+    online, replayer = launched(ONLINE, recording="my_bag", use_sim_time="false")
     assert parameters(online)["use_sim_time"] is parameters(replayer)["clock"] is False
 
 
@@ -113,16 +115,72 @@ def test_processes_end_from_upstream_to_downstream(launched, arguments, _):
 
 
 @pytest.mark.parametrize("arguments, _", ONLINE_CASES.values(), ids=ONLINE_CASES)
-def test_a_process_that_fails_ends_all(launched, arguments, _):
+def test_a_process_that_fails_ends_all_and_launch_returns_1(launched, arguments, _):
+    """launch shuts down and returns 1 when a handler raises, and only then."""
     for node in launched(ONLINE, **arguments):
-        (action,) = node.on_exit(fake_launch.ProcessExited(2), fake_launch.LaunchContext())
-        assert isinstance(action, fake_launch.Shutdown)
-        assert node.executable in action.reason
+        for status in (2, 1, -9, -11):
+            expected = f"{node.executable} has failed, exit status {status}"
+            with pytest.raises(RuntimeError, match=expected):
+                node.on_exit(fake_launch.ProcessExited(status), fake_launch.LaunchContext())
 
 
-def test_an_argument_that_is_neither_true_nor_false_is_refused(launched):
-    with pytest.raises(ValueError, match="composed:=maybe must be true or false"):
-        launched(ONLINE, composed="maybe")
+def test_a_program_that_did_not_live_to_hear_the_interrupt_has_not_failed(launched):
+    (online,) = launched(ONLINE)
+    (action,) = online.on_exit(fake_launch.ProcessExited(-2), fake_launch.LaunchContext())
+    assert isinstance(action, fake_launch.Shutdown)
+
+
+REFUSED = {
+    "truth": ({"composed": "maybe"}, "composed:=maybe must be true or false"),
+    "config": ({"config": "/nowhere.yaml"}, "config:=/nowhere.yaml is not a file"),
+    "folder": ({"config": "/"}, "config:=/ is not a file"),
+    "log level": ({"log_level": "loud"}, "log_level:=loud must be one of debug, info, warn"),
+    "respawn": ({"respawn": "true", "recording": "b"}, "respawn:=true is for live sensors"),
+}
+
+
+@pytest.mark.parametrize("arguments, text", REFUSED.values(), ids=REFUSED)
+def test_what_launch_itself_would_pass_over_is_refused(launched, arguments, text):
+    with pytest.raises(ValueError, match=text):
+        launched(ONLINE, **arguments)
+
+
+def test_processes_are_started_again_where_that_is_asked_for(launched):
+    for node in launched(ONLINE, respawn="true", composed="false"):
+        # An end of one is not the end of all then.
+        assert node.respawn and node.respawn_delay > 0 and node.on_exit is None
+    for node in launched(ONLINE, composed="false"):
+        assert not node.respawn and node.on_exit is not None
+
+
+def test_namespace_and_log_level_reach_every_process(launched):
+    for node in launched(ONLINE, namespace="arm1", log_level="debug", recording="b"):
+        assert node.namespace == "arm1"
+        assert node.ros_arguments == ["--log-level", "debug"]
+    # None, not "": launch takes the namespace of the file that includes this one then.
+    assert launched(ONLINE)[0].namespace is None
+
+
+@pytest.mark.parametrize(
+    ("composed", "enclaves"),
+    [
+        ("true", {"online": "/m2r2", "replayer": "/m2r2/replayer"}),
+        (
+            "false",
+            {name: f"/m2r2/{name}" for name in ("replayer", *fake_launch.CHAIN)},
+        ),
+    ],
+)
+def test_each_process_has_an_enclave_of_its_own(launched, composed, enclaves):
+    nodes = launched(ONLINE, enclave="/m2r2/", composed=composed, recording="b")
+    assert {node.executable: node.ros_arguments[-2:] for node in nodes} == {
+        name: ["--enclave", enclave] for name, enclave in enclaves.items()
+    }
+
+
+def test_both_launch_files_call_a_recording_the_same():
+    for path in (ONLINE, OFFLINE):
+        assert '    "recording": ("", ' in path.read_text()
 
 
 def verb_of(process) -> str:
@@ -134,7 +192,13 @@ def verb_of(process) -> str:
 def test_offline_launch_runs_commands_that_accept_their_arguments(launched, tmp_path):
     out = tmp_path / "results"
     processes = launched(
-        OFFLINE, models="m", recording="r.h5", config="c.yaml", data="d", split="2", out=str(out)
+        OFFLINE,
+        models="m",
+        recording="r.h5",
+        config=str(CONFIGS[0]),
+        data="d",
+        split="2",
+        out=str(out),
     )
     assert [verb_of(process) for process in processes] == ["segment", "evaluate"]
     assert out.is_dir()
@@ -148,6 +212,15 @@ def test_offline_launch_runs_commands_that_accept_their_arguments(launched, tmp_
         assert result.returncode == 2
         assert "usage:" not in result.stderr
         assert len(result.stderr.splitlines()) == 1, result.stderr
+
+
+def test_an_offline_command_that_fails_lets_launch_return_1(launched, tmp_path):
+    (process,) = launched(OFFLINE, models="m", recording="r", out=str(tmp_path))
+    with pytest.raises(RuntimeError, match="segment has failed, exit status 2"):
+        process.on_exit(fake_launch.ProcessExited(2), fake_launch.LaunchContext())
+    assert process.on_exit(fake_launch.ProcessExited(0), fake_launch.LaunchContext()) is None
+    with pytest.raises(ValueError, match="config:=/nowhere is not a file"):
+        launched(OFFLINE, models="m", recording="r", out=str(tmp_path), config="/nowhere")
 
 
 def test_offline_launch_does_only_what_was_asked_for(launched, tmp_path):
@@ -211,7 +284,7 @@ def test_online_launch_plays_a_bag_and_ends(tmp_path, composed, count):
     path = tmp_path / "short.h5"
     write_recording(path, recording(duration_s=3.0))
     convert(path, tmp_path)
-    words = [f"bag:={tmp_path / 'short'}", f"composed:={composed}"]
+    words = [f"recording:={tmp_path / 'short'}", f"composed:={composed}", "namespace:=arm1"]
     result = subprocess.run(
         [sys.executable, "-c", RUN, str(ONLINE), *words],
         capture_output=True,

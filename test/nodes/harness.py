@@ -107,11 +107,11 @@ class Planner:
         # When each node first said that it is active [ns].
         self.active_ns: dict[str, int] = {}
         self._segments = node.create_subscription(
-            ActionSegment, "/action_segment", self._event, SEGMENT_QOS
+            ActionSegment, "action_segment", self._event, SEGMENT_QOS
         )
         self._made = [
-            node.create_subscription(FeatureVector, "/m2r2/features", self._feature, 1000),
-            node.create_subscription(FramePrediction, "/m2r2/frame_prediction", self._frame, 1000),
+            node.create_subscription(FeatureVector, "m2r2/features", self._feature, 1000),
+            node.create_subscription(FramePrediction, "m2r2/frame_prediction", self._frame, 1000),
             node.create_subscription(DiagnosticArray, "/diagnostics", self._status, 100),
         ]
 

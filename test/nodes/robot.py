@@ -61,8 +61,9 @@ def set_stamp(message, stamp_ns):
 class Robot:
     """Publishes on `node` while it runs; `fault` may change messages, `shift_ns` all stamps."""
 
-    def __init__(self, node, absent=()):
+    def __init__(self, node, absent=(), topics=TOPICS):
         self.node = node
+        self._topics = topics
         self.fault: Fault = lambda name, message: [message]
         self.shift_ns = 0
         # Stamps of the reference camera's frames so far: the time that the robot has lived.
@@ -77,7 +78,7 @@ class Robot:
     def appear(self, name, reliability=ReliabilityPolicy.RELIABLE):
         qos = QoSProfile(depth=100, reliability=reliability)
         kind = type(sample(name))
-        self._publishers[name] = self.node.create_publisher(kind, TOPICS[name], qos)
+        self._publishers[name] = self.node.create_publisher(kind, self._topics[name], qos)
         self._due[name] = time.time_ns()
 
     def disappear(self, name):
