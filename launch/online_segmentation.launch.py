@@ -43,7 +43,7 @@ ARGUMENTS = {
     "namespace": ("", "Namespace of the nodes, their topics and services: one a robot."),
     "log_level": ("info", f"What the nodes log: {', '.join(LOG_LEVELS)}."),
     "respawn": ("false", "Start a process again that has ended (true or false)."),
-    "enclave": ("", "SROS 2: the enclave of all nodes; with composed:=false, of the node below it."),
+    "enclave": ("", "SROS 2: the enclave of the nodes; apart, each has one below it."),
 }
 
 
