@@ -18,7 +18,7 @@ class Service:
         self.asked, self.forgotten, self.ready = [], [], True
 
     def create_client(self, kind, name):
-        assert (kind, name) == (GetState, "/segmenter/get_state")
+        assert (kind, name) == (GetState, "segmenter/get_state")
         return self
 
     def service_is_ready(self):
