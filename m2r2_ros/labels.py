@@ -7,7 +7,14 @@ activity alone, "Insert". "No action" is its own coarse label.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import groupby
+
+from m2r2_ros.errors import escaped
+
 NO_ACTION = "No action"
+# Of a frame of which nobody said what is done in it: no class, neither learned nor scored.
+UNLABELLED = "unlabelled"
 ACTIVITIES = ("Pick", "Insert", "Remove", "Place")
 OBJECTS = (
     "round peg 1",
@@ -28,13 +35,28 @@ OBJECTS = (
     "medium gear",
     "small gear",
 )
+# Texts of fixed length are filled up with NUL.
+_BLANK = " \t\r\n\v\f\0"
 FINE_LABELS = (NO_ACTION, *(f"{activity} {name}" for activity in ACTIVITIES for name in OBJECTS))
 COARSE_LABELS = (NO_ACTION, *ACTIVITIES)
 
 
 def label_from_text(text: str) -> str:
-    """REASSEMBLE's `text` ("Insert USB.") as a label ("Insert USB")."""
-    return text.strip().rstrip(".").strip()
+    """REASSEMBLE's `text` ("Insert USB.") as a label ("Insert USB").
+
+    A label is one line: control characters inside of it become escapes.
+    """
+    return escaped(text.strip(_BLANK).rstrip(f".{_BLANK}"))
+
+
+def labelled_runs(labels: Sequence[str]) -> list[slice]:
+    """The frames between unlabelled ones."""
+    runs, start = [], 0
+    for is_known, group in groupby(labels, lambda label: label != UNLABELLED):
+        end = start + len(list(group))
+        runs += [slice(start, end)] if is_known else []
+        start = end
+    return runs
 
 
 def text_from_label(label: str) -> str:

@@ -28,6 +28,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
 from m2r2_ros.datasets.atomic import partial_file
@@ -39,7 +40,7 @@ from m2r2_ros.evaluation.tables import scores_text
 from m2r2_ros.experiments.heads import check_classes, open_head, predict, read_predictions
 from m2r2_ros.inference.head import StreamingHead
 from m2r2_ros.inference.models import HEAD_FILE
-from m2r2_ros.labels import LABEL_LEVELS
+from m2r2_ros.labels import LABEL_LEVELS, UNLABELLED
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -87,7 +88,10 @@ def main(args: argparse.Namespace) -> int:
         if label not in classes:
             near = nearest_name(label, classes)
             raise M2R2Error(f"--background: '{label}' is no label of {args.data}{near}")
-    fine = _predictions(args, folder)
+    whole = _predictions(args, folder)
+    fine = [part for prediction in whole for part in prediction.labelled_parts()]
+    if left_out := sum(prediction.truth.count(UNLABELLED) for prediction in whole):
+        print(f"{left_out} frames are unlabelled and not scored", file=sys.stderr)
     known = dict.fromkeys(label for prediction in fine for label in prediction.classes)
     predictions = [prediction.renamed(rename) for prediction in fine]
     check_classes(args.model or args.predictions, list(map(rename, known)), classes, folder.path)
@@ -96,7 +100,7 @@ def main(args: argparse.Namespace) -> int:
         temporary.write_text(json.dumps(scores, indent=1) + "\n", encoding="utf-8")
     if args.report:
         _write_report(args, fine, folder)
-    print(scores_text(scores, f"{args.labels}, {len(predictions)} recordings"))
+    print(scores_text(scores, f"{args.labels}, {len(whole)} recordings"))
     return 0
 
 

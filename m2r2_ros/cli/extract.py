@@ -27,7 +27,7 @@ from m2r2_ros.errors import M2R2Error, printable
 from m2r2_ros.inference.models import open_encoder
 from m2r2_ros.inference.roboact_encoder import RoboActEncoder
 from m2r2_ros.inference.session import CPU, CUDA
-from m2r2_ros.labels import FINE_LABELS
+from m2r2_ros.labels import FINE_LABELS, UNLABELLED
 from m2r2_ros.offline.extraction import (
     EncoderChoice,
     Job,
@@ -132,7 +132,8 @@ def _choose(args: argparse.Namespace) -> tuple[EncoderChoice, ExtractionRecord]:
 def _write_mapping(folder: Path, names: list[str]) -> None:
     """REASSEMBLE's classes with their ids, then any others."""
     truths = [(folder / "groundTruth" / f"{name}.txt").read_text("utf-8") for name in names]
-    others = {label for truth in truths for label in truth.splitlines()}.difference(FINE_LABELS)
+    labels = {label for truth in truths for label in truth.splitlines()}
+    others = labels.difference(FINE_LABELS, [UNLABELLED])
     if truths:
         write_mapping(folder, [*FINE_LABELS, *sorted(others)])
 

@@ -7,16 +7,20 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, replace
+from typing import NamedTuple
 
+from m2r2_ros.datasets.clocks import MAX_TIME_S
 from m2r2_ros.datasets.recording import Action, LowLevelSkill
-from m2r2_ros.errors import M2R2Error
+from m2r2_ros.errors import M2R2Error, brief
 from m2r2_ros.inference.segment_events import SegmentStatus
-from m2r2_ros.labels import FINE_LABELS, label_from_text, split_label, text_from_label
-from m2r2_ros.messages.cdr import CdrReader
+from m2r2_ros.labels import FINE_LABELS, label_from_text, split_label
+from m2r2_ros.messages.cdr import NANOSECONDS, CdrReader
 from m2r2_ros.messages.encode import encode_segment
 
 MAX_ACTIONS = 10_000
 MAX_JSON_BYTES = 2**24
+# A header stamp has 31 bits of seconds.
+MAX_STAMP_NS = 2**31 * NANOSECONDS
 
 
 def shifted(actions: Iterable[Action], offset_ns: int) -> list[Action]:
@@ -65,24 +69,27 @@ def segment_messages(actions: Iterable[Action], epoch_ns: int) -> Iterator[tuple
             )
 
 
-def action_from_segment(message: bytes, epoch_ns: int) -> Action | None:
-    """Read the action of an ENDED ActionSegment; None for any other status.
+class SegmentMessage(NamedTuple):
+    """What an ActionSegment says of an action; `end_ns` is right once it has ended."""
 
-    Raises MessageError.
-    """
+    stamp_ns: int
+    segment_id: int
+    status: int
+    label: str
+    start_ns: int
+    end_ns: int
+
+
+def read_segment(message: bytes) -> SegmentMessage:
+    """Read an ActionSegment. Raises MessageError."""
     reader = CdrReader(message)
-    reader.header()
-    reader.number("Q")
-    status, label = reader.number("B"), reader.text()
+    stamp_ns, _ = reader.header()
+    segment_id, status, label = reader.number("Q"), reader.number("B"), reader.text()
     reader.text()
     reader.text()
     reader.number("i")
     reader.number("f")
-    start_ns, end_ns = reader.time(), reader.time()
-    if status != SegmentStatus.ENDED:
-        return None
-    times = ((stamp - epoch_ns) / 1e9 for stamp in (start_ns, end_ns))
-    return Action(*times, text_from_label(label))
+    return SegmentMessage(stamp_ns, segment_id, status, label, reader.time(), reader.time())
 
 
 def actions_to_json(actions: Iterable[Action], epoch_ns: int) -> str:
@@ -90,13 +97,23 @@ def actions_to_json(actions: Iterable[Action], epoch_ns: int) -> str:
     return json.dumps({"epoch_ns": epoch_ns, "actions": [asdict(action) for action in actions]})
 
 
-def actions_from_json(text: str) -> tuple[int, list[Action]]:
-    """Read what `actions_to_json` wrote: the epoch [ns] and the actions. Raises M2R2Error."""
+def actions_from_json(text: str) -> tuple[int, list[Action], bool]:
+    """Read what `actions_to_json` wrote: the epoch [ns], the actions, whether they are complete.
+
+    Raises M2R2Error.
+    """
     try:
         content = json.loads(text)
-        actions = [_action(entry) for entry in content["actions"][:MAX_ACTIONS]]
-        return int(content["epoch_ns"]), actions
-    except (ValueError, TypeError, KeyError, RecursionError, OverflowError) as error:
+        if len(content["actions"]) > MAX_ACTIONS:
+            raise ValueError(f"more than {MAX_ACTIONS} actions")
+        actions = [_action(entry) for entry in content["actions"]]
+        epoch_ns, complete = content["epoch_ns"], content.get("complete", True)
+        if type(epoch_ns) is not int or not 0 <= epoch_ns < MAX_STAMP_NS:
+            raise ValueError(f"epoch_ns is no header stamp: {brief(epoch_ns)}")
+        return epoch_ns, actions, bool(complete)
+    except (
+        ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError
+    ) as error:  # fmt: skip
         raise M2R2Error(f"bad annotations: {error}") from error
 
 
@@ -125,6 +142,6 @@ def _action(entry: dict) -> Action:
 
 def _span(entry: dict) -> tuple[float, float, str, bool]:
     start_s, end_s = float(entry["start_s"]), float(entry["end_s"])
-    if not (abs(start_s) < 1e9 and 0 <= end_s - start_s < 1e9):
+    if not (abs(start_s) <= MAX_TIME_S and 0 <= end_s - start_s <= MAX_TIME_S):
         raise ValueError(f"an action from {start_s} s to {end_s} s")
     return start_s, end_s, str(entry["text"]), bool(entry["success"])

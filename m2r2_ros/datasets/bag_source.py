@@ -8,16 +8,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from m2r2_ros.datasets.annotations import (
-    MAX_JSON_BYTES,
-    action_from_segment,
-    actions_from_json,
-    shifted,
-)
+from m2r2_ros.datasets.bag_labels import read_bag_labels
 from m2r2_ros.datasets.bag_reader import Bag, BagMessage, open_bag
-from m2r2_ros.datasets.recording import Action
 from m2r2_ros.datasets.recording_source import BLOCK_NS, SensorBatch, present_topics
-from m2r2_ros.datasets.topics import ANNOTATIONS_TOPIC, GROUND_TRUTH_TOPIC, TopicMap
+from m2r2_ros.datasets.topics import TopicMap
 from m2r2_ros.messages.audio_chunks import decode_audio
 from m2r2_ros.messages.cdr import CdrReader, MessageError
 from m2r2_ros.messages.images import decode_image
@@ -42,7 +36,9 @@ class BagSource:
         self._bag = bag
         self._topics = topics
         self.start_ns, self.end_ns = self._first_frame_ns(), bag.end_ns - 1
-        self.actions = self._read_actions()
+        labels = read_bag_labels(bag, self.start_ns)
+        self.actions, self.complete = labels.actions, labels.complete
+        self._report(labels.problems)
 
     def batches(self, layout: SensorLayout) -> Iterator[SensorBatch]:
         """See `source.RecordingSource`."""
@@ -67,16 +63,6 @@ class BagSource:
         for message in self._bag.messages([reference]):
             return CdrReader(message.data).header()[0]
         return self._bag.start_ns
-
-    def _read_actions(self) -> list[Action] | None:
-        for message in self._bag.messages([ANNOTATIONS_TOPIC]):
-            epoch_ns, actions = actions_from_json(CdrReader(message.data).text(MAX_JSON_BYTES))
-            return shifted(actions, self.start_ns - epoch_ns)
-        if GROUND_TRUTH_TOPIC not in self._bag.types:
-            return None
-        messages = self._bag.messages([GROUND_TRUTH_TOPIC])
-        read = (action_from_segment(message.data, self.start_ns) for message in messages)
-        return sorted((action for action in read if action), key=lambda action: action.start_s)
 
 
 class _Decoder:

@@ -23,17 +23,20 @@ from m2r2_ros.datasets.atomic import partial_file
 from m2r2_ros.datasets.recording import Action
 from m2r2_ros.errors import M2R2Error, nearest_name
 from m2r2_ros.inference.segment_events import UNKNOWN
-from m2r2_ros.labels import NO_ACTION, coarse_label, label_from_text
+from m2r2_ros.labels import NO_ACTION, UNLABELLED, coarse_label, label_from_text
 
 # What a file may make us allocate: 1 GiB of float32.
 MAX_FEATURE_VALUES = 2**28
 MAX_TEXT_BYTES = 64 * 2**20
+# torch's cross entropy ignores this class.
+IGNORED = -100
 
 
 @dataclass(frozen=True)
 class LabelledFeatures:
     """One recording: features float32 (T, D), its T labels, and their ids int64 (T,).
 
+    The id of an unlabelled frame is IGNORED.
     stamps_ns int64 (T,): where the frames end, None where that is not known.
     """
 
@@ -88,7 +91,7 @@ class FeatureFolder:
                 f"{self._truth_path(name)}: {len(labels)} labels, but "
                 f"{self._feature_path(name)} has {len(features)} frames"
             )
-        ids = {label: number for number, label in enumerate(self.labels)}
+        ids = {label: number for number, label in enumerate(self.labels)} | {UNLABELLED: IGNORED}
         classes = np.array([ids[label] for label in labels], np.int64)
         stamps_ns = self.stamps(name)
         if stamps_ns is not None and len(stamps_ns) != len(labels):
@@ -107,10 +110,10 @@ class FeatureFolder:
         return _read_stamps(path) if path.exists() else None
 
     def ground_truth(self, name: str) -> list[str]:
-        """One label a frame, each in the mapping."""
+        """One label a frame, each in the mapping or "unlabelled"."""
         path = self._truth_path(name)
         labels = read_lines(path)
-        for label in set(labels).difference(self.labels):
+        for label in set(labels).difference(self.labels, [UNLABELLED]):
             near = nearest_name(label, self.labels)
             raise M2R2Error(f"{path}: label '{label}' is not in mapping.txt{near}")
         return labels
@@ -133,6 +136,12 @@ class FeatureFolder:
 
     def _truth_path(self, name: str) -> Path:
         return self.path / "groundTruth" / f"{name}.txt"
+
+
+def check_name(name: str) -> None:
+    """Raise M2R2Error unless a recording can be called so in a bundle, a line of text."""
+    if not name.isprintable() or name != name.strip() or Path(name).name != name:
+        raise M2R2Error(f"'{name}' is no name for a file of a data set: rename it")
 
 
 def write_recording_features(
@@ -206,16 +215,20 @@ def write_split(folder: Path, number: int, split: Split) -> None:
         write_lines(path, (f"{name}.txt" for name in names))
 
 
-def frame_labels(actions: Iterable[Action], times_s: Sequence[float] | np.ndarray) -> list[str]:
+def frame_labels(
+    actions: Iterable[Action], times_s: Sequence[float] | np.ndarray, complete: bool = True
+) -> list[str]:
     """Label of each time (same origin as the actions): of the action in [start, end).
 
-    Where none is, "No action"; where several are, the one that started last.
+    Where none is, "No action", or "unlabelled" when the actions are not `complete`; where several
+    are, the one that started last. An action without a name, or "unknown", is unlabelled.
     """
-    labels = np.full(len(times_s), NO_ACTION, dtype=object)
+    labels = np.full(len(times_s), NO_ACTION if complete else UNLABELLED, dtype=object)
     times = np.asarray(times_s, dtype=np.float64)
     for action in sorted(actions, key=lambda action: action.start_s):
         inside = (times >= action.start_s) & (times < action.end_s)
-        labels[inside] = label_from_text(action.text)
+        label = label_from_text(action.text)
+        labels[inside] = UNLABELLED if label in ("", UNKNOWN) else label
     return labels.tolist()
 
 

@@ -53,6 +53,7 @@ class ReassembleRecording:
     name      the file's name without its suffix.
     cameras, audio_streams, signals   names of the streams that are there.
     actions   ground truth in order of time; None when the file has none.
+    complete  whether none of them had to be left out.
     problems  what is missing or odd, a line each; reading a stream may add to it.
     """
 
@@ -68,7 +69,7 @@ class ReassembleRecording:
         self.cameras = self._present("camera", CAMERAS, members)
         self.audio_streams = self._present("audio", AUDIO_STREAMS, members)
         self.signals = self._present("signal", SIGNAL_WIDTHS, self._state.names)
-        self.actions = read_actions(file, self._report)
+        self.actions, self.complete = read_actions(file, self._report)
 
     def frames(self, camera: str) -> Iterator[tuple[int, Callable[[], np.ndarray]]]:
         """Yield (stamp_ns, picture) in order; `picture()` is uint8 (H, W, 3) RGB.

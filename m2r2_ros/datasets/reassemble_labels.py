@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import h5py
-import numpy as np
 
+from m2r2_ros.datasets.clocks import MAX_TIME_S
 from m2r2_ros.datasets.hdf5 import (
     Hdf5Error,
     member_names,
@@ -20,19 +20,25 @@ from m2r2_ros.datasets.recording import Action, LowLevelSkill
 from m2r2_ros.errors import M2R2Error
 
 
-def read_actions(file: h5py.File, report: Callable[[str], None]) -> list[Action] | None:
-    """All readable actions in order of time; None when the file has no labels at all."""
+def read_actions(
+    file: h5py.File, report: Callable[[str], None]
+) -> tuple[list[Action] | None, bool]:
+    """All readable actions in order of time, and whether these are all.
+
+    None when the file has no labels at all.
+    """
     segments = subgroup(file, "segments_info")
     if segments is None:
         report("no segments_info: the recording has no labels")
-        return None
-    actions = []
-    for key in member_names(segments):
+        return None, True
+    actions, keys = [], member_names(segments)
+    for key in keys:
         try:
             actions.append(_read_action(segments, key))
         except M2R2Error as error:
             report(f"segment {key} is left out: {error}")
-    return sorted(actions, key=lambda action: action.start_s)
+    actions.sort(key=lambda action: action.start_s)
+    return actions, len(actions) == len(keys)
 
 
 def _read_action(segments: h5py.Group, key: str) -> Action:
@@ -57,6 +63,6 @@ def _group(parent: h5py.Group, key: str) -> h5py.Group:
 
 def _read_span(group: h5py.Group) -> tuple[float, float, str, bool]:
     start_s, end_s = read_number(group, "start"), read_number(group, "end")
-    if not 0 <= end_s - start_s < np.inf:
+    if not (abs(start_s) <= MAX_TIME_S and 0 <= end_s - start_s <= MAX_TIME_S):
         raise Hdf5Error(f"it lasts from {start_s} s to {end_s} s")
     return start_s, end_s, read_text(group, "text"), bool(read_numbers(group, "success").all())

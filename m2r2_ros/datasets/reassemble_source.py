@@ -45,6 +45,7 @@ class ReassembleSource:
         self.start_ns, self.end_ns = self._span()
         actions, offset_ns = recording.actions, self.start_ns - recording.epoch_ns
         self.actions = None if actions is None else shifted(actions, offset_ns)
+        self.complete = recording.complete
 
     def batches(self, layout: SensorLayout) -> Iterator[SensorBatch]:
         """See `source.RecordingSource`."""

@@ -45,6 +45,7 @@ class RecordingSource(Protocol):
               that camera, a stamp near the recording's start.
     end_ns    stamp of the last data.
     actions   ground truth, seconds from `start_ns`; None when the recording has none.
+    complete  whether nothing is done where no action is; else that is unlabelled.
     problems  what is missing or odd, a line each; reading may add to it.
     """
 
@@ -52,6 +53,7 @@ class RecordingSource(Protocol):
     start_ns: int
     end_ns: int
     actions: list[Action] | None
+    complete: bool
     problems: list[str]
 
     def batches(self, layout: SensorLayout) -> Iterator[SensorBatch]:

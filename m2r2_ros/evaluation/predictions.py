@@ -14,7 +14,7 @@ from m2r2_ros.evaluation.frame_times import nominal_edges, segments_from_frames
 from m2r2_ros.evaluation.metrics import boundary_f1, find_boundaries, score_many
 from m2r2_ros.evaluation.segments import FRAME_RATE_HZ, Segment
 from m2r2_ros.inference.segment_events import UNKNOWN
-from m2r2_ros.labels import NO_ACTION
+from m2r2_ros.labels import NO_ACTION, labelled_runs
 
 # Two boundaries this close to each other are one.
 BOUNDARY_TOLERANCE_S = 0.5
@@ -47,6 +47,28 @@ class Prediction:
                 f"{self.name}: the prediction has {len(self.labels)} frames, the ground truth "
                 f"{len(self.truth)}"
             )
+
+    def labelled_parts(self) -> list[Prediction]:
+        """The stretches without unlabelled frames, each as a recording of its own."""
+        runs = labelled_runs(self.truth)
+        if runs == [slice(0, len(self.truth))]:
+            return [self]
+        return [self._part(run) for run in runs]
+
+    def _part(self, run: slice) -> Prediction:
+        edges, believed, probabilities = self.edges, self.believed, self.probabilities
+        start_s, end_s = float(edges[run.start]), float(edges[run.stop])
+        return replace(
+            self,
+            name=f"{self.name} [{run.start}:{run.stop}]",
+            labels=self.labels[run],
+            truth=self.truth[run],
+            believed=None
+            if believed is None
+            else [one for one in believed if one.end_s > start_s and one.start_s < end_s],
+            probabilities=None if probabilities is None else probabilities[run],
+            edges_s=edges[run.start : run.stop + 1],
+        )
 
     def renamed(self, rename: Callable[[str], str]) -> Prediction:
         """The same with other labels, e.g. coarse ones; classes of one new name are added up."""
@@ -91,8 +113,10 @@ def score_predictions(
 
     For a causal method also what a planner had of it, without hindsight: `held_acc` and
     `held_f1@50` of the label held at the end of each frame, and `delay.summary` over the true
-    actions, idle and background left out. "unknown" is wrong, and a segment.
+    actions, idle and background left out. "unknown" is wrong, and a segment. Unlabelled frames are
+    left out; what is left on either side counts as two recordings.
     """
+    predictions = [part for each in predictions for part in each.labelled_parts()]
     pairs = [(p.labels, p.truth) for p in predictions]
     idle = {*background, *IDLE}
     scores: dict[str, float | None] = dict(score_many(pairs, background))

@@ -15,7 +15,12 @@ from m2r2_ros.datasets.recording_source import RecordingSource
 from m2r2_ros.datasets.topics import TopicMap
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.inspection.film_strip import FilmStrip
-from m2r2_ros.inspection.recording_checks import frozen_problems, label_problems, stream_problems
+from m2r2_ros.inspection.recording_checks import (
+    frozen_problems,
+    label_problems,
+    stream_problems,
+    unlabelled_problems,
+)
 from m2r2_ros.inspection.recording_digest import GatheredAudio, GatheredCamera, GatheredSignal
 from m2r2_ros.inspection.spectrogram import Spectrogram
 from m2r2_ros.inspection.stream_summary import StreamSummary
@@ -118,6 +123,7 @@ def inspect_source(
             *stream_problems(streams, limits),
             *frozen_problems(arrays),
             *label_problems(source.actions, last_s),
+            *unlabelled_problems(source.actions, source.complete, last_s),
         ],
     )
 

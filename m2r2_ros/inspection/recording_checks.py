@@ -104,3 +104,20 @@ def label_problems(actions: Sequence[Action] | None, last_s: float) -> list[str]
     if actions[-1].end_s - last_s > 1.0:
         lines.append(f"the labels end {actions[-1].end_s - last_s:.1f} s after the data")
     return lines
+
+
+def unlabelled_problems(
+    actions: Sequence[Action] | None, complete: bool, last_s: float
+) -> list[str]:
+    """How much of the time from 0 to `last_s` no action covers, where that is not idle."""
+    if complete or not actions:
+        return []
+    covered = reached_s = 0.0
+    for action in sorted(actions, key=lambda action: action.start_s):
+        start_s, end_s = max(action.start_s, reached_s), min(action.end_s, last_s)
+        covered += max(0.0, end_s - start_s)
+        reached_s = max(reached_s, end_s)
+    left_out = last_s - covered
+    if left_out <= _ROUNDING_S:
+        return []
+    return [f"{left_out:.1f} of {last_s:.1f} s are unlabelled: neither trained on nor scored"]

@@ -13,13 +13,14 @@ import numpy as np
 from tqdm import tqdm
 
 from m2r2_ros.datasets.bag_files import is_bag_folder
-from m2r2_ros.datasets.mstcn import frame_labels
+from m2r2_ros.datasets.mstcn import check_name, frame_labels
 from m2r2_ros.datasets.recording_source import RECORDING_SUFFIXES, RecordingSource
 from m2r2_ros.datasets.source import open_source
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.inference.encoder import Encoder
 from m2r2_ros.inference.models import open_encoder
 from m2r2_ros.inference.roboact_encoder import RoboActEncoder
+from m2r2_ros.labels import UNLABELLED
 from m2r2_ros.offline.deployment import Deployment
 from m2r2_ros.offline.segmentation import watched_windows
 from m2r2_ros.parallel.cluster import over_cluster
@@ -146,23 +147,39 @@ def extract(job: Job, show_progress: bool = True) -> Result:
     A window's label is that of its middle. A recording that cannot be read is an `error`.
     """
     try:
+        check_name(job.name)
         encoder, deployment = job.encoder.open(), Deployment.load(job.config)
         with open_source(job.recording, deployment.topics) as source:
             features, bounds_ns = encode_recording(
                 source, encoder, deployment, job.encoder.batch, show_progress
             )
             job.encoder.check_provider(encoder)
-            labels = None
-            if source.actions is not None:
-                times_s = (bounds_ns.sum(axis=1) // 2 - source.start_ns) / 1e9
-                labels = frame_labels(source.actions, times_s)
-            stamps_ns, problems = bounds_ns[:, 1], list(source.problems)
+            labels, problem = _frame_labels(source, bounds_ns)
+            stamps_ns, problems = bounds_ns[:, 1], [*source.problems, *problem]
             if (np.diff(stamps_ns) <= 0).any():
                 stamps_ns = None
                 problems.append("the clock steps back: scores take its frames as evenly spaced")
             return Result(job, features, stamps_ns, labels, problems)
     except M2R2Error as error:
         return Result(job, error=str(error))
+
+
+def _frame_labels(
+    source: RecordingSource, bounds_ns: np.ndarray
+) -> tuple[list[str] | None, list[str]]:
+    """A label for the middle of each window, None without any, and what is odd about them."""
+    if source.actions is None:
+        return None, []
+    times_s = (bounds_ns.sum(axis=1) // 2 - source.start_ns) / 1e9
+    covered = frame_labels(source.actions, times_s, complete=False)
+    unknown = covered.count(UNLABELLED)
+    if unknown == len(covered):
+        return None, [f"its {len(source.actions)} labels cover none of the {unknown} frames"]
+    if source.complete:
+        covered = frame_labels(source.actions, times_s)
+        unknown = covered.count(UNLABELLED)
+    said = f"{unknown} of {len(covered)} frames are unlabelled: neither trained on nor scored"
+    return covered, [said] if unknown else []
 
 
 def encode_recording(

@@ -141,8 +141,10 @@ def split_validation(
 ) -> tuple[list[int], list[int]]:
     """Indices for training and validation: `chosen_names`, or evenly spaced over the sorted names.
 
+    What has the same name is of one recording and stays together.
     Raises M2R2Error when there are too few for both, or a chosen name is not there.
     """
+    each, names = names, list(dict.fromkeys(names))
     for name in chosen_names:
         if name not in names:
             raise M2R2Error(f"no recording '{name}' to validate on{nearest_name(name, names)}")
@@ -156,7 +158,9 @@ def split_validation(
         chosen = {names.index(name) for name in chosen_names}
     if len(chosen) == len(names):
         raise M2R2Error("every recording is for validation: none is left to train on")
-    return [i for i in range(len(names)) if i not in chosen], sorted(chosen)
+    held_out = {names[i] for i in chosen}
+    training = [i for i, name in enumerate(each) if name not in held_out]
+    return training, [i for i, name in enumerate(each) if name in held_out]
 
 
 class _Means:

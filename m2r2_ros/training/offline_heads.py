@@ -22,7 +22,7 @@ from torch import nn
 from m2r2_ros.datasets.mstcn import FeatureFolder, LabelledFeatures
 from m2r2_ros.errors import M2R2Error, nearest_name
 from m2r2_ros.evaluation.metrics import score_many
-from m2r2_ros.labels import LABEL_LEVELS
+from m2r2_ros.labels import LABEL_LEVELS, labelled_runs
 from m2r2_ros.training.loop import split_validation, train_epochs
 from m2r2_ros.training.offline_kinds import KINDS, Kind
 from m2r2_ros.training.offline_settings import OfflineSettings
@@ -50,6 +50,7 @@ def read_sequences(
 ) -> tuple[list[LabelledFeatures], list[str]]:
     """The recordings and the classes, fine or coarse.
 
+    A recording with unlabelled frames gives a sequence for each of its labelled parts.
     Raises M2R2Error that names the file on whatever is wrong with one, and on features of
     different dimensions.
     """
@@ -59,8 +60,10 @@ def read_sequences(
     sequences = []
     for name in names:
         read = folder.read(name)
-        renamed = list(map(rename, read.labels))
-        sequences.append(LabelledFeatures(name, read.features, renamed, ids[read.classes]))
+        for part in labelled_runs(read.labels):
+            renamed = list(map(rename, read.labels[part]))
+            features, classes_of = read.features[part], ids[read.classes[part]]
+            sequences.append(LabelledFeatures(name, features, renamed, classes_of))
     dimensions = {sequence.features.shape[1] for sequence in sequences}
     if len(dimensions) > 1:
         raise M2R2Error(f"{folder.path}: features of different dimensions: {sorted(dimensions)}")

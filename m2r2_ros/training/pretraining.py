@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from m2r2_ros.datasets.atomic import partial_file
 from m2r2_ros.errors import M2R2Error
+from m2r2_ros.labels import UNLABELLED
 from m2r2_ros.networks.fusion import PretrainingHeads
 from m2r2_ros.networks.m2r2 import AST, CLIP, COMPACT, M2R2
 from m2r2_ros.networks.pretrained import load_audio, load_images
@@ -333,7 +334,7 @@ def drop_modalities(mask: Tensor, probability: float) -> Tensor:
 
 
 def _labels(recordings: Iterable[PreparedRecording]) -> list[str]:
-    labels = sorted({label for recording in recordings for label in recording.labels})
+    labels = {label for recording in recordings for label in recording.labels} - {UNLABELLED}
     if len(labels) < 2:
         raise M2R2Error("the training recordings have fewer than two different labels")
-    return labels
+    return sorted(labels)

@@ -31,7 +31,8 @@ def labelled_windows(path: Path, layout: SensorLayout) -> Iterator[tuple[SensorW
             raise M2R2Error(f"{path}: has no labels to train on")
         for window in windows(source, layout):
             middle_ns = (window.start_ns + window.end_ns) // 2
-            (label,) = frame_labels(source.actions, [(middle_ns - source.start_ns) / 1e9])
+            time_s = (middle_ns - source.start_ns) / 1e9
+            (label,) = frame_labels(source.actions, [time_s], source.complete)
             yield window, label
 
 

@@ -9,6 +9,8 @@ from itertools import pairwise
 
 import numpy as np
 
+from m2r2_ros.labels import UNLABELLED
+
 
 @dataclass(frozen=True)
 class ActionSpan:
@@ -30,10 +32,11 @@ class SampledWindow:
 
 
 def action_spans(labels: Sequence[str]) -> list[ActionSpan]:
-    """The actions of a recording: runs of equal frame labels."""
+    """The actions of a recording: runs of equal frame labels, without unlabelled frames."""
     starts = [i for i, label in enumerate(labels) if i == 0 or label != labels[i - 1]]
     edges = [*starts, len(labels)] if starts else []
-    return [ActionSpan(b, e, labels[b]) for b, e in pairwise(edges)]
+    spans = [ActionSpan(b, e, labels[b]) for b, e in pairwise(edges)]
+    return [span for span in spans if span.label != UNLABELLED]
 
 
 def sample_window(
@@ -67,11 +70,11 @@ def sample_evenly(
 ) -> SampledWindow:
     """Bridge-Prompt's window: frames `stride` apart, from a random frame of `spans[action]` on.
 
-    Actions that no sample shows are not in it. Past the end of the recording the last frame is
-    repeated.
+    Actions that no sample shows are not in it. Past the end of the recording, or where frames are
+    unlabelled, the last frame is repeated.
     """
     start = random.integers(spans[action].begin, spans[action].end)
-    frames = np.minimum(start + stride * np.arange(samples), spans[-1].end - 1)
+    frames = np.minimum(start + stride * np.arange(samples), _unbroken_end(spans, action) - 1)
     shown = np.searchsorted([span.begin for span in spans], frames, "right") - 1
     boundaries = np.zeros(samples, np.float32)
     boundaries[1:] = np.diff(shown) > 0
@@ -92,14 +95,24 @@ def soft_boundaries(boundaries: np.ndarray, sigma: float) -> np.ndarray:
 def _sections(spans: Sequence[ActionSpan], action: int, padding: int) -> list[ActionSpan]:
     middle = spans[action]
     sections = [middle]
-    if action > 0:
+    if action > 0 and spans[action - 1].end == middle.begin:
         before = spans[action - 1]
         begin = max(before.begin, middle.begin - padding)
         sections.insert(0, ActionSpan(begin, middle.begin, before.label))
-    if action + 1 < len(spans):
+    if action + 1 < len(spans) and spans[action + 1].begin == middle.end:
         after = spans[action + 1]
         sections.append(ActionSpan(middle.end, min(after.end, middle.end + padding), after.label))
     return [section for section in sections if section.begin < section.end]
+
+
+def _unbroken_end(spans: Sequence[ActionSpan], action: int) -> int:
+    """Where the actions that follow each other without a gap end."""
+    end = spans[action].end
+    for span in spans[action + 1 :]:
+        if span.begin != end:
+            break
+        end = span.end
+    return end
 
 
 def _proportional(durations: Sequence[int], samples: int) -> list[int]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from bag_files import Message, write_mcap, write_metadata
 from recordings import recording
 from tiny_models import FEATURE_DIMENSION, write_encoder
 from tiny_windows import random_window, without
@@ -17,11 +18,15 @@ from tiny_windows import random_window, without
 from m2r2_ros.cli import main as command
 from m2r2_ros.cli.convert import convert
 from m2r2_ros.datasets import media, reassemble
+from m2r2_ros.datasets.bag_reader import open_bag
 from m2r2_ros.datasets.mstcn import FeatureFolder
+from m2r2_ros.datasets.reassemble import epoch_ns
 from m2r2_ros.datasets.reassemble_writer import write_recording
 from m2r2_ros.datasets.source import open_source, windows
+from m2r2_ros.datasets.topics import ANNOTATIONS_TOPIC
 from m2r2_ros.inference.encoder import Encoder
 from m2r2_ros.labels import FINE_LABELS, label_from_text
+from m2r2_ros.messages.encode import encode_text
 from m2r2_ros.offline import extraction
 from m2r2_ros.sensing.layout import SensorLayout
 
@@ -292,3 +297,72 @@ def test_bad_input_is_one_line(make, message: str, place: Path, tmp_path: Path, 
     assert message in complaint
     assert complaint.startswith("m2r2 extract: ")
     assert complaint.count("\n") == 1
+
+
+def cut_bag(place: Path, folder: Path, name: str, start_s: float, end_s: float) -> Path:
+    """A bag of the recording c between two times, as `ros2 bag convert` cuts it."""
+    whole = convert(place / "data" / "c.h5", folder / "whole")
+    path = folder / name
+    with open_bag(whole) as bag:
+        low, high = (bag.start_ns + round(s * 1e9) for s in (start_s, end_s))
+        kept = [m for m in bag.messages() if low <= m.log_ns <= high]
+        types = bag.types
+    path.mkdir(parents=True)
+    files = []
+    for number, (topic, type_name) in enumerate(types.items()):
+        part = [Message(m.topic, m.log_ns, m.data) for m in kept if m.topic == topic]
+        files.append(f"{name}_{number}.mcap")
+        write_mcap(path / files[-1], part, type_name=type_name, foreign=topic)
+    write_metadata(path, files, [Message(m.topic, m.log_ns, m.data) for m in kept])
+    return path
+
+
+def test_a_bag_that_was_cut_trains_on_what_is_known_alone(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    # The actions are "No action" from 0 to 1.5 s and "Insert USB" from there to 2.9 s.
+    bags = [
+        cut_bag(place, tmp_path / "1", "begun", 0.5, 2.0),
+        cut_bag(place, tmp_path / "2", "ended", 2.5, 3.0),
+        cut_bag(place, tmp_path / "3", "inside", 1.6, 2.6),
+    ]
+    assert extract(place, tmp_path / "out", recordings=bags) == 0
+    folder, said = FeatureFolder(tmp_path / "out"), capsys.readouterr().err
+    truth = folder.ground_truth("begun")
+    assert set(truth) == {"No action", "Insert USB"}
+    assert truth[0] == "No action" and truth[-1] == "Insert USB"
+    assert "begun: its last action 'Insert USB' has no end: it lasts to the bag's end" in said
+    truth = folder.ground_truth("ended")
+    assert truth[0] == "Insert USB" and truth[-1] == "unlabelled"
+    assert "ended: 1 of 5 frames are unlabelled: neither trained on nor scored" in said
+    # What goes on over the whole cut is told by no message.
+    assert not (tmp_path / "out" / "groundTruth" / "inside.txt").exists()
+    assert "inside: its 0 labels cover none of the 10 frames" in said
+    assert "unlabelled" not in folder.labels
+
+
+def test_one_bag_with_bad_annotations_stops_no_other(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    bag = cut_bag(place, tmp_path, "bad", 0.0, 3.0)
+    text = '{"epoch_ns": 5, "actions": [{"start_s": 0, "end_s": 1e300, "text": "a"}]}'
+    message = Message(ANNOTATIONS_TOPIC, epoch_ns("c") + 5 * 10**8, encode_text(text))
+    (old,) = [f for f in bag.glob("*.mcap") if ANNOTATIONS_TOPIC.encode() in f.read_bytes()]
+    write_mcap(old, [message], type_name="std_msgs/msg/String")
+    assert extract(place, tmp_path / "out", recordings=[bag, place / "data" / "a.h5"]) == 2
+    assert FeatureFolder(tmp_path / "out").ground_truth("a")
+    assert f"bad: {bag}: {ANNOTATIONS_TOPIC}: bad annotations: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["a\nb", "\x1b[31m", " a", "a\u2028"])
+def test_a_name_that_is_no_line_is_refused_and_the_rest_is_extracted(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture, name: str
+) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    for each in (name, "b"):
+        (data / f"{each}.h5").write_bytes((place / "data" / "a.h5").read_bytes())
+    assert extract(place, tmp_path / "out", recordings=[data]) == 2
+    said = capsys.readouterr().err
+    assert "is no name for a file of a data set: rename it" in said and "\x1b" not in said
+    assert len((tmp_path / "out" / "groundTruth" / "b.txt").read_text().splitlines()) == 20

@@ -118,3 +118,25 @@ def test_expected_error_is_bounded_and_every_frame_counts(frames):
     result = reliability(confidence, right)
     assert result.frames.sum() == len(frames)
     assert 0 <= result.expected_error <= 1
+
+
+def test_unlabelled_frames_are_not_scored():
+    """Whatever is said there; and what is on either side is not one segment."""
+    truth = ["a"] * 10 + ["unlabelled"] * 10 + ["a"] * 10 + ["b"] * 10
+    labels = ["a"] * 10 + ["b"] * 10 + ["a"] * 10 + ["b"] * 10
+    whole = Prediction("one", labels, truth, believed(labels), ("a", "b"), np.eye(40, 2))
+    parts = whole.labelled_parts()
+    assert [part.name for part in parts] == ["one [0:10]", "one [20:40]"]
+    assert parts[1].probabilities.shape == (20, 2)
+    np.testing.assert_allclose(parts[1].edges, np.arange(20, 41) / 10)
+    scores = score_predictions([whole])
+    assert [scores[key] for key in ("acc", "edit", "f1@50", "boundary_f1")] == [100] * 4
+    assert scores["recognised"] == 100 and scores["held_acc"] == 100
+    apart = [Prediction("x", ["a"] * 10, ["a"] * 10), Prediction("y", labels[20:], truth[20:])]
+    again = score_predictions([Prediction("one", labels, truth)])
+    assert again == score_predictions(apart)
+
+
+def test_a_recording_that_is_labelled_throughout_is_scored_as_it_is():
+    whole = Prediction("one", TRUTH, TRUTH)
+    assert whole.labelled_parts() == [whole]

@@ -263,3 +263,38 @@ def test_training_does_not_depend_on_what_torch_did_before(recordings, tmp_path)
         train_offline_head("mstcn", recordings, LABELS, tmp_path / name, settings=settings)
     one, other = ((tmp_path / n / "metrics.jsonl").read_text() for n in ("one", "other"))
     assert one == other
+
+
+def cut_folder(folder):
+    """Two recordings; of the first, frames in the middle are unlabelled."""
+    random = np.random.default_rng(0)
+    write_mapping(folder, LABELS)
+    truths = {
+        "cut": ["stir"] * 20 + ["unlabelled"] * 10 + ["pour the milk"] * 20,
+        "whole": ["No action"] * 25 + ["stir"] * 25,
+    }
+    for name, truth in truths.items():
+        write_recording_features(folder, name, random.normal(size=(50, DIMENSION)), truth)
+    write_split(folder, 1, Split(("cut", "whole"), ("cut",)))
+    return FeatureFolder(folder)
+
+
+def test_unlabelled_frames_are_not_learned(tmp_path):
+    folder = cut_folder(tmp_path)
+    assert folder.labels == LABELS
+    sequences, classes = read_sequences(folder, ["cut", "whole"])
+    assert classes == LABELS
+    assert [(s.name, len(s.labels)) for s in sequences] == [("cut", 20), ("cut", 20), ("whole", 50)]
+    np.testing.assert_array_equal(sequences[1].features, folder.features("cut")[30:])
+    assert sequences[1].classes.tolist() == [1] * 20
+    assert all(s.classes.min() >= 0 for s in sequences)
+
+
+def test_parts_of_a_recording_are_never_on_both_sides_of_validation():
+    for fraction in (0.1, 0.4, 0.6, 0.9):
+        names = ["a", "a", "b", "c", "c", "c", "d"]
+        training, held_out = loop.split_validation(names, fraction)
+        assert {names[i] for i in training}.isdisjoint(names[i] for i in held_out)
+        assert sorted(training + held_out) == list(range(7))
+    with pytest.raises(M2R2Error, match="at least two recordings"):
+        loop.split_validation(["a", "a"], 0.5)

@@ -123,3 +123,20 @@ def test_even_windows_say_what_they_show(lengths, data, stride, samples):
     assert window.labels == tuple(dict.fromkeys(shown))
     changes = [False, *(a != b for a, b in pairwise(shown))]
     assert (window.boundaries > 0).tolist() == changes
+
+
+def test_unlabelled_frames_are_not_drawn():
+    labels = ["a"] * 10 + ["unlabelled"] * 5 + ["b"] * 10 + ["c"] * 10
+    spans = action_spans(labels)
+    assert [(s.begin, s.end, s.label) for s in spans] == [
+        (0, 10, "a"), (15, 25, "b"), (25, 35, "c"),
+    ]  # fmt: skip
+    random = np.random.default_rng(0)
+    for _ in range(30):
+        for action in range(3):
+            for window in (
+                sample_window(spans, action, 20, 12, random),
+                sample_evenly(spans, action, 3, 12, random),
+            ):
+                assert not {labels[i] for i in window.frames} & {"unlabelled"}
+                assert tuple(dict.fromkeys(labels[i] for i in window.frames)) == window.labels

@@ -45,7 +45,8 @@ def read_signals(
         for name, values in zip(layout.signals, signals, strict=True):
             if not np.isfinite(values).all():
                 raise M2R2Error(f"{path}: has no usable '{name}'")
-        labels = frame_labels(source.actions, (np.array(middles_ns) - source.start_ns) / 1e9)
+        times_s = (np.array(middles_ns) - source.start_ns) / 1e9
+        labels = frame_labels(source.actions, times_s, source.complete)
     return np.hstack(signals).astype(np.float32), labels
 
 
