@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Make docs/badges/*.svg from what setup.py states.
 
-    .venv/bin/python tools/make_badges.py
+.venv/bin/python tools/make_badges.py
 """
 
 from __future__ import annotations

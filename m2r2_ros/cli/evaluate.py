@@ -29,14 +29,17 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections import Counter
 from pathlib import Path
 
+from m2r2_ros import __version__
 from m2r2_ros.datasets.atomic import partial_file
 from m2r2_ros.datasets.mstcn import FeatureFolder
 from m2r2_ros.errors import M2R2Error, nearest_name
 from m2r2_ros.evaluation.predictions import Prediction, score_predictions
 from m2r2_ros.evaluation.segments import FRAME_RATE_HZ
 from m2r2_ros.evaluation.tables import scores_text
+from m2r2_ros.experiments.evaluated import describe_method, describe_test
 from m2r2_ros.experiments.heads import check_classes, open_head, predict, read_predictions
 from m2r2_ros.inference.head import StreamingHead
 from m2r2_ros.inference.models import HEAD_FILE
@@ -132,4 +135,12 @@ def _write_report(
     method = args.model or args.predictions
     title = f"{method} on {args.data}, split {args.split}"
     levels = list(LABEL_LEVELS)[list(LABEL_LEVELS).index(args.labels) :]
-    write_report(args.report, title, predictions, levels, args.rate, args.background)
+    training = folder.split(args.split).train
+    trained = Counter(label for name in training for label in folder.ground_truth(name))
+    about = {
+        "written by": f"m2r2_ros {__version__}",
+        "method": describe_method(method),
+        "scored on": describe_test(predictions, len(training)),
+    }
+    commonest = trained.most_common(1)[0][0]
+    write_report(args.report, title, predictions, levels, about, commonest, args.background)

@@ -1,17 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Export the best epoch of a pretraining run as self-contained ONNX graphs.
+"""Export what was trained as self-contained ONNX graphs, ready for a models folder.
 
 An M2R2 is one graph: it takes what the sensors give and holds normalisation, spectrogram and image
 resizing. A RoboAct-CLIP is a models folder: encoder.onnx, the frame.onnx that feeds it, a text
 encoder for actions that are named at run time, and the texts of all known actions and objects. An
 M2R2 with RoboAct-CLIP as its image token is a folder too: the two in one graph, and its frame.onnx.
 Graphs are compared with torch over window lengths, image sizes and masks, and written only if they
-agree. A head needs no export: `m2r2 train` writes its graph.
+agree. A causal head's graph was written and compared by `m2r2 train`: it is put beside the encoder
+that gave its features, and nowhere else.
 
 Examples:
     m2r2 export out/m2r2 --out models/mine/encoder.onnx
     m2r2 export out/m2r2 --out models/gpu/encoder.onnx --precision float16
     m2r2 export out/m2r2 --out models/small/encoder.onnx --precision int8 --calibrate some.h5
+    m2r2 export out/causal --out models/mine/head.onnx
     m2r2 export out/roboact --out models/roboact
     m2r2 export out/roboact --out models/roboact --strides 1 3 6
 """
@@ -19,18 +21,23 @@ Examples:
 from __future__ import annotations
 
 import argparse
+import shutil
 from pathlib import Path
 
+from m2r2_ros.datasets.atomic import partial_file
 from m2r2_ros.errors import M2R2Error
+from m2r2_ros.inference.head import StreamingHead
+from m2r2_ros.inference.model_file import read_model
+from m2r2_ros.inference.models import ENCODER_FILE, HEAD_FILE
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run", type=Path, metavar="RUN", help="run folder of `m2r2 pretrain`")
+    parser.add_argument("run", type=Path, metavar="RUN", help="run folder")
     parser.add_argument(
         "--out",
         type=Path,
         required=True,
-        help="file to write (M2R2), or folder (RoboAct-CLIP, and M2R2 with it)",
+        help="file to write (M2R2, causal head), or folder (RoboAct-CLIP, and M2R2 with it)",
     )
     parser.add_argument(
         "--precision",
@@ -56,6 +63,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
+    if (args.run / HEAD_FILE).is_file():
+        return _export_head(args)
     from m2r2_ros.training.run import read_settings
 
     kind = read_settings(args.run).get("kind")
@@ -67,6 +76,20 @@ def main(args: argparse.Namespace) -> int:
     files = [args.out] if args.out.is_file() else list(args.out.glob("*.onnx"))
     size = sum(file.stat().st_size for file in files) / 1e6
     print(f"{args.out}: {size:.1f} MB, differs from torch by at most {difference:.1e}")
+    return 0
+
+
+def _export_head(args: argparse.Namespace) -> int:
+    head, encoder = StreamingHead(args.run / HEAD_FILE), args.out.parent / ENCODER_FILE
+    if args.out.name != HEAD_FILE:
+        raise M2R2Error(f"--out {args.out}: nodes look for a head in a models folder's {HEAD_FILE}")
+    if head.metadata.encoder_sha256:
+        if not encoder.is_file():
+            raise M2R2Error(f"{encoder}: is missing: export the encoder of this head there first")
+        head.metadata.check_encoder(head.path, read_model(encoder).sha256, encoder)
+    with partial_file(args.out) as temporary:
+        shutil.copyfile(head.path, temporary)
+    print(f"{args.out}: {len(head.labels)} classes, as `m2r2 train` exported it")
     return 0
 
 

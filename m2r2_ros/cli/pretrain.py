@@ -80,6 +80,11 @@ def main(args: argparse.Namespace) -> int:
 def _pretrain_m2r2(args: argparse.Namespace, cache: Path) -> str:
     validation = find_recordings(args.validation or [])
     recordings = find_recordings([*args.data, *validation])
+    if len(recordings) < 2:
+        raise M2R2Error(
+            f"{args.data[0]}: {len(recordings)} recording: pretraining takes two at least, one of "
+            "them for validation"
+        )
     # Late: torch takes seconds to import, and bad arguments should not wait for it.
     from m2r2_ros.training.pretraining import pretrain
     from m2r2_ros.training.recordings import labelled_windows
@@ -89,7 +94,7 @@ def _pretrain_m2r2(args: argparse.Namespace, cache: Path) -> str:
     if validation:
         settings = replace(settings, validation_recordings=tuple(p.stem for p in validation))
     pretrain(recordings, args.out, settings, labelled_windows, cache, args.workers)
-    return "encoder.onnx"
+    return "my_models/encoder.onnx"
 
 
 def _pretrain_roboact(args: argparse.Namespace, cache: Path) -> str:

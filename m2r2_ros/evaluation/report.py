@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +29,16 @@ def write_report(
     title: str,
     predictions: Sequence[Prediction],
     levels: Sequence[str],
-    rate_hz: float,
+    about: Mapping[str, str],
+    commonest: str,
     background: Collection[str] = (),
 ) -> None:
     """Write the report to `path` and its figures beside it, with the ending .json.
 
     `levels`: of "fine" and "coarse", the one that the labels have and those that follow from it.
-    Recordings are ordered and drawn at the first. Raises M2R2Error when there is no prediction.
+    Recordings are ordered and drawn at the first. `about` says what was scored on what;
+    `commonest` is the label that a method without any sensor would always give. Raises M2R2Error
+    when there is no prediction.
     """
     found = {
         level: _Level([p.renamed(LABEL_LEVELS[level]) for p in predictions], background)
@@ -42,10 +46,16 @@ def write_report(
     }
     figures = {
         "title": title,
-        "rate_hz": rate_hz,
+        "about": dict(about),
         "background": sorted(background),
         "frames": sum(len(prediction.truth) for prediction in predictions),
         "levels": {level: content.figures() for level, content in found.items()},
+        "always": {
+            "label": commonest,
+            "levels": {
+                level: _always(commonest, predictions, level, background) for level in levels
+            },
+        },
     }
     first = found[levels[0]]
     page = _template().render(
@@ -60,6 +70,14 @@ def write_report(
     for file, text in ((path, page), (path.with_suffix(".json"), json.dumps(figures, indent=1))):
         with partial_file(file) as temporary:
             temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def _always(
+    label: str, predictions: Sequence[Prediction], level: str, background: Collection[str]
+) -> dict[str, float | None]:
+    """Scores of the same label for every frame."""
+    same = [replace(p, labels=[label] * len(p.truth), believed=None) for p in predictions]
+    return score_predictions([p.renamed(LABEL_LEVELS[level]) for p in same], background)
 
 
 class _Level:

@@ -38,7 +38,9 @@ def confusion_png(matrix: np.ndarray, labels: Sequence[str]) -> bytes:
 
     rows = matrix.sum(axis=1, keepdims=True)
     parts = np.divide(matrix, rows, np.zeros(matrix.shape), where=rows > 0)
-    size = max(4.0, 0.2 * len(labels) + 2)
+    written = len(labels) <= _MOST_WRITTEN
+    # Inches a cell: "100" has to fit.
+    size = max(4.0, (0.4 if written else 0.2) * len(labels) + 2)
     figure = Figure(figsize=(size, size), layout="constrained")
     axis = figure.add_subplot()
     image = axis.imshow(parts, cmap="Blues", vmin=0, vmax=1)
@@ -46,10 +48,11 @@ def confusion_png(matrix: np.ndarray, labels: Sequence[str]) -> bytes:
     axis.set_xticks(places, labels, rotation=90, fontsize=8)
     axis.set_yticks(places, labels, fontsize=8)
     axis.set(xlabel="predicted", ylabel="true")
-    if len(labels) <= _MOST_WRITTEN:
+    if written:
         for (row, column), part in np.ndenumerate(parts):
             ink = "white" if part > 0.5 else "black"
-            axis.text(column, row, f"{100 * part:.0f}", ha="center", va="center", color=ink)
+            number = f"{100 * part:.0f}"
+            axis.text(column, row, number, ha="center", va="center", color=ink, fontsize=8)
     figure.colorbar(image, ax=axis, shrink=0.6, label="part of the true class's frames")
     return _png(figure)
 

@@ -14,6 +14,7 @@ from page import Page
 from PIL import Image
 from tiny_models import FEATURE_DIMENSION, LABELS, write_head
 
+from m2r2_ros import __version__
 from m2r2_ros.cli.main import main
 from m2r2_ros.datasets.mstcn import (
     FeatureFolder,
@@ -226,12 +227,23 @@ def test_report_is_one_file_with_all_scores_and_no_link_outside(data, model, tmp
     ]
     for table in found.tables:
         assert len({len(row) for row in table}) == 1, "rows of different lengths"
-    overall, recordings, *_ = found.tables
-    for row, level in zip(overall[1:], levels.values(), strict=True):
+    about, overall, recordings, *_ = found.tables
+    for row, level in zip(overall[1::2], levels.values(), strict=True):
         assert [float(cell) for cell in row[1:]] == pytest.approx(
             list(level["scores"].values()), abs=0.051
         )
     assert [row[0] for row in recordings[1:]] == list(levels["fine"]["recordings"])
+    # Beside it what needs no sensor, and of what all this is.
+    truth = [label for name in NAMES for label in FeatureFolder(data).ground_truth(name)]
+    commonest = max(set(truth), key=truth.count)
+    assert [row[0] for row in overall[2::2]] == [f"{k}, always “{commonest}”" for k in levels]
+    always = figures["always"]["levels"]["fine"]
+    assert always["acc"] == pytest.approx(100 * truth.count(commonest) / len(truth))
+    assert float(overall[2][1]) == pytest.approx(always["acc"], abs=0.051)
+    said = dict(about)
+    assert said["written by"] == f"m2r2_ros {__version__}"
+    assert StreamingHead(model / "head.onnx").sha256[:12] in said["method"]
+    assert f"2 recordings, 0.7 minutes in {2 * FRAMES} frames" in said["scored on"]
     # Both timelines, two confusion matrices, two reliability plots; nothing is fetched.
     pictures = [address for tag, address in found.addresses if tag == "img"]
     assert len(pictures) == 6
@@ -265,7 +277,7 @@ def test_names_from_outside_cannot_write_html(tmp_path):
     # matplotlib would refuse this formula.
     formula = r"$\frac{$"
     prediction = Prediction("<b>name</b>", [label, formula], [formula, label])
-    write_report(path, "<i>title</i>", [prediction], ["fine"], 10.0)
+    write_report(path, "<i>title</i>", [prediction], ["fine"], {"<b>": "<i>"}, label)
     page = path.read_text()
     assert not re.search("<script|<b>|<i>", page)
     assert "&lt;script&gt;" in page

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Progress of long work: a bar on a terminal, a line now and then where output goes to a file."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from tqdm import tqdm
+
+# Between lines in a file; work that is shorter leaves none.
+LINE_INTERVAL_S = 30.0
+
+
+class Progress(tqdm):
+    """As tqdm, whose arguments it takes; `disable=True` for work that others report."""
+
+    # No thread that looks after slow bars: workers are forked while one is open.
+    monitor_interval = 0
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        stream = options.get("file") or sys.stderr
+        self._in_lines = not getattr(stream, "isatty", bool)()
+        self._said_at: float | None = None
+        super().__init__(*arguments, **options)
+
+    def display(self, msg: str | None = None, pos: int | None = None) -> None:
+        """Draw the bar, or write a line if the last one is long enough ago."""
+        if not self._in_lines:
+            super().display(msg, pos)
+            return
+        now = self._time()
+        since = self._said_at or getattr(self, "start_t", now)
+        if now - since >= LINE_INTERVAL_S:
+            self._say(now)
+
+    def close(self) -> None:
+        """End; in a file, with a line about the whole if there was one before."""
+        if self._in_lines and not self.disable:
+            if self._said_at is not None:
+                self._say(self._time())
+            self.leave = False
+            self.fp = _Nothing()
+        super().close()
+
+    def _say(self, now: float) -> None:
+        self._said_at = now
+        self.fp.write(f"{self}\n")
+        self.fp.flush()
+
+
+class _Nothing:
+    """Takes what tqdm writes to tidy up a terminal."""
+
+    def write(self, text: str) -> int:
+        return len(text)
+
+    def flush(self) -> None:
+        """There is nothing to flush."""

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Progress on a terminal and in a file, with a clock that the test moves."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from m2r2_ros.parallel.progress import LINE_INTERVAL_S, Progress
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def work(stream: io.StringIO, seconds_each: float, monkeypatch, steps: int = 5, **options) -> str:
+    """`steps` steps that take so long each."""
+    now = [100.0]
+    monkeypatch.setattr(Progress, "_time", staticmethod(lambda: now[0]), raising=False)
+    with Progress(total=steps, desc="extracting", file=stream, **options) as bar:
+        # tqdm asks the clock of its class or of the bar.
+        bar._time = lambda: now[0]
+        bar.start_t = bar.last_print_t = now[0]
+        for _ in range(steps):
+            now[0] += seconds_each
+            bar.update()
+            bar.refresh()
+    return stream.getvalue()
+
+
+def test_long_work_leaves_lines_in_a_file(monkeypatch):
+    lines = work(io.StringIO(), LINE_INTERVAL_S, monkeypatch).splitlines()
+    assert len(lines) == 6
+    assert all(line.startswith("extracting: ") for line in lines)
+    assert "\r" not in "".join(lines)
+    assert " 1/5 " in lines[0] and "100%" in lines[-1]
+
+
+def test_no_more_lines_than_one_in_the_interval(monkeypatch):
+    lines = work(io.StringIO(), LINE_INTERVAL_S / 4, monkeypatch, steps=16).splitlines()
+    assert len(lines) == 4 + 1
+
+
+def test_short_work_leaves_nothing_in_a_file(monkeypatch):
+    assert work(io.StringIO(), 1.0, monkeypatch) == ""
+
+
+def test_a_terminal_gets_a_bar(monkeypatch):
+    text = work(Terminal(), 1.0, monkeypatch)
+    assert text.count("\r") > 5 and text.endswith("\n") and "5/5" in text
+
+
+@pytest.mark.parametrize("stream", [io.StringIO, Terminal])
+def test_what_others_report_is_silent(monkeypatch, stream):
+    assert work(stream(), LINE_INTERVAL_S, monkeypatch, disable=True) == ""
+
+
+def test_a_stream_that_knows_no_terminal(monkeypatch):
+    class Plain:
+        written = ""
+
+        def write(self, text: str) -> None:
+            self.written += text
+
+        def flush(self) -> None:
+            pass
+
+    plain = Plain()
+    plain.getvalue = lambda: plain.written
+    assert work(plain, LINE_INTERVAL_S, monkeypatch, steps=2).count("\n") == 3
