@@ -11,8 +11,6 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from m2r2_ros.annotation.answers import AnswerCache
 from m2r2_ros.annotation.findings import Findings
 from m2r2_ros.annotation.language_model import IN_FLIGHT, Endpoint, LanguageModel
@@ -22,6 +20,7 @@ from m2r2_ros.annotation.secret import key_from_environment
 from m2r2_ros.annotation.selection import NoAnswer
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.parallel.cluster import first_line, ray_cluster
+from m2r2_ros.parallel.progress import Progress
 
 Answer = Findings | NoAnswer
 # Texts that a process of a cluster parses at once.
@@ -61,7 +60,7 @@ def _answers(
 
 
 def _watched(answers: Iterator[tuple[str, Answer]], total: int) -> Iterator[tuple[str, Answer]]:
-    return tqdm(answers, "annotating", total, unit=" descriptions", disable=None)
+    return Progress(answers, "annotating", total, unit=" descriptions")
 
 
 def _on_cluster(

@@ -19,13 +19,12 @@ import hashlib
 import sys
 from pathlib import Path
 
-from tqdm import tqdm
-
 from m2r2_ros import __version__
 from m2r2_ros.datasets.bag_writer import STORAGES, origin_of_bag, write_bag
 from m2r2_ros.datasets.reassemble import ReassembleRecording, open_recording
 from m2r2_ros.datasets.reassemble_state import QUATERNION_ORDERS
 from m2r2_ros.errors import M2R2Error, printable
+from m2r2_ros.parallel.progress import Progress
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -80,7 +79,7 @@ def convert(
 def _write(recording: ReassembleRecording, bag: Path, storage: str, origin: str) -> None:
     name, duration_s = printable(recording.name), recording.duration_s
     shape = "{desc}: {percentage:3.0f}% |{bar}| {n:.0f}/{total:.0f} s of recording [{elapsed}]"
-    with tqdm(desc=name, total=duration_s, bar_format=shape, disable=None) as bar:
+    with Progress(desc=name, total=duration_s, bar_format=shape) as bar:
 
         def progress(elapsed_ns: int) -> None:
             if elapsed_ns - bar.n * 1e9 > 5e8:

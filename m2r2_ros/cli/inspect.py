@@ -21,8 +21,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from m2r2_ros.cli._config import load_deployment
 from m2r2_ros.datasets.atomic import partial_file
 from m2r2_ros.datasets.source import open_source
@@ -32,6 +30,7 @@ from m2r2_ros.inspection.dataset_statistics import dataset_statistics, read_labe
 from m2r2_ros.inspection.inspection import inspect_source
 from m2r2_ros.offline.deployment import Deployment
 from m2r2_ros.offline.extraction import find_recordings, recording_name
+from m2r2_ros.parallel.progress import Progress
 from m2r2_ros.simulation.recipe import STAMP
 
 
@@ -75,7 +74,7 @@ def _inspect(recording: Path, out: Path | None, deployment: Deployment) -> None:
     shape = "{desc}: {percentage:3.0f}% |{bar}| {n:.0f}/{total:.0f} s of recording"
     with open_source(recording, deployment.topics) as source:
         name, total_s = printable(source.name), (source.end_ns - source.start_ns) / 1e9
-        with tqdm(desc=name, total=total_s, bar_format=shape, disable=None) as bar:
+        with Progress(desc=name, total=total_s, bar_format=shape) as bar:
             inspection = inspect_source(
                 source,
                 deployment.topics,
@@ -96,12 +95,12 @@ def _write_card(
     from m2r2_ros.inspection.dataset_card import card_text
 
     read, unreadable = [], {}
-    for path in tqdm(recordings, "reading labels", unit="recording", disable=None):
+    for path in Progress(recordings, "reading labels", unit="recording"):
         try:
             read.append(read_labels(path, topics))
         except M2R2Error as error:
             unreadable[path.name] = str(error)
-            tqdm.write(str(error), file=sys.stderr)
+            Progress.write(str(error), file=sys.stderr)
     if not read:
         raise M2R2Error(f"{folder}: none of its {len(recordings)} recordings can be read")
     extra = {"unreadable": unreadable, "recipe": _recipes(parts)}

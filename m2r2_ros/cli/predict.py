@@ -17,9 +17,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from tqdm import tqdm
-
 from m2r2_ros.datasets.mstcn import FeatureFolder, write_mapping, write_prediction
+from m2r2_ros.parallel.progress import Progress
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,7 +40,7 @@ def main(args: argparse.Namespace) -> int:
     names = folder.split(args.split).test
     head = OfflineHead.load(args.model)
     write_mapping(args.out, head.labels)
-    for name in tqdm(names, unit="recording", disable=None):
+    for name in Progress(names, unit="recording"):
         if not (args.out / "predictions" / f"{name}.txt").exists():
             found = head.predict(folder.features(name), name)
             write_prediction(args.out, name, found.labels, found.probabilities)

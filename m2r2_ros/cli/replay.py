@@ -17,7 +17,7 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from tqdm import tqdm
+from m2r2_ros.parallel.progress import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,7 +73,7 @@ def _progress(replayers: list[Replayer]) -> Iterator[None]:
     shape = "{desc}: {percentage:3.0f}% |{bar}| {n:.0f}/{total:.0f} s"
 
     def draw() -> None:
-        with tqdm(desc="replay", total=0, bar_format=shape, disable=None) as bar:
+        with Progress(desc="replay", total=0, bar_format=shape) as bar:
             while not ended.wait(_REFRESH_S):
                 for replayer in replayers:
                     bar.total = replayer.duration_ns / 1e9

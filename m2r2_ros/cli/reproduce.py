@@ -161,14 +161,13 @@ def _write_table(args: argparse.Namespace, rows, seeds, work, scores) -> None:
 
 def _draw(folder: Path, rows: Sequence[Row], seed: int, work) -> None:
     """The paper's figure 4: ground truth above every method of the table."""
-    from tqdm import tqdm
-
     from m2r2_ros.evaluation.frame_times import nominal_edges, segments_from_frames
     from m2r2_ros.evaluation.segments import FRAME_RATE_HZ
     from m2r2_ros.evaluation.timeline import plot_timeline
+    from m2r2_ros.parallel.progress import Progress
 
     names = [name for s in work.data.test_splits for name in work.data.names(s)[:_DRAWN]]
-    for name in tqdm(names, "timelines", disable=None):
+    for name in Progress(names, "timelines"):
         tracks = {"ground truth": work.truth(rows[0], name)}
         tracks |= {_short(row): work.predicted(row, seed, name) for row in rows}
         edges = nominal_edges(len(tracks["ground truth"]), FRAME_RATE_HZ)

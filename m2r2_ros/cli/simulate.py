@@ -25,12 +25,11 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from tqdm import tqdm
-
 from m2r2_ros.datasets.topics import TopicMap
 from m2r2_ros.errors import M2R2Error, nearest_name
 from m2r2_ros.inspection.dataset_card import class_table
 from m2r2_ros.inspection.dataset_statistics import dataset_statistics, read_labels
+from m2r2_ros.parallel.progress import Progress
 from m2r2_ros.shipped import shipped
 from m2r2_ros.simulation import generate
 from m2r2_ros.simulation.manifest import (
@@ -103,7 +102,7 @@ def _generate(out: Path, recipe: Recipe, workers: int) -> str:
     done = _count(recipe) - len(generate.pending(out, recipe))
     simulated_s, start = 0.0, time.monotonic()
     rate = ""
-    with tqdm(total=_count(recipe), initial=done, unit="recording") as bar:
+    with Progress(total=_count(recipe), initial=done, unit="recording") as bar:
         for finished in generate.generate(out, recipe, workers):
             simulated_s += finished.duration_s
             rate = f"{simulated_s / (time.monotonic() - start):.2f} s simulated a second"
@@ -113,7 +112,9 @@ def _generate(out: Path, recipe: Recipe, workers: int) -> str:
 
 
 def _manifest(out: Path, recipe: Recipe) -> dict:
-    with tqdm(total=_count(recipe), desc="reading labels", unit="recording", leave=False) as bar:
+    with Progress(
+        total=_count(recipe), desc="reading labels", unit="recording", leave=False
+    ) as bar:
         return make_manifest(out, recipe, bar.update)
 
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from m2r2_ros.datasets.atomic import partial_file
 from m2r2_ros.evaluation.confusion import confusion, per_class_accuracy
@@ -19,6 +18,7 @@ from m2r2_ros.evaluation.predictions import Prediction, score_predictions
 from m2r2_ros.evaluation.reliability import reliability
 from m2r2_ros.evaluation.report_figures import confusion_png, reliability_png, timeline_png
 from m2r2_ros.labels import LABEL_LEVELS
+from m2r2_ros.parallel.progress import Progress
 
 # By this recordings are ordered, worst first; equal ones by accuracy.
 _ORDER = ("f1@50", "acc")
@@ -64,7 +64,7 @@ def write_report(
         pictures={level: content.pictures() for level, content in found.items()},
         timelines={
             name: _embedded(timeline_png(prediction))
-            for name, prediction in tqdm(first.worst_first.items(), "timelines", disable=None)
+            for name, prediction in Progress(first.worst_first.items(), "timelines")
         },
     )
     for file, text in ((path, page), (path.with_suffix(".json"), json.dumps(figures, indent=1))):

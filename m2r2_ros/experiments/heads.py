@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from tqdm import tqdm
 
 from m2r2_ros.datasets.mstcn import FeatureFolder, read_prediction
 from m2r2_ros.errors import M2R2Error
@@ -18,6 +17,7 @@ from m2r2_ros.evaluation.predictions import Prediction
 from m2r2_ros.evaluation.streamed_predictions import nominal_stamps, stream
 from m2r2_ros.inference.head import StreamingHead
 from m2r2_ros.inference.models import HEAD_FILE
+from m2r2_ros.parallel.progress import Progress
 
 if TYPE_CHECKING:
     from m2r2_ros.training.offline_heads import OfflineHead
@@ -45,7 +45,7 @@ def predict(
     Of a causal head that is what the robot would publish, frame by frame. Raises M2R2Error when
     the head was not made for these features.
     """
-    for name in tqdm(names, unit="recording", disable=None):
+    for name in Progress(names, unit="recording"):
         recording = folder.read(name)
         if recording.features.shape[1] != head.feature_dimension:
             raise M2R2Error(

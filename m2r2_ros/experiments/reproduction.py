@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from tqdm import tqdm
 
 from m2r2_ros.datasets.atomic import partial_file
 from m2r2_ros.datasets.mstcn import (
@@ -41,6 +40,7 @@ from m2r2_ros.experiments.paper_figures import Row
 from m2r2_ros.inference.models import ENCODER_FILE, HEAD_FILE
 from m2r2_ros.labels import FINE_LABELS, LABEL_LEVELS
 from m2r2_ros.offline.extraction import find_recordings, recording_name
+from m2r2_ros.parallel.progress import Progress
 from m2r2_ros.training.settings import extended, read_values
 
 TRAIN, VALIDATION = "train", "validation"
@@ -204,7 +204,7 @@ class Reproduction:
         self, name: str, folder: FeatureFolder, names: Sequence[str]
     ) -> Iterator[Prediction]:
         segmentation, _ = self._tuned(name, folder)
-        for recording in map(folder.read, tqdm(names, name, disable=None)):
+        for recording in map(folder.read, Progress(names, name)):
             labels = label_by_overlap(segmentation(recording.features), recording.labels)
             yield Prediction(recording.name, labels, recording.labels, classes=tuple(folder.labels))
 
@@ -221,7 +221,7 @@ class Reproduction:
         return {}
 
     def _read_signals(self, folder: Path) -> None:
-        for path in tqdm(list(self.data.all), "wrench and position", disable=None):
+        for path in Progress(list(self.data.all), "wrench and position"):
             if not _is_there(folder, recording_name(path)):
                 write_recording_features(folder, recording_name(path), *read_signals(path))
 
@@ -257,7 +257,7 @@ class Reproduction:
         found = cached_features(
             self._run_folder(encoder), missing, self._cache, labelled_windows, self._workers
         )
-        for features in tqdm(found, f"features of {encoder}", len(missing), disable=None):
+        for features in Progress(found, f"features of {encoder}", len(missing)):
             write_recording_features(folder, *features)
 
     def _describe(self, folder: Path) -> None:

@@ -10,7 +10,6 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from m2r2_ros.datasets.bag_files import is_bag_folder
 from m2r2_ros.datasets.mstcn import check_name, frame_labels
@@ -25,6 +24,7 @@ from m2r2_ros.offline.deployment import Deployment
 from m2r2_ros.offline.segmentation import watched_windows
 from m2r2_ros.parallel.cluster import over_cluster
 from m2r2_ros.parallel.processes import in_processes
+from m2r2_ros.parallel.progress import Progress
 from m2r2_ros.parallel.read_ahead import read_ahead
 from m2r2_ros.sensing.window import SensorWindow
 
@@ -138,7 +138,7 @@ def run_jobs(jobs: list[Job], workers: int, ray: str | None = None) -> Iterator[
         results = over_cluster(quietly, jobs, ray, gpus=int(jobs[0].encoder.require_gpu))
     else:
         results = in_processes(quietly, jobs, workers)
-    yield from tqdm(results, "extracting", len(jobs), disable=None)
+    yield from Progress(results, "extracting", len(jobs))
 
 
 def extract(job: Job, show_progress: bool = True) -> Result:

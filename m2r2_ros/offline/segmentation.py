@@ -8,8 +8,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tqdm import tqdm
-
 from m2r2_ros.datasets.atomic import partial_file
 from m2r2_ros.datasets.recording_source import RecordingSource
 from m2r2_ros.datasets.source import windows
@@ -18,6 +16,7 @@ from m2r2_ros.errors import M2R2Error, nearest_name, printable
 from m2r2_ros.inference.models import Models
 from m2r2_ros.inference.segment_events import FramePrediction, SegmentEvent, SegmentStatus
 from m2r2_ros.offline.deployment import Deployment
+from m2r2_ros.parallel.progress import Progress
 from m2r2_ros.sensing.layout import SensorLayout
 from m2r2_ros.sensing.window import SensorWindow
 
@@ -57,11 +56,11 @@ def watched_windows(
 ) -> Iterator[SensorWindow]:
     """The windows of a recording, with a progress bar in seconds of the recording."""
     reference = _reference_camera(layout, deployment)
-    # None: shown on a terminal only.
-    hidden = None if show_progress else True
     total_s = (source.end_ns - source.start_ns) / 1e9
     shape = "{desc}: {percentage:3.0f}% |{bar}| {n:.0f}/{total:.0f} s of recording"
-    with tqdm(desc=printable(source.name), total=total_s, bar_format=shape, disable=hidden) as bar:
+    with Progress(
+        desc=printable(source.name), total=total_s, bar_format=shape, disable=not show_progress
+    ) as bar:
         for window in windows(source, layout, deployment.limits, reference):
             yield window
             bar.update((window.end_ns - window.start_ns) / 1e9)

@@ -19,6 +19,7 @@ class Progress(tqdm):
     monitor_interval = 0
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
+        options["disable"] = bool(options.get("disable"))
         stream = options.get("file") or sys.stderr
         self._in_lines = not getattr(stream, "isatty", bool)()
         self._said_at: float | None = None

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from m2r2_ros.errors import M2R2Error, nearest_name
+from m2r2_ros.parallel.progress import Progress
 from m2r2_ros.training import distributed
 from m2r2_ros.training.run import Run
 from m2r2_ros.training.settings import OptimiserSettings
@@ -47,15 +47,30 @@ def train_epochs(
     optimiser = make_optimiser(parameters, settings)
     first, best = run.resume(module, optimiser)
     losses = _in_half_precision(losses, settings.mixed_precision, parameters[0].device)
-    for epoch in range(first, settings.epochs):
-        torch.manual_seed(seed * 100_003 + epoch + distributed.rank() * 1_000_000_007)
-        drawn = batches(np.random.default_rng((seed, epoch)))
-        module.train()
-        metrics = _descend(module, optimiser, settings, epoch, drawn, losses, parameters)
-        module.eval()
-        metrics |= _evaluate(validation, losses)
-        metrics |= {f"validation/{name}": value for name, value in score().items()}
-        best = run.save(epoch, module, optimiser, metrics, best)
+    with _progress(first, settings.epochs) as progress:
+        for epoch in range(first, settings.epochs):
+            torch.manual_seed(seed * 100_003 + epoch + distributed.rank() * 1_000_000_007)
+            drawn = batches(np.random.default_rng((seed, epoch)))
+            module.train()
+            metrics = _descend(
+                module, optimiser, settings, epoch, drawn, losses, parameters, progress
+            )
+            module.eval()
+            metrics |= _evaluate(validation, losses)
+            metrics |= {f"validation/{name}": value for name, value in score().items()}
+            best = run.save(epoch, module, optimiser, metrics, best)
+
+
+def _progress(first: int, epochs: int) -> Progress:
+    """One bar for all epochs, shown by the first of several processes."""
+    return Progress(
+        desc="training",
+        initial=first,
+        total=epochs,
+        bar_format="{desc}: {percentage:3.0f}% |{bar}| epoch {n:.1f} of {total} "
+        "[{elapsed}<{remaining}{postfix}]",
+        disable=distributed.rank() > 0,
+    )
 
 
 def make_optimiser(parameters: list[Tensor], settings: OptimiserSettings) -> torch.optim.Optimizer:
@@ -73,15 +88,14 @@ def _descend(
     batches: list[Any],
     losses: Callable[[Any], Losses],
     parameters: list[Tensor],
+    progress: Progress,
 ) -> dict[str, float]:
     means = _Means("train")
     device = parameters[0].device
     # Only float16 needs its losses scaled up, lest small gradients vanish.
     scaler = torch.amp.GradScaler(device.type, enabled=settings.mixed_precision == "fp16")
     own = _share(batches)
-    quiet = True if distributed.rank() else None
-    progress = tqdm(own, desc=f"epoch {epoch + 1}/{settings.epochs}", disable=quiet)
-    for step, batch in enumerate(progress):
+    for step, batch in enumerate(own):
         rate = learning_rate(settings, (epoch + step / len(own)) / settings.epochs)
         for group in optimiser.param_groups:
             group["lr"] = rate
@@ -97,6 +111,7 @@ def _descend(
         scaler.update()
         means.add(found)
         progress.set_postfix(loss=f"{means.mean('loss'):.4f}", refresh=False)
+        progress.update(1 / len(own))
     return distributed.average(means.all(), device)
 
 

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from m2r2_ros.datasets.atomic import partial_folder
 from m2r2_ros.errors import M2R2Error
@@ -26,6 +25,7 @@ from m2r2_ros.inference.model_file import read_model
 from m2r2_ros.inference.roboact_encoder import RoboActEncoder
 from m2r2_ros.inference.session import open_session
 from m2r2_ros.parallel.processes import in_processes
+from m2r2_ros.parallel.progress import Progress
 from m2r2_ros.sensing.layout import SensorLayout
 from m2r2_ros.sensing.window import SensorWindow
 
@@ -57,7 +57,7 @@ class Task:
 def prepare_all(tasks: Sequence[Task], read: Reader, workers: int) -> None:
     """Do the tasks, each complete or not at all. Raises M2R2Error at the first that fails."""
     done = in_processes(partial(prepare_recording, read=read), tasks, workers)
-    for _ in tqdm(done, "preparing", len(tasks), unit="recording", disable=None):
+    for _ in Progress(done, "preparing", len(tasks), unit="recording"):
         pass
 
 

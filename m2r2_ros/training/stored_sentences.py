@@ -11,10 +11,10 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
-from tqdm import tqdm
 
 from m2r2_ros.datasets.atomic import partial_file
 from m2r2_ros.errors import M2R2Error
+from m2r2_ros.parallel.progress import Progress
 from m2r2_ros.training.sentence_encoder import SentenceEncoder
 
 CLIP_PREFIX = "clip:"
@@ -45,7 +45,7 @@ class StoredSentences:
         if not new:
             return
         starts = range(0, len(new), _BATCH)
-        for start in tqdm(starts, desc="embedding sentences", disable=None):
+        for start in Progress(starts, desc="embedding sentences"):
             self._remember(new[start : start + _BATCH])
         with partial_file(self._file) as partial:
             save_file(self._known, partial)

@@ -14,7 +14,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from tqdm import tqdm
 
 from m2r2_ros.evaluation.delay import beliefs_from_frames, timeliness
 from m2r2_ros.evaluation.frame_times import edges_from_stamps, segments_from_frames
@@ -25,6 +24,7 @@ from m2r2_ros.evaluation.streamed_predictions import nominal_stamps, track
 from m2r2_ros.inference.segment_events import UNKNOWN
 from m2r2_ros.inference.tracker import SegmentTracker, TrackerConfig
 from m2r2_ros.labels import coarse_label
+from m2r2_ros.parallel.progress import Progress
 
 # What is tried, one group after the other: all combinations within it, the rest as found best so
 # far. Waiting always and waiting in doubt compete for the same time. Seconds lie between multiples
@@ -83,7 +83,7 @@ def tune_tracker(
             progress.update()
         return scores[config]
 
-    with tqdm(desc="tracker", unit=" tried", disable=None) as progress:
+    with Progress(desc="tracker", unit=" tried") as progress:
         best, before = start, None
         while best != before:
             before = best

@@ -7,7 +7,6 @@ import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from tqdm import tqdm
 
 from m2r2_ros.datasets.mstcn import LabelledFeatures
 from m2r2_ros.errors import M2R2Error
@@ -15,6 +14,7 @@ from m2r2_ros.evaluation.metrics import find_runs
 from m2r2_ros.experiments.baselines.awe import waypoints
 from m2r2_ros.experiments.baselines.baseline_signals import POSITION, WRENCH
 from m2r2_ros.experiments.baselines.bocpd import WrenchModel, change_points
+from m2r2_ros.parallel.progress import Progress
 
 # First frames of all segments but the first, of rows (T, 9) of signals.
 Segmentation = Callable[[np.ndarray], list[int]]
@@ -66,7 +66,7 @@ def _matching(
     wanted = _true_segments(recordings)
     low, high = map(math.log, interval)
     found: dict[float, int] = {}
-    for _ in tqdm(range(_BISECTIONS), f"tuning {name}", disable=None):
+    for _ in Progress(range(_BISECTIONS), f"tuning {name}"):
         middle = (low + high) / 2
         method = segmentation(math.exp(middle))
         found[middle] = sum(len(method(recording.features)) + 1 for recording in recordings)

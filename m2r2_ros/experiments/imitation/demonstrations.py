@@ -14,7 +14,6 @@ from pathlib import Path
 from zipfile import BadZipFile
 
 import numpy as np
-from tqdm import tqdm
 
 from m2r2_ros.datasets.atomic import partial_file
 from m2r2_ros.errors import M2R2Error
@@ -22,6 +21,7 @@ from m2r2_ros.experiments.imitation.imitation_settings import ImitationSettings
 from m2r2_ros.inference.model_file import read_model
 from m2r2_ros.inference.session import open_session
 from m2r2_ros.parallel.processes import in_processes
+from m2r2_ros.parallel.progress import Progress
 from m2r2_ros.simulation.generate import import_simulator
 
 _RETREAT_M = 0.05
@@ -70,7 +70,7 @@ def demonstrations(
     ]
     done = in_processes(demonstrate, missing, workers)
     title = f"{task}: demonstrations"
-    for _ in tqdm(done, title, len(paths), initial=len(paths) - len(missing), disable=None):
+    for _ in Progress(done, title, len(paths), initial=len(paths) - len(missing)):
         pass
     found = [found for path in paths if (found := read_demonstration(path)) is not None]
     if len(found) < 2:

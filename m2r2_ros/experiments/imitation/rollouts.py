@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from m2r2_ros.datasets.atomic import partial_file
 from m2r2_ros.errors import M2R2Error
@@ -20,6 +19,7 @@ from m2r2_ros.experiments.imitation.demonstrations import open_frames, open_stag
 from m2r2_ros.experiments.imitation.imitation_settings import ImitationSettings
 from m2r2_ros.experiments.imitation.vision import BLIND, Eyes, open_vision
 from m2r2_ros.parallel.processes import in_processes
+from m2r2_ros.parallel.progress import Progress
 from m2r2_ros.simulation.generate import import_simulator
 
 
@@ -69,7 +69,7 @@ def outcomes(
         if not path.exists()
     ]
     done, title = in_processes(play, missing, workers), f"{task}: {eyes.name}"
-    for _ in tqdm(done, title, len(paths), initial=len(paths) - len(missing), disable=None):
+    for _ in Progress(done, title, len(paths), initial=len(paths) - len(missing)):
         pass
     return [read_outcome(path) for path in paths]
 

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from tqdm import tqdm
 
 from m2r2_ros.datasets.atomic import partial_folder
 from m2r2_ros.datasets.video_frames import Frame, video_frames
@@ -27,6 +26,7 @@ from m2r2_ros.errors import M2R2Error
 from m2r2_ros.inference.model_file import read_model
 from m2r2_ros.inference.session import open_session
 from m2r2_ros.parallel.processes import in_processes
+from m2r2_ros.parallel.progress import Progress
 
 if TYPE_CHECKING:
     from m2r2_ros.networks.roboact.frames import FrameEncoder
@@ -85,7 +85,7 @@ def embed_videos(
 
         write_frame_graph(encoder, graph)
         done = in_processes(_embed, missing, workers)
-        for _ in tqdm(done, "embedding", len(missing), unit="video", disable=None):
+        for _ in Progress(done, "embedding", len(missing), unit="video"):
             pass
     return {video: VideoEmbeddings.load(place) for video, place in places.items()}
 
