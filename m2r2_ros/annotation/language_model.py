@@ -3,15 +3,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 from urllib.parse import urlsplit
 
+from m2r2_ros.annotation.bounded_http import bounded_client
 from m2r2_ros.annotation.findings import Findings
 from m2r2_ros.annotation.prompt import (
     INSTRUCTIONS,
@@ -21,12 +22,14 @@ from m2r2_ros.annotation.prompt import (
 )
 from m2r2_ros.annotation.secret import Secret, kept_out_of_logs
 from m2r2_ros.annotation.selection import NoAnswer
-from m2r2_ros.errors import M2R2Error
+from m2r2_ros.errors import M2R2Error, printable
 
 NO_VALID_ANSWER = "no valid answer from the language model"
 
 # Questions that are under way at once.
 IN_FLIGHT = 8
+# Of one answer with all that an endpoint puts around it.
+MAX_BODY_BYTES = 1_000_000
 
 # No tokenizer is at hand for every model: English has about four characters a token, a chat
 # a few tokens of its own, an answer about forty.
@@ -41,7 +44,7 @@ class Endpoint:
 
     requests_per_minute  0: as many as the endpoint takes.
     attempts   for one text; the pause after the first is `pause_s` and doubles with each further.
-    timeout_s  for one attempt.
+    timeout_s  for one attempt, from the question to the last byte of the answer.
     """
 
     model: str
@@ -68,47 +71,57 @@ class LanguageModel:
         import openai
 
         self._endpoint, self._key, self._openai = endpoint, key, openai
-        self._client = openai.OpenAI(
-            api_key=key.reveal(),
-            base_url=endpoint.base_url,
-            timeout=endpoint.timeout_s,
-            # We count the attempts ourselves: an answer that is no JSON is one too.
-            max_retries=0,
-        )
-        self._turn = _Turns(endpoint.requests_per_minute)
-        self._stopped = threading.Event()
+        self._turns = _Turns(endpoint.requests_per_minute)
 
     def ask_all(self, texts: Iterable[str]) -> Iterator[tuple[str, Findings | NoAnswer]]:
         """Yield each text with its answer, as they come, several at a time.
 
         Raises M2R2Error when the endpoint refuses the key or the model, since it would refuse all.
         """
-        with kept_out_of_logs(self._key), ThreadPoolExecutor(IN_FLIGHT) as pool:
-            futures = {pool.submit(self.ask, text): text for text in texts}
+        waiting, running, loop = iter(texts), {}, asyncio.new_event_loop()
+        client = self._open_client()
+        with kept_out_of_logs(self._key):
             try:
-                for future in as_completed(futures):
-                    yield futures[future], future.result()
-            except BaseException:
-                self._stopped.set()
-                pool.shutdown(cancel_futures=True)
-                raise
+                while True:
+                    for text in islice(waiting, IN_FLIGHT - len(running)):
+                        running[loop.create_task(self._ask(client, text))] = text
+                    if not running:
+                        return
+                    first = asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+                    for task in loop.run_until_complete(first)[0]:
+                        yield running.pop(task), task.result()
+            finally:
+                loop.run_until_complete(_end(running, client))
+                loop.close()
 
-    def ask(self, text: str) -> Findings | NoAnswer:
+    def _open_client(self) -> Any:
+        return self._openai.AsyncOpenAI(
+            api_key=self._key.reveal(),
+            base_url=self._endpoint.base_url,
+            timeout=self._endpoint.timeout_s,
+            # We count the attempts ourselves: an answer that is no JSON is one too.
+            max_retries=0,
+            default_headers={"Accept-Encoding": "identity"},
+            http_client=bounded_client(self._openai, MAX_BODY_BYTES),
+        )
+
+    async def _ask(self, client: Any, text: str) -> Findings | NoAnswer:
         """The answer to one text. Raises M2R2Error as `ask_all` does."""
         reason, wait_s = "", 0.0
         for attempt in range(self._endpoint.attempts):
             if attempt:
                 # Not all at the same time again.
                 pause_s = self._endpoint.pause_s * 2 ** (attempt - 1) * random.uniform(0.75, 1.25)
-                self._stopped.wait(max(pause_s, wait_s))
-            if self._stopped.is_set():
-                break
-            self._turn.wait()
+                await asyncio.sleep(max(pause_s, wait_s))
+            await asyncio.sleep(self._turns.next_in_s())
             wait_s = 0.0
             try:
-                return read_answer(self._complete(text))
+                question = self._complete(client, text)
+                return read_answer(await asyncio.wait_for(question, self._endpoint.timeout_s))
             except InvalidAnswerError as error:
                 reason = str(error)
+            except asyncio.TimeoutError:
+                reason = f"no answer within {self._endpoint.timeout_s:g} s"
             except self._openai.BadRequestError as error:
                 # About this very text: too long, or not to the endpoint's liking.
                 return NoAnswer(f"{NO_VALID_ANSWER}: {self._said(error)}")
@@ -117,20 +130,23 @@ class LanguageModel:
             except self._openai.APIError as error:
                 # Timeouts, lost connections, half an answer.
                 reason = self._said(error)
-            except ValueError:
+            except (ValueError, RecursionError):
                 reason = "an answer that cannot be read"
-        return NoAnswer(f"{NO_VALID_ANSWER}: {reason or 'stopped'}")
+        return NoAnswer(f"{NO_VALID_ANSWER}: {reason}")
 
-    def _complete(self, text: str) -> str | None:
-        response = self._client.chat.completions.create(
+    async def _complete(self, client: Any, text: str) -> str:
+        response = await client.chat.completions.create(
             model=self._endpoint.model, messages=messages(text), temperature=0.0
         )
-        choices = getattr(response, "choices", None)
-        if not choices or getattr(choices[0], "message", None) is None:
-            raise InvalidAnswerError("an answer without a message")
-        if choices[0].finish_reason == "length":
+        # The package makes objects of whatever comes.
+        try:
+            choice = response.choices[0]
+            finish, content = choice.finish_reason, choice.message.content
+        except (AttributeError, TypeError, LookupError):
+            raise InvalidAnswerError("an answer without a message") from None
+        if finish == "length":
             raise InvalidAnswerError("half an answer")
-        return choices[0].message.content
+        return content
 
     def _judge(self, error: Any) -> float:
         """Seconds to leave the endpoint alone. Raises M2R2Error when it will always refuse."""
@@ -140,12 +156,19 @@ class LanguageModel:
             wait_s = float(error.response.headers.get("retry-after", 0))
         except ValueError:
             return 0.0
-        return min(max(wait_s, 0.0), self._endpoint.timeout_s)
+        return min(wait_s, self._endpoint.timeout_s) if wait_s > 0 else 0.0
 
     def _said(self, error: Exception) -> str:
         """One line of an error, without the key (redacted first: a cut could leave half of it)."""
         line = " ".join(self._key.redact(str(error)).split())
-        return line[:200] or type(error).__name__
+        return printable(line[:200]) or type(error).__name__
+
+
+async def _end(tasks: Iterable[asyncio.Task[Any]], client: Any) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    await client.close()
 
 
 class _Turns:
@@ -153,14 +176,13 @@ class _Turns:
 
     def __init__(self, per_minute: float, now: Callable[[], float] = time.monotonic) -> None:
         self._interval_s = 60.0 / per_minute if per_minute else 0.0
-        self._now, self._lock, self._next_s = now, threading.Lock(), 0.0
+        self._now, self._next_s = now, 0.0
 
-    def wait(self) -> None:
-        """Return when it is the caller's turn."""
-        with self._lock:
-            due_s = max(self._now(), self._next_s)
-            self._next_s = due_s + self._interval_s
-        time.sleep(max(0.0, due_s - self._now()))
+    def next_in_s(self) -> float:
+        """Take the next turn; return the seconds until it comes."""
+        due_s = max(self._now(), self._next_s)
+        self._next_s = due_s + self._interval_s
+        return max(0.0, due_s - self._now())
 
 
 @dataclass(frozen=True)

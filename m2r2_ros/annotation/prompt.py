@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import unicodedata
 from typing import Any
 
 from m2r2_ros.annotation.findings import ActionPhrase, Findings
@@ -42,10 +43,12 @@ def messages(text: str) -> list[dict[str, str]]:
     return [{"role": "system", "content": INSTRUCTIONS}, {"role": "user", "content": text}]
 
 
-def read_answer(answer: str | None) -> Findings:
-    """Check an answer. Raises InvalidAnswerError."""
-    if not answer or len(answer) > MAX_ANSWER:
-        raise InvalidAnswerError("an empty answer" if not answer else "an endless answer")
+def read_answer(answer: Any) -> Findings:
+    """Check an answer, of which only a text can be one. Raises InvalidAnswerError."""
+    if not answer or not isinstance(answer, str):
+        raise InvalidAnswerError("an empty answer")
+    if len(answer) > MAX_ANSWER:
+        raise InvalidAnswerError("an endless answer")
     # Models that reason aloud, and those that love code blocks, put the JSON between other text.
     text = answer.rpartition("</think>")[2]
     start, end = text.find("{"), text.rfind("}")
@@ -77,9 +80,13 @@ def findings_to_json(findings: Findings) -> dict[str, Any]:
 
 
 def _words(value: Any) -> str:
-    """One line; no object may come as null."""
+    """One line of characters that can be written; no object may come as null."""
     if value is None:
         return ""
     if not isinstance(value, str) or len(value) > _MAX_WORDS:
         raise InvalidAnswerError("an answer with something else than words")
-    return " ".join(value.split()).strip(".")
+    words = " ".join(value.split()).strip(".")
+    # Control characters, and halves of characters that no file can hold.
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in words):
+        raise InvalidAnswerError("an answer with characters that are none")
+    return words

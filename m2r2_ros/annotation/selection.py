@@ -13,6 +13,7 @@ from m2r2_ros.annotation.findings import Findings
 from m2r2_ros.descriptions import clip_sentence
 
 NO_DESCRIPTION = "no description"
+NO_TEXT = "a description that is no text"
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Sorted:
 
 def texts_of(videos: Iterable[DescribedVideo]) -> list[str]:
     """The different descriptions, in order, each of which is to be understood once."""
-    return [text for text in dict.fromkeys(_text(video) for video in videos) if text]
+    return [text for text in dict.fromkeys(_text(video) for video in videos) if _is_text(text)]
 
 
 def sort_videos(
@@ -47,7 +48,8 @@ def sort_videos(
         text = _text(video)
         part = {"start_s": video.start_s, "end_s": video.end_s, "camera": video.camera}
         record = {"path": str(video.path), **part, "description": text}
-        answer = answers[text] if text else NoAnswer(NO_DESCRIPTION)
+        missing = NoAnswer(NO_TEXT if text else NO_DESCRIPTION)
+        answer = answers[text] if _is_text(text) else missing
         reason = answer.reason if isinstance(answer, NoAnswer) else answer.rejection
         if reason:
             result.rejected.append(record | {"reason": reason} | _found(answer))
@@ -93,6 +95,11 @@ def _found(answer: Findings | NoAnswer) -> dict[str, Any]:
 
 def _length_s(record: Mapping[str, Any]) -> float:
     return 0.0 if record["end_s"] is None else record["end_s"] - record["start_s"]
+
+
+def _is_text(text: str) -> bool:
+    """Whether there is one, without the halves of characters that JSON can hold and no file."""
+    return bool(text) and not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _text(video: DescribedVideo) -> str:

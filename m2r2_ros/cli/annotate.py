@@ -121,7 +121,10 @@ def _write_lines(path: Path, records: Iterable[dict[str, Any]]) -> None:
         for record in records:
             place = os.path.relpath(Path(record["path"]).resolve(), folder)
             record = record | {"path": place}
-            file.write(json.dumps(record, ensure_ascii=False) + "\n")
+            line = json.dumps(record, ensure_ascii=False)
+            # JSON's own escapes hold what UTF-8 cannot: names of files in another encoding.
+            is_text = line.encode("utf-8", "replace").decode() == line
+            file.write((line if is_text else json.dumps(record)) + "\n")
 
 
 def _print_summary(summary: dict[str, Any]) -> None:
