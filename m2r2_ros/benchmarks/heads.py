@@ -21,10 +21,10 @@ from torch.nn import functional
 from m2r2_ros.benchmarks.comparison import compare, cpu_seconds_of
 from m2r2_ros.benchmarks.options import Options
 from m2r2_ros.datasets.mstcn import LabelledFeatures
+from m2r2_ros.training.head_registry import find_head
+from m2r2_ros.training.heads.asrf import AsrfSettings, boundary_weight
+from m2r2_ros.training.heads.mstcn import MsTcnSettings
 from m2r2_ros.training.loop import make_optimiser
-from m2r2_ros.training.offline_kinds import KINDS
-from m2r2_ros.training.offline_settings import AsrfSettings, MsTcnSettings
-from m2r2_ros.training.segmentation_losses import boundary_weight
 
 SEQUENCES, FRAMES, DIMENSION, CLASSES = 40, 3000, 512, 69
 # Of an epoch's sequences, those that one measurement goes through.
@@ -39,8 +39,8 @@ def run(options: Options) -> dict[str, Any]:
     try:
         sequences = [made_up_sequence(seed, FRAMES) for seed in range(_TIMED)]
         results = {
-            kind: _compare(kind, reference, sequences, options.repetitions)
-            for kind, reference in (("mstcn", PlainMsTcn), ("asrf", PlainAsrf))
+            head: _compare(head, reference, sequences, options.repetitions)
+            for head, reference in (("mstcn", PlainMsTcn), ("asrf", PlainAsrf))
         }
     finally:
         torch.set_num_threads(threads)
@@ -141,11 +141,12 @@ def _smoothing(logits: Tensor, hold_past: bool, weight: Tensor | float = 1.0) ->
 
 
 def _compare(
-    kind: str, reference: type[nn.Module], sequences: list[LabelledFeatures], repetitions: int
+    head: str, reference: type[nn.Module], sequences: list[LabelledFeatures], repetitions: int
 ) -> dict[str, Any]:
-    settings = KINDS[kind].settings()
-    ours = KINDS[kind].network(DIMENSION, CLASSES, settings.model)
-    score = KINDS[kind].losses(ours, sequences, CLASSES, settings)
+    method = find_head(head)
+    settings = method.settings()
+    ours = method.network(DIMENSION, CLASSES, settings.model)
+    score = method.losses(ours, sequences, CLASSES, settings)
     ours_loss = [lambda s=s: score(s)["loss"] for s in sequences]
     plain = reference(sequences)
     plain_loss = [_plain_loss(plain, sequence) for sequence in sequences]

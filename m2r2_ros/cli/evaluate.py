@@ -40,7 +40,12 @@ from m2r2_ros.evaluation.predictions import Prediction, score_predictions
 from m2r2_ros.evaluation.segments import FRAME_RATE_HZ
 from m2r2_ros.evaluation.tables import scores_text
 from m2r2_ros.experiments.evaluated import describe_method, describe_test
-from m2r2_ros.experiments.heads import check_classes, open_head, predict, read_predictions
+from m2r2_ros.experiments.head_predictions import (
+    check_classes,
+    open_head,
+    predict,
+    read_predictions,
+)
 from m2r2_ros.inference.head import StreamingHead
 from m2r2_ros.inference.models import HEAD_FILE
 from m2r2_ros.labels import LABEL_LEVELS, UNLABELLED

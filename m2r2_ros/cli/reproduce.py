@@ -37,10 +37,10 @@ from m2r2_ros.errors import M2R2Error, nearest_name
 from m2r2_ros.experiments.ablation_table import ROBOACT, VARIANTS
 from m2r2_ros.experiments.paper_figures import TABLES, Row
 from m2r2_ros.shipped import shipped
+from m2r2_ros.training.head_registry import head_names
 
 # Test recordings of each split that are drawn.
 _DRAWN = 3
-_HEADS = ("mstcn", "asrf", "diffact", "causal")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -64,7 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--head",
-        choices=_HEADS,
+        choices=head_names(),
         help="of table2, for all its rows (default: diffact, as in the paper)",
     )
     parser.add_argument(

@@ -35,18 +35,19 @@ from m2r2_ros.evaluation.segments import FRAME_RATE_HZ
 from m2r2_ros.experiments.baselines.baseline_signals import read_signals
 from m2r2_ros.experiments.baselines.labelling import label_by_overlap
 from m2r2_ros.experiments.baselines.methods import BASELINES
-from m2r2_ros.experiments.heads import open_head, predict
+from m2r2_ros.experiments.head_predictions import open_head, predict
 from m2r2_ros.experiments.paper_figures import Row
 from m2r2_ros.inference.models import ENCODER_FILE, HEAD_FILE
 from m2r2_ros.labels import FINE_LABELS, LABEL_LEVELS
 from m2r2_ros.offline.extraction import find_recordings, recording_name
 from m2r2_ros.parallel.progress import Progress
+from m2r2_ros.training.head_registry import find_head
 from m2r2_ros.training.settings import extended, read_values
 
 TRAIN, VALIDATION = "train", "validation"
 # Test split -> number of the split in a feature folder.
 TEST_SPLITS = {"test": 1, "shifted": 2}
-SIGNALS, CAUSAL = "signals", "causal"
+SIGNALS = "signals"
 # The encoder with all sensors, which a robot runs.
 DEPLOYED = "m2r2"
 STAGES_FILE = "stages.json"
@@ -145,7 +146,7 @@ class Reproduction:
             rename = LABEL_LEVELS[level]
             scores = score_predictions([p.renamed(rename) for p in predictions])
             folder = self._place("predictions", row, level, seed)
-            # A causal head may say "unknown", which is no class.
+            # A head that streams may say "unknown", which is no class.
             said = {label for prediction in predictions for label in prediction.labels}
             classes = predictions[0].classes
             write_mapping(folder, [*classes, *sorted(said.difference(classes))])
@@ -183,9 +184,9 @@ class Reproduction:
         if row.head in BASELINES:
             return self._predict_baseline(row.head, folder, names)
         # The robot runs one head: its coarse labels are those of its fine ones.
-        learned = "fine" if row.head == CAUSAL else level
+        learned = "fine" if find_head(row.head).streams else level
         model = self._place("heads", row, learned, seed)
-        # head.onnx is the last that training a causal head writes; the others go on by themselves.
+        # A head that streams writes head.onnx last; the others go on where they were by themselves.
         if not (model / HEAD_FILE).exists():
             self._train(row.head, learned, seed, folder.path, model)
         return predict(open_head(model), folder, names, FRAME_RATE_HZ)

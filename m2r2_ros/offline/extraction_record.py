@@ -80,6 +80,17 @@ class ExtractionRecord:
             temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
+def encoder_sha256(folder: Path) -> str:
+    """The encoder that a folder's features are of; "" where no record says it."""
+    record = folder / RECORD_FILE
+    if not record.exists():
+        return ""
+    try:
+        return str(json.loads(record.read_text("utf-8"))["made_with"]["encoder_sha256"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise M2R2Error(f"{record}: cannot be read") from error
+
+
 def _made_with(
     encoder: Encoder, provider: str, batch: int, deployment: Deployment
 ) -> dict[str, Any]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Losses of pretraining (M2R2 III-D) and of the segmentation heads."""
+"""Losses of pretraining (M2R2 III-D)."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ from torch.nn import functional
 
 # ActionCLIP and Bridge-Prompt sharpen the equal-or-not targets by this before the softmax.
 TARGET_SHARPNESS = 10.0
-# MS-TCN (Farha and Gall 2019): log-probability differences beyond this are real transitions.
-SMOOTHING_LIMIT = 4.0
 
 
 def action_loss(
@@ -36,23 +34,6 @@ def action_loss(
 def boundary_loss(predicted: Tensor, soft: Tensor) -> Tensor:
     """L_boundary, equation (4): mean squared error over samples, then over the batch."""
     return ((soft - predicted) ** 2).mean(1).mean(0)
-
-
-def smoothing_loss(logits: Tensor, present: Tensor) -> Tensor:
-    """MS-TCN's truncated squared difference; logits (B, T, C), `present` bool (B, T)."""
-    return truncated_change(logits)[present[:, 1:]].mean()
-
-
-def truncated_change(logits: Tensor, hold_past: bool = True) -> Tensor:
-    """Squared change of the log posterior from frame to frame, (..., T, C) -> (..., T - 1, C).
-
-    Cut off at SMOOTHING_LIMIT before squaring. `hold_past`: only the later frame of a pair is
-    pulled, towards what came before.
-    """
-    log_posterior = logits.log_softmax(-1)
-    past = log_posterior[..., :-1, :]
-    change = log_posterior[..., 1:, :] - (past.detach() if hold_past else past)
-    return change.clamp(-SMOOTHING_LIMIT, SMOOTHING_LIMIT) ** 2
 
 
 def unit(vectors: Tensor) -> Tensor:

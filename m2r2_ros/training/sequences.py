@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Feature sequences as padded batches for head training."""
+"""Feature sequences for head training: read, cropped, delayed, and as padded batches."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from m2r2_ros.datasets.mstcn import LabelledFeatures
-from m2r2_ros.labels import coarse_label
+from m2r2_ros.datasets.mstcn import FeatureFolder, LabelledFeatures
+from m2r2_ros.errors import M2R2Error
+from m2r2_ros.labels import LABEL_LEVELS, coarse_label, labelled_runs
 from m2r2_ros.training.sampler import soft_boundaries
 
 # Class of padding; torch's cross entropy ignores it.
@@ -33,6 +34,31 @@ class SequenceBatch:
     def present(self) -> Tensor:
         """bool (B, T): False in the padding."""
         return self.classes != PADDING
+
+
+def read_sequences(
+    folder: FeatureFolder, names: Sequence[str], level: str = "fine"
+) -> tuple[list[LabelledFeatures], list[str]]:
+    """The recordings and the classes, fine or coarse.
+
+    A recording with unlabelled frames gives a sequence for each of its labelled parts.
+    Raises M2R2Error that names the file on whatever is wrong with one, and on features of
+    different dimensions.
+    """
+    rename = LABEL_LEVELS[level]
+    classes = list(dict.fromkeys(map(rename, folder.labels)))
+    ids = np.array([classes.index(rename(label)) for label in folder.labels])
+    sequences = []
+    for name in names:
+        read = folder.read(name)
+        for part in labelled_runs(read.labels):
+            renamed = list(map(rename, read.labels[part]))
+            features, classes_of = read.features[part], ids[read.classes[part]]
+            sequences.append(LabelledFeatures(name, features, renamed, classes_of))
+    dimensions = {sequence.features.shape[1] for sequence in sequences}
+    if len(dimensions) > 1:
+        raise M2R2Error(f"{folder.path}: features of different dimensions: {sorted(dimensions)}")
+    return sequences, classes
 
 
 def make_batch(sequences: Sequence[LabelledFeatures], boundary_sigma: float) -> SequenceBatch:

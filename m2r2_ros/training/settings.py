@@ -10,8 +10,6 @@ from typing import Any, TypeVar, get_type_hints
 import yaml
 
 from m2r2_ros.errors import M2R2Error, brief, nearest_name
-from m2r2_ros.inference.tracker import TrackerConfig
-from m2r2_ros.networks.heads.causal import CausalConfig
 from m2r2_ros.networks.m2r2 import M2R2Config
 from m2r2_ros.sensing.layout import AUDIO, SensorLayout
 from m2r2_ros.training.augmentation import Augmentation
@@ -119,39 +117,6 @@ class PretrainSettings:
             audio=AUDIO in seen,
             signals=tuple(name for name in self.layout.signals if name in seen),
         )
-
-
-@dataclass(frozen=True)
-class HeadSettings:
-    """`m2r2 train`."""
-
-    seed: int = 0
-    # Names the data in the exported model's metadata; empty: the recordings' names.
-    training_data: str = ""
-    model: CausalConfig = field(default_factory=CausalConfig)
-    optimiser: OptimiserSettings = field(
-        default_factory=lambda: OptimiserSettings(epochs=60, batch_size=4, learning_rate=1e-3)
-    )
-    # Weight of MS-TCN's truncated squared difference of neighbouring log-probabilities. There it is
-    # 0.15: a causal head then follows late. Smoothing is the segment tracker's.
-    smoothing_weight: float = 0.02
-    # Weight of the cross entropy on coarse labels, whose probabilities are sums of fine ones.
-    coarse_weight: float = 1.0
-    boundary_weight: float = 1.0
-    # Standard deviation of the soft boundaries, in frames.
-    boundary_sigma: float = 2.0
-    # Gaussian noise on the normalised features.
-    feature_noise: float = 0.1
-    # Part of the training recordings that are kept for validation.
-    validation: float = 0.15
-    # Their names, instead of a part: best those that the encoder was not trained on.
-    validation_recordings: tuple[str, ...] = ()
-    # The segment tracker's defaults, exported with the head.
-    tracker: TrackerConfig = field(default_factory=TrackerConfig)
-    # Unless 0, what of it decides how sure and how late segments are is tuned on the validation
-    # recordings: the highest F1@50 with a mean decision delay of at most these seconds (of the
-    # activity).
-    tracker_delay_s: float = 0.0
 
 
 def load_settings(kind: type[Settings], path: Path | None) -> Settings:

@@ -13,7 +13,7 @@ from m2r2_ros.networks.heads.diffact import (
     step_embedding,
 )
 from m2r2_ros.networks.heads.diffusion import Diffusion
-from m2r2_ros.networks.heads.ms_tcn import MsTcn, MsTcnConfig
+from m2r2_ros.networks.heads.mstcn import MsTcn, MsTcnConfig
 
 TINY = DiffActConfig(
     encoder_layers=2,

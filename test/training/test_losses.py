@@ -4,12 +4,11 @@ import pytest
 import torch
 
 from m2r2_ros.training.losses import (
-    SMOOTHING_LIMIT,
     TARGET_SHARPNESS,
     action_loss,
     boundary_loss,
-    smoothing_loss,
 )
+from m2r2_ros.training.segmentation_losses import SMOOTHING_LIMIT, smoothing_loss
 from m2r2_ros.training.sentences import reordered, sentence
 
 

@@ -21,11 +21,14 @@ from m2r2_ros.errors import M2R2Error
 from m2r2_ros.evaluation.metrics import score_many
 from m2r2_ros.networks.heads.asrf import AsrfConfig
 from m2r2_ros.networks.heads.diffact import DiffActConfig
-from m2r2_ros.networks.heads.ms_tcn import MsTcnConfig
+from m2r2_ros.networks.heads.mstcn import MsTcnConfig
 from m2r2_ros.training import loop
-from m2r2_ros.training.offline_heads import OfflineHead, read_sequences, train_offline_head
-from m2r2_ros.training.offline_settings import AsrfSettings, DiffActSettings, MsTcnSettings
+from m2r2_ros.training.heads.asrf import AsrfSettings
+from m2r2_ros.training.heads.diffact import DiffActSettings
+from m2r2_ros.training.heads.mstcn import MsTcnSettings
+from m2r2_ros.training.offline_heads import OfflineHead, train_offline_head
 from m2r2_ros.training.run import cost
+from m2r2_ros.training.sequences import read_sequences
 from m2r2_ros.training.settings import OptimiserSettings
 
 LABELS = ["No action", "pour the milk", "stir"]

@@ -6,19 +6,21 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter1d
 
-from m2r2_ros.training.losses import smoothing_loss, truncated_change
-from m2r2_ros.training.offline_kinds import hidden_frames
-from m2r2_ros.training.segmentation_losses import (
+from m2r2_ros.training.heads.asrf import boundary_weight, gaussian_similarity
+from m2r2_ros.training.heads.diffact import (
     alignment_loss,
     balanced_weights,
-    boundary_weight,
-    change_loss,
-    find_starts,
-    gaussian_similarity,
-    median_frequency_weights,
+    hidden_frames,
     soft_cross_entropy,
     soft_labels,
     soft_starts,
+)
+from m2r2_ros.training.segmentation_losses import (
+    change_loss,
+    find_starts,
+    median_frequency_weights,
+    smoothing_loss,
+    truncated_change,
 )
 
 CLASSES = torch.tensor([2, 2, 2, 0, 0, 1, 1, 1, 1, 2])

@@ -6,9 +6,9 @@ import pytest
 import yaml
 
 from m2r2_ros.errors import M2R2Error
-from m2r2_ros.training.offline_settings import DiffActSettings
+from m2r2_ros.training.heads.causal import CausalSettings
+from m2r2_ros.training.heads.diffact import DiffActSettings
 from m2r2_ros.training.settings import (
-    HeadSettings,
     PretrainSettings,
     load_settings,
     settings_from_dict,
@@ -18,7 +18,7 @@ from m2r2_ros.training.settings import (
 SHIPPED = Path(__file__).parents[2] / "config" / "training"
 
 
-@pytest.mark.parametrize("kind", [PretrainSettings, HeadSettings])
+@pytest.mark.parametrize("kind", [PretrainSettings, CausalSettings])
 def test_plain_values_give_the_same_settings_back(kind, tmp_path):
     plain = settings_to_dict(kind())
     (tmp_path / "s.yaml").write_text(yaml.safe_dump(plain))
@@ -51,7 +51,7 @@ def test_a_missing_file_is_named(tmp_path):
 
 def test_an_empty_file_means_the_defaults(tmp_path):
     (tmp_path / "s.yaml").write_text("")
-    assert load_settings(HeadSettings, tmp_path / "s.yaml") == HeadSettings()
+    assert load_settings(CausalSettings, tmp_path / "s.yaml") == CausalSettings()
 
 
 def test_whole_numbers_are_fine_for_fractions():
@@ -59,8 +59,8 @@ def test_whole_numbers_are_fine_for_fractions():
 
 
 def test_entries_that_a_file_leaves_out_are_those_of_the_settings_not_of_their_part():
-    head = settings_from_dict(HeadSettings, {"optimiser": {"epochs": 3}}, "x")
-    assert head.optimiser == replace(HeadSettings().optimiser, epochs=3)
+    head = settings_from_dict(CausalSettings, {"optimiser": {"epochs": 3}}, "x")
+    assert head.optimiser == replace(CausalSettings().optimiser, epochs=3)
     diffact = settings_from_dict(DiffActSettings, {"optimiser": {"epochs": 3}}, "x")
     assert diffact.optimiser == replace(DiffActSettings().optimiser, epochs=3)
     assert diffact.optimiser.batch_size == 4 and diffact.optimiser.weight_decay == 1e-6
@@ -135,4 +135,4 @@ def test_the_rows_of_table_2():
 
 
 def test_shipped_head_settings_load():
-    assert load_settings(HeadSettings, SHIPPED / "causal_taskboard.yaml")
+    assert load_settings(CausalSettings, SHIPPED / "causal_taskboard.yaml")

@@ -11,6 +11,7 @@ from m2r2_ros.datasets.mstcn import LabelledFeatures
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.inference.tracker import TrackerConfig
 from m2r2_ros.networks.heads.causal import CausalConfig, CausalHead
+from m2r2_ros.training.heads.causal import HEAD, CausalSettings, CausalTraining
 from m2r2_ros.training.loop import learning_rate, split_validation
 from m2r2_ros.training.sequences import (
     PADDING,
@@ -19,11 +20,10 @@ from m2r2_ros.training.sequences import (
     delayed,
     make_batch,
 )
-from m2r2_ros.training.settings import HeadSettings, OptimiserSettings
-from m2r2_ros.training.train_head import HeadTraining, train_head
+from m2r2_ros.training.settings import OptimiserSettings
 
 LABELS = ("No action", "Pick USB", "Pick BNC", "Insert USB")
-SETTINGS = HeadSettings(
+SETTINGS = CausalSettings(
     model=CausalConfig(channels=16, layers=3, refinements=1, dropout=0.1),
     optimiser=OptimiserSettings(epochs=30, batch_size=2, learning_rate=1e-2),
     validation=0.25,
@@ -46,7 +46,7 @@ def sequence(seed: int, dimension: int = 6) -> LabelledFeatures:
 
 def test_it_learns_what_can_be_learned_and_resumes(tmp_path):
     sequences = [sequence(seed) for seed in range(8)]
-    head, _ = train_head(sequences, LABELS, tmp_path / "run", SETTINGS)
+    head, _ = HEAD.fit("causal", sequences, LABELS, tmp_path / "run", SETTINGS)
     unseen = sequence(100)
     with torch.no_grad():
         features = torch.from_numpy(unseen.features)[None]
@@ -56,7 +56,7 @@ def test_it_learns_what_can_be_learned_and_resumes(tmp_path):
     starts = np.flatnonzero(np.diff(unseen.classes)) + 1
     assert boundary[0, starts].mean() > 2 * boundary.mean()
     assert head.temperature != 1
-    again, _ = train_head(sequences, LABELS, tmp_path / "run", SETTINGS)
+    again, _ = HEAD.fit("causal", sequences, LABELS, tmp_path / "run", SETTINGS)
     for name, value in head.state_dict().items():
         assert torch.equal(value, again.state_dict()[name])
     lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
@@ -95,8 +95,8 @@ def test_look_ahead_sees_what_comes(tmp_path):
             tracker=tracker,
             smoothing_weight=0.0,
         )
-        head, _ = train_head(
-            [early(seed) for seed in range(8)], LABELS, tmp_path / f"{frames}", settings
+        head, _ = HEAD.fit(
+            "causal", [early(seed) for seed in range(8)], LABELS, tmp_path / f"{frames}", settings
         )
         one = early(100)
         with torch.no_grad():
@@ -113,14 +113,14 @@ def test_look_ahead_has_limits():
 
 def test_the_best_epoch_is_chosen_by_what_would_be_published(tmp_path):
     settings = replace(SETTINGS, optimiser=replace(SETTINGS.optimiser, epochs=2))
-    train_head([sequence(seed) for seed in range(4)], LABELS, tmp_path, settings)
+    HEAD.fit("causal", [sequence(seed) for seed in range(4)], LABELS, tmp_path, settings)
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert all(0 <= line["validation/f1@50"] <= 100 for line in lines)
 
 
 def test_padding_has_no_influence_on_the_losses():
     torch.manual_seed(0)
-    training = HeadTraining(CausalHead(6, 4, SETTINGS.model), LABELS, SETTINGS).eval()
+    training = CausalTraining(CausalHead(6, 4, SETTINGS.model), LABELS, SETTINGS).eval()
     short = sequence(0)
     alone = training.losses(make_batch([short], 2.0))
     padded = make_batch([short], 2.0)
@@ -136,7 +136,7 @@ def test_padding_has_no_influence_on_the_losses():
 def test_coarse_loss_is_the_likelihood_of_summed_probabilities():
     membership = coarse_membership(LABELS)
     assert membership.tolist() == [[0, 1, 0], [0, 0, 1], [0, 0, 1], [1, 0, 0]]
-    training = HeadTraining(CausalHead(6, 4, SETTINGS.model), LABELS, SETTINGS)
+    training = CausalTraining(CausalHead(6, 4, SETTINGS.model), LABELS, SETTINGS)
     logits = torch.randn(1, 5, 4, generator=torch.Generator().manual_seed(0))
     classes = torch.tensor([[1, 2, 0, 3, PADDING]])
     p = logits[0].softmax(-1).numpy()

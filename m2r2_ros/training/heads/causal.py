@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`m2r2 train --head causal`: the robot's head."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from m2r2_ros.networks.heads.causal import CausalConfig, CausalHead
+from m2r2_ros.training.loop import Losses
+from m2r2_ros.training.segmentation_losses import smoothing_loss
+from m2r2_ros.training.sequences import PADDING, SequenceBatch, coarse_membership
+from m2r2_ros.training.streaming_method import StreamingMethod, StreamingSettings
+
+
+@dataclass(frozen=True)
+class CausalSettings(StreamingSettings):
+    """Sizes of the network and weights of its losses."""
+
+    model: CausalConfig = field(default_factory=CausalConfig)
+    # Weight of MS-TCN's truncated squared difference of neighbouring log-probabilities. There it is
+    # 0.15: a causal head then follows late. Smoothing is the segment tracker's.
+    smoothing_weight: float = 0.02
+    # Weight of the cross entropy on coarse labels, whose probabilities are sums of fine ones.
+    coarse_weight: float = 1.0
+    boundary_weight: float = 1.0
+    # Gaussian noise on the normalised features.
+    feature_noise: float = 0.1
+
+
+class CausalTraining(nn.Module):
+    """A causal head and its losses."""
+
+    def __init__(self, head: CausalHead, labels: Sequence[str], settings: CausalSettings) -> None:
+        super().__init__()
+        self.head, self._settings = head, settings
+        self._coarse = coarse_membership(labels)
+
+    def losses(self, batch: SequenceBatch) -> Losses:
+        """Cross entropy of fine and coarse labels, smoothing, boundaries; "loss" is their sum."""
+        settings, present = self._settings, batch.present
+        features = batch.features
+        if self.training:
+            features = features + settings.feature_noise * self.head.std * torch.randn_like(
+                features
+            )
+        stages, boundary, _ = self.head(features, self.head.zero_states(len(features)))
+        fine = sum(_cross_entropy(logits, batch.classes) for logits in stages)
+        coarse = sum(self._coarse_loss(logits, batch.classes) for logits in stages)
+        smoothing = sum(smoothing_loss(logits, present) for logits in stages)
+        edges = functional.binary_cross_entropy_with_logits(
+            boundary[present], batch.boundaries[present]
+        )
+        loss = fine + settings.coarse_weight * coarse
+        loss = loss + settings.smoothing_weight * smoothing + settings.boundary_weight * edges
+        right = (stages[-1].argmax(-1) == batch.classes)[present].float().mean()
+        return {
+            "loss": loss,
+            "fine": fine,
+            "coarse": coarse,
+            "smoothing": smoothing,
+            "boundary": edges,
+            "accuracy": right,
+        }
+
+    def _coarse_loss(self, logits: Tensor, classes: Tensor) -> Tensor:
+        present = classes != PADDING
+        probabilities = logits[present].softmax(-1) @ self._coarse
+        right = (probabilities * self._coarse[classes[present]]).sum(-1)
+        return -right.clamp(min=1e-8).log().mean()
+
+
+def _cross_entropy(logits: Tensor, classes: Tensor) -> Tensor:
+    return functional.cross_entropy(logits.flatten(0, 1), classes.flatten(), ignore_index=PADDING)
+
+
+HEAD = StreamingMethod(CausalHead, CausalSettings, CausalTraining)

@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the heads that see a whole recording share: settings, and training on one at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from m2r2_ros.datasets.mstcn import LabelledFeatures
+from m2r2_ros.evaluation.metrics import score_many
+from m2r2_ros.training.head_registry import HeadMethod
+from m2r2_ros.training.loop import Losses, split_validation, train_epochs
+from m2r2_ros.training.run import BEST_FILE, Run
+from m2r2_ros.training.segmentation_losses import median_frequency_weights
+from m2r2_ros.training.sequences import feature_moments
+from m2r2_ros.training.settings import OptimiserSettings, settings_to_dict
+
+SequenceLosses = Callable[[LabelledFeatures], Losses]
+# Of a network and features (T, D): classes int64 (T,) and probabilities float32 (T, C).
+Predict = Callable[[Any, Tensor], tuple[np.ndarray, np.ndarray]]
+
+
+@dataclass(frozen=True)
+class OfflineSettings:
+    """What all offline heads have in common; each adds `model`, the sizes of its network."""
+
+    seed: int = 0
+    # The mean loss of batch_size sequences makes a step of the optimiser.
+    optimiser: OptimiserSettings = field(
+        default_factory=lambda: OptimiserSettings(
+            epochs=50, batch_size=1, learning_rate=5e-4, weight_decay=1e-4
+        )
+    )
+    # Weigh the cross entropy by how rare the classes are.
+    class_weights: bool = False
+    # Part of the training recordings that are kept for validation.
+    validation: float = 0.15
+    # Their names, instead of a part: best those that the encoder was not trained on.
+    validation_recordings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class OfflineMethod(HeadMethod):
+    """An offline head.
+
+    network   of (dimension, classes, settings.model): the module, whose `standardise` is a
+              Standardise.
+    losses    of (network, training sequences, classes, settings): what scores a sequence.
+    predict   classes and probabilities of a recording; `validate`, if given, is a cheaper form for
+              the end of every epoch.
+    """
+
+    network: Callable[[int, int, Any], nn.Module]
+    settings: type[OfflineSettings]
+    losses: Callable[[Any, Sequence[LabelledFeatures], int, Any], SequenceLosses]
+    predict: Predict
+    validate: Predict | None = None
+    streams: ClassVar[bool] = False
+
+    def train(
+        self,
+        name: str,
+        sequences: Sequence[LabelledFeatures],
+        classes: Sequence[str],
+        out: Path,
+        settings: OfflineSettings,
+        data: Path,
+    ) -> str:
+        """Some of the sequences are held out for validation, as the settings say."""
+        return f"{self.fit(name, sequences, (), classes, out, settings)}: the best epoch"
+
+    def fit(
+        self,
+        name: str,
+        training: Sequence[LabelledFeatures],
+        validation: Sequence[LabelledFeatures],
+        classes: Sequence[str],
+        out: Path,
+        settings: OfflineSettings,
+    ) -> Path:
+        """Train and return the file with the best epoch's weights; `validation` may be empty."""
+        training, validation = _split(training, validation, settings)
+        dimension = training[0].features.shape[1]
+        description = {
+            "kind": name,
+            "classes": list(classes),
+            "dimension": dimension,
+            "training": [s.name for s in training],
+            "validation": [s.name for s in validation],
+            "settings": settings_to_dict(settings),
+        }
+        run = Run(out, description)
+        torch.manual_seed(settings.seed)
+        network = self.network(dimension, len(classes), settings.model)
+        network.standardise.mean, network.standardise.std = feature_moments(training)
+        losses = self.losses(network, training, len(classes), settings)
+        train_epochs(
+            run,
+            network,
+            settings.optimiser,
+            settings.seed,
+            batches=lambda random: _epoch(training, random, settings.optimiser.batch_size),
+            losses=lambda batch: _mean_losses([losses(sequence) for sequence in batch]),
+            validation=[[sequence] for sequence in validation],
+            score=lambda: _score(network, self.validate or self.predict, validation),
+        )
+        return out / BEST_FILE
+
+
+def class_weights(
+    training: Sequence[LabelledFeatures], classes: int, settings: OfflineSettings
+) -> Tensor | None:
+    """Median frequency weights (C,) of the classes, where the settings ask for weights."""
+    if not settings.class_weights:
+        return None
+    return median_frequency_weights([s.classes for s in training], classes)
+
+
+def tensors(sequence: LabelledFeatures) -> tuple[Tensor, Tensor]:
+    """Features float32 (T, D) and classes int64 (T,)."""
+    return torch.from_numpy(sequence.features), torch.from_numpy(sequence.classes)
+
+
+def mean(values: Iterable[Tensor]) -> Tensor:
+    """Of a stage's losses, over the stages."""
+    listed = list(values)
+    return sum(listed) / len(listed)
+
+
+def _split(
+    training: Sequence[LabelledFeatures],
+    validation: Sequence[LabelledFeatures],
+    settings: OfflineSettings,
+) -> tuple[list[LabelledFeatures], list[LabelledFeatures]]:
+    if validation:
+        return list(training), list(validation)
+    kept, held_out = split_validation(
+        [s.name for s in training], settings.validation, settings.validation_recordings
+    )
+    return [training[i] for i in kept], [training[i] for i in held_out]
+
+
+def _epoch(
+    sequences: Sequence[LabelledFeatures], random: np.random.Generator, size: int
+) -> list[list[LabelledFeatures]]:
+    order = random.permutation(len(sequences))
+    return [[sequences[i] for i in order[s : s + size]] for s in range(0, len(order), size)]
+
+
+def _mean_losses(losses: Sequence[Losses]) -> Losses:
+    return {name: mean(one[name] for one in losses) for name in losses[0]}
+
+
+@torch.no_grad()
+def _score(
+    network: nn.Module, predict: Predict, sequences: Sequence[LabelledFeatures]
+) -> dict[str, float]:
+    found = (predict(network, torch.from_numpy(s.features))[0] for s in sequences)
+    return score_many(
+        (f.tolist(), s.classes.tolist()) for f, s in zip(found, sequences, strict=True)
+    )

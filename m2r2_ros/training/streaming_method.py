@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the heads that a robot runs share: training on batches, calibration, tracker and export."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import nn
+
+from m2r2_ros.datasets.mstcn import LabelledFeatures
+from m2r2_ros.evaluation.metrics import score_many
+from m2r2_ros.evaluation.segments import FRAME_RATE_HZ
+from m2r2_ros.evaluation.streamed_predictions import nominal_stamps, track
+from m2r2_ros.inference.models import HEAD_FILE
+from m2r2_ros.inference.tracker import SegmentTracker, TrackerConfig
+from m2r2_ros.networks.heads.causal import CausalHead
+from m2r2_ros.offline.extraction_record import encoder_sha256
+from m2r2_ros.training.calibration import best_temperature
+from m2r2_ros.training.head_registry import HeadMethod
+from m2r2_ros.training.loop import split_validation, train_epochs
+from m2r2_ros.training.onnx_export import export_head
+from m2r2_ros.training.run import Run, describe_data
+from m2r2_ros.training.sequences import (
+    SequenceBatch,
+    cropped,
+    delayed,
+    feature_moments,
+    make_batch,
+)
+from m2r2_ros.training.settings import OptimiserSettings, settings_to_dict
+from m2r2_ros.training.tracker_tuning import Answers, TunedTracker, score_tracker, tune_tracker
+
+# Entries that may change after training: they say what is done with the probabilities.
+_LATER = ("tracker", "tracker_delay_s")
+
+
+@dataclass(frozen=True)
+class StreamingSettings:
+    """What all streaming heads have in common; each adds `model`, the sizes of its network."""
+
+    seed: int = 0
+    # Names the data in the exported model's metadata; empty: the recordings' names.
+    training_data: str = ""
+    optimiser: OptimiserSettings = field(
+        default_factory=lambda: OptimiserSettings(epochs=60, batch_size=4, learning_rate=1e-3)
+    )
+    # Standard deviation of the soft boundaries, in frames.
+    boundary_sigma: float = 2.0
+    # Part of the training recordings that are kept for validation.
+    validation: float = 0.15
+    # Their names, instead of a part: best those that the encoder was not trained on.
+    validation_recordings: tuple[str, ...] = ()
+    # The segment tracker's defaults, exported with the head.
+    tracker: TrackerConfig = field(default_factory=TrackerConfig)
+    # Unless 0, the tracker's parameters that decide how sure and how late segments are, are tuned
+    # on the validation recordings: the highest F1@50 with a mean decision delay of the activity of
+    # at most this.
+    tracker_delay_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class StreamingMethod(HeadMethod):
+    """A streaming head, exported to HEAD_FILE.
+
+    network  of (dimension, classes, settings.model): a module with the methods and buffers of
+             CausalHead, whose `config.look_ahead` counts the frames that it answers late.
+    losses   of (network, labels, settings): a module that holds the network and whose method
+             `losses` scores a SequenceBatch.
+    """
+
+    network: Callable[[int, int, Any], CausalHead]
+    settings: type[StreamingSettings]
+    losses: Callable[[Any, Sequence[str], Any], nn.Module]
+    streams: ClassVar[bool] = True
+
+    def train(
+        self,
+        name: str,
+        sequences: Sequence[LabelledFeatures],
+        classes: Sequence[str],
+        out: Path,
+        settings: StreamingSettings,
+        data: Path,
+    ) -> str:
+        """Train and export; the report has the tracker's scores in validation."""
+        encoder = encoder_sha256(data)
+        head, tracker = self.fit(name, sequences, classes, out, settings)
+        described = settings.training_data or describe_data([s.name for s in sequences])
+        graph = out / HEAD_FILE
+        difference = export_head(head, graph, classes, encoder, tracker.config, described)
+        return f"{_describe(tracker)}\n{graph}: differs from torch by at most {difference:.1e}"
+
+    def fit(
+        self,
+        name: str,
+        sequences: Sequence[LabelledFeatures],
+        labels: Sequence[str],
+        out: Path,
+        settings: StreamingSettings,
+    ) -> tuple[CausalHead, TunedTracker]:
+        """Train on the sequences, some of which are kept for validation.
+
+        The best epoch has the highest F1@50 of what the settings' segment tracker publishes of the
+        validation sequences. Returns its head, with the temperature calibrated on these sequences,
+        and the tracker: as the settings have it, or tuned if they say so.
+        """
+        names = [sequence.name for sequence in sequences]
+        run = Run(out, {"kind": name, "recordings": names, "settings": _recorded(settings)})
+        training, validation = split_validation(
+            names, settings.validation, settings.validation_recordings
+        )
+        chosen, held_out = [sequences[i] for i in training], [sequences[i] for i in validation]
+        torch.manual_seed(settings.seed)
+        head = self.network(sequences[0].features.shape[1], len(labels), settings.model)
+        head.mean, head.std = feature_moments(chosen)
+        module = self.losses(head, labels, settings)
+        late, sigma = settings.model.look_ahead, settings.boundary_sigma
+        train_epochs(
+            run,
+            module,
+            settings.optimiser,
+            settings.seed,
+            batches=lambda random: _epoch(chosen, random, settings),
+            losses=module.losses,
+            validation=[make_batch([delayed(s, late)], sigma) for s in held_out],
+            score=lambda: _score(head, held_out, SegmentTracker(labels, settings.tracker)),
+        )
+        run.load_best(module)
+        _calibrate(head, held_out)
+        return head.eval(), _tracker(head, held_out, labels, settings)
+
+
+def _recorded(settings: StreamingSettings) -> dict[str, Any]:
+    plain = settings_to_dict(settings)
+    return {key: value for key, value in plain.items() if key not in _LATER}
+
+
+@torch.no_grad()
+def _calibrate(head: CausalHead, sequences: Sequence[LabelledFeatures]) -> None:
+    """Set the head's temperature by these sequences, which it was not trained on."""
+    head.eval()
+    late = head.config.look_ahead
+    logits = [
+        head(torch.from_numpy(delayed(s, late).features)[None], head.zero_states())[0][-1][0, late:]
+        for s in sequences
+    ]
+    classes = torch.from_numpy(np.concatenate([s.classes for s in sequences]))
+    head.temperature.fill_(best_temperature(torch.cat(logits), classes))
+
+
+def _tracker(
+    head: CausalHead,
+    sequences: Sequence[LabelledFeatures],
+    labels: Sequence[str],
+    settings: StreamingSettings,
+) -> TunedTracker:
+    answers = [_answers(head, sequence) for sequence in sequences]
+    if settings.tracker_delay_s:
+        return tune_tracker(answers, labels, settings.tracker, settings.tracker_delay_s)
+    return score_tracker(answers, labels, settings.tracker)
+
+
+def _describe(tracker: TunedTracker) -> str:
+    chosen = asdict(tracker.config).items()
+    return (
+        f"tracker: {', '.join(f'{name} {value:g}' for name, value in chosen)}; on the validation "
+        f"recordings F1@50 {tracker.f1:.1f}, mean delay over all actions (unrecognised: to their "
+        f"end) {tracker.delay_s:.2f} s of the activity, {tracker.label_delay_s:.2f} s of the label"
+    )
+
+
+def _score(
+    head: CausalHead, sequences: Sequence[LabelledFeatures], tracker: SegmentTracker
+) -> dict[str, float]:
+    pairs = []
+    for answers in (_answers(head, sequence) for sequence in sequences):
+        stamps_ns = nominal_stamps(len(answers.truth), FRAME_RATE_HZ)
+        found = track(tracker, answers.probabilities, answers.boundary, stamps_ns)
+        pairs.append((found.published, answers.truth))
+    return score_many(pairs)
+
+
+@torch.no_grad()
+def _answers(head: CausalHead, sequence: LabelledFeatures) -> Answers:
+    late = head.config.look_ahead
+    features = torch.from_numpy(delayed(sequence, late).features)[None]
+    probabilities, boundary, _ = head.predict(features, head.zero_states())
+    found = probabilities[0, late:].numpy(), boundary[0, late:].numpy()
+    return Answers(sequence.name, *found, list(sequence.labels), late, sequence.stamps_ns)
+
+
+def _epoch(
+    sequences: Sequence[LabelledFeatures], random: np.random.Generator, settings: StreamingSettings
+) -> list[SequenceBatch]:
+    size = settings.optimiser.batch_size
+    order = random.permutation(len(sequences))
+    late = settings.model.look_ahead
+    drawn = [delayed(cropped(sequences[i], random), late) for i in order]
+    parts = [drawn[start : start + size] for start in range(0, len(drawn), size)]
+    return [make_batch(part, settings.boundary_sigma) for part in parts]
