@@ -174,7 +174,8 @@ def test_train_predict_and_evaluate_anybodys_data(data, tmp_path, capsys):
     file = tmp_path / "scores.json"
     assert command(data, "evaluate", "--model", run, "--json", file, "--rate", RATE_HZ) == 0
     scores = json.loads(file.read_text())
-    assert list(scores) == ["acc", "edit", "f1@10", "f1@25", "f1@50", "dr"]
+    published = ["acc", "edit", "f1@10", "f1@25", "f1@50", "dr", "dr_truth"]
+    assert list(scores) == [*published, "f1@50_actions", "boundary_f1"]
     assert scores["f1@50"] > 90
 
 
