@@ -12,7 +12,7 @@ import yaml
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.evaluation.frame_times import segments_from_frames
 from m2r2_ros.evaluation.predictions import IDLE, Prediction
-from m2r2_ros.experiments.heads import RUN_FILE
+from m2r2_ros.experiments.head_predictions import RUN_FILE
 from m2r2_ros.inference.model_file import read_model
 from m2r2_ros.inference.models import HEAD_FILE
 
