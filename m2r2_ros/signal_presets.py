@@ -14,21 +14,29 @@ WRENCH = "geometry_msgs/msg/WrenchStamped"
 POSE = "geometry_msgs/msg/PoseStamped"
 TWIST = "geometry_msgs/msg/TwistStamped"
 JOINTS = "sensor_msgs/msg/JointState"
-# A header and one number, from any package.
+IMU = "sensor_msgs/msg/Imu"
+# A header and one number, or a list of numbers; from any package.
 STAMPED_NUMBERS = ("*/msg/Float64Stamped", "*/msg/Float32Stamped")
+STAMPED_ARRAYS = ("*/msg/Float64ArrayStamped", "*/msg/Float32ArrayStamped")
+
+
+# Largest magnitudes of what SensingLimits has no entry for; without a limit float32 is one.
+_MAX_JOINT, _MAX_EFFORT, _MAX_ACCELERATION = 1e3, 1e5, 1e4
+UNLIMITED = 3e38
 
 
 @dataclass(frozen=True)
 class Quantity:
     """Neighbouring columns that measure one thing in one unit (REP 103).
 
-    limit  largest magnitude of a measurement; a text names the entry of SensingLimits that has it.
+    columns  their names; none: as many as a layout says.
+    limit    largest magnitude of a measurement; a text names the entry of SensingLimits with it.
     """
 
     name: str
     unit: str
-    columns: tuple[str, ...]
-    limit: str | float
+    columns: tuple[str, ...] = ()
+    limit: str | float = UNLIMITED
     is_quaternion: bool = False
 
 
@@ -36,37 +44,22 @@ class Quantity:
 class SignalPreset:
     """A kind of signal.
 
-    types  message types that may carry it; `*` stands for any package.
-    topic  where `m2r2 convert` writes it and the nodes expect it unless told otherwise.
+    types        message types that may carry it; `*` stands for any package.
+    topic        where `m2r2 convert` writes it and the nodes expect it unless told otherwise.
+    joint_field  the field of a JointState that holds it; with `sums_joints` the joints' sum is its
+                 one column.
     """
 
     quantities: tuple[Quantity, ...]
     types: tuple[str, ...]
-    topic: str
+    topic: str = ""
+    joint_field: str = "position"
+    sums_joints: bool = False
 
     @property
     def width(self) -> int:
-        """Number of columns."""
+        """Number of columns; 0 where a layout has to say it."""
         return sum(len(quantity.columns) for quantity in self.quantities)
-
-    @property
-    def limits(self) -> tuple[str | float, ...]:
-        """`Quantity.limit` of each column."""
-        return tuple(each.limit for each in self.quantities for _ in each.columns)
-
-    @property
-    def quaternions(self) -> tuple[slice, ...]:
-        """The columns x, y, z, w of each unit quaternion."""
-        return tuple(span for each, span in self.spans() if each.is_quaternion)
-
-    def spans(self) -> list[tuple[Quantity, slice]]:
-        """Each quantity with its columns."""
-        found, start = [], 0
-        for quantity in self.quantities:
-            stop = start + len(quantity.columns)
-            found.append((quantity, slice(start, stop)))
-            start = stop
-        return found
 
 
 _XYZ = ("x", "y", "z")
@@ -105,6 +98,36 @@ PRESETS: Mapping[str, SignalPreset] = MappingProxyType(
             (Quantity("opening", "m", ("width",), "max_gripper_m"),),
             (JOINTS, *STAMPED_NUMBERS),
             "/gripper/joint_states",
+            sums_joints=True,
         ),
+        "joint_position": SignalPreset(
+            (Quantity("joint position", "rad", limit=_MAX_JOINT),), (JOINTS,)
+        ),
+        "joint_velocity": SignalPreset(
+            (Quantity("joint velocity", "rad/s", limit=_MAX_JOINT),),
+            (JOINTS,),
+            joint_field="velocity",
+        ),
+        "joint_effort": SignalPreset(
+            (Quantity("joint effort", "N m", limit=_MAX_EFFORT),), (JOINTS,), joint_field="effort"
+        ),
+        "imu": SignalPreset(
+            (
+                Quantity("angular velocity", "rad/s", _XYZ, "max_turn_rad_s"),
+                Quantity("acceleration", "m/s^2", _XYZ, _MAX_ACCELERATION),
+            ),
+            (IMU,),
+        ),
+        # The cells of a pad; drivers agree on no unit.
+        "tactile": SignalPreset((Quantity("pressure", ""),), (*STAMPED_ARRAYS, *STAMPED_NUMBERS)),
     }
 )
+
+# A signal of no preset: what can carry any numbers.
+OTHER = SignalPreset((Quantity("value", ""),), (*STAMPED_NUMBERS, *STAMPED_ARRAYS, JOINTS))
+
+
+def preset_of(name: str) -> str:
+    """The preset that a signal's name ends with, after an underscore or alone; "" if none."""
+    fitting = (each for each in PRESETS if name == each or name.endswith(f"_{each}"))
+    return max(fitting, key=len, default="")

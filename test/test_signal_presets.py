@@ -10,7 +10,8 @@ import pytest
 
 from m2r2_ros.datasets.topics import DEFAULT_TOPICS
 from m2r2_ros.sensing.limits import SensingLimits
-from m2r2_ros.signal_presets import POSE, PRESETS, TWIST, WRENCH
+from m2r2_ros.sensing.signal import bare_signal
+from m2r2_ros.signal_presets import POSE, PRESETS, TWIST, WRENCH, preset_of
 
 # Columns after geometry_msgs' definitions, in the order in which the fields are sent.
 COLUMNS = {
@@ -35,26 +36,48 @@ def test_columns_follow_the_message(name):
 
 @pytest.mark.parametrize("name", LARGEST)
 def test_largest_magnitudes(name):
-    np.testing.assert_array_equal(SensingLimits().signal_range(name), LARGEST[name])
-    assert PRESETS[name].width == len(LARGEST[name])
-    limits = SensingLimits(max_torque_nm=7.0)
+    signal = bare_signal(name, name, len(LARGEST[name]))
+    low, high = SensingLimits().signal_range(signal)
+    np.testing.assert_array_equal(high, LARGEST[name])
+    np.testing.assert_array_equal(low, -high)
     changed = [7.0 if value == 1000.0 else value for value in LARGEST[name]]
-    np.testing.assert_array_equal(limits.signal_range(name), changed)
+    np.testing.assert_array_equal(SensingLimits(max_torque_nm=7.0).signal_range(signal)[1], changed)
 
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_record_is_complete(name):
     preset = PRESETS[name]
-    known = {entry.name for entry in fields(SensingLimits)}
-    assert {limit for limit in preset.limits if isinstance(limit, str)} <= known
-    spans = [columns for _, columns in preset.spans()]
+    signal = bare_signal(name, name, preset.width or 5)
+    assert len(signal.columns) == len(signal.units) == signal.width
+    assert len(set(signal.columns)) == signal.width
+    limits = {limit for quantity in preset.quantities if isinstance(limit := quantity.limit, str)}
+    assert limits <= {entry.name for entry in fields(SensingLimits)}
+    spans = [columns for _, columns in signal.spans()]
     covered = [index for span in spans for index in range(span.start, span.stop)]
-    assert covered == list(range(preset.width))
-    assert all(span.stop - span.start == 4 for span in preset.quaternions)
-    assert DEFAULT_TOPICS[name] == preset.topic.rstrip("/") and preset.topic.startswith("/")
+    assert covered == list(range(signal.width))
+    assert DEFAULT_TOPICS.get(name, "") == preset.topic
     assert preset.types and len(set(preset.types)) == len(preset.types)
+    assert preset.joint_field in ("position", "velocity", "effort")
 
 
 def test_the_pose_alone_holds_a_quaternion():
-    found = {name: preset.quaternions for name, preset in PRESETS.items() if preset.quaternions}
-    assert found == {"pose": (slice(3, 7),)}
+    turned = {name: bare_signal(name, name, each.width or 4) for name, each in PRESETS.items()}
+    found = {name: signal.quaternions for name, signal in turned.items() if signal.quaternions}
+    assert found == {"pose": ((3, 7),)}
+
+
+@pytest.mark.parametrize(
+    ("name", "preset"),
+    [
+        ("pose", "pose"),
+        ("left_pose", "pose"),
+        ("left_arm_joint_position", "joint_position"),
+        ("wrist_imu", "imu"),
+        ("pose_left", ""),
+        ("leftpose", ""),
+        ("position", ""),
+        ("", ""),
+    ],
+)
+def test_a_name_that_ends_with_a_preset_is_one(name, preset):
+    assert preset_of(name) == preset

@@ -16,7 +16,6 @@ from m2r2_ros.inference.onnx_metadata import read_encoder_metadata
 from m2r2_ros.inference.session import open_session
 from m2r2_ros.sensing.layout import SensorLayout
 from m2r2_ros.sensing.window import SensorWindow
-from m2r2_ros.signal_presets import PRESETS
 
 # As the cameras of the load.
 FRAME_SHAPE = (480, 640, 3)
@@ -27,7 +26,6 @@ def one_window(models: Path) -> tuple[SensorWindow, SensorLayout]:
     """A full window of noise for the encoder of `models`."""
     layout = read_encoder_metadata(models / ENCODER_FILE).layout
     random = np.random.default_rng(0)
-    rows = round(layout.signal_rate_hz * layout.period_ns / 1e9)
     samples = round(layout.audio_rate_hz * layout.period_ns / 1e9) if layout.audio else 0
     return SensorWindow(
         index=0,
@@ -36,7 +34,7 @@ def one_window(models: Path) -> tuple[SensorWindow, SensorLayout]:
         images={n: random.integers(0, 256, FRAME_SHAPE, np.uint8) for n in layout.cameras},
         audio=random.normal(0, 0.1, samples).astype(np.float32),
         signals={
-            name: random.normal(0, 1, (rows, PRESETS[name].width)).astype(np.float32)
+            name: random.normal(0, 1, layout.nominal_shape(name)).astype(np.float32)
             for name in layout.signals
         },
         mask=dict.fromkeys(layout.modalities, True),

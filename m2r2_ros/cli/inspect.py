@@ -10,6 +10,7 @@ recipe stands for the recordings of all its splits.
 Examples:
     m2r2 inspect 2025-01-10-15-28-50.h5
     m2r2 inspect my_bag --out my_bag.png --config config/franka_ros2.yaml
+    m2r2 inspect two_arms --config robot.yaml --layout layout.yaml
     m2r2 inspect data/taskboard --out cards/taskboard
 """
 
@@ -27,10 +28,12 @@ from m2r2_ros.datasets.source import open_source
 from m2r2_ros.datasets.topics import TopicMap
 from m2r2_ros.errors import M2R2Error, printable
 from m2r2_ros.inspection.dataset_statistics import dataset_statistics, read_labels
-from m2r2_ros.inspection.inspection import inspect_source
+from m2r2_ros.inspection.inspection import inspect_source, layout_of
 from m2r2_ros.offline.deployment import Deployment
 from m2r2_ros.offline.extraction import find_recordings, recording_name
 from m2r2_ros.parallel.progress import Progress
+from m2r2_ros.sensing.layout import SensorLayout
+from m2r2_ros.sensing.layout_file import load_layout
 from m2r2_ros.simulation.recipe import STAMP
 
 
@@ -48,6 +51,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "folder (default: the folder itself)",
     )
     parser.add_argument("--config", type=Path, help="parameter file of the nodes: topics, limits")
+    parser.add_argument(
+        "--layout",
+        type=Path,
+        metavar="YAML",
+        help="the sensors to look for (default: what has a topic and is called like a preset)",
+    )
 
 
 def main(args: argparse.Namespace) -> int:
@@ -55,7 +64,8 @@ def main(args: argparse.Namespace) -> int:
     folders = _splits(args.recording) or [args.recording]
     recordings = find_recordings(folders)
     if recordings == [args.recording]:
-        _inspect(args.recording, args.out, deployment)
+        layout = load_layout(args.layout) if args.layout else layout_of(deployment.topics)
+        _inspect(args.recording, args.out, layout, deployment)
     else:
         out = args.out or args.recording
         _write_card(args.recording, folders, recordings, out, deployment.topics)
@@ -67,7 +77,9 @@ def _splits(folder: Path) -> list[Path]:
     return sorted(path.parent for path in folder.glob(f"*/{STAMP}")) if folder.is_dir() else []
 
 
-def _inspect(recording: Path, out: Path | None, deployment: Deployment) -> None:
+def _inspect(
+    recording: Path, out: Path | None, layout: SensorLayout, deployment: Deployment
+) -> None:
     from m2r2_ros.inspection.inspection_plot import check_ending, plot_inspection
 
     picture = check_ending(out or Path(f"{recording_name(recording)}.png"))
@@ -77,7 +89,7 @@ def _inspect(recording: Path, out: Path | None, deployment: Deployment) -> None:
         with Progress(desc=name, total=total_s, bar_format=shape) as bar:
             inspection = inspect_source(
                 source,
-                deployment.topics,
+                layout,
                 deployment.limits,
                 lambda time_s: bar.update(max(0.0, time_s - bar.n)),
             )

@@ -16,6 +16,8 @@ Examples:
         --validation data/taskboard_sim/validation --out out/m2r2 --workers 2
     m2r2 pretrain --encoder m2r2 --data data/taskboard --out out/no_gripper \\
         --config config/training/ablations/no_gripper.yaml --cache out/m2r2/cache
+    m2r2 pretrain --encoder m2r2 --data bags --out out/two_arms \\
+        --layout layout.yaml --robot robot.yaml
     tensorboard --logdir out/m2r2
     torchrun --nproc_per_node gpu -m m2r2_ros.cli.main pretrain --encoder m2r2 \\
         --data data/reassemble --out out/paper --config config/training/m2r2_paper.yaml
@@ -29,10 +31,13 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from m2r2_ros.errors import M2R2Error
+from m2r2_ros.offline.deployment import Deployment
 from m2r2_ros.offline.extraction import find_recordings
+from m2r2_ros.sensing.layout_file import load_layout
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -54,6 +59,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="run folder")
     parser.add_argument("--config", type=Path, metavar="YAML", help="settings that differ")
+    parser.add_argument(
+        "--layout",
+        type=Path,
+        metavar="YAML",
+        help="m2r2: the sensors of the encoder (default: the settings' layout)",
+    )
+    parser.add_argument(
+        "--robot",
+        type=Path,
+        metavar="YAML",
+        help="m2r2: parameter file of the nodes, for the topics of bags (default: those that "
+        "`m2r2 convert` writes)",
+    )
     parser.add_argument(
         "--cache",
         type=Path,
@@ -85,19 +103,25 @@ def _pretrain_m2r2(args: argparse.Namespace, cache: Path) -> str:
             f"{args.data[0]}: {len(recordings)} recording: pretraining takes two at least, one of "
             "them for validation"
         )
+    layout = load_layout(args.layout) if args.layout else None
+    robot = Deployment.load(args.robot)
     # Late: torch takes seconds to import, and bad arguments should not wait for it.
     from m2r2_ros.training.pretraining import pretrain
-    from m2r2_ros.training.recordings import labelled_windows
+    from m2r2_ros.training.recordings import cache_of, labelled_windows
     from m2r2_ros.training.settings import PretrainSettings, load_settings
 
     settings = load_settings(PretrainSettings, args.config)
+    settings = replace(settings, layout=layout or settings.layout)
     if validation:
         settings = replace(settings, validation_recordings=tuple(p.stem for p in validation))
-    pretrain(recordings, args.out, settings, labelled_windows, cache, args.workers)
+    read = partial(labelled_windows, robot=robot)
+    pretrain(recordings, args.out, settings, read, cache_of(cache, robot), args.workers)
     return "my_models/encoder.onnx"
 
 
 def _pretrain_roboact(args: argparse.Namespace, cache: Path) -> str:
+    if args.layout or args.robot:
+        raise M2R2Error("--layout and --robot are for --encoder m2r2: roboact sees cameras alone")
     from m2r2_ros.offline.clips import find_clips
     from m2r2_ros.training.roboact.roboact_pretraining import pretrain_roboact
     from m2r2_ros.training.roboact.roboact_settings import RoboActSettings

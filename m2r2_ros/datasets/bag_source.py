@@ -15,9 +15,9 @@ from m2r2_ros.datasets.topics import TopicMap
 from m2r2_ros.messages.audio_chunks import decode_audio
 from m2r2_ros.messages.cdr import CdrReader, MessageError
 from m2r2_ros.messages.images import decode_image
+from m2r2_ros.messages.reading import Reading, reading_of
 from m2r2_ros.messages.signals import Stamped, check_message, decode_batch
 from m2r2_ros.sensing.layout import AUDIO, SensorLayout
-from m2r2_ros.signal_presets import PRESETS
 
 
 @contextmanager
@@ -43,7 +43,7 @@ class BagSource:
     def batches(self, layout: SensorLayout) -> Iterator[SensorBatch]:
         """See `source.RecordingSource`."""
         chosen = present_topics(self.name, self._bag.types, self._topics, layout, self.problems)
-        decoder = _Decoder({topic: modality for modality, topic in chosen.items()}, self._topics)
+        decoder = _Decoder(chosen, layout, self._topics)
         block: list[BagMessage] = []
         for message in self._bag.messages(chosen.values()):
             if block and message.log_ns >= block[0].log_ns + BLOCK_NS:
@@ -68,9 +68,15 @@ class BagSource:
 class _Decoder:
     """Turns blocks of messages into batches and keeps count of those that cannot be read."""
 
-    def __init__(self, modalities: dict[str, str], topics: TopicMap) -> None:
-        self._modalities = modalities
-        self._joints = topics.gripper_joints
+    def __init__(self, chosen: dict[str, str], layout: SensorLayout, topics: TopicMap) -> None:
+        """`chosen`: modality -> topic; one topic may carry several."""
+        self._modalities: dict[str, list[str]] = {}
+        for modality, topic in chosen.items():
+            self._modalities.setdefault(topic, []).append(modality)
+        self._readings = {
+            name: reading_of(signal, topics.gripper_joints)
+            for name, signal in layout.signals.items()
+        }
         self._unread: Counter[str] = Counter()
         self._reasons: dict[str, str] = {}
 
@@ -78,12 +84,14 @@ class _Decoder:
         batch = SensorBatch()
         signals: dict[str, list[BagMessage]] = {}
         for message in block:
-            modality = self._modalities[message.topic]
-            if modality in PRESETS:
-                signals.setdefault(modality, []).append(message)
-            else:
-                self._add(batch, modality, message)
-        batch.signals = {name: self._signal(messages) for name, messages in signals.items()}
+            for modality in self._modalities[message.topic]:
+                if modality in self._readings:
+                    signals.setdefault(modality, []).append(message)
+                else:
+                    self._add(batch, modality, message)
+        batch.signals = {
+            name: self._signal(messages, self._readings[name]) for name, messages in signals.items()
+        }
         return batch
 
     def problems(self) -> list[str]:
@@ -103,14 +111,14 @@ class _Decoder:
         except MessageError as error:
             self._reject(message.topic, str(error))
 
-    def _signal(self, messages: list[BagMessage]) -> Stamped:
+    def _signal(self, messages: list[BagMessage], reading: Reading) -> Stamped:
         type_name = messages[0].type_name
         data = [message.data for message in messages]
-        stamped = decode_batch(type_name, data, self._joints)
+        stamped = decode_batch(type_name, data, reading)
         if len(stamped[0]) < len(messages):
             for message in messages:
                 try:
-                    check_message(type_name, message.data, self._joints)
+                    check_message(type_name, message.data, reading)
                 except MessageError as error:
                     self._reject(message.topic, str(error))
         return stamped

@@ -22,7 +22,8 @@ from m2r2_ros.datasets.reassemble_topics import (
 )
 from m2r2_ros.datasets.recording_source import BLOCK_NS, SensorBatch, present_topics
 from m2r2_ros.datasets.topics import TopicMap
-from m2r2_ros.messages.signals import joint_columns, sum_columns
+from m2r2_ros.messages.reading import Reading, reading_of
+from m2r2_ros.messages.signals import combined, joint_columns
 from m2r2_ros.sensing.layout import AUDIO, SensorLayout
 
 
@@ -50,7 +51,11 @@ class ReassembleSource:
     def batches(self, layout: SensorLayout) -> Iterator[SensorBatch]:
         """See `source.RecordingSource`."""
         chosen = present_topics(self.name, self._types, self._topics, layout, self.problems)
-        signals = {name: self._rows(chosen[name]) for name in layout.signals if name in chosen}
+        signals = {
+            name: self._rows(chosen[name], reading_of(signal, self._topics.gripper_joints))
+            for name, signal in layout.signals.items()
+            if name in chosen
+        }
         cameras = {
             name: ItemStream(self._recording.frames(TOPICS[chosen[name]].stream))
             for name in layout.cameras
@@ -77,12 +82,20 @@ class ReassembleSource:
         tracks = [track for track in tracks if len(track)] or [np.array([recording.epoch_ns])]
         return int(tracks[0][0]), max(int(track[-1]) for track in tracks)
 
-    def _rows(self, topic: str) -> RowStream:
+    def _rows(self, topic: str, reading: Reading) -> RowStream:
         if not TOPICS[topic].joints:
             return RowStream(*vector_track(self._recording, topic))
         track = joint_track(self._recording, topic)
-        columns = joint_columns(TOPICS[topic].joints, self._topics.gripper_joints)
-        return RowStream(track.stamps, sum_columns(track.positions, columns))
+        columns = joint_columns(TOPICS[topic].joints, reading)
+        values = {
+            "position": track.positions,
+            "velocity": track.velocities,
+            "effort": track.efforts,
+        }[reading.field]
+        if values is None:
+            self.problems.append(f"{topic}: its joints have no {reading.field}")
+            return RowStream(track.stamps[:0], np.zeros((0, reading.width)))
+        return RowStream(track.stamps, combined(values, columns, reading.is_sum))
 
     def _chunks(self, topic: str) -> Iterator[tuple[int, int, np.ndarray, int]]:
         for chunk in audio_chunks(self._recording, topic):

@@ -12,7 +12,7 @@ from typing import Any
 
 from m2r2_ros.errors import M2R2Error, nearest_name
 from m2r2_ros.sensing.layout import AUDIO
-from m2r2_ros.signal_presets import PRESETS
+from m2r2_ros.signal_presets import PRESETS, preset_of
 
 # What `m2r2 convert` writes.
 DEFAULT_TOPICS = MappingProxyType(
@@ -21,7 +21,7 @@ DEFAULT_TOPICS = MappingProxyType(
         "hama2": "/hama2/image_raw/compressed",
         "hand": "/hand/image_raw/compressed",
         AUDIO: "/hand/audio",
-        **{name: preset.topic for name, preset in PRESETS.items()},
+        **{name: preset.topic for name, preset in PRESETS.items() if preset.topic},
     }
 )
 GROUND_TRUTH_TOPIC = "/ground_truth/action_segment"
@@ -55,9 +55,6 @@ class TopicMap:
         if not isinstance(self.topics, Mapping) or not self.topics:
             raise M2R2Error("'topics' must map modalities to topics")
         for modality, topic in self.topics.items():
-            # Any other name is a camera's, but not one that was meant to be a signal.
-            if modality not in (AUDIO, *PRESETS) and (near := _typo(modality, (AUDIO, *PRESETS))):
-                raise M2R2Error(f"unknown modality '{modality}' in topics{near}")
             if not isinstance(topic, str) or (topic and not _TOPIC_NAME.fullmatch(topic)):
                 raise M2R2Error(f"topic of '{modality}' is no topic name: {topic!r:.80}")
         if not _is_texts(self.gripper_joints):
@@ -96,7 +93,7 @@ class TopicMap:
         """
         others = self.topics.keys() - set(modalities)
         for modality in modalities:
-            if modality not in self.topics and (near := _typo(modality, others)):
+            if modality not in self.topics and (near := likely_slip(modality, others)):
                 raise M2R2Error(
                     f"no topic is configured for '{modality}'{near}; "
                     f"topics.{modality}: '' says that the robot has none"
@@ -127,11 +124,11 @@ def _absolute(topic: object, namespace: str) -> object:
 
 def _cameras(names: Collection[str]) -> list[str]:
     """The default reference camera first, then the others in the file's order."""
-    others = [name for name in names if name not in (AUDIO, *PRESETS)]
+    others = [name for name in names if name != AUDIO and not preset_of(name)]
     return [TopicMap.reference_camera, *others]
 
 
-def _typo(name: str, valid: Iterable[str]) -> str:
+def likely_slip(name: str, valid: Iterable[str]) -> str:
     """Like `nearest_name`, for what is almost certainly a slip."""
     close = difflib.get_close_matches(str(name), list(valid), n=1, cutoff=0.75)
     return nearest_name(str(name), close)

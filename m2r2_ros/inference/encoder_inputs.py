@@ -11,7 +11,6 @@ from m2r2_ros.errors import M2R2Error
 from m2r2_ros.inference.session import TensorType
 from m2r2_ros.sensing.layout import AUDIO, SensorLayout
 from m2r2_ros.sensing.window import SensorWindow
-from m2r2_ros.signal_presets import PRESETS
 
 # Stands in for a masked camera. Any size would do: masked content has no influence.
 _NO_IMAGE = np.zeros((16, 16, 3), np.uint8)
@@ -31,7 +30,8 @@ def input_types(layout: SensorLayout) -> dict[str, TensorType]:
 
 def _sample_shapes(layout: SensorLayout) -> dict[str, tuple[int, ...]]:
     audio = {AUDIO: (layout.audio_capacity,)} if layout.audio else {}
-    return audio | {name: (layout.signal_capacity, PRESETS[name].width) for name in layout.signals}
+    signals = layout.signals.items()
+    return audio | {name: (layout.signal_capacity(name), one.width) for name, one in signals}
 
 
 class WindowPacker:

@@ -52,11 +52,8 @@ class EncoderMetadata:
     def _fields(entry: _Entry) -> dict[str, Any]:
         try:
             layout = SensorLayout.from_dict(entry.get("layout", dict))
-            numbers = max(layout.audio_capacity, layout.signal_capacity)
         except (M2R2Error, TypeError, ValueError, OverflowError) as error:
             raise entry.error(f"layout: {error}") from error
-        if numbers > _MAX_NUMBERS:
-            raise entry.error(f"layout: windows of {numbers} samples are too long")
         size = entry.get("image_size", list)
         if len(size) != 2 or not all(type(side) is int and 0 < side < 10_000 for side in size):
             raise entry.error("image_size must be [height, width]")

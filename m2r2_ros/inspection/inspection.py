@@ -12,7 +12,7 @@ import numpy as np
 from m2r2_ros.datasets.annotations import label_digest
 from m2r2_ros.datasets.recording import Action, LowLevelSkill
 from m2r2_ros.datasets.recording_source import RecordingSource
-from m2r2_ros.datasets.topics import TopicMap
+from m2r2_ros.datasets.topics import TopicMap, likely_slip
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.inspection.film_strip import FilmStrip
 from m2r2_ros.inspection.recording_checks import (
@@ -27,7 +27,7 @@ from m2r2_ros.inspection.stream_summary import StreamSummary
 from m2r2_ros.labels import label_from_text, split_label
 from m2r2_ros.sensing.layout import AUDIO, SensorLayout
 from m2r2_ros.sensing.limits import SensingLimits
-from m2r2_ros.signal_presets import PRESETS
+from m2r2_ros.signal_presets import PRESETS, preset_of
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class Inspection:
 
 def inspect_source(
     source: RecordingSource,
-    topics: TopicMap,
+    layout: SensorLayout,
     limits: SensingLimits,
     progress: Callable[[float], None] = lambda time_s: None,
 ) -> Inspection:
@@ -85,10 +85,11 @@ def inspect_source(
 
     Raises M2R2Error when none of the configured topics is in the recording, or all are empty.
     """
-    layout = layout_of(topics)
     cameras = {name: GatheredCamera() for name in layout.cameras}
     audio = GatheredAudio(limits.max_audio_gap_s)
-    signals = {name: GatheredSignal(limits.signal_range(name)) for name in layout.signals}
+    signals = {
+        name: GatheredSignal(*limits.signal_range(one)) for name, one in layout.signals.items()
+    }
     for batch in source.batches(layout):
         for name, stamp_ns, picture in batch.images:
             cameras[name].add((stamp_ns - source.start_ns) / 1e9, picture)
@@ -120,8 +121,8 @@ def inspect_source(
                 for name, each in gathered.items()
                 if each.strays
             ),
-            *stream_problems(streams, limits),
-            *frozen_problems(arrays),
+            *stream_problems(streams, layout, limits),
+            *frozen_problems(arrays, layout),
             *label_problems(source.actions, last_s),
             *unlabelled_problems(source.actions, source.complete, last_s),
         ],
@@ -129,10 +130,22 @@ def inspect_source(
 
 
 def layout_of(topics: TopicMap) -> SensorLayout:
-    """All that a deployment has topics for."""
-    cameras = tuple(name for name in topics.topics if name not in (AUDIO, *PRESETS))
-    signals = tuple(name for name in PRESETS if name in topics.topics)
+    """All that a deployment has topics for: signals are what is called like a preset.
+
+    Raises M2R2Error for a name that was almost certainly meant to be one.
+    """
+    names = sorted(topics.topics, key=_place)
+    signals = tuple(name for name in names if preset_of(name))
+    cameras = tuple(name for name in names if name != AUDIO and name not in signals)
+    for name in cameras:
+        if near := likely_slip(name, (AUDIO, *PRESETS)):
+            raise M2R2Error(f"unknown modality '{name}' in topics{near}")
     return SensorLayout(cameras, AUDIO in topics.topics, signals)
+
+
+def _place(name: str) -> int:
+    """Presets in their own order, as they stand in a layout that names none."""
+    return list(PRESETS).index(preset_of(name)) if preset_of(name) else -1
 
 
 def _action_entry(action: Action) -> dict[str, Any]:

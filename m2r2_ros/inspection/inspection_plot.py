@@ -21,7 +21,8 @@ from m2r2_ros.inspection.inspection import Inspection
 from m2r2_ros.inspection.stream_summary import StreamSummary
 from m2r2_ros.labels import NO_ACTION, label_from_text
 from m2r2_ros.sensing.layout import AUDIO
-from m2r2_ros.signal_presets import PRESETS, Quantity
+from m2r2_ros.sensing.signal import Signal
+from m2r2_ros.signal_presets import Quantity
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,6 +34,7 @@ _FILM_IN, _SOUND_IN, _CURVE_IN, _ACTIONS_IN, _SKILLS_IN = 1.0, 1.1, 1.0, 1.3, 0.
 _MISSING_IN, _GAP_IN = 0.4, 0.1
 _PROBLEM_IN, _MOST_PROBLEMS, _PROBLEM_LETTERS = 0.16, 10, 200
 _NAME_LETTERS = 20
+_MOST_NAMES = 8
 
 # What the encoder hears (16 kHz audio), and how far below its loudest moment a sound is drawn.
 _TOP_FREQUENCY_HZ = 8000
@@ -40,13 +42,9 @@ _DYNAMIC_RANGE_DB = 65
 _HUES = ("#D55E00", "#009E73", "#0072B2")
 _FAILED = "#C00000"
 
-# Quantity of a signal -> title of its row, and the factor from its unit.
-_CURVES = {
-    "force": ("force\n[N]", 1),
-    "torque": ("torque\n[N m]", 1),
-    "opening": ("gripper\n[mm]", 1000),
-    "position": ("position\n[m]", 1),
-}
+# Quantities in the order of their rows; the others follow, but for those that say little.
+_FIRST = ("force", "torque", "opening", "position")
+_LEFT_OUT = ("orientation", "linear velocity", "angular velocity")
 # Peaks of these are impacts: their norm is drawn, and cut.
 _WITH_NORM = ("force", "torque")
 
@@ -123,20 +121,32 @@ def _rows(inspection: Inspection) -> list[_Row]:
 def _curve_rows(inspection: Inspection) -> list[_Row]:
     quantities = [
         (quantity, signal, columns)
-        for signal in inspection.layout.signals
-        for quantity, columns in PRESETS[signal].spans()
-        if quantity.name in _CURVES
+        for signal in inspection.layout.signals.values()
+        for quantity, columns in signal.spans()
+        if quantity.name not in _LEFT_OUT
     ]
-    order = list(_CURVES)
+    order = {name: place for place, name in enumerate(_FIRST)}
     return [
         _Row(
-            _CURVES[quantity.name][0],
+            _curve_title(signal, quantity),
             _CURVE_IN,
-            partial(_draw_curves, inspection, signal, quantity, columns),
-            signal,
+            partial(_draw_curves, inspection, signal.name, quantity, columns),
+            signal.name,
         )
-        for quantity, signal, columns in sorted(quantities, key=lambda q: order.index(q[0].name))
+        for quantity, signal, columns in sorted(
+            quantities, key=lambda each: order.get(each[0].name, len(order))
+        )
     ]
+
+
+def _curve_title(signal: Signal, quantity: Quantity) -> str:
+    """ "force [N]" of the wrench, "left_wrench force [N]" of one among several."""
+    name, unit = ("gripper", "mm") if quantity.name == "opening" else (quantity.name, quantity.unit)
+    unit = f"[{unit}]" if unit else ""
+    if signal.name == signal.preset:
+        return f"{name}\n{unit}".rstrip()
+    whose = textwrap.shorten(signal.name.replace("_", " "), _NAME_LETTERS, placeholder="...")
+    return f"{whose}\n{name} {unit}".rstrip()
 
 
 def _layout(heights_in: Sequence[float], problems: int) -> tuple[Figure, list[Axes]]:
@@ -237,13 +247,16 @@ def _draw_curves(
     inspection: Inspection, signal: str, quantity: Quantity, columns: slice, axis: Axes
 ) -> None:
     times, values = _with_gaps(inspection, signal)
-    values = values[:, columns] * _CURVES[quantity.name][1]
+    values = values[:, columns] * (1000 if quantity.name == "opening" else 1)
     if quantity.name in _WITH_NORM:
         norm = np.linalg.norm(values, axis=1)
         axis.plot(times, norm, color="black", lw=0.9, label="norm", zorder=3)
         _cut_peaks(axis, times, norm)
-    for name, column, colour in zip(quantity.columns, values.T, _HUES, strict=False):
-        axis.plot(times, column, color=colour, lw=0.8, alpha=0.85, label=name)
+    for index, (name, column) in enumerate(zip(quantity.columns, values.T, strict=True)):
+        # So many names fit beside a row.
+        label = name if index < _MOST_NAMES else None
+        colour = _HUES[index % len(_HUES)]
+        axis.plot(times, column, color=colour, lw=0.8, alpha=0.85, label=label)
     _mark_actions(axis, inspection.actions)
     axis.grid(axis="y", color="0.9", lw=0.6)
     axis.legend(

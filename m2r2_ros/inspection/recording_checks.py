@@ -11,7 +11,7 @@ import numpy as np
 from m2r2_ros.datasets.recording import Action
 from m2r2_ros.inspection.stream_summary import StreamSummary
 from m2r2_ros.labels import FINE_LABELS, NO_ACTION, label_from_text
-from m2r2_ros.sensing.layout import AUDIO
+from m2r2_ros.sensing.layout import AUDIO, SensorLayout
 from m2r2_ros.sensing.limits import SensingLimits
 from m2r2_ros.signal_presets import PRESETS
 
@@ -24,13 +24,15 @@ _SHARE_WORTH_A_LINE = 1e-3
 _ROUNDING_S = 1e-3
 
 
-def stream_problems(streams: Mapping[str, StreamSummary], limits: SensingLimits) -> list[str]:
+def stream_problems(
+    streams: Mapping[str, StreamSummary], layout: SensorLayout, limits: SensingLimits
+) -> list[str]:
     """Streams that start late, end early, pause for longer than the limits, or hold garbage."""
     first_s = min(summary.first_s for summary in streams.values())
     last_s = max(summary.last_s for summary in streams.values())
     lines = []
     for name, summary in streams.items():
-        limit_s = _longest_pause_s(name, limits)
+        limit_s = _longest_pause_s(name, layout, limits)
         tolerance_s = max(limit_s, limits.max_signal_age_s)
         if summary.first_s - first_s > tolerance_s:
             lines.append(f"'{name}' starts {summary.first_s - first_s:.1f} s late")
@@ -50,24 +52,28 @@ def stream_problems(streams: Mapping[str, StreamSummary], limits: SensingLimits)
     return lines
 
 
-def _longest_pause_s(name: str, limits: SensingLimits) -> float:
+def _longest_pause_s(name: str, layout: SensorLayout, limits: SensingLimits) -> float:
     """How long a stream may be silent before it is masked."""
     if name == AUDIO:
         return limits.max_audio_gap_s
-    return limits.max_signal_age_s if name in PRESETS else limits.max_camera_age_s
+    return limits.max_signal_age_s if name in layout.signals else limits.max_camera_age_s
 
 
-def frozen_problems(signals: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> list[str]:
-    """Whether force or torque, in times (N,) and values (N, 6), stays the same for a second."""
+def frozen_problems(
+    signals: Mapping[str, tuple[np.ndarray, np.ndarray]], layout: SensorLayout
+) -> list[str]:
+    """Whether a force or torque, in times (N,) and values (N, D), stays the same for a second."""
     lines = []
     for signal, (times_s, values) in signals.items():
-        for quantity, columns in PRESETS[signal].spans():
+        whose = "" if signal in PRESETS else f"'{signal}': "
+        for quantity, columns in layout.signals[signal].spans():
             if quantity.name not in _ALWAYS_NOISY:
                 continue
             if spans := _frozen_spans(times_s, values[:, columns]):
                 total_s = sum(end_s - start_s for start_s, end_s in spans)
                 lines.append(
-                    f"{quantity.name} is frozen for {total_s:.1f} s, from {spans[0][0]:.1f} s on"
+                    f"{whose}{quantity.name} is frozen for {total_s:.1f} s, "
+                    f"from {spans[0][0]:.1f} s on"
                 )
     return lines
 

@@ -80,10 +80,10 @@ class GatheredAudio:
 class GatheredSignal:
     """All of a signal. `strays`: samples with an absurd time, left out."""
 
-    def __init__(self, largest: np.ndarray) -> None:
-        """`largest`: the greatest magnitude of each component, (D,)."""
+    def __init__(self, low: np.ndarray, high: np.ndarray) -> None:
+        """Lowest and highest value of each column that can be a measurement, (D,)."""
         self.strays = 0
-        self._largest = largest
+        self._low, self._high = low, high
         self._times: list[np.ndarray] = []
         self._values: list[np.ndarray] = []
 
@@ -109,4 +109,4 @@ class GatheredSignal:
         return summarise_samples(times, int(self._unusable(np.concatenate(self._values)).sum()))
 
     def _unusable(self, values: np.ndarray) -> np.ndarray:
-        return ~(np.abs(values) <= self._largest).all(axis=1)
+        return ~((values >= self._low) & (values <= self._high)).all(axis=1)

@@ -8,52 +8,80 @@ that share it are then read by one strided NumPy view, the others one by one.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from m2r2_ros.errors import nearest_name
 from m2r2_ros.messages.cdr import NANOSECONDS, CdrReader, MessageError
-from m2r2_ros.signal_presets import JOINTS, POSE, STAMPED_NUMBERS, TWIST, WRENCH
+from m2r2_ros.messages.reading import Reading
+from m2r2_ros.signal_presets import (
+    IMU,
+    JOINTS,
+    POSE,
+    STAMPED_ARRAYS,
+    STAMPED_NUMBERS,
+    TWIST,
+    WRENCH,
+)
 
-# Number of float64 that follow the header.
-_WIDTHS = {WRENCH: 6, POSE: 7, TWIST: 6}
-_SCALAR_CODES = dict(zip(STAMPED_NUMBERS, ("f8", "f4"), strict=True))
+# Number of float64 that follow the header, and which of them are the columns: all where none.
+_VECTORS: dict[str, tuple[int, tuple[int, ...]]] = {
+    WRENCH: (6, ()),
+    POSE: (7, ()),
+    TWIST: (6, ()),
+    # Orientation, angular velocity and acceleration, each with a covariance of 9 behind it.
+    IMU: (37, (13, 14, 15, 25, 26, 27)),
+}
+_CODES = dict(zip((*STAMPED_NUMBERS, *STAMPED_ARRAYS), ("f8", "f4") * 2, strict=True))
+_JOINT_FIELDS = ("position", "velocity", "effort")
 
 Stamped = tuple[np.ndarray, np.ndarray]
 
 
-def decode_batch(type_name: str, messages: Sequence[bytes], joints: Sequence[str] = ()) -> Stamped:
+def decode_batch(
+    type_name: str,
+    messages: Sequence[bytes],
+    reading: Reading = Reading(),  # noqa: B008 (frozen)
+) -> Stamped:
     """Read serialised messages of one type: stamps int64 (n,) [ns], values float64 (n, D).
 
-    D and its units are those of `signal_presets.PRESETS`. A JointState gives one column, the sum
-    of the positions of `joints` (of all, when none is named): the width of a gripper.
     Malformed messages are left out, so n may be less than the number given; the difference is
     for the caller to count. Raises MessageError on a type that is not read here.
     """
-    width = 1 if type_name == JOINTS or _scalar(type_name) else _WIDTHS.get(type_name)
-    if width is None:
-        raise MessageError(f"cannot read {type_name}{nearest_name(type_name, [*_WIDTHS, JOINTS])}")
+    width = _width(type_name, reading)
     batch = _Batch(np.zeros(len(messages), np.int64), np.zeros((len(messages), width)))
     everything = np.arange(len(messages))
-    if not batch.fill(type_name, messages, joints, everything):
+    if not batch.fill(type_name, messages, reading, everything):
         for rows in _alike(messages):
-            if not batch.fill(type_name, messages, joints, rows):
+            if not batch.fill(type_name, messages, reading, rows):
                 for row in rows:
-                    batch.fill(type_name, messages, joints, row[None])
+                    batch.fill(type_name, messages, reading, row[None])
     return batch.stamps[batch.read], batch.values[batch.read]
 
 
-def check_message(type_name: str, message: bytes, joints: Sequence[str] = ()) -> None:
+def _width(type_name: str, reading: Reading) -> int:
+    """Columns of a row. Raises MessageError on a type that is not read here."""
+    if type_name in _VECTORS:
+        numbers, chosen = _VECTORS[type_name]
+        return len(chosen) or numbers
+    if type_name == JOINTS:
+        return 1 if reading.is_sum else reading.width
+    if of_any_package(type_name) not in _CODES:
+        raise MessageError(f"cannot read {type_name}{nearest_name(type_name, [*_VECTORS, JOINTS])}")
+    return reading.width if of_any_package(type_name) in STAMPED_ARRAYS else 1
+
+
+def check_message(type_name: str, message: bytes, reading: Reading) -> None:
     """Raise a MessageError that says why `decode_batch` leaves this message out, if it does."""
     CdrReader(message).header()
-    _layout(type_name, message, joints)
+    _layout(type_name, message, reading)
 
 
-def why_unreadable(type_name: str, message: bytes, joints: Sequence[str] = ()) -> str:
+def why_unreadable(type_name: str, message: bytes, reading: Reading) -> str:
     """Why `decode_batch` leaves this message out, "" when it does not."""
     try:
-        check_message(type_name, message, joints)
+        check_message(type_name, message, reading)
     except MessageError as error:
         return str(error)
     return ""
@@ -67,14 +95,14 @@ class _Batch:
         self.read = np.zeros(len(stamps), bool)
 
     def fill(
-        self, type_name: str, messages: Sequence[bytes], joints: Sequence[str], rows: np.ndarray
+        self, type_name: str, messages: Sequence[bytes], reading: Reading, rows: np.ndarray
     ) -> bool:
         """Read the messages `rows` if all of them have the layout of the first."""
         chosen = messages if len(rows) == len(messages) else [messages[row] for row in rows]
         if len(set(map(len, chosen))) != 1:
             return False
         try:
-            layout = _layout(type_name, chosen[0], joints)
+            layout = _layout(type_name, chosen[0], reading)
         except MessageError:
             return False
         block = np.frombuffer(b"".join(chosen), np.uint8).reshape(len(chosen), -1)
@@ -98,7 +126,8 @@ class _Layout:
     """Where one message keeps its values.
 
     structure  bytes [start, stop) that another message must share to have this layout.
-    offset     of `width` numbers of the NumPy type `code`; those in `summed` are added up, if any.
+    offset     of `width` numbers of the NumPy type `code`.
+    columns    those of them that are the row, all if none is named; with `is_sum` added up.
     """
 
     byte_order: str
@@ -106,7 +135,8 @@ class _Layout:
     offset: int
     code: str
     width: int
-    summed: tuple[int, ...] = ()
+    columns: tuple[int, ...] = ()
+    is_sum: bool = False
 
     def fits(self, block: np.ndarray) -> bool:
         """Whether all messages, rows of uint8 (n, length), have this layout."""
@@ -130,62 +160,94 @@ class _Layout:
         nanoseconds = rows["nanosec"].astype(np.int64)
         stamps = rows["sec"].astype(np.int64) * NANOSECONDS + nanoseconds
         values = rows["values"].astype(np.float64)
-        if self.summed:
-            values = sum_columns(values, self.summed)
+        if self.columns:
+            values = combined(values, self.columns, self.is_sum)
         return stamps, values, nanoseconds < NANOSECONDS
 
 
-def sum_columns(values: np.ndarray, columns: Sequence[int]) -> np.ndarray:
-    """Sum columns of (n, D) from left to right, always in this order: (n, 1)."""
+def combined(values: np.ndarray, columns: Sequence[int], is_sum: bool) -> np.ndarray:
+    """Columns of (n, D), or their sum (n, 1), added from left to right."""
+    if not is_sum:
+        return values[:, list(columns)]
     total = values[:, columns[0]].copy()
     for column in columns[1:]:
         total += values[:, column]
     return total[:, None]
 
 
-def _layout(type_name: str, message: bytes, joints: Sequence[str]) -> _Layout:
+def _layout(type_name: str, message: bytes, reading: Reading) -> _Layout:
     reader = CdrReader(message)
     reader.header()
     # Encapsulation and the length of frame_id fix everything up to the end of the header.
-    structure = [(0, 2, bytes(message[:2])), (12, 16, bytes(message[12:16]))]
+    structure = ((0, 2, bytes(message[:2])), (12, 16, bytes(message[12:16])))
     if type_name == JOINTS:
-        return _joint_layout(reader, structure, joints)
-    code = _scalar(type_name) or "f8"
-    width = _WIDTHS.get(type_name, 1)
+        layout = _joint_layout(reader, reading)
+    elif of_any_package(type_name) in STAMPED_ARRAYS:
+        layout = _array_layout(reader, _CODES[of_any_package(type_name)], reading.width)
+    else:
+        layout = _vector_layout(reader, type_name)
+    return replace(layout, structure=structure + layout.structure)
+
+
+def _vector_layout(reader: CdrReader, type_name: str) -> _Layout:
+    code = _CODES.get(of_any_package(type_name), "f8")
+    width, chosen = _VECTORS.get(type_name, (1, ()))
     size = np.dtype(code).itemsize
     reader.align(size)
-    if reader.position + width * size > len(message):
-        raise MessageError(f"{len(message)} bytes, too short for {type_name}")
-    return _Layout(reader.byte_order, tuple(structure), reader.position, code, width)
+    if reader.position + width * size > len(reader.message):
+        raise MessageError(f"{len(reader.message)} bytes, too short for {type_name}")
+    return _Layout(reader.byte_order, (), reader.position, code, width, chosen)
 
 
-def _joint_layout(reader: CdrReader, structure: list, joints: Sequence[str]) -> _Layout:
+def _array_layout(reader: CdrReader, code: str, width: int) -> _Layout:
+    numbers, count = _array(reader, code)
+    if len(numbers) != width:
+        raise MessageError(f"{len(numbers)} numbers, the layout has {width} columns")
+    start = reader.position - numbers.nbytes
+    return _Layout(reader.byte_order, (count,), start, code, width)
+
+
+def _joint_layout(reader: CdrReader, reading: Reading) -> _Layout:
     reader.align(4)
     start = reader.position
     count = reader.number("I")
     # Each name takes at least its length field: a huge count ends at the end of the message.
     names = [reader.text() for _ in range(count)]
-    positions = reader.array("f8")
-    stop = reader.position - positions.nbytes
-    structure.append((start, stop, bytes(reader.message[start:stop])))
-    if len(positions) != len(names) or not names:
-        raise MessageError(f"{len(names)} joint names but {len(positions)} positions")
-    columns = joint_columns(names, joints)
-    return _Layout(reader.byte_order, tuple(structure), stop, "f8", len(names), columns)
+    structure = [(start, reader.position, bytes(reader.message[start : reader.position]))]
+    for _ in _JOINT_FIELDS[: _JOINT_FIELDS.index(reading.field) + 1]:
+        values, length = _array(reader, "f8")
+        structure.append(length)
+    if len(values) != len(names) or not names:
+        raise MessageError(f"{len(names)} joint names but {len(values)} {reading.field}s")
+    columns = joint_columns(names, reading)
+    start = reader.position - values.nbytes
+    order = reader.byte_order
+    return _Layout(order, tuple(structure), start, "f8", len(names), columns, reading.is_sum)
 
 
-def joint_columns(names: Sequence[str], joints: Sequence[str]) -> tuple[int, ...]:
-    """Where `joints` are among `names`; everywhere when none is asked for. Raises MessageError."""
-    for joint in joints:
+def _array(reader: CdrReader, code: str) -> tuple[np.ndarray, tuple[int, int, bytes]]:
+    """A sequence of numbers, and what states its length."""
+    start = reader.position
+    numbers = reader.array(code)
+    stop = reader.position - numbers.nbytes
+    return numbers, (start, stop, bytes(reader.message[start:stop]))
+
+
+def joint_columns(names: Sequence[str], reading: Reading) -> tuple[int, ...]:
+    """Where the reading's joints are among `names`; everywhere when it asks for none.
+
+    Raises MessageError when one is missing, or all are more or fewer than the columns.
+    """
+    for joint in reading.joints:
         if joint not in names:
             raise MessageError(f"no joint '{joint}'{nearest_name(joint, names)}")
-    return tuple(names.index(joint) for joint in joints) or tuple(range(len(names)))
+    if not (reading.is_sum or reading.joints or len(names) == reading.width):
+        raise MessageError(
+            f"{len(names)} joints, the layout has {reading.width} columns: name them in `columns`"
+        )
+    return tuple(map(names.index, reading.joints)) or tuple(range(len(names)))
 
 
 def of_any_package(type_name: str) -> str:
     """The type's name with its package left open: `*/msg/Float64Stamped`."""
     return f"*/msg/{type_name.split('/')[-1]}"
-
-
-def _scalar(type_name: str) -> str | None:
-    return _SCALAR_CODES.get(of_any_package(type_name))

@@ -9,7 +9,8 @@ from m2r2_ros.messages.cdr import MessageError
 from m2r2_ros.messages.images import IMAGE_TYPES
 from m2r2_ros.messages.signals import of_any_package
 from m2r2_ros.sensing.layout import AUDIO, SensorLayout
-from m2r2_ros.signal_presets import PRESETS
+from m2r2_ros.sensing.signal import Signal
+from m2r2_ros.signal_presets import STAMPED_NUMBERS
 
 
 def accepted_types(layout: SensorLayout, modality: str) -> tuple[str, ...]:
@@ -19,7 +20,14 @@ def accepted_types(layout: SensorLayout, modality: str) -> tuple[str, ...]:
         raise M2R2Error(f"the sensor layout has no '{modality}'{near}")
     if modality in layout.cameras:
         return IMAGE_TYPES
-    return (AUDIO_CHUNK,) if modality == AUDIO else PRESETS[modality].types
+    return (AUDIO_CHUNK,) if modality == AUDIO else _signal_types(layout.signals[modality])
+
+
+def _signal_types(signal: Signal) -> tuple[str, ...]:
+    types = signal.kind.types
+    if signal.width == 1:
+        return types
+    return tuple(name for name in types if name not in STAMPED_NUMBERS)
 
 
 def check_type(layout: SensorLayout, modality: str, type_name: str) -> None:

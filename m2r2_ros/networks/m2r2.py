@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -24,7 +25,6 @@ from m2r2_ros.networks.vision_transformer import (
     SpectrogramTransformer,
 )
 from m2r2_ros.sensing.layout import AUDIO, SensorLayout
-from m2r2_ros.signal_presets import PRESETS
 
 COMPACT, CLIP, AST, ROBOACT = "compact", "clip", "ast", "roboact"
 
@@ -89,16 +89,14 @@ class M2R2(nn.Module):
         width = config.feature_dimension
         if layout.cameras and config.image_backbone != ROBOACT:
             self.image_grid = _image_backbone(config)
-        self.image_tokens = nn.ModuleDict(
-            {name: self._image_token(width) for name in layout.cameras}
-        )
+        self.image_tokens = _by_name({name: self._image_token(width) for name in layout.cameras})
         if layout.audio:
             self.log_mel = LogMel(layout.audio_rate_hz, layout.audio_capacity)
             self.audio_token = _audio_backbone(config, self.log_mel.frames)
-        self.temporal_fusion = nn.ModuleDict(
+        self.temporal_fusion = _by_name(
             {
-                name: TemporalFusion(PRESETS[name].width, layout.signal_capacity, width)
-                for name in layout.signals
+                name: TemporalFusion(signal.width, layout.signal_capacity(name), width)
+                for name, signal in layout.signals.items()
             }
         )
         modalities = len(layout.modalities)
@@ -132,7 +130,7 @@ class M2R2(nn.Module):
             prepared[AUDIO] = self.log_mel(audio)
             prepared["audio_valid"] = self.log_mel.valid_frames(length)
         for name in self.layout.signals:
-            rows = right_aligned(inputs[f"{name}_length"], self.layout.signal_capacity)
+            rows = right_aligned(inputs[f"{name}_length"], self.layout.signal_capacity(name))
             valid = rows & inputs[name].isfinite().all(-1)
             prepared[name] = torch.where(valid[..., None], inputs[name], 0.0)
             prepared[f"{name}_valid"] = valid
@@ -150,7 +148,7 @@ class M2R2(nn.Module):
         images = self._image_embeddings(prepared)
         for name in self.layout.cameras:
             embedding = images[f"image_{name}"].to(self.missing.dtype)
-            tokens.append(self.image_tokens[name](embedding))
+            tokens.append(self.image_tokens[_key(name)](embedding))
             measured.append(torch.ones_like(prepared["mask"][:, 0]))
         if self.layout.audio:
             valid = prepared["audio_valid"]
@@ -160,7 +158,7 @@ class M2R2(nn.Module):
         for name in self.layout.signals:
             valid = prepared[f"{name}_valid"]
             samples = self._standardised(name, prepared[name], valid)
-            tokens.append(self.temporal_fusion[name](samples.to(self.missing.dtype), valid))
+            tokens.append(self.temporal_fusion[_key(name)](samples.to(self.missing.dtype), valid))
             measured.append(valid.any(1))
         return torch.stack(tokens, 1), torch.stack(measured, 1) & prepared["mask"]
 
@@ -185,9 +183,9 @@ class M2R2(nn.Module):
         self.decibel_range.copy_(torch.tensor([statistics.decibel_low, statistics.decibel_high]))
 
     def _register_statistics(self) -> None:
-        for name in self.layout.signals:
+        for name, signal in self.layout.signals.items():
             for part in ("mean", "std"):
-                self.register_buffer(f"{name}_{part}", torch.zeros(PRESETS[name].width))
+                self.register_buffer(f"{name}_{part}", torch.zeros(signal.width))
         self.register_buffer("decibel_range", torch.zeros(2))
         self.set_statistics(Statistics.neutral(self.layout))
 
@@ -230,6 +228,15 @@ class M2R2(nn.Module):
     def _standardised(self, name: str, samples: Tensor, valid: Tensor) -> Tensor:
         scaled = (samples - self.get_buffer(f"{name}_mean")) / self.get_buffer(f"{name}_std")
         return torch.where(valid[..., None], scaled, 0.0)
+
+
+def _by_name(modules: Mapping[str, nn.Module]) -> nn.ModuleDict:
+    return nn.ModuleDict({_key(name): module for name, module in modules.items()})
+
+
+def _key(name: str) -> str:
+    """Torch refuses modules called like one of its own attributes, such as `type` or `values`."""
+    return f"{name}-" if hasattr(nn.ModuleDict(), name) else name
 
 
 def _image_backbone(config: M2R2Config) -> ImageGrid | ClipImages:

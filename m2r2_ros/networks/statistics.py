@@ -11,7 +11,6 @@ from typing import Any
 
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.sensing.layout import SensorLayout
-from m2r2_ros.signal_presets import PRESETS
 
 
 @dataclass(frozen=True)
@@ -30,13 +29,13 @@ class Statistics:
     @classmethod
     def neutral(cls, layout: SensorLayout) -> Statistics:
         """Mean 0 and deviation 1: what an untrained network starts with."""
-        zeros = {name: [0.0] * PRESETS[name].width for name in layout.signals}
+        zeros = {name: [0.0] * layout.signals[name].width for name in layout.signals}
         return cls(zeros, {name: [1.0] * len(values) for name, values in zeros.items()})
 
     def check(self, layout: SensorLayout) -> None:
         """Raise M2R2Error unless these are the statistics of the layout's sensors."""
         for name in layout.signals:
-            dimension = PRESETS[name].width
+            dimension = layout.signals[name].width
             for part in (self.mean, self.std):
                 if len(part.get(name, ())) != dimension:
                     raise M2R2Error(f"statistics of another sensor set: '{name}' is not in them")

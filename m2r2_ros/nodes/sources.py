@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import Protocol
 
@@ -13,6 +13,7 @@ from m2r2_ros.datasets.topics import TopicMap
 from m2r2_ros.messages.audio_chunks import decode_audio
 from m2r2_ros.messages.cdr import MessageError
 from m2r2_ros.messages.images import decode_image
+from m2r2_ros.messages.reading import Reading, reading_of
 from m2r2_ros.messages.signals import decode_batch, why_unreadable
 from m2r2_ros.messages.types import check_type
 from m2r2_ros.nodes.camera_sync import CameraPairs
@@ -113,23 +114,23 @@ class SignalSource:
         topic: str,
         check: CheckType,
         limits: SensingLimits,
-        joints: Sequence[str],
+        reading: Reading,
     ) -> None:
         self.name = name
         self.malformed = 0
         self.signature = StreamSignature()
         depth = round(limits.buffer_s * limits.max_signal_rate_hz)
-        self._joints = joints
+        self._reading = reading
         self.input = TopicInput(node, topic, check, depth)
 
     def feed(self, builder: WindowBuilder, until_ns: int | None) -> None:
         messages = self.input.take(until_ns)
         if messages:
-            stamps, values = decode_batch(self.input.type_name, messages, self._joints)
+            stamps, values = decode_batch(self.input.type_name, messages, self._reading)
             self.malformed += len(messages) - len(stamps)
             builder.add_signal(self.name, stamps, values)
             if not len(stamps):
-                why = why_unreadable(self.input.type_name, messages[-1], self._joints)
+                why = why_unreadable(self.input.type_name, messages[-1], self._reading)
                 builder.explain(self.name, why)
             # One a batch: by the thousand there is no time to look at each.
             self.signature.note(self.input.type_name, messages[-1])
@@ -157,5 +158,6 @@ def make_sources(
         elif name == AUDIO:
             sources.append(AudioSource(node, topic, check, limits))
         else:
-            sources.append(SignalSource(node, name, topic, check, limits, topics.gripper_joints))
+            reading = reading_of(layout.signals[name], topics.gripper_joints)
+            sources.append(SignalSource(node, name, topic, check, limits, reading))
     return sources

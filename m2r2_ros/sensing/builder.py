@@ -48,7 +48,8 @@ class WindowBuilder:
         self._cameras = {n: CameraStream(n, limits, counts[n]) for n in layout.cameras}
         self._audio = {n: AudioStream(layout, limits, counts[n]) for n in [AUDIO] * layout.audio}
         self._signals = {
-            n: SignalStream(n, layout.signal_rate_hz, limits, counts[n]) for n in layout.signals
+            n: SignalStream(signal, layout.signal_rate(n), limits, counts[n])
+            for n, signal in layout.signals.items()
         }
         self._streams: dict[str, Stream] = {**self._cameras, **self._audio, **self._signals}
         self._reference = self._find_reference(reference_camera)
@@ -80,7 +81,7 @@ class WindowBuilder:
         _find(self._cameras, camera, "camera").add(stamp_ns, image)
 
     def add_signal(self, name: str, stamps_ns: np.ndarray, values: np.ndarray) -> None:
-        """Add rows: stamps int64 (n,), values float (n, D) in the units of `PRESETS`.
+        """Add rows: stamps int64 (n,), values float (n, D) in the units of the layout.
 
         Rows with NaN, inf or out of range are counted and mask the windows they touch.
         """

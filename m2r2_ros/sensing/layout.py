@@ -7,13 +7,17 @@ from it (design: one graph, raw in).
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Any
 
-from m2r2_ros.errors import M2R2Error, nearest_name
-from m2r2_ros.signal_presets import PRESETS
+from m2r2_ros.errors import M2R2Error, brief, nearest_name
+from m2r2_ros.sensing.signal_set import Signals
 
 AUDIO = "audio"
+DEFAULT_SIGNALS = Signals.of(("wrench", "pose", "twist", "gripper"))
+# A file must not make us allocate without bound: more than any sensible layout by far.
+MAX_NUMBERS = 1 << 24
+MAX_MODALITIES = 64
 
 
 @dataclass(frozen=True)
@@ -22,7 +26,8 @@ class SensorLayout:
 
     cameras: tuple[str, ...] = ("hama1", "hama2")
     audio: bool = True
-    signals: tuple[str, ...] = tuple(PRESETS)
+    # Also taken as names of presets, or as name -> entry (`signal_entry`).
+    signals: Signals = DEFAULT_SIGNALS
     # Windows a second. Faster cameras are thinned to it (M2R2 IV-B: +-10 frames are one second).
     window_rate_hz: float = 10.0
     # Common rate of the proprioceptive signals inside a window (M2R2 III-B).
@@ -31,27 +36,36 @@ class SensorLayout:
     audio_rate_hz: int = 16_000
 
     def __post_init__(self) -> None:
-        for name in self.signals:
-            if name not in PRESETS:
-                raise M2R2Error(f"unknown signal '{name}'{nearest_name(name, PRESETS)}")
+        object.__setattr__(self, "signals", Signals.of(self.signals))
+        self._check_cameras()
+        if not isinstance(self.audio, bool):
+            raise M2R2Error(f"audio must be true or false, got {brief(self.audio)}")
         if not self.modalities:
             raise M2R2Error("a sensor layout needs at least one modality")
         if len(set(self.modalities)) != len(self.modalities):
-            raise M2R2Error(f"a modality is named twice in {list(self.modalities)}")
-        for name in self.cameras:
-            if not isinstance(name, str) or not name.isidentifier():
-                raise M2R2Error(f"a camera's name must be a plain word, got {name!r:.40}")
+            raise M2R2Error(f"a modality is named twice in {brief(list(self.modalities))}")
+        if len(self.modalities) > MAX_MODALITIES:
+            raise M2R2Error(f"more than {MAX_MODALITIES} modalities")
         for name in ("window_rate_hz", "signal_rate_hz", "audio_rate_hz"):
             value = getattr(self, name)
             if not 0 < value < 1e6:
-                raise M2R2Error(f"{name} must be in (0, 1e6), got {value}")
+                raise M2R2Error(f"{name} must be in (0, 1e6), got {brief(value)}")
             if name != "window_rate_hz" and not isinstance(value, int):
-                raise M2R2Error(f"{name} must be a whole number, got {value}")
+                raise M2R2Error(f"{name} must be a whole number, got {brief(value)}")
+        if self.numbers > MAX_NUMBERS:
+            raise M2R2Error(f"windows of {self.numbers} samples are too long")
+
+    def _check_cameras(self) -> None:
+        if not isinstance(self.cameras, tuple):
+            raise M2R2Error(f"cameras must be a list of names, got {brief(self.cameras)}")
+        for name in self.cameras:
+            if not isinstance(name, str) or not name.isidentifier():
+                raise M2R2Error(f"a camera's name must be a plain word, got {brief(name)}")
 
     @property
     def modalities(self) -> tuple[str, ...]:
         """All modality names in token order."""
-        return self.cameras + ((AUDIO,) if self.audio else ()) + self.signals
+        return (*self.cameras, *([AUDIO] * self.audio), *self.signals)
 
     @property
     def period_ns(self) -> int:
@@ -63,19 +77,34 @@ class SensorLayout:
         """No window is longer: a reference frame that comes later leaves gap windows before it."""
         return self.period_ns * 3 // 2
 
-    @property
-    def signal_capacity(self) -> int:
+    def signal_rate(self, name: str) -> int:
+        """Samples a second of a signal inside a window."""
+        return self.signals[name].rate_hz or self.signal_rate_hz
+
+    def signal_capacity(self, name: str) -> int:
         """Most samples that a signal has in one window (rows of the encoder's padded input)."""
-        return -(-self.longest_window_ns * self.signal_rate_hz // 1_000_000_000)
+        return -(-self.longest_window_ns * self.signal_rate(name) // 1_000_000_000)
+
+    def nominal_shape(self, name: str) -> tuple[int, int]:
+        """Rows and columns of a signal in a window of the nominal length."""
+        rows = -(-self.period_ns * self.signal_rate(name) // 1_000_000_000)
+        return rows, self.signals[name].width
 
     @property
     def audio_capacity(self) -> int:
         """Most audio samples in one window (length of the encoder's padded input)."""
         return -(-self.longest_window_ns * self.audio_rate_hz // 1_000_000_000) + 1
 
+    @property
+    def numbers(self) -> int:
+        """Most numbers that a window has without its pictures."""
+        widths = ((self.signal_capacity(name), self.signals[name].width) for name in self.signals)
+        return self.audio * self.audio_capacity + sum(rows * width for rows, width in widths)
+
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form, the inverse of `from_dict`."""
-        return asdict(self)
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return values | {"signals": self.signals.to_plain()}
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> SensorLayout:
@@ -90,5 +119,5 @@ class SensorLayout:
         values = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
         try:
             return cls(**values)
-        except TypeError as error:
+        except (TypeError, ValueError, OverflowError) as error:
             raise M2R2Error(f"bad sensor layout: {error}") from error

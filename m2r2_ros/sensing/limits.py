@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from m2r2_ros.errors import M2R2Error
-from m2r2_ros.signal_presets import PRESETS
+from m2r2_ros.sensing.signal import Signal
 
 
 @dataclass(frozen=True)
@@ -63,10 +63,14 @@ class SensingLimits:
             if not isinstance(value, (int, float)) or not 0 < value < 1e9:
                 raise M2R2Error(f"{field.name} must be a positive number, got {value}")
 
-    def signal_range(self, name: str) -> np.ndarray:
-        """Largest magnitude of each column of a signal, float64 (D,)."""
-        limits = PRESETS[name].limits
-        return np.array([getattr(self, each) if isinstance(each, str) else each for each in limits])
+    def signal_range(self, signal: Signal) -> tuple[np.ndarray, np.ndarray]:
+        """Lowest and highest value of each column that can be a measurement, float64 (D,)."""
+        if signal.ranges:
+            low, high = np.array(signal.ranges).T
+            return low, high
+        limits = [each.limit for each, columns in signal.spans() for _ in each.columns]
+        high = np.array([getattr(self, each) if isinstance(each, str) else each for each in limits])
+        return -high, high
 
 
 def to_ns(seconds: float) -> int:

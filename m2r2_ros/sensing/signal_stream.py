@@ -15,8 +15,8 @@ from m2r2_ros.sensing.interpolation import (
 )
 from m2r2_ros.sensing.limits import SensingLimits
 from m2r2_ros.sensing.pending_samples import Batch
+from m2r2_ros.sensing.signal import Signal
 from m2r2_ros.sensing.stream import Stream
-from m2r2_ros.signal_presets import PRESETS
 
 NO_MEASUREMENT = "values are NaN, infinite or beyond the limits"
 # A quaternion shorter than this is no rotation (all zeros: never filled in).
@@ -27,15 +27,14 @@ class SignalStream(Stream):
     """Rows that fail a check stay in the buffer as NaN: they mask every window they touch."""
 
     def __init__(
-        self, name: str, rate_hz: int, limits: SensingLimits, counters: StreamCounters
+        self, signal: Signal, rate_hz: int, limits: SensingLimits, counters: StreamCounters
     ) -> None:
         capacity = max(2, round(limits.buffer_s * limits.max_signal_rate_hz))
-        super().__init__(name, capacity, limits.max_signal_age_s, counters)
-        preset = PRESETS[name]
-        self.columns = preset.width
+        super().__init__(signal.name, capacity, limits.max_signal_age_s, counters)
+        self.columns = signal.width
         self._rate_hz = rate_hz
-        self._range = limits.signal_range(name)
-        self._quaternions = preset.quaternions
+        self._low, self._high = limits.signal_range(signal)
+        self._quaternions = [slice(*columns) for columns in signal.quaternions]
         self._buffer = StampedBuffer(capacity, self.columns, counters)
         # End of the last window.
         self._closed_ns: int | None = None
@@ -64,7 +63,7 @@ class SignalStream(Stream):
     def _void_faults(self, values: np.ndarray) -> np.ndarray:
         """Overwrite rows that are no measurement with NaN, and count them."""
         with np.errstate(invalid="ignore", over="ignore"):
-            sane = (np.abs(values) <= self._range).all(axis=1)
+            sane = ((values >= self._low) & (values <= self._high)).all(axis=1)
             for columns in self._quaternions:
                 squares = np.square(values[:, columns]).sum(axis=1)
                 sane &= squares >= MIN_QUATERNION_NORM**2

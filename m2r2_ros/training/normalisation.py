@@ -10,7 +10,6 @@ import numpy as np
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.networks.statistics import Statistics
 from m2r2_ros.sensing.layout import AUDIO, SensorLayout
-from m2r2_ros.signal_presets import PRESETS
 from m2r2_ros.training.cache import PreparedRecording
 
 # A component that never changes in training carries nothing; this keeps the division finite.
@@ -22,7 +21,7 @@ def measure_statistics(recordings: Iterable[PreparedRecording], layout: SensorLa
 
     Raises M2R2Error when a sensor of the layout was never measured.
     """
-    moments = {name: _Moments(PRESETS[name].width) for name in layout.signals}
+    moments = {name: _Moments(layout.signals[name].width) for name in layout.signals}
     low, high = np.inf, -np.inf
     for recording in recordings:
         measured = dict(zip(layout.modalities, recording.arrays["mask"].T, strict=True))

@@ -39,6 +39,8 @@ PRECISIONS = (*TOLERANCES, "int8")
 # Of an encoder in 8 bits, over recorded windows: the least mean cosine of its features with those
 # in float32 that still is the same feature.
 LEAST_COSINE = 0.9
+# Modalities of which every mask is tried.
+_MOST_MASKED = 8
 
 
 class _EncoderGraph(nn.Module):
@@ -281,11 +283,21 @@ def with_metadata(data: bytes, metadata: str) -> bytes:
 
 
 def _encoder_cases(encoder: M2R2) -> Iterator[dict[str, Tensor]]:
-    masks = list(itertools.product((False, True), repeat=len(encoder.layout.modalities)))
+    masks = _masks(len(encoder.layout.modalities))
     every_mask = _random_inputs(encoder, len(masks), (32, 40))
     every_mask["mask"] = torch.tensor(masks)
     yield every_mask
     yield from _window_cases(encoder)
+
+
+def _masks(count: int) -> list[tuple[bool, ...]]:
+    """Every mask of up to eight modalities; of more each one alone, each one missing and others."""
+    if count <= _MOST_MASKED:
+        return list(itertools.product((False, True), repeat=count))
+    alone = [tuple(index == one for index in range(count)) for one in range(count)]
+    missing = [tuple(not present for present in mask) for mask in alone]
+    random = np.random.default_rng(0).random((2**_MOST_MASKED, count)) < 0.5
+    return [(False,) * count, (True,) * count, *alone, *missing, *map(tuple, random.tolist())]
 
 
 def _window_cases(encoder: M2R2) -> Iterator[dict[str, Tensor]]:

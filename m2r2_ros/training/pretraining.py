@@ -171,7 +171,8 @@ class Pretraining(nn.Module):
     def _disturbed(self, prepared: dict[str, Tensor], size: torch.Size) -> dict[str, Tensor]:
         settings = self._settings
         mask = drop_modalities(prepared["mask"].view(*size, -1), settings.modality_dropout)
-        return settings.augmentation(prepared, size[0]) | {"mask": mask.flatten(0, 1)}
+        changed = settings.augmentation(prepared, size[0], self.encoder.layout)
+        return changed | {"mask": mask.flatten(0, 1)}
 
 
 def pretrain(

@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterator
+from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 
@@ -13,6 +16,8 @@ from m2r2_ros.datasets.mstcn import frame_labels
 from m2r2_ros.datasets.source import open_source, windows
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.inference.encoder_inputs import WindowPacker
+from m2r2_ros.offline.deployment import Deployment
+from m2r2_ros.offline.segmentation import watched_windows
 from m2r2_ros.sensing.layout import SensorLayout
 from m2r2_ros.sensing.window import SensorWindow
 
@@ -21,19 +26,32 @@ _CALIBRATION_STRIDE = 8
 _CALIBRATION_BATCH = 8
 
 
-def labelled_windows(path: Path, layout: SensorLayout) -> Iterator[tuple[SensorWindow, str]]:
+def labelled_windows(
+    path: Path, layout: SensorLayout, robot: Deployment | None = None
+) -> Iterator[tuple[SensorWindow, str]]:
     """Every window with the label of its middle, as `m2r2 extract` labels it.
 
-    Raises M2R2Error when the recording cannot be read or has no labels.
+    `robot` says which topics carry what, as it does to the nodes. Raises M2R2Error when the
+    recording cannot be read or has no labels.
     """
-    with open_source(path) as source:
+    robot = robot or Deployment()
+    with open_source(path, robot.topics) as source:
         if source.actions is None:
             raise M2R2Error(f"{path}: has no labels to train on")
-        for window in windows(source, layout):
+        for window in watched_windows(source, layout, robot, show_progress=False):
             middle_ns = (window.start_ns + window.end_ns) // 2
             time_s = (middle_ns - source.start_ns) / 1e9
             (label,) = frame_labels(source.actions, [time_s], source.complete)
             yield window, label
+
+
+def cache_of(cache: Path, robot: Deployment) -> Path:
+    """Where recordings are kept that were read as `robot` says: others are read differently."""
+    if robot == Deployment():
+        return cache
+    inputs = [dict(robot.topics.topics), list(robot.topics.gripper_joints), robot.reference_camera]
+    text = json.dumps([*inputs, asdict(robot.limits)])
+    return cache / hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def calibration_batches(path: Path, layout: SensorLayout) -> list[dict[str, np.ndarray]]:

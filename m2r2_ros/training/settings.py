@@ -12,6 +12,7 @@ import yaml
 from m2r2_ros.errors import M2R2Error, brief, nearest_name
 from m2r2_ros.networks.m2r2 import M2R2Config
 from m2r2_ros.sensing.layout import AUDIO, SensorLayout
+from m2r2_ros.sensing.signal_set import Signals
 from m2r2_ros.training.augmentation import Augmentation
 
 Settings = TypeVar("Settings")
@@ -115,7 +116,7 @@ class PretrainSettings:
             self.layout,
             cameras=tuple(name for name in self.layout.cameras if name in seen),
             audio=AUDIO in seen,
-            signals=tuple(name for name in self.layout.signals if name in seen),
+            signals=self.layout.signals.only(seen),
         )
 
 
@@ -197,6 +198,8 @@ def _checked(kind: Any, default: Any, value: Any, where: str) -> Any:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, Signals):
+        value = value.to_plain()
     if isinstance(value, dict):
         return {key: _plain(entry) for key, entry in value.items()}
     return [_plain(entry) for entry in value] if isinstance(value, tuple | list) else value

@@ -6,6 +6,7 @@ import pytest
 from m2r2_ros.datasets.reassemble_topics import TOPICS
 from m2r2_ros.datasets.topics import TopicMap
 from m2r2_ros.errors import M2R2Error
+from m2r2_ros.inspection.inspection import layout_of
 from m2r2_ros.offline.deployment import Deployment
 from m2r2_ros.sensing.layout import SensorLayout
 from m2r2_ros.shipped import shipped
@@ -51,10 +52,6 @@ def test_values_are_read(tmp_path):
 
 
 BAD = {
-    "signal misspelled": (
-        "    topics: {wrnch: /w}\n",
-        "'wrnch' in topics (did you mean 'wrench'?)",
-    ),
     "parameter misspelled": ("    topcs: {hama1: /a}\n", "'topcs.hama1' (did you mean 'topics'?)"),
     "joints misspelled": ("    gripper_joint: []\n", "(did you mean 'gripper_joints'?)"),
     "no topic name": ("    topics: {hama1: /a//b}\n", "'hama1' is no topic name: '/a//b'"),
@@ -125,6 +122,20 @@ def test_a_camera_whose_name_is_misspelt_is_not_taken_for_absent():
     with pytest.raises(M2R2Error, match=r"for 'hama2' \(did you mean 'hamma2'\?\).*hama2: ''"):
         TopicMap(topics).served(LAYOUT)
     assert "hama2" not in TopicMap({**topics, "hama2": ""}).served(LAYOUT)
+
+
+def test_a_signal_whose_name_is_misspelt_is_found_by_whoever_knows_the_layout():
+    topics = TopicMap({("wrnch" if k == "wrench" else k): v for k, v in ALL.items()})
+    with pytest.raises(M2R2Error, match=r"no topic .* 'wrench' \(did you mean 'wrnch'\?\)"):
+        topics.served(LAYOUT)
+    with pytest.raises(M2R2Error, match=r"'wrnch' in topics \(did you mean 'wrench'\?\)"):
+        layout_of(topics)
+
+
+def test_a_signal_may_be_called_almost_like_a_preset():
+    topics = TopicMap({"tactile_pad": "/pad", "torques": "/t"}, reference_camera="")
+    layout = SensorLayout((), False, {"tactile_pad": {"width": 16}, "torques": {"width": 7}})
+    assert topics.served(layout.modalities) == {"tactile_pad": "/pad", "torques": "/t"}
 
 
 def test_a_robot_without_any_of_the_sensors_is_refused():

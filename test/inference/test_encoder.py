@@ -44,7 +44,7 @@ def test_gives_the_features_of_the_bare_graph(layout: SensorLayout, tmp_path: Pa
         inputs[f"image_{name}"] = window.images[name][None]
     arrays = dict(window.signals) | ({"audio": window.audio} if layout.audio else {})
     for name, array in arrays.items():
-        capacity = layout.audio_capacity if name == "audio" else layout.signal_capacity
+        capacity = layout.audio_capacity if name == "audio" else layout.signal_capacity(name)
         rows = [np.zeros_like(array[:1])] * (capacity - len(array)) + [array]
         inputs[name] = np.concatenate(rows)[None]
         inputs[f"{name}_length"] = np.array([len(array)])

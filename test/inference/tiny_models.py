@@ -19,7 +19,6 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from m2r2_ros.sensing.layout import SensorLayout
-from m2r2_ros.signal_presets import PRESETS
 
 FEATURE_DIMENSION = 8
 LABELS = ("No action", "Pick USB", "Insert USB", "Place large gear")
@@ -93,7 +92,10 @@ def write_encoder(
         inputs.append(value(f"image_{name}", TensorProto.UINT8, ["B", f"H{i}", f"W{i}", 3]))
         statistics.append(_image_statistics(graph, f"image_{name}"))
     sampled = [("audio", [layout.audio_capacity])] if layout.audio else []
-    sampled += [(name, [layout.signal_capacity, PRESETS[name].width]) for name in layout.signals]
+    sampled += [
+        (name, [layout.signal_capacity(name), layout.signals[name].width])
+        for name in layout.signals
+    ]
     for name, shape in sampled:
         inputs.append(value(name, TensorProto.FLOAT, ["B", *shape]))
         inputs.append(value(f"{name}_length", TensorProto.INT64, ["B"]))

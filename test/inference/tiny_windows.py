@@ -9,14 +9,12 @@ import numpy as np
 
 from m2r2_ros.sensing.layout import SensorLayout
 from m2r2_ros.sensing.window import SensorWindow
-from m2r2_ros.signal_presets import PRESETS
 
 
 def random_window(layout: SensorLayout, index: int = 0, seed: int = 0) -> SensorWindow:
     """Window `index` of a sequence whose signals drift slowly, so that labels change."""
     random = np.random.default_rng((seed, index))
     drift = np.sin(index / 10)
-    rows = layout.period_ns * layout.signal_rate_hz // 1_000_000_000
     samples = layout.period_ns * layout.audio_rate_hz // 1_000_000_000 if layout.audio else 0
     return SensorWindow(
         index=index,
@@ -27,7 +25,7 @@ def random_window(layout: SensorLayout, index: int = 0, seed: int = 0) -> Sensor
         },
         audio=random.uniform(-1, 1, samples).astype(np.float32),
         signals={
-            name: (random.normal(size=(rows, PRESETS[name].width)) + drift).astype(np.float32)
+            name: (random.normal(size=layout.nominal_shape(name)) + drift).astype(np.float32)
             for name in layout.signals
         },
         mask=dict.fromkeys(layout.modalities, True),

@@ -22,7 +22,7 @@ from m2r2_ros.evaluation.colours import SKILL_HUES, Palette, skill_colour
 from m2r2_ros.inspection.dataset_card import card_text
 from m2r2_ros.inspection.dataset_statistics import LabelledRecording, dataset_statistics
 from m2r2_ros.inspection.film_strip import HEIGHT_PX, FilmStrip
-from m2r2_ros.inspection.inspection import inspect_source
+from m2r2_ros.inspection.inspection import inspect_source, layout_of
 from m2r2_ros.inspection.inspection_plot import inspection_figure, plot_inspection
 from m2r2_ros.inspection.spectrogram import Spectrogram
 from m2r2_ros.inspection.stream_summary import Gap, summarise_chunks, summarise_samples
@@ -33,7 +33,7 @@ DURATION_S = 6.0
 
 def inspect(path):
     with open_source(path) as source:
-        return inspect_source(source, TopicMap(), SensingLimits())
+        return inspect_source(source, layout_of(TopicMap()), SensingLimits())
 
 
 def written(folder, data):

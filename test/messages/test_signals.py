@@ -11,6 +11,7 @@ from ros_messages import joints, pose, serialised, twist, wrench
 
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.messages.cdr import CdrReader, MessageError
+from m2r2_ros.messages.reading import Reading
 from m2r2_ros.messages.signals import (
     JOINTS,
     POSE,
@@ -79,7 +80,7 @@ def test_joint_states_give_the_sum_of_the_chosen(names, count, extras, little, d
     )
     more = [[1.0] * width, [2.0] * width] if extras else [[], []]
     messages = [serialised(joints(k, names, row, *more), little) for k, row in enumerate(positions)]
-    stamps, values = decode_batch(JOINTS, messages, chosen)
+    stamps, values = decode_batch(JOINTS, messages, Reading(joints=tuple(chosen)))
     columns = [names.index(name) for name in chosen] or range(width)
     assert stamps.tolist() == list(range(count))
     for row, value in zip(positions, values, strict=True):
@@ -98,7 +99,7 @@ def test_two_publishers_of_one_topic_alternate():
         else:
             messages.append(serialised(joints(k, ["a", "b"], [100, k], frame_id="other")))
         expected.append(100.0 + k)
-    stamps, values = decode_batch(JOINTS, messages, ["a", "b"])
+    stamps, values = decode_batch(JOINTS, messages, Reading(joints=("a", "b")))
     assert stamps.tolist() == list(range(10)) and values[:, 0].tolist() == expected
 
 
@@ -107,7 +108,7 @@ def test_same_length_but_other_names():
         serialised(joints(0, ["a", "b"], [1, 2])),
         serialised(joints(1, ["b", "a"], [3, 4])),
     ]
-    assert decode_batch(JOINTS, messages, ["a"])[1][:, 0].tolist() == [1.0, 4.0]
+    assert decode_batch(JOINTS, messages, Reading(joints=("a",)))[1][:, 0].tolist() == [1.0, 4.0]
 
 
 @pytest.mark.parametrize(("name", "code"), [("Float64Stamped", "d"), ("Float32Stamped", "f")])
@@ -151,17 +152,21 @@ def test_malformed_messages_are_left_out(bad, place):
     assert stamps.tolist() == [0, 1, 2, 3]
     assert values[:, 0].tolist() == [0.0, 1.0, 2.0, 3.0]
     with pytest.raises(MessageError):
-        check_message(WRENCH, bad)
-    check_message(WRENCH, good(1))
+        check_message(WRENCH, bad, Reading())
+    check_message(WRENCH, good(1), Reading())
 
 
 def test_joint_states_that_contradict_themselves():
     short = serialised(joints(0, ["a", "b"], [1.0]))
     none = serialised(joints(0, [], []))
     other = serialised(joints(0, ["a", "c"], [1.0, 2.0]))
-    assert len(decode_batch(JOINTS, [short, none, other], ["a", "b"])[0]) == 0
+    assert len(decode_batch(JOINTS, [short, none, other], Reading(joints=("a", "b")))[0]) == 0
     with pytest.raises(MessageError, match=r"no joint 'finger_jiont1'.*'finger_joint1'"):
-        check_message(JOINTS, serialised(joints(0, ["finger_joint1"], [1])), ["finger_jiont1"])
+        check_message(
+            JOINTS,
+            serialised(joints(0, ["finger_joint1"], [1])),
+            Reading(joints=("finger_jiont1",)),
+        )
     # Four thousand million joints in a message of 60 bytes.
     liar = bytearray(serialised(joints(0, ["a"], [1.0])))
     liar[20:24] = b"\xff\xff\xff\xff"

@@ -10,7 +10,6 @@ import numpy as np
 
 from m2r2_ros.sensing.layout import SensorLayout
 from m2r2_ros.sensing.window import SensorWindow
-from m2r2_ros.signal_presets import PRESETS
 
 LABELS = ("No action", "Pick USB", "Insert USB", "Remove BNC", "Place BNC")
 FRAMES_PER_ACTION = 8
@@ -21,7 +20,6 @@ def make_window(
 ) -> SensorWindow:
     """A nominal window; `level` shifts the signals and the loudness."""
     start, end = index * layout.period_ns, (index + 1) * layout.period_ns
-    samples = layout.signal_rate_hz // round(layout.window_rate_hz)
     return SensorWindow(
         index=index,
         start_ns=start,
@@ -34,7 +32,7 @@ def make_window(
         if layout.audio
         else np.empty(0, np.float32),
         signals={
-            name: random.normal(level, 0.3, (samples, PRESETS[name].width)).astype(np.float32)
+            name: random.normal(level, 0.3, layout.nominal_shape(name)).astype(np.float32)
             for name in layout.signals
         },
         mask=dict.fromkeys(layout.modalities, True),
