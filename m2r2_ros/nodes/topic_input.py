@@ -17,7 +17,7 @@ from rclpy.callback_groups import CallbackGroup
 from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
-from rclpy.subscription import Subscription
+from rclpy.subscription import RCLError, Subscription
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 
 from m2r2_ros.errors import M2R2Error
@@ -88,6 +88,8 @@ class TopicInput:
         self._group = None if on_arrival else _NeverExecuted()
         self._subscription: Subscription | None = None
         self._offer: tuple[str, ReliabilityPolicy] | None = None
+        # Offers that could not be subscribed to, and why.
+        self._refused: dict[tuple[str, ReliabilityPolicy], str] = {}
         self._waiting: list[_Taken] = []
         self._last_number: dict[bytes, int] = {}
 
@@ -99,12 +101,26 @@ class TopicInput:
         offer = self._find_offer()
         if offer is None or offer == self._offer:
             return False
+        if offer in self._refused:
+            self.problem = self._refused[offer]
+            return False
         self.fetch()
         self._unsubscribe()
         if offer[0] != self.type_name:
             self._waiting = []
-        self._offer = offer
-        self.type_name, reliability = offer
+        self._offer, self.type_name = None, ""
+        try:
+            self._subscribe(*offer)
+        except (RCLError, ValueError) as error:
+            # A policy of SROS 2 that does not name the topic, above all. It is read at the start.
+            why = " ".join(str(error).split()).partition(", at /")[0]
+            self.problem = f"{self.topic}: not in the SROS 2 policy, or no valid name ({why})"
+            self._refused[offer] = self.problem
+            return False
+        self._offer, self.type_name = offer, offer[0]
+        return True
+
+    def _subscribe(self, type_name: str, reliability: ReliabilityPolicy) -> None:
         qos = QoSProfile(
             history=HistoryPolicy.KEEP_LAST,
             depth=self._depth,
@@ -112,7 +128,7 @@ class TopicInput:
             durability=DurabilityPolicy.VOLATILE,
         )
         self._subscription = self._node.create_subscription(
-            message_class(self.type_name),
+            message_class(type_name),
             self.topic,
             self._arrived,
             qos,
@@ -120,7 +136,6 @@ class TopicInput:
             event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False),
             raw=True,
         )
-        return True
 
     def take(self, until_ns: int | None = None) -> list[bytes]:
         """Messages that wait, oldest first, serialised; at most as many as may wait.
@@ -159,6 +174,7 @@ class TopicInput:
         """Unsubscribe."""
         self._unsubscribe()
         self._waiting = []
+        self._refused.clear()
         self._offer = None
         self.type_name = ""
 

@@ -13,6 +13,7 @@ from rclpy.duration import Duration
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.serialization import serialize_message
+from rclpy.subscription import RCLError
 from std_msgs.msg import String
 
 from m2r2_ros.messages.signals import WRENCH
@@ -203,6 +204,29 @@ def test_overrides_win_over_what_is_found(ros, topic):
         assert subscription.qos_profile.reliability == BEST_EFFORT
     finally:
         node.destroy_node()
+
+
+def test_a_topic_that_the_policy_denies_is_said_and_not_tried_again(node, topic, monkeypatch):
+    tried = []
+
+    def deny(*arguments, **options):
+        tried.append(arguments[1])
+        raise RCLError("Failed to create subscription: not allowed, at /source/rcl.c:1")
+
+    source = listen(node, topic)
+    offer(node, topic)
+    with monkeypatch.context() as patch:
+        patch.setattr(node, "create_subscription", deny)
+        spin_until(node, lambda: source.follow() or tried, "the attempt")
+        for _ in range(3):
+            assert not source.follow()
+        assert tried == [topic]
+        expected = "not in the SROS 2 policy, or no valid name (Failed to create subscription: "
+        assert source.problem.startswith(f"{topic}: {expected}")
+        assert source.type_name == "" and source.take() == []
+        source.close()
+    spin_until(node, source.follow, "a subscription after a new start")
+    assert source.problem == ""
 
 
 def test_says_why_nothing_can_come(node, topic):
