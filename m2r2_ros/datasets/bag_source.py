@@ -4,20 +4,32 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 
+from m2r2_ros.datasets.annotations import shifted
 from m2r2_ros.datasets.bag_labels import read_bag_labels
 from m2r2_ros.datasets.bag_reader import Bag, BagMessage, open_bag
 from m2r2_ros.datasets.recording_source import BLOCK_NS, SensorBatch, present_topics
+from m2r2_ros.datasets.stream_clocks import (
+    OTHER_CLOCK_NS,
+    FirstStamp,
+    clock_problems,
+    common_clock,
+    start_of,
+)
 from m2r2_ros.datasets.topics import TopicMap
 from m2r2_ros.messages.audio_chunks import decode_audio
-from m2r2_ros.messages.cdr import CdrReader, MessageError
+from m2r2_ros.messages.cdr import MessageError, stamp_ns
 from m2r2_ros.messages.images import decode_image
 from m2r2_ros.messages.reading import Reading, reading_of
 from m2r2_ros.messages.signals import Stamped, check_message, decode_batch
 from m2r2_ros.sensing.layout import AUDIO, SensorLayout
+
+# Messages at the beginning of a stream that may be damaged.
+_STAMPS_TRIED = 10
 
 
 @contextmanager
@@ -35,7 +47,10 @@ class BagSource:
         self.problems = list(bag.problems)
         self._bag = bag
         self._topics = topics
-        self.start_ns, self.end_ns = self._first_frame_ns(), bag.end_ns - 1
+        self._first = {name: self._first_stamp(topic) for name, topic in topics.topics.items()}
+        used = common_clock(self._known(self._first), topics.reference_camera)
+        self.start_ns = self._start(used)
+        self.end_ns = bag.end_ns - 1 + self._clock_offset_ns(used)
         labels = read_bag_labels(bag, self.start_ns)
         self.actions, self.complete = labels.actions, labels.complete
         self._report(labels.problems)
@@ -43,6 +58,7 @@ class BagSource:
     def batches(self, layout: SensorLayout) -> Iterator[SensorBatch]:
         """See `source.RecordingSource`."""
         chosen = present_topics(self.name, self._bag.types, self._topics, layout, self.problems)
+        self._choose_clock(chosen)
         decoder = _Decoder(chosen, layout, self._topics)
         block: list[BagMessage] = []
         for message in self._bag.messages(chosen.values()):
@@ -58,11 +74,36 @@ class BagSource:
     def _report(self, lines: Iterable[str]) -> None:
         self.problems += [line for line in lines if line not in self.problems]
 
-    def _first_frame_ns(self) -> int:
-        reference = self._topics.topics.get(self._topics.reference_camera, "")
-        for message in self._bag.messages([reference]):
-            return CdrReader(message.data).header()[0]
-        return self._bag.start_ns
+    def _choose_clock(self, chosen: Iterable[str]) -> None:
+        """Count from the first data that is used when these streams are read; name the others."""
+        first = self._known([*chosen, self._topics.reference_camera])
+        used = common_clock(first, self._topics.reference_camera)
+        self._report(clock_problems(first, used))
+        start_ns = self._start(used)
+        if start_ns != self.start_ns and self.actions is not None:
+            self.actions = shifted(self.actions, start_ns - self.start_ns)
+        self.start_ns = start_ns
+
+    def _known(self, names: Iterable[str]) -> dict[str, FirstStamp]:
+        return {name: first for name in names if (first := self._first.get(name))}
+
+    def _start(self, used: Collection[str]) -> int:
+        start_ns = start_of(self._known(self._first), used, self._topics.reference_camera)
+        return self._bag.start_ns if start_ns is None else start_ns
+
+    def _clock_offset_ns(self, used: Iterable[str]) -> int:
+        """Stamps minus log times where they are not of one clock, as in simulated time."""
+        offsets = sorted(first.offset_ns for first in self._known(used).values())
+        middle = offsets[len(offsets) // 2] if offsets else 0
+        return middle if abs(middle) > OTHER_CLOCK_NS else 0
+
+    def _first_stamp(self, topic: str) -> FirstStamp | None:
+        for message in islice(self._bag.messages([topic]), _STAMPS_TRIED):
+            try:
+                return FirstStamp(stamp_ns(message.data), message.log_ns)
+            except MessageError:
+                continue
+        return None
 
 
 class _Decoder:

@@ -64,7 +64,7 @@ def windows(
         _add(builder, batch)
         yield from builder.poll()
     yield from builder.flush()
-    source.problems += _losses(builder.counters)
+    source.problems += _losses(builder.counters, source.problems)
 
 
 def _add(builder: WindowBuilder, batch: SensorBatch) -> None:
@@ -76,8 +76,8 @@ def _add(builder: WindowBuilder, batch: SensorBatch) -> None:
         builder.add_image(*frame)
 
 
-def _losses(counters: Counters) -> list[str]:
-    """One line for each stream that lost samples."""
+def _losses(counters: Counters, said: list[str]) -> list[str]:
+    """One line for each stream that lost samples, or is never seen and nobody has `said` so."""
     lines = []
     for name, counts in counters.streams.items():
         lost = {
@@ -86,8 +86,11 @@ def _losses(counters: Counters) -> list[str]:
             "dropped": counts.dropped,
             **counts.rejected,
         }
-        said = ", ".join(f"{count} {kind}" for kind, count in lost.items() if count)
-        parts = [f"{said} of {counts.received} samples" if said else "", counts.reason]
+        kinds = ", ".join(f"{count} {kind}" for kind, count in lost.items() if count)
+        parts = [f"{kinds} of {counts.received} samples" if kinds else "", counts.reason]
+        known = not counts.received and any(f"'{name}'" in line for line in said)
+        if counters.windows and counts.masked == counters.windows and not known:
+            parts.append(f"masked in all {counters.windows} windows")
         if any(parts):
             lines.append(f"'{name}': {': '.join(filter(None, parts))}")
     return lines
