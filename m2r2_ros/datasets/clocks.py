@@ -8,6 +8,9 @@ import numpy as np
 # Longer than any recording; a time beyond it is garbage.
 MAX_TIME_S = 24 * 3600.0
 
+# From 1973 on a Unix time is larger than any time in a recording, whatever its unit.
+_UNIX_UNITS = ((1e17, 1e-9), (1e14, 1e-6), (1e11, 1e-3), (1e8, 1.0))
+
 # Values are not interpolated across a longer gap.
 MAX_GAP_NS = 50_000_000
 
@@ -27,6 +30,13 @@ def to_nanoseconds(times_s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     usable = np.zeros(len(times_s), bool)
     usable[np.flatnonzero(plausible)[increasing(stamps[plausible])]] = True
     return stamps, usable
+
+
+def unix_unit(times: np.ndarray) -> float:
+    """The unit [s] of Unix times: seconds, milli-, micro- or nanoseconds; 0 for other times."""
+    finite = np.abs(times[np.isfinite(times)])
+    middle = float(np.median(finite)) if len(finite) else 0.0
+    return next((unit for least, unit in _UNIX_UNITS if middle >= least), 0.0)
 
 
 def increasing(stamps: np.ndarray) -> np.ndarray:

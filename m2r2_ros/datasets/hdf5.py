@@ -12,6 +12,7 @@ from typing import BinaryIO
 import h5py
 import numpy as np
 
+from m2r2_ros.datasets.damage import HDF5, file_kind, what_it_is
 from m2r2_ros.errors import M2R2Error
 
 # What a file may make us allocate: an hour of seven columns at 1 kHz, and one 1 GiB payload.
@@ -38,8 +39,7 @@ def open_hdf5(path: Path) -> Iterator[h5py.File]:
     try:
         file = h5py.File(path, "r")
     except HDF5_ERRORS as error:
-        reason = "truncated or damaged" if _has_signature(path) else "not an HDF5 file"
-        raise Hdf5Error(f"{path}: {reason}") from error
+        raise Hdf5Error(f"{path}: {_reason(path)}") from error
     with file:
         yield file
 
@@ -186,9 +186,8 @@ def _one_line(name: str) -> Iterator[None]:
         raise Hdf5Error(f"'{name}' is damaged: {str(error).splitlines()[0]}") from error
 
 
-def _has_signature(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            return file.read(8) == b"\x89HDF\r\n\x1a\n"
-    except OSError:
-        return False
+def _reason(path: Path) -> str:
+    if file_kind(path) == HDF5:
+        return "truncated or damaged: copy it again"
+    what = what_it_is(path)
+    return f"not an HDF5 file: it {what}" if what else "not an HDF5 file"

@@ -69,7 +69,7 @@ class ReassembleRecording:
         self.cameras = self._present("camera", CAMERAS, members)
         self.audio_streams = self._present("audio", AUDIO_STREAMS, members)
         self.signals = self._present("signal", SIGNAL_WIDTHS, self._state.names)
-        self.actions, self.complete = read_actions(file, self._report)
+        self.actions, self.complete = read_actions(file, self._clocks.from_start, self._report)
 
     def frames(self, camera: str) -> Iterator[tuple[int, Callable[[], np.ndarray]]]:
         """Yield (stamp_ns, picture) in order; `picture()` is uint8 (H, W, 3) RGB.

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import h5py
+import numpy as np
 
 from m2r2_ros.datasets.clocks import MAX_TIME_S
 from m2r2_ros.datasets.hdf5 import (
@@ -19,9 +20,12 @@ from m2r2_ros.datasets.hdf5 import (
 from m2r2_ros.datasets.recording import Action, LowLevelSkill
 from m2r2_ros.errors import M2R2Error
 
+# From times as they are stored, (N,), to seconds from the recording's start.
+FromStart = Callable[[np.ndarray], np.ndarray]
+
 
 def read_actions(
-    file: h5py.File, report: Callable[[str], None]
+    file: h5py.File, from_start: FromStart, report: Callable[[str], None]
 ) -> tuple[list[Action] | None, bool]:
     """All readable actions in order of time, and whether these are all.
 
@@ -34,24 +38,27 @@ def read_actions(
     actions, keys = [], member_names(segments)
     for key in keys:
         try:
-            actions.append(_read_action(segments, key))
+            actions.append(_read_action(segments, key, from_start))
         except M2R2Error as error:
             report(f"segment {key} is left out: {error}")
     actions.sort(key=lambda action: action.start_s)
     return actions, len(actions) == len(keys)
 
 
-def _read_action(segments: h5py.Group, key: str) -> Action:
+def _read_action(segments: h5py.Group, key: str, from_start: FromStart) -> Action:
     group = _group(segments, key)
     # Published with both capitalisations.
     names = {name.lower(): name for name in member_names(group)}
     skills = subgroup(group, names["low_level"]) if "low_level" in names else None
-    read = [_read_skill(skills, key) for key in member_names(skills)] if skills is not None else []
-    return Action(*_read_span(group), tuple(sorted(read, key=lambda skill: skill.start_s)))
+    keys = member_names(skills) if skills is not None else []
+    read = [_read_skill(skills, key, from_start) for key in keys]
+    return Action(
+        *_read_span(group, from_start), tuple(sorted(read, key=lambda skill: skill.start_s))
+    )
 
 
-def _read_skill(skills: h5py.Group, key: str) -> LowLevelSkill:
-    return LowLevelSkill(*_read_span(_group(skills, key)))
+def _read_skill(skills: h5py.Group, key: str, from_start: FromStart) -> LowLevelSkill:
+    return LowLevelSkill(*_read_span(_group(skills, key), from_start))
 
 
 def _group(parent: h5py.Group, key: str) -> h5py.Group:
@@ -61,8 +68,9 @@ def _group(parent: h5py.Group, key: str) -> h5py.Group:
     return group
 
 
-def _read_span(group: h5py.Group) -> tuple[float, float, str, bool]:
-    start_s, end_s = read_number(group, "start"), read_number(group, "end")
+def _read_span(group: h5py.Group, from_start: FromStart) -> tuple[float, float, str, bool]:
+    stored = np.array([read_number(group, "start"), read_number(group, "end")])
+    start_s, end_s = from_start(stored).tolist()
     if not (abs(start_s) <= MAX_TIME_S and 0 <= end_s - start_s <= MAX_TIME_S):
         raise Hdf5Error(f"it lasts from {start_s} s to {end_s} s")
     return start_s, end_s, read_text(group, "text"), bool(read_numbers(group, "success").all())

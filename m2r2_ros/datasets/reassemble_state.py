@@ -4,15 +4,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 
 import h5py
 import numpy as np
 
 from m2r2_ros.datasets.clocks import (
     DEFAULT_QUATERNION_ORDER,
+    MAX_TIME_S,
     on_clock,
     quaternion_order,
     to_nanoseconds,
+    unix_unit,
 )
 from m2r2_ros.datasets.hdf5 import (
     Hdf5Error,
@@ -51,15 +54,48 @@ class Clocks:
         name = next((name for name in names if name in self._names), None)
         if name is None:
             raise Hdf5Error("it has no timestamps")
-        times = read_numbers(self._group, name)
-        if times.ndim == 2 and times.shape[1] == 1:
-            times = times[:, 0]
-        if times.ndim != 1:
-            raise Hdf5Error(f"its timestamps have shape {times.shape}, expected (N,)")
-        stamps, usable = to_nanoseconds(times)
+        stamps, usable = to_nanoseconds(self.from_start(self._read(name)))
         if not usable.all():
             self._report(f"'{name}': {(~usable).sum()} samples without an increasing time dropped")
         return stamps + self._epoch_ns, usable
+
+    def from_start(self, times: np.ndarray) -> np.ndarray:
+        """Seconds from the recording's start; Unix times count from the file's earliest one."""
+        unit = unix_unit(times)
+        if not unit or not self._unix_start_s:
+            return times
+        self._report(
+            f"its times are Unix times: they count from the earliest, {self._unix_start_s:.3f}"
+        )
+        return times * unit - self._unix_start_s
+
+    def _read(self, name: str) -> np.ndarray:
+        """One time a sample, (N,), from one column or several that are alike."""
+        times = read_numbers(self._group, name)
+        if times.ndim == 2 and times.shape[0] == 1:
+            times = times.T
+        if times.ndim == 2 and times.shape[1] and np.array_equal(
+            times, np.repeat(times[:, :1], times.shape[1], axis=1), equal_nan=True
+        ):  # fmt: skip
+            times = times[:, 0]
+        if times.ndim != 1:
+            columns = " of columns that differ" if times.ndim == 2 else ""
+            raise Hdf5Error(f"its timestamps have shape {times.shape}{columns}, expected (N,)")
+        return times
+
+    @cached_property
+    def _unix_start_s(self) -> float:
+        earliest = []
+        for name in self._names:
+            try:
+                times = self._read(name)
+            except Hdf5Error:
+                continue
+            if unit := unix_unit(times):
+                known = times[np.isfinite(times)] * unit
+                # One wild stamp is not the start.
+                earliest.append(known[np.abs(known - np.median(known)) <= MAX_TIME_S].min())
+        return float(min(earliest, default=0.0))
 
     def stamp_values(self, values: np.ndarray, *names: str) -> Stamped:
         """Give `values` (N, D) their usable stamps; the longer of the two is cut."""

@@ -50,13 +50,13 @@ def test_no_file(tmp_path):
 @pytest.mark.parametrize("text", [b"", b"hello", bytes(100_000), b"\x89MCAP0\r\n" * 99])
 def test_another_kind_of_file(tmp_path, text):
     (tmp_path / "a.h5").write_bytes(text)
-    assert one_line(tmp_path / "a.h5").endswith("a.h5: not an HDF5 file")
+    assert one_line(tmp_path / "a.h5").partition("a.h5: not an HDF5 file")[1]
 
 
 @pytest.mark.parametrize("share", [0.001, 0.1, 0.5, 0.9, 0.999])
 def test_truncated(tmp_path, content, share):
     (tmp_path / "a.h5").write_bytes(content[: int(len(content) * share)])
-    assert one_line(tmp_path / "a.h5").endswith("a.h5: truncated or damaged")
+    assert one_line(tmp_path / "a.h5").endswith("a.h5: truncated or damaged: copy it again")
 
 
 def test_an_hdf5_file_of_something_else(tmp_path):
@@ -144,10 +144,10 @@ def test_types_that_are_none_of_ours(tmp_path, content):
         file["robot_state/pose"] = np.array([b"a", b"b"])
         file["robot_state"].create_group("velocity")
         file["hand"] = h5py.Empty("f8")
-        file["timestamps/hama1"] = np.zeros((3, 4))
+        file["timestamps/hama1"] = np.arange(12.0).reshape(3, 4)
 
     problems = problems_with(tmp_path, content, change)
     assert "signal 'pose' is left out: 'pose' holds |S1, not numbers" in problems
     assert "signal 'velocity' is left out: 'velocity' is missing" in problems
     assert "camera 'hand' is left out" in problems
-    assert "camera 'hama1' is left out: its timestamps have shape (3, 4)" in problems
+    assert "camera 'hama1' is left out: its timestamps have shape (3, 4) of columns" in problems

@@ -184,7 +184,8 @@ def test_gripper_joints_that_do_not_exist(h5, mcap):
     )
     with open_source(mcap, topics) as source:
         assert not any(window.mask["gripper"] for window in windows(source, LAYOUT))
-    (problem,) = (line for line in source.problems if "gripper" in line)
+    problem, masked = (line for line in source.problems if "gripper" in line)
+    assert masked == "'gripper': masked in all 20 windows"
     assert problem.startswith("/gripper/joint_states: 400 messages cannot be read: no joint")
 
 
