@@ -169,8 +169,19 @@ def _describe(tracker: TunedTracker) -> str:
     chosen = asdict(tracker.config).items()
     return (
         f"tracker: {', '.join(f'{name} {value:g}' for name, value in chosen)}; on the validation "
-        f"recordings F1@50 {tracker.f1:.1f}, mean delay over all actions (unrecognised: to their "
-        f"end) {tracker.delay_s:.2f} s of the activity, {tracker.label_delay_s:.2f} s of the label"
+        f"recordings F1@50 {tracker.f1:.1f}, {tracker.recognised:.0f} % of the actions recognised, "
+        f"mean delay over all actions (unrecognised: to their end) {tracker.delay_s:.2f} s of the "
+        f"activity, {tracker.label_delay_s:.2f} s of the label{_hint(tracker)}"
+    )
+
+
+def _hint(tracker: TunedTracker) -> str:
+    """What to do about a head that is of no use, though its graph is as it should be."""
+    if tracker.recognised:
+        return ""
+    return (
+        "\nno action is recognised: train for longer (--epochs), on more recordings, or look at "
+        "the labels (m2r2 inspect); docs/training.md says how much data is usual"
     )
 
 

@@ -59,12 +59,14 @@ class TunedTracker:
 
     delay_s        until the activity is held.
     label_delay_s  until the whole label is.
+    recognised     true actions whose whole label is held while they last, in percent.
     """
 
     config: TrackerConfig
     f1: float
     delay_s: float
     label_delay_s: float
+    recognised: float
 
 
 def tune_tracker(
@@ -116,20 +118,24 @@ def score_tracker(
         )
     activities = [prediction.renamed(coarse_label) for prediction in predictions]
     f1 = score_many([(p.labels, p.truth) for p in predictions])["f1@50"]
-    return TunedTracker(config, f1, _delay_s(activities), _delay_s(predictions))
+    delay_s, (label_delay_s, recognised) = _lateness(activities)[0], _lateness(predictions)
+    return TunedTracker(config, f1, delay_s, label_delay_s, recognised)
 
 
-def _delay_s(predictions: Sequence[Prediction]) -> float:
-    """Mean over all true actions, 0 where there is none."""
-    delays = []
+def _lateness(predictions: Sequence[Prediction]) -> tuple[float, float]:
+    """Mean delay over all true actions and percent recognised; 0 and 100 where there is none."""
+    delays, recognised = [], []
     for one in predictions:
         actions = [s for s in segments_from_frames(one.truth, one.edges) if s.label not in IDLE]
         found = timeliness(one.believed, actions).delays_s
+        recognised += [delay is not None for delay in found]
         delays += [
             action.end_s - action.start_s if delay is None else delay
             for action, delay in zip(actions, found, strict=True)
         ]
-    return float(np.mean(delays)) if delays else 0.0
+    if not delays:
+        return 0.0, 100.0
+    return float(np.mean(delays)), 100.0 * float(np.mean(recognised))
 
 
 def _combinations(group: Mapping[str, Sequence[float]]) -> Iterator[dict[str, float]]:

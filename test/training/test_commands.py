@@ -106,3 +106,17 @@ def test_pretrain_names_a_folder_without_recordings(tmp_path, capsys):
     arguments = ["--encoder", "m2r2", "--data", str(tmp_path), "--out", str(tmp_path / "run")]
     assert main(["pretrain", *arguments]) == 2
     assert "holds no recording" in capsys.readouterr().err
+
+
+def test_a_head_that_recognises_nothing_says_what_to_do(data, capsys):
+    (data.parent / "settings.yaml").write_text(
+        "model: {channels: 8, layers: 2}\ntracker: {unknown_below: 1.0}\n"
+    )
+    assert train(data, "--epochs", "1")[0] == 0
+    assert "no action is recognised: train for longer" in capsys.readouterr().out
+
+
+def test_a_head_that_recognises_something_needs_no_advice(data, capsys):
+    assert train(data, "--epochs", "40")[0] == 0
+    said = capsys.readouterr().out
+    assert " % of the actions recognised" in said and "no action" not in said

@@ -106,4 +106,5 @@ def test_it_waits_where_the_head_is_unsure_rather_than_always():
 def test_a_head_that_recognises_nothing_is_late_by_the_whole_action():
     wrong = replace(answers(flickers=0), truth=["Place BNC"] * 140)
     scored = score_tracker([wrong], LABELS, START)
+    assert scored.recognised == 0
     assert scored.f1 == 0 and scored.delay_s == scored.label_delay_s == pytest.approx(14)
