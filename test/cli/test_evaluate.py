@@ -24,11 +24,14 @@ from m2r2_ros.datasets.mstcn import (
     write_recording_features,
     write_split,
 )
+from m2r2_ros.evaluation.delay import decision_delays, mean_decision_delay
 from m2r2_ros.evaluation.metrics import score_many
 from m2r2_ros.evaluation.predictions import Prediction
 from m2r2_ros.evaluation.report import write_report
 from m2r2_ros.evaluation.streamed_predictions import nominal_stamps, stream
 from m2r2_ros.inference.head import StreamingHead
+from m2r2_ros.inference.pipeline import Segmenter
+from m2r2_ros.inference.tracker import SegmentTracker
 
 FRAMES = 200
 PUBLISHED = ["acc", "edit", "f1@10", "f1@25", "f1@50", "dr", "dr_truth", "f1@50_actions"]
@@ -86,6 +89,47 @@ def test_scores_are_those_of_what_would_be_published(data, model, tmp_path, caps
     expected = score_many(pairs)
     assert {name: scores[name] for name in expected} == pytest.approx(expected)
     assert 0 <= scores["delay_s"] < FRAMES / 10
+
+
+def as_the_nodes_do(
+    head: StreamingHead, frames: np.ndarray, rate_hz: float
+) -> tuple[list[str], list[str]]:
+    """Frame labels by the segments that end, and what was open after each frame.
+
+    Windows end a period apart, at stamps as a robot has them.
+    """
+    period_ns = round(1e9 / rate_hz)
+    stamps = [1_736_500_000_000_000_000 + (i + 1) * period_ns for i in range(len(frames))]
+    tracker = SegmentTracker(head.labels, head.metadata.tracker)
+    segmenter, events, decided = Segmenter(head, tracker), [], []
+    for index, (stamp, feature) in enumerate(zip(stamps, frames, strict=True)):
+        events += segmenter.process(index, stamp, feature)[1]
+        decided.append(tracker.current.label if tracker.current else "unknown")
+    events += segmenter.close()
+    ended = [event for event in events if event.status.name == "ENDED"]
+    published = [
+        next((e.label for e in ended if e.start_ns <= s - period_ns // 2 < e.end_ns), "unknown")
+        for s in stamps
+    ]
+    # No segment begins before the first window's end.
+    return [published[1], *published[1:]], decided
+
+
+@pytest.mark.parametrize("rate_hz", [10, 25])
+def test_time_is_that_of_the_nodes(data, model, tmp_path, rate_hz):
+    """What is published and when it is known depends on seconds, so on the clock that is played."""
+    head, folder = StreamingHead(model / "head.onnx"), FeatureFolder(data)
+    pairs, delays = [], []
+    for name in NAMES:
+        published, decided = as_the_nodes_do(head, folder.features(name), rate_hz)
+        pairs.append((published, folder.ground_truth(name)))
+        delays += decision_delays(decided, folder.ground_truth(name), 1 / rate_hz)
+    assert len({label for labels, _ in pairs for label in labels}) > 1
+    out = tmp_path / "scores.json"
+    places = ["--data", str(data), "--model", str(model), "--json", str(out)]
+    assert main(["evaluate", "--split", "1", "--rate", str(rate_hz), *places]) == 0
+    expected = score_many(pairs) | {"delay_s": mean_decision_delay(delays)}
+    assert json.loads(out.read_text()) == pytest.approx(expected)
 
 
 def test_coarse_labels_forgive_the_object(data, model, tmp_path):

@@ -31,6 +31,11 @@ heads:
   mstcn: {optimiser: {epochs: 1}, model: {stages: 2, layers: 2, channels: 8}}
   causal: {optimiser: {epochs: 1}, model: {layers: 2, channels: 8}}
 """
+ACTIONS = (
+    Action(0.0, 1.0, "No action."),
+    Action(1.0, 2.0, "Pick USB."),
+    Action(2.0, 2.9, "Insert USB."),
+)
 ROWS = ("signals-bocpd", "signals-awe", "m2r2-mstcn")
 CAUSAL = "M2R2 + causal head, as published on the robot"
 
@@ -41,11 +46,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for split, names in SPLITS.items():
         for name in names:
             data = recording(3.0, name, cameras=("hama1",))
-            data.actions[:] = [
-                Action(0.0, 1.0, "No action."),
-                Action(1.0, 2.0, "Pick USB."),
-                Action(2.0, 2.9, "Insert USB."),
-            ]
+            data.actions[:] = ACTIONS
+            if split == "validation":
+                data.actions[1:2] = [Action(1.0, 1.5, "Pick USB."), Action(1.5, 2.0, "No action.")]
             write_recording(folder / "data" / split / f"{name}.h5", data)
     write_encoder(folder / "encoder.onnx", SensorLayout(cameras=("hama1",)))
     (folder / "stages.yaml").write_text(STAGES)
@@ -119,6 +122,18 @@ def test_validation_recordings_are_those_of_the_data_set(out):
     settings = (out / "heads" / "m2r2-mstcn" / "fine" / "seed0" / "settings.yaml").read_text()
     assert "validation:\n- c\n" in settings
     assert "training:\n- a\n- b\n" in settings
+
+
+def test_baselines_are_tuned_on_the_validation_recordings(out):
+    """By the mean length of the true segments, which is shorter there than in any other split."""
+    folder = FeatureFolder(out / "features" / "signals")
+    lengths = {}
+    for split, names in SPLITS.items():
+        truths = [folder.ground_truth(name) for name in names]
+        segments = sum(len(list(itertools.groupby(truth))) for truth in truths)
+        lengths[split] = sum(map(len, truths)) / segments
+    tuned = json.loads((out / "heads" / "bocpd.json").read_text())["mean_length"]
+    assert [split for split in SPLITS if lengths[split] == tuned] == ["validation"]
 
 
 def test_the_text_says_that_it_is_another_data_set_and_shows_the_papers_figures(out):
