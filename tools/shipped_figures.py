@@ -31,17 +31,10 @@ from unittest import mock
 import numpy as np
 import onnxruntime
 
+from m2r2_ros.cli._run_results import Truth, score_run
 from m2r2_ros.datasets.mstcn import frame_labels
 from m2r2_ros.datasets.recording_source import RecordingSource, SensorBatch
 from m2r2_ros.datasets.source import open_source
-from m2r2_ros.evaluation.delay import mean_decision_delay
-from m2r2_ros.evaluation.segments import (
-    action_delays,
-    decisions_from_events,
-    score_segments,
-    segments_from_actions,
-    segments_from_events,
-)
 from m2r2_ros.inference import session
 from m2r2_ros.inference.models import Models
 from m2r2_ros.offline.deployment import Deployment
@@ -164,25 +157,18 @@ def measure(models: Path, config: Path | None, way: Way | None = None) -> Figure
 
 
 def figures(run: OfflineRun, models: Models, source: RecordingSource) -> Figures:
-    """Percent, but for these:
+    """The scores of `m2r2 demo`, -1 where there is none, and two that see every frame:
 
-    delay_s    until the label of an action is decided, on average over the recognised ones.
     nll        mean negative logarithm of the true label's probability, over frames whose label is
                one of the head's.
     boundary   the same of whether an action begins at the frame; 0 for a head that sees none.
     """
-    origin_ns, truth = source.start_ns, segments_from_actions(source.actions)
-    duration_s = (source.end_ns - origin_ns) / 1e9
-    scores = score_segments(segments_from_events(run.events, origin_ns), truth, duration_s)
+    scores = score_run(run.events, Truth.of(source))
     found = {
-        f"{level}.{name}": value
+        f"{level}.{name}": -1.0 if value is None else value
         for level, values in scores.items()
         for name, value in values.items()
     }
-    decisions = decisions_from_events(run.events, origin_ns)
-    delays = action_delays(decisions, truth, duration_s)
-    found["recognised"] = 100 * sum(delay is not None for delay in delays) / len(delays)
-    found["delay_s"] = mean_decision_delay(delays) or 0.0
     found |= _likelihoods(run, models, source)
     return {name: float(round(value, 4)) for name, value in found.items()}
 

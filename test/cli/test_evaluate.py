@@ -7,6 +7,7 @@ import base64
 import io
 import json
 import re
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -18,19 +19,20 @@ from m2r2_ros import __version__
 from m2r2_ros.cli.main import main
 from m2r2_ros.datasets.mstcn import (
     FeatureFolder,
+    LabelledFeatures,
     Split,
     write_mapping,
     write_prediction,
     write_recording_features,
     write_split,
 )
-from m2r2_ros.evaluation.delay import decision_delays, mean_decision_delay
 from m2r2_ros.evaluation.metrics import score_many
-from m2r2_ros.evaluation.predictions import Prediction
+from m2r2_ros.evaluation.predictions import Prediction, score_predictions
 from m2r2_ros.evaluation.report import write_report
+from m2r2_ros.evaluation.segments import decisions_from_events
 from m2r2_ros.evaluation.streamed_predictions import nominal_stamps, stream
 from m2r2_ros.inference.head import StreamingHead
-from m2r2_ros.inference.pipeline import Segmenter
+from m2r2_ros.inference.pipeline import SegmentSequence
 from m2r2_ros.inference.tracker import SegmentTracker
 
 FRAMES = 200
@@ -92,44 +94,51 @@ def test_scores_are_those_of_what_would_be_published(data, model, tmp_path, caps
 
 
 def as_the_nodes_do(
-    head: StreamingHead, frames: np.ndarray, rate_hz: float
-) -> tuple[list[str], list[str]]:
-    """Frame labels by the segments that end, and what was open after each frame.
-
-    Windows end a period apart, at stamps as a robot has them.
-    """
-    period_ns = round(1e9 / rate_hz)
-    stamps = [1_736_500_000_000_000_000 + (i + 1) * period_ns for i in range(len(frames))]
+    head: StreamingHead, recording: LabelledFeatures, stamps: list[int], period_s: float
+) -> Prediction:
+    """What comes of windows that end at these stamps: by the messages, and by their stamps."""
     tracker = SegmentTracker(head.labels, head.metadata.tracker)
-    segmenter, events, decided = Segmenter(head, tracker), [], []
-    for index, (stamp, feature) in enumerate(zip(stamps, frames, strict=True)):
-        events += segmenter.process(index, stamp, feature)[1]
-        decided.append(tracker.current.label if tracker.current else "unknown")
-    events += segmenter.close()
+    sequence, events = SegmentSequence(head, tracker), []
+    for index, (stamp, feature) in enumerate(zip(stamps, recording.features, strict=True)):
+        events += sequence.process(index, stamp, feature)[1]
+    events += sequence.close()
     ended = [event for event in events if event.status.name == "ENDED"]
     published = [
-        next((e.label for e in ended if e.start_ns <= s - period_ns // 2 < e.end_ns), "unknown")
-        for s in stamps
+        next((e.label for e in ended if 2 * e.start_ns <= before + now < 2 * e.end_ns), "unknown")
+        for before, now in pairwise(stamps)
     ]
-    # No segment begins before the first window's end.
-    return [published[1], *published[1:]], decided
+    # No segment begins before the end of the first window, which goes with the second.
+    labels = [published[0], *published]
+    origin_ns = stamps[0] - round(1e9 * period_s)
+    edges = np.array([0.0, *((stamp - origin_ns) / 1e9 for stamp in stamps)])
+    *believed, last = decisions_from_events(events, origin_ns)
+    # What is open at the end stands for the last frame, too.
+    believed.append(last._replace(end_s=last.end_s + period_s))
+    return Prediction(
+        recording.name, labels, recording.labels, believed, tuple(head.labels), None, edges
+    )
 
 
-@pytest.mark.parametrize("rate_hz", [10, 25])
-def test_time_is_that_of_the_nodes(data, model, tmp_path, rate_hz):
-    """What is published and when it is known depends on seconds, so on the clock that is played."""
+@pytest.mark.parametrize(("rate_hz", "jitter_s"), [(10, 0.0), (25, 0.0), (10, 0.03)])
+def test_time_is_that_of_the_nodes(data, model, tmp_path, rate_hz, jitter_s):
+    """What is published, and when it is known, depends on seconds: on the clock that is played."""
     head, folder = StreamingHead(model / "head.onnx"), FeatureFolder(data)
-    pairs, delays = [], []
+    random, expected = np.random.default_rng(0), []
     for name in NAMES:
-        published, decided = as_the_nodes_do(head, folder.features(name), rate_hz)
-        pairs.append((published, folder.ground_truth(name)))
-        delays += decision_delays(decided, folder.ground_truth(name), 1 / rate_hz)
-    assert len({label for labels, _ in pairs for label in labels}) > 1
+        times_s = (np.arange(FRAMES) + 1) / rate_hz + random.uniform(0, jitter_s, FRAMES)
+        stamps = [1_736_500_000_000_000_000 + round(1e9 * time_s) for time_s in times_s]
+        recording = folder.read(name)
+        if jitter_s:
+            kept = np.array(stamps, np.int64)
+            write_recording_features(data, name, recording.features, recording.labels, kept)
+        expected.append(as_the_nodes_do(head, recording, stamps, 1 / rate_hz))
+    assert len({label for one in expected for label in one.labels}) > 1
     out = tmp_path / "scores.json"
-    places = ["--data", str(data), "--model", str(model), "--json", str(out)]
-    assert main(["evaluate", "--split", "1", "--rate", str(rate_hz), *places]) == 0
-    expected = score_many(pairs) | {"delay_s": mean_decision_delay(delays)}
-    assert json.loads(out.read_text()) == pytest.approx(expected)
+    assert evaluate(data, model, out, "--rate", str(rate_hz)) == 0
+    found, wanted = json.loads(out.read_text()), score_predictions(expected)
+    assert found.keys() == wanted.keys()
+    for score, value in wanted.items():
+        assert found[score] == pytest.approx(value, abs=1e-6), score
 
 
 def test_coarse_labels_forgive_the_object(data, model, tmp_path):
