@@ -20,7 +20,7 @@ test: setup-dev lint
 lint: setup-dev
 	@.venv/bin/ruff check .
 
-bench: setup
+bench: setup  ## fails where a goal of m2r2_ros/benchmarks/goals.yaml is missed
 	@.venv/bin/m2r2 bench --json out/bench.json
 
 clean:  ## all that make has made, .venv and out too

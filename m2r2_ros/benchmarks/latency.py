@@ -66,12 +66,14 @@ def _measure(monitor: Monitor, options: Options, camera_hz: float) -> dict[str, 
     bare = median(map(median, sums))
     predictions = [_warm(one.prediction_ms) for one in runs]
     waits = [_warm(_audio_waits_ms(one)) for one in runs]
+    p99_ratios = [quantiles(ms)["p99"] / bare for ms in predictions]
     after = [median(np.subtract(ms, wait)) for ms, wait in zip(predictions, waits, strict=True)]
     compared = summarise([median(ms) for ms in predictions], [median(ms) for ms in sums])
     extractor = [one.diagnostics["feature_extractor"] for one in runs]
     return {
         **compared,
         "p99_ratio": rounded(quantiles(list(chain(*predictions)))["p99"] / bare),
+        "p99_ratio_spread": [rounded(min(p99_ratios)), rounded(max(p99_ratios))],
         "ratio_after_audio": rounded(median(after) / bare),
         "waited_for_audio_ms": quantiles(list(chain(*waits))),
         "frame_prediction_ms": quantiles(list(chain(*predictions))),

@@ -43,7 +43,17 @@ def measure(head: StreamingHead, places: Sequence[int], repetitions: int) -> dic
         }
     first, last = (results[f"{place}_frames"] for place in (places[0], places[-1]))
     growth = last["ours"]["median"] / first["ours"]["median"]
-    return {"ratio": last["ratio"], "growth": rounded(growth), **results}
+    # Turns of two places are no pairs: from the most to the least favourable.
+    bounds = [
+        rounded(min(last["ours"]["all"]) / max(first["ours"]["all"])),
+        rounded(max(last["ours"]["all"]) / min(first["ours"]["all"])),
+    ]
+    return {
+        "ratio": last["ratio"],
+        "growth": rounded(growth),
+        "growth_spread": bounds,
+        **results,
+    }
 
 
 def _step_ms(head: StreamingHead, features: np.ndarray, place: int) -> Callable[[], float]:
