@@ -199,7 +199,7 @@ def test_places_to_change_are_named_by_every_entry():
     for entry in entries:
         title, _, body = entry.partition("\n")
         assert f"(#{anchors('# ' + title).pop()})" in table, title
-        assert re.search(r"^1\. ", body, re.M) and re.search(r"\bTests?: `test/", body), title
+        assert re.search(r"^1\. ", body, re.M) and re.search(r"\bTests?:\s`test/", body), title
 
 
 def test_the_six_lines_of_the_readme_run(capsys, monkeypatch):
