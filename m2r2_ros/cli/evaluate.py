@@ -113,9 +113,12 @@ def main(args: argparse.Namespace) -> int:
 
 
 def _predictions(args: argparse.Namespace, folder: FeatureFolder) -> list[Prediction]:
-    names = folder.split(args.split).test
+    split = folder.split(args.split)
+    names = split.test
     if args.predictions:
         return list(read_predictions(args.predictions, folder, names, args.rate))
+    for problem in split.problems:
+        print(problem, file=sys.stderr)
     head = open_head(args.model)
     if isinstance(head, StreamingHead) and head.metadata.look_ahead:
         late = head.metadata.look_ahead

@@ -22,6 +22,7 @@ Examples:
 from __future__ import annotations
 
 import argparse
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Train, and export a head that streams."""
     folder = FeatureFolder(args.data)
-    names = folder.split(args.split).train
+    split = folder.split(args.split)
+    for problem in split.problems:
+        print(problem, file=sys.stderr)
+    names = split.train
 
     from m2r2_ros.training.sequences import read_sequences
     from m2r2_ros.training.settings import load_settings

@@ -12,6 +12,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,14 +22,20 @@ from pathlib import Path
 import numpy as np
 
 from m2r2_ros.datasets.atomic import partial_file
+from m2r2_ros.datasets.damage import what_it_is
 from m2r2_ros.datasets.recording import Action
-from m2r2_ros.errors import M2R2Error, nearest_name
+from m2r2_ros.errors import M2R2Error, brief, nearest_name
 from m2r2_ros.inference.segment_events import UNKNOWN
 from m2r2_ros.labels import NO_ACTION, UNLABELLED, coarse_label, label_from_text
 
 # What a file may make us allocate: 1 GiB of float32.
 MAX_FEATURE_VALUES = 2**28
 MAX_TEXT_BYTES = 64 * 2**20
+# A file's name may have 255 bytes, its ending among them.
+_MAX_NAME_BYTES = 250
+# What a line of text ends with; Python's splitlines knows eight more.
+_LINE_END = re.compile(r"\r\n|\n|\r")
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 # torch's cross entropy ignores this class.
 IGNORED = -100
 
@@ -54,6 +62,15 @@ class Split:
     train: tuple[str, ...]
     test: tuple[str, ...]
 
+    @property
+    def problems(self) -> list[str]:
+        """What makes its scores worth less, a line each."""
+        both = sorted(set(self.train) & set(self.test))
+        if not both:
+            return []
+        more = f" and {len(both) - 1} more" if len(both) > 1 else ""
+        return [f"'{both[0]}'{more} is in train and in test: its scores are not those of new data"]
+
 
 class FeatureFolder:
     """Reads a folder in this layout. Every problem is a M2R2Error that names the file."""
@@ -68,13 +85,16 @@ class FeatureFolder:
         """Labels by class id."""
         path = self.path / "mapping.txt"
         labels: dict[int, str] = {}
+        known: set[str] = set()
         for line in read_lines(path):
-            number, _, label = line.partition(" ")
-            if not (number.isascii() and number.isdigit() and label):
-                raise M2R2Error(f"{path}: '{line}' is not '<id> <label>'")
-            if int(number) in labels or label in labels.values():
-                raise M2R2Error(f"{path}: '{line}' is there twice")
+            number, _, label = line.replace("\t", " ", 1).partition(" ")
+            label = label.strip()
+            if not (number.isascii() and number.isdigit() and len(number) < 9 and label):
+                raise M2R2Error(f"{path}: {brief(line)} is not '<id> <label>'")
+            if int(number) in labels or label in known:
+                raise M2R2Error(f"{path}: {brief(line)} is there twice")
             labels[int(number)] = label
+            known.add(label)
         if not labels or sorted(labels) != list(range(len(labels))):
             raise M2R2Error(f"{path}: the ids are not 0 to {len(labels) - 1}")
         return [labels[number] for number in range(len(labels))]
@@ -87,10 +107,7 @@ class FeatureFolder:
         """One recording; its lengths agree, its labels are in the mapping, all is finite."""
         features, labels = self.features(name), self.ground_truth(name)
         if len(features) != len(labels):
-            raise M2R2Error(
-                f"{self._truth_path(name)}: {len(labels)} labels, but "
-                f"{self._feature_path(name)} has {len(features)} frames"
-            )
+            self._refuse_lengths(name, features, len(labels))
         ids = {label: number for number, label in enumerate(self.labels)} | {UNLABELLED: IGNORED}
         classes = np.array([ids[label] for label in labels], np.int64)
         stamps_ns = self.stamps(name)
@@ -99,6 +116,17 @@ class FeatureFolder:
                 f"{self.path}: {name} has {len(labels)} frames, {len(stamps_ns)} stamps"
             )
         return LabelledFeatures(name, features, labels, classes, stamps_ns)
+
+    def _refuse_lengths(self, name: str, features: np.ndarray, labels: int) -> None:
+        path = self._feature_path(name)
+        if features.shape[1] == labels:
+            raise M2R2Error(
+                f"{path}: holds a row a frame (T x D), this layout has a column a frame (D x T): "
+                "transpose it, np.save(file, np.load(file).T)"
+            )
+        raise M2R2Error(
+            f"{self._truth_path(name)}: {labels} labels, but {path} has {len(features)} frames"
+        )
 
     def features(self, name: str) -> np.ndarray:
         """Features float32 (T, D), T and D at least 1."""
@@ -115,7 +143,7 @@ class FeatureFolder:
         labels = read_lines(path)
         for label in set(labels).difference(self.labels, [UNLABELLED]):
             near = nearest_name(label, self.labels)
-            raise M2R2Error(f"{path}: label '{label}' is not in mapping.txt{near}")
+            raise M2R2Error(f"{path}: label {brief(label)} is not in mapping.txt{near}")
         return labels
 
     def _bundle(self, part: str, number: int) -> tuple[str, ...]:
@@ -123,9 +151,11 @@ class FeatureFolder:
         names = tuple(line.removesuffix(".txt") for line in read_lines(path))
         if not names:
             raise M2R2Error(f"{path}: names no recording")
-        for name in names:
-            if Path(name).name != name:
-                raise M2R2Error(f"{path}: '{name}' is not the name of a recording")
+        for name, count in Counter(names).items():
+            if Path(name).name != name or len(name.encode()) > _MAX_NAME_BYTES:
+                raise M2R2Error(f"{path}: {brief(name)} is not the name of a recording")
+            if count > 1:
+                raise M2R2Error(f"{path}: names {brief(name)} {count} times: leave it in once")
             for file in (self._feature_path(name), self._truth_path(name)):
                 if not file.is_file():
                     raise M2R2Error(f"{path}: names {name}, but {file} is missing")
@@ -191,7 +221,7 @@ def read_prediction(
     labels, posterior = read_lines(path), folder / "probabilities" / f"{name}.npy"
     for label in set(labels).difference(classes, map(coarse_label, classes), [UNKNOWN]):
         near = nearest_name(label, classes)
-        raise M2R2Error(f"{path}: label '{label}' is not in mapping.txt{near}")
+        raise M2R2Error(f"{path}: label {brief(label)} is not in mapping.txt{near}")
     if not posterior.exists():
         return labels, None
     probabilities = _read_columns(posterior)
@@ -239,12 +269,15 @@ def _read_columns(path: Path) -> np.ndarray:
     except FileNotFoundError as error:
         raise M2R2Error(f"{path}: no such file") from error
     except (OSError, ValueError, EOFError, SyntaxError, MemoryError) as error:
-        raise M2R2Error(f"{path}: not a .npy file of numbers, or truncated") from error
+        what = what_it_is(path)
+        reason = f": it {what}" if what else ""
+        raise M2R2Error(f"{path}: not a .npy file of numbers, or truncated{reason}") from error
     if stored.ndim != 2 or stored.dtype.kind != "f" or stored.size == 0:
         raise M2R2Error(f"{path}: holds {stored.dtype} {stored.shape}, expected float32 (D, T)")
     if stored.size > MAX_FEATURE_VALUES:
         raise M2R2Error(f"{path}: more than {MAX_FEATURE_VALUES} values")
-    features = np.ascontiguousarray(stored.T, dtype=np.float32)
+    # A copy, also of a file in Fortran's order: the file itself cannot be written to.
+    features = np.array(stored.T, dtype=np.float32, order="C")
     if not np.isfinite(features).all():
         raise M2R2Error(f"{path}: holds NaN or infinite values")
     return features
@@ -275,12 +308,13 @@ def read_lines(path: Path) -> list[str]:
     try:
         if path.stat().st_size > MAX_TEXT_BYTES:
             raise M2R2Error(f"{path}: larger than {MAX_TEXT_BYTES} bytes")
-        text = path.read_text("utf-8")
+        data = path.read_bytes()
+        text = data.decode("utf-16" if data.startswith(_UTF_16) else "utf-8-sig")
     except FileNotFoundError as error:
         raise M2R2Error(f"{path}: no such file") from error
     except (OSError, UnicodeDecodeError) as error:
         raise M2R2Error(f"{path}: cannot be read as text") from error
-    return [line.strip() for line in text.splitlines() if line.strip()]
+    return [line.strip() for line in _LINE_END.split(text) if line.strip()]
 
 
 def _write_columns(path: Path, rows: np.ndarray) -> None:
