@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from m2r2_ros.datasets.clips import is_path
 from m2r2_ros.datasets.reassemble import open_recording
 from m2r2_ros.datasets.recording_source import REASSEMBLE_SUFFIXES
 from m2r2_ros.descriptions import HUMAN
@@ -78,8 +79,8 @@ def _read_manifest(path: Path) -> Iterator[DescribedVideo]:
         video, description = row.get("video"), row.get("description")
         if not isinstance(video, str) or not video.strip() or not isinstance(description, str):
             raise M2R2Error(f"{where}: needs a video and a description")
-        if "\0" in video:
-            raise M2R2Error(f"{where}: the video's name holds a NUL character")
+        if not is_path(video):
+            raise M2R2Error(f"{where}: no file can be called '{video}'")
         if len(description) > MAX_DESCRIPTION:
             raise M2R2Error(f"{where}: a description of more than {MAX_DESCRIPTION} characters")
         start_s, end_s = (_seconds(row.get(name), where) for name in ("start", "end"))

@@ -10,6 +10,7 @@ from typing import Any
 
 from m2r2_ros.annotation.described_videos import DescribedVideo
 from m2r2_ros.annotation.findings import Findings
+from m2r2_ros.datasets.clips import is_text
 from m2r2_ros.descriptions import clip_sentence
 
 NO_DESCRIPTION = "no description"
@@ -98,8 +99,7 @@ def _length_s(record: Mapping[str, Any]) -> float:
 
 
 def _is_text(text: str) -> bool:
-    """Whether there is one, without the halves of characters that JSON can hold and no file."""
-    return bool(text) and not any("\ud800" <= character <= "\udfff" for character in text)
+    return bool(text) and is_text(text)
 
 
 def _text(video: DescribedVideo) -> str:

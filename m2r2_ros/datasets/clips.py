@@ -105,7 +105,22 @@ def _text(values: dict[str, Any], name: str, where: str) -> str:
     value = values.get(name)
     if not isinstance(value, str):
         raise M2R2Error(f"{where}: '{name}' must be a text, got {value!r:.40}")
+    if not (is_path if name == "path" else is_text)(value):
+        raise M2R2Error(f"{where}: '{name}' holds what is no character: {value:.40}")
     return value
+
+
+def is_text(value: str) -> bool:
+    """Whether UTF-8 can hold it: JSON also has halves of characters."""
+    return not any("\ud800" <= character <= "\udfff" for character in value)
+
+
+def is_path(value: str) -> bool:
+    """Whether a file can be called so."""
+    try:
+        return b"\0" not in os.fsencode(value)
+    except UnicodeEncodeError:
+        return False
 
 
 def _number(values: dict[str, Any], name: str, where: str) -> float:

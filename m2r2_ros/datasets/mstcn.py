@@ -18,6 +18,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from tokenize import TokenError
 
 import numpy as np
 
@@ -268,7 +269,7 @@ def _read_columns(path: Path) -> np.ndarray:
         stored = np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError as error:
         raise M2R2Error(f"{path}: no such file") from error
-    except (OSError, ValueError, EOFError, SyntaxError, MemoryError) as error:
+    except (OSError, ValueError, EOFError, SyntaxError, MemoryError, TokenError) as error:
         what = what_it_is(path)
         reason = f": it {what}" if what else ""
         raise M2R2Error(f"{path}: not a .npy file of numbers, or truncated{reason}") from error
@@ -286,7 +287,7 @@ def _read_columns(path: Path) -> np.ndarray:
 def _read_stamps(path: Path) -> np.ndarray:
     try:
         stamps = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError, SyntaxError, MemoryError) as error:
+    except (OSError, ValueError, EOFError, SyntaxError, MemoryError, TokenError) as error:
         raise M2R2Error(f"{path}: not a .npy file of stamps, or truncated") from error
     if stamps.ndim != 1 or stamps.dtype != np.int64 or not 0 < stamps.size <= MAX_FEATURE_VALUES:
         raise M2R2Error(f"{path}: holds {stamps.dtype} {stamps.shape}, expected int64 (T,)")

@@ -37,6 +37,7 @@ from m2r2_ros.experiments.baselines.labelling import label_by_overlap
 from m2r2_ros.experiments.baselines.methods import BASELINES
 from m2r2_ros.experiments.head_predictions import open_head, predict
 from m2r2_ros.experiments.paper_figures import Row
+from m2r2_ros.experiments.stored_scores import read_stored
 from m2r2_ros.inference.models import ENCODER_FILE, HEAD_FILE
 from m2r2_ros.labels import FINE_LABELS, LABEL_LEVELS
 from m2r2_ros.offline.extraction import find_recordings, recording_name
@@ -141,7 +142,7 @@ class Reproduction:
     def scores(self, row: Row, level: str, seed: int, split: str) -> Scores:
         """A cell of the table; computed when its file is missing."""
         path = self._place("scores", row, level, seed) / f"{split}.json"
-        if not path.exists():
+        if read_stored(path) is None:
             predictions = list(self._predict(row, level, seed, split))
             rename = LABEL_LEVELS[level]
             scores = score_predictions([p.renamed(rename) for p in predictions])

@@ -25,6 +25,7 @@ from m2r2_ros.experiments.ablation_table import (
     ablation_markdown,
 )
 from m2r2_ros.experiments.reproduction import TRAIN, VALIDATION, DataSet
+from m2r2_ros.experiments.stored_scores import read_stored
 from m2r2_ros.offline.clips import find_clips
 from m2r2_ros.shipped import shipped
 from m2r2_ros.training.roboact.embeddings import embed_videos
@@ -67,7 +68,7 @@ class RoboActReproduction:
         """What was measured of a run on a test split; computed when its file is missing."""
         path = self.out / "scores" / config / f"seed{seed}" / f"{split}.json"
         settings = self._settings(config, seed)
-        if not path.exists():
+        if read_stored(path) is None:
             run = self.out / "runs" / config / f"seed{seed}"
             training = self._clips(settings, TRAIN, VALIDATION)
             print(f"{run}: {len(training)} clips")
@@ -82,7 +83,7 @@ class RoboActReproduction:
             scores["settings"] = settings_to_dict(settings)
             _write(path, json.dumps(scores, indent=1) + "\n")
         scores = json.loads(path.read_text("utf-8"))
-        if scores["settings"] != settings_to_dict(settings):
+        if scores.get("settings") != settings_to_dict(settings):
             raise M2R2Error(f"{path}: was begun with other settings: choose another --out")
         return scores
 
@@ -110,7 +111,7 @@ class RoboActReproduction:
         names = {split: list(self.data.names(split)) for split in self.data.recordings}
         if not path.exists():
             _write(path, json.dumps(names, indent=1) + "\n")
-        elif json.loads(path.read_text("utf-8")) != names:
+        elif read_stored(path) != names:
             raise M2R2Error(f"{path}: was begun with other recordings: choose another --out")
 
 

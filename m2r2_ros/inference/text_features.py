@@ -3,17 +3,21 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from m2r2_ros.errors import M2R2Error
+from m2r2_ros.inference.array_table import read_arrays
 from m2r2_ros.inference.model_file import read_model
 from m2r2_ros.inference.session import check_tensors, open_session
 
 # Sentences and their features, for robots without the package `tokenizers`.
 SENTENCES_FILE = "sentences.npz"
+# Of that file, packed and unpacked: ten thousand sentences of a large encoder.
+MAX_TABLE_BYTES = 2**26
 # The text encoder, and the tokenizer that belongs to it.
 TEXT_FILE, TOKENIZER_FILE = "text.onnx", "tokenizer.json"
 _MAX_TOKENS = 77
@@ -36,16 +40,16 @@ def text_features(folder: Path, sentences: Sequence[str], dimension: int) -> np.
 
 
 def _known(path: Path, dimension: int) -> dict[str, np.ndarray]:
-    if not path.exists():
+    if not os.path.lexists(path):
         return {}
-    try:
-        with np.load(path, allow_pickle=False) as table:
-            sentences, features = table["sentences"], table["features"]
-    except (OSError, ValueError, KeyError, EOFError) as error:
-        raise M2R2Error(f"{path}: cannot be read: {error}") from error
-    if features.shape != (len(sentences), dimension):
-        raise M2R2Error(f"{path}: features {features.shape}, expected (N, {dimension})")
-    return dict(zip(map(str, sentences), features, strict=True))
+    table = read_arrays(path, {"sentences": "U", "features": "f"}, MAX_TABLE_BYTES)
+    sentences, features = table["sentences"], table["features"]
+    if sentences.ndim != 1 or features.shape != (len(sentences), dimension):
+        raise M2R2Error(
+            f"{path}: {sentences.shape} sentences with features {features.shape}, expected (N,) "
+            f"with (N, {dimension})"
+        )
+    return dict(zip(sentences.tolist(), features, strict=True))
 
 
 def _computed(folder: Path, sentences: Sequence[str], dimension: int) -> list[np.ndarray]:

@@ -11,14 +11,17 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from m2r2_ros.errors import M2R2Error
 from m2r2_ros.networks.m2r2 import M2R2, ROBOACT
 from m2r2_ros.sensing.layout import SensorLayout
+from m2r2_ros.training.cached_arrays import is_intact, map_array
 from m2r2_ros.training.onnx_export import export_preparation
 from m2r2_ros.training.preparation import LABELS_FILE, Reader, Task, prepare_all
 
@@ -37,10 +40,18 @@ class PreparedRecording:
 
     @classmethod
     def load(cls, folder: Path) -> PreparedRecording:
-        """Map a cached recording into memory."""
-        labels = json.loads((folder / LABELS_FILE).read_text(encoding="utf-8"))
-        files = sorted(folder.glob("*.npy"))
-        return cls(folder.name, {f.stem: np.load(f, mmap_mode="r") for f in files}, labels)
+        """Map a cached recording into memory. Raises M2R2Error when it is damaged."""
+        try:
+            labels = json.loads((folder / LABELS_FILE).read_text(encoding="utf-8"))
+            if not labels or not all(isinstance(label, str) for label in labels):
+                raise ValueError("it holds no labels")
+        except (OSError, ValueError, TypeError, RecursionError) as error:
+            raise M2R2Error(f"{folder / LABELS_FILE}: damaged: {error}") from error
+        arrays = {file.stem: map_array(file) for file in sorted(folder.glob("*.npy"))}
+        for name, array in arrays.items():
+            if len(array) != len(labels) or (array.dtype == bool) != _is_mask(name):
+                raise M2R2Error(f"{folder / name}.npy: damaged: {array.dtype} {array.shape}")
+        return cls(folder.name, arrays, labels)
 
     def restricted(self, layout: SensorLayout, modalities: Sequence[str]) -> PreparedRecording:
         """What an encoder of these `modalities` takes, none named: of all of the `layout`."""
@@ -82,12 +93,29 @@ def prepare_recordings(
     tasks = [
         Task(path, encoder.layout, graph, place, roboact)
         for path, place in zip(paths, places, strict=True)
-        if not place.is_dir()
+        if not is_intact(place, partial(_load_whole, layout=encoder.layout))
     ]
     if tasks and not graph.exists():
         export_preparation(encoder, graph)
     prepare_all(tasks, read, workers)
     return [PreparedRecording.load(place) for place in places]
+
+
+def _load_whole(folder: Path, layout: SensorLayout) -> None:
+    """Raise M2R2Error unless the folder holds all of this layout."""
+    names = {"mask", *(f"image_{camera}" for camera in layout.cameras)}
+    names |= {f"{name}{part}" for name in _sampled(layout) for part in ("", "_valid")}
+    found = PreparedRecording.load(folder).arrays.keys()
+    if found != names:
+        raise M2R2Error(f"{folder}: damaged: without {', '.join(sorted(names - found)) or 'more'}")
+
+
+def _sampled(layout: SensorLayout) -> list[str]:
+    return [name for name in layout.modalities if name not in layout.cameras]
+
+
+def _is_mask(name: str) -> bool:
+    return name == "mask" or name.endswith("_valid")
 
 
 def collate(rows: Sequence[dict[str, np.ndarray]]) -> dict[str, Tensor]:

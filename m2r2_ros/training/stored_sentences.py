@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -13,9 +14,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from m2r2_ros.datasets.atomic import partial_file
-from m2r2_ros.errors import M2R2Error
 from m2r2_ros.parallel.progress import Progress
 from m2r2_ros.training.sentence_encoder import SentenceEncoder
+
+_log = logging.getLogger(__name__)
 
 CLIP_PREFIX = "clip:"
 _BATCH = 256
@@ -28,16 +30,11 @@ class StoredSentences:
     """
 
     def __init__(self, name: str, folder: Path) -> None:
-        """Raises M2R2Error when the encoder or its file cannot be read."""
+        """Raises M2R2Error when the encoder cannot be read; a damaged memory is begun anew."""
         self._encoder = _open(name)
         self.dimension: int = self._encoder.dimension
         self._file = folder / f"sentences-{_fingerprint(self._encoder)}.safetensors"
-        self._known: dict[str, Tensor] = {}
-        if self._file.exists():
-            try:
-                self._known = load_file(self._file)
-            except (OSError, SafetensorError) as error:
-                raise M2R2Error(f"cannot read {self._file}: {error}; delete it") from error
+        self._known = self._read() if self._file.exists() else {}
 
     def store(self, sentences: Iterable[str]) -> None:
         """Embed those that are not known yet, and keep them on disk."""
@@ -57,6 +54,21 @@ class StoredSentences:
         if new:
             self._remember(new)
         return torch.stack([self._known[text] for text in sentences])
+
+    def _read(self) -> dict[str, Tensor]:
+        try:
+            if not self._file.is_file():
+                raise ValueError("not a file")
+            known = load_file(self._file)
+            kinds = {(value.dtype, value.shape) for value in known.values()}
+            if kinds - {(torch.float32, (self.dimension,))} or not all(
+                value.isfinite().all() for value in known.values()
+            ):
+                raise ValueError(f"not embeddings of {self.dimension} numbers")
+        except (OSError, ValueError, SafetensorError) as error:
+            _log.warning("%s: damaged: %s; it is made anew", self._file, error)
+            return {}
+        return known
 
     def _remember(self, sentences: list[str]) -> None:
         vectors = self._encoder(sentences)

@@ -93,6 +93,21 @@ def test_a_bad_line_is_named(tmp_path, change, named):
     assert named in str(raised.value)
 
 
+@pytest.mark.parametrize("name", ["path", "action", "object", "camera", "sentence"])
+@pytest.mark.parametrize("text", ["a\ud800b", "\udfff", "\ud83d", "\udc80\ud800"])
+def test_halves_of_characters_are_refused(tmp_path, name, text):
+    path = write_lines(tmp_path, json.dumps(GOOD), json.dumps(GOOD | {name: text}))
+    with pytest.raises(M2R2Error, match=rf"line 2: '{name}' holds what is no character"):
+        list(read_clips(path))
+
+
+def test_names_of_files_may_be_in_any_encoding_without_nul(tmp_path):
+    path = write_lines(tmp_path, json.dumps(GOOD | {"path": "a\udcff.mp4"}))
+    assert [clip.path.name for clip in read_clips(path)] == ["a\udcff.mp4"]
+    with pytest.raises(M2R2Error, match="'path' holds what is no character"):
+        list(read_clips(write_lines(tmp_path, json.dumps(GOOD | {"path": "a\0.mp4"}))))
+
+
 @pytest.mark.parametrize("line", ["{", "[]", "3", "[" * 100_000, "\x00"])
 def test_what_is_no_clip_is_refused(tmp_path, line):
     with pytest.raises(M2R2Error, match="line 1"):

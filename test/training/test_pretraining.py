@@ -390,12 +390,14 @@ def test_stored_sentences_are_not_computed_by_the_next_run(sentence_encoder, tmp
     assert torch.equal(second(["insert usb.", "pick usb."]), expected)
 
 
-def test_a_damaged_store_of_sentences_is_named(sentence_encoder, tmp_path):
+def test_a_damaged_store_of_sentences_is_named_and_made_anew(sentence_encoder, tmp_path, caplog):
     StoredSentences(sentence_encoder, tmp_path).store(["pick usb."])
     (file,) = tmp_path.iterdir()
+    whole = file.read_bytes()
     file.write_bytes(b"no tensors")
-    with pytest.raises(M2R2Error, match=r"cannot read .*delete it"):
-        StoredSentences(sentence_encoder, tmp_path)
+    StoredSentences(sentence_encoder, tmp_path).store(["pick usb."])
+    assert f"{file}: damaged" in caplog.text
+    assert file.read_bytes() == whole
 
 
 def test_a_missing_sentence_encoder_is_named(tmp_path):

@@ -11,18 +11,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 
 from m2r2_ros.datasets.atomic import partial_file
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.experiments.imitation.imitation_settings import ImitationSettings
+from m2r2_ros.inference.array_table import read_arrays
 from m2r2_ros.inference.model_file import read_model
 from m2r2_ros.inference.session import open_session
 from m2r2_ros.parallel.processes import in_processes
 from m2r2_ros.parallel.progress import Progress
 from m2r2_ros.simulation.generate import import_simulator
+
+# What is in a demonstration's file, and how much it may be.
+_ARRAYS = {"about": "U", "rows": "f", "proprioception": "f", "set_points": "f"}
+_MAX_BYTES = 2**28
 
 _RETREAT_M = 0.05
 # The skill in which the operator moves freely, and how long a push lasts that bumps it then.
@@ -81,12 +85,11 @@ def demonstrations(
 def read_demonstration(path: Path) -> Demonstration | None:
     """None for one in which the operator failed. Raises M2R2Error when it cannot be read."""
     try:
-        with np.load(path, allow_pickle=False) as file:
-            about = json.loads(str(file["about"]))
-            arrays = {name: file[name] for name in ("rows", "proprioception", "set_points")}
-            found = Demonstration(**arrays, told=int(about["told"]))
-            return found if about["success"] else None
-    except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile) as error:
+        arrays = read_arrays(path, _ARRAYS, _MAX_BYTES)
+        about = json.loads(str(arrays.pop("about")))
+        found = Demonstration(**arrays, told=int(about["told"]))
+        return found if about["success"] else None
+    except (M2R2Error, ValueError, KeyError, TypeError, RecursionError) as error:
         raise M2R2Error(f"{path}: is no demonstration: {error}; delete it") from error
 
 

@@ -27,6 +27,7 @@ from m2r2_ros.inference.model_file import read_model
 from m2r2_ros.inference.session import open_session
 from m2r2_ros.parallel.processes import in_processes
 from m2r2_ros.parallel.progress import Progress
+from m2r2_ros.training.cached_arrays import is_intact, map_array
 
 if TYPE_CHECKING:
     from m2r2_ros.networks.roboact.frames import FrameEncoder
@@ -48,8 +49,12 @@ class VideoEmbeddings:
 
     @classmethod
     def load(cls, folder: Path) -> VideoEmbeddings:
-        """Map cached embeddings into memory."""
-        return cls(np.load(folder / "times_s.npy"), np.load(folder / "rows.npy", mmap_mode="r"))
+        """Map cached embeddings into memory. Raises M2R2Error when they are damaged."""
+        times_s, rows = np.array(map_array(folder / "times_s.npy")), map_array(folder / "rows.npy")
+        fits = times_s.dtype == np.float64 and rows.dtype == np.float16 and rows.ndim == 2
+        if not fits or times_s.shape != rows.shape[:1] or not (np.diff(times_s) >= 0).all():
+            raise M2R2Error(f"{folder}: damaged: {times_s.shape} times of {rows.shape} rows")
+        return cls(times_s, rows)
 
 
 @dataclass(frozen=True)
@@ -77,7 +82,9 @@ def embed_videos(
         for video in videos
     }
     missing = [
-        _Task(video, rate_hz, graph, place) for video, place in places.items() if not place.is_dir()
+        _Task(video, rate_hz, graph, place)
+        for video, place in places.items()
+        if not is_intact(place, VideoEmbeddings.load)
     ]
     if missing:
         # Late: the other processes do without torch.
