@@ -128,7 +128,7 @@ setup(
         "console_scripts": [
             "m2r2 = m2r2_ros.cli.main:main",
             *(f"{verb} = m2r2_ros.cli.main:verb_main" for verb in VERBS),
-            *(f"{node} = m2r2_ros.nodes.{node}:main" for node in NODES),
+            *(f"{node} = m2r2_ros.nodes.executable:main" for node in NODES),
         ]
     },
 )

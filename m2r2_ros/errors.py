@@ -11,6 +11,14 @@ from reprlib import Repr
 _MAX_SHOWN = 5000
 
 
+# Packages that pip does not install.
+_REMEDIES = {
+    "m2r2_msgs": "the ROS package m2r2_msgs is not built or not sourced: in the workspace run "
+    "`ln -s m2r2_ros/m2r2_msgs src/m2r2_msgs && colcon build && source install/setup.bash`",
+    "rclpy": "no ROS 2 is sourced: run `source /opt/ros/<distribution>/setup.bash`",
+}
+
+
 class M2R2Error(Exception):
     """A problem with something from outside (file, topic, parameter, model).
 
@@ -46,6 +54,12 @@ def brief(value: object) -> str:
         return _BRIEF.repr(value)
     except ValueError:  # Python prints no number of more than 4300 digits.
         return f"an endless {type(value).__name__}"
+
+
+def missing_package(module: str) -> str:
+    """Return what to do about a module that cannot be found."""
+    package = module.partition(".")[0]
+    return _REMEDIES.get(package, f"needs the Python package '{package}': install it")
 
 
 def nearest_name(name: str, valid: Iterable[str]) -> str:

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`colcon build` of both packages, and what a workspace that was built so can run."""
+"""The README's workspace: a clone, a link beside it, a plain `colcon build`, and what can run."""
 
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
+import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import pytest
@@ -16,24 +18,34 @@ pytestmark = [pytest.mark.ros, pytest.mark.xdist_group("colcon")]
 
 
 @pytest.fixture(scope="module")
-def workspace(tmp_path_factory) -> Path:
-    """The install folder of a fresh build."""
-    folder = tmp_path_factory.mktemp("workspace")
-    bases = ["--build-base", folder / "build", "--install-base", folder / "install"]
+def sources(tmp_path_factory) -> Path:
+    """The folder src of a workspace; a link stands for the clone."""
+    folder = tmp_path_factory.mktemp("workspace") / "src"
+    folder.mkdir()
+    (folder / "m2r2_ros").symlink_to(ROOT)
+    (folder / "m2r2_msgs").symlink_to("m2r2_ros/m2r2_msgs")
+    return folder
+
+
+def colcon(sources: Path, *arguments: str) -> str:
+    """What a colcon command prints in the workspace."""
     result = subprocess.run(
-        [
-            *(sys.executable, "-m", "colcon", "--log-base", folder / "log", "build"),
-            *("--base-paths", ROOT, ROOT / "m2r2_msgs", *bases),
-            *("--cmake-args", f"-DPython3_EXECUTABLE={sys.executable}"),
-        ],
+        [sys.executable, "-m", "colcon", *arguments],
         env=with_environment_active(),
-        cwd=folder,
+        cwd=sources.parent,
         capture_output=True,
         text=True,
     )
     assert result.returncode == 0, result.stdout + result.stderr
-    assert "2 packages finished" in result.stdout
-    return folder / "install"
+    return result.stdout
+
+
+@pytest.fixture(scope="module")
+def workspace(sources) -> Path:
+    """The install folder of a fresh build; the wheels' CMake files name another Python."""
+    python = ("--cmake-args", f"-DPython3_EXECUTABLE={sys.executable}")
+    assert "2 packages finished" in colcon(sources, "build", *python)
+    return sources.parent / "install"
 
 
 def with_environment_active() -> dict[str, str]:
@@ -51,6 +63,28 @@ def run_in(workspace: Path, command: str) -> str:
     )
     assert result.returncode == 0, result.stderr
     return result.stdout.strip()
+
+
+def test_the_link_lets_the_habitual_commands_find_both_packages(sources):
+    listed = {line.split("\t")[0] for line in colcon(sources, "list").splitlines()}
+    assert listed == {"m2r2_ros", "m2r2_msgs"}
+    # What rosdep looks for below --from-paths, and leaves out with --ignore-src.
+    from catkin_pkg.packages import find_packages
+
+    found = {package.name: package for package in find_packages(str(sources)).values()}
+    assert found.keys() == {"m2r2_ros", "m2r2_msgs"}
+    assert "m2r2_msgs" in {need.name for need in found["m2r2_ros"].exec_depends}
+
+
+def test_what_pip_installs_is_what_has_no_other_key():
+    """README's one pip command covers rosdep's pip keys, which a marked Python refuses."""
+    readme = (ROOT / "README.md").read_text("utf-8")
+    (command,) = re.findall(r"^pip install ([\w ]+?) *(?:#.*)?$", readme, re.MULTILINE)
+    package = ElementTree.parse(ROOT / "package.xml").getroot()
+    keys = [e.text for e in package if e.tag.endswith("depend") and not e.get("condition")]
+    by_pip = {key.removeprefix("python3-").removesuffix("-pip") for key in keys if "-pip" in key}
+    assert by_pip and by_pip <= set(command.split())
+    assert {"av", "soxr"} <= set(command.split())
 
 
 def test_every_executable_is_where_ros2_run_looks(workspace):

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from m2r2_ros import __version__
 from m2r2_ros.cli._terminal import printable_output
-from m2r2_ros.errors import M2R2Error, nearest_name, printable
+from m2r2_ros.errors import M2R2Error, missing_package, nearest_name, printable
 
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 128 + signal.SIGINT
@@ -60,7 +60,7 @@ def run_verb(verb: str, arguments: Sequence[str]) -> int:
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("m2r2_ros"):
             raise
-        return _complain(f"m2r2 {verb}", f"needs the Python package '{error.name}': install it")
+        return _complain(f"m2r2 {verb}", missing_package(error.name or ""))
     except BrokenPipeError:
         # The reader has gone (`| head`); keep the interpreter's last flush from failing too.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
