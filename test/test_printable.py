@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import ast
 import pickle
 import random
 import sys
 
 import pytest
+from source_tree import PACKAGE, python_files
 
 from m2r2_ros.cli._terminal import printable_output
 from m2r2_ros.errors import M2R2Error, brief, nearest_name, printable
@@ -107,3 +109,28 @@ def test_a_table_has_a_line_a_row():
     table = format_table({"a\n\x1b[31mb": {"f1\n": 3.0}})
     assert len(table.splitlines()) == 2
     assert "\x1b" not in table
+
+
+LEVELS = ("debug", "info", "warning", "error", "fatal")
+
+
+def logged(tree):
+    """What the nodes hand to ROS's logger."""
+    for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+        function = call.func
+        if isinstance(function, ast.Attribute) and function.attr in LEVELS:
+            source = function.value
+            if isinstance(source, ast.Call) and ast.unparse(source.func).endswith("get_logger"):
+                yield call.args[0]
+
+
+def test_every_line_of_a_node_s_log_is_made_printable():
+    lines = [
+        (path, line)
+        for path in python_files(PACKAGE / "nodes")
+        for line in logged(ast.parse(path.read_text()))
+    ]
+    assert len(lines) >= 10
+    for path, line in lines:
+        is_fixed = isinstance(line, ast.Constant)
+        assert is_fixed or ast.unparse(line).startswith("printable("), (path, ast.unparse(line))

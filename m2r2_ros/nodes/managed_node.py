@@ -140,7 +140,7 @@ class ManagedNode(LifecycleNode):
             except M2R2Error as error:
                 self._errors += 1
                 self._last_error = str(error)
-                self.get_logger().error(str(error), throttle_duration_sec=_LOG_PERIOD_S)
+                self.get_logger().error(printable(error), throttle_duration_sec=_LOG_PERIOD_S)
             except Exception as error:
                 self.fail(error)
                 self.finish()
@@ -151,10 +151,10 @@ class ManagedNode(LifecycleNode):
         """Log `error` in one line and keep it in the diagnostics."""
         if not isinstance(error, M2R2Error):
             # Not the user's to mend, so whoever does needs to know where it happened.
-            lines = "".join(traceback.format_exception(error)).rstrip().split("\n")
-            self.get_logger().error("\n".join(map(printable, lines)))
+            for line in "".join(traceback.format_exception(error)).rstrip().split("\n"):
+                self.get_logger().error(printable(line))
         self.fault = printable(error) or type(error).__name__
-        self.get_logger().error(self.fault)
+        self.get_logger().error(printable(self.fault))
 
     def _attempt(self, step: Callable[[], None]) -> TransitionCallbackReturn:
         try:
@@ -176,8 +176,8 @@ class ManagedNode(LifecycleNode):
         known = parameters.ALL_NAMES | self._known.keys()
         foreign = foreign_names(parameter_declaration.overrides(self), known)
         if foreign:
-            names = printable(", ".join(foreign))
-            self.get_logger().info(f"parameters of other nodes, not used here: {names}")
+            line = f"parameters of other nodes, not used here: {', '.join(foreign)}"
+            self.get_logger().info(printable(line))
 
     def _deactivate(self) -> None:
         self.is_active = False

@@ -195,7 +195,8 @@ class Replayer(ManagedNode):
             if (found and time.monotonic() - changed >= _SETTLED_S) or self._stop.wait(_LOOK_S):
                 return
         if not found:
-            self.get_logger().warning(f"nobody listens after {self._wait_s:g} s; playing anyway")
+            line = f"nobody listens after {self._wait_s:g} s; playing anyway"
+            self.get_logger().warning(printable(line))
 
     def _await_acknowledgement(self) -> None:
         deadline = time.monotonic() + self._wait_s

@@ -22,6 +22,7 @@ from m2r2_msgs.msg import ActionSegment as RosActionSegment
 from m2r2_msgs.msg import FeatureVector as RosFeatureVector
 from m2r2_msgs.msg import FramePrediction as RosFramePrediction
 from m2r2_msgs.srv import GetSegments
+from m2r2_ros.errors import printable
 from m2r2_ros.inference.model_file import read_model
 from m2r2_ros.inference.models import ENCODER_FILE, open_head
 from m2r2_ros.inference.pipeline import SegmentSequence
@@ -179,7 +180,8 @@ class Segmenter(ManagedNode):
         self._inherited = None
         if owed is None:
             return
-        self.get_logger().warning(f"ending segment {owed.segment_id} of one that was killed")
+        line = f"ending segment {owed.segment_id} of one that was killed"
+        self.get_logger().warning(printable(line))
         deadline = time.monotonic() + _DISCOVERY_S
         while not self._segments.get_subscription_count() and time.monotonic() < deadline:
             time.sleep(0.01)

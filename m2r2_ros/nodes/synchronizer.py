@@ -81,7 +81,7 @@ class Synchronizer(ManagedNode):
         self._sources = make_sources(self, self._layout, topics, limits, on_frame, self._pairs)
         self._builder = WindowBuilder(self._layout, limits, self._reference or None)
         for line in topics.absent(self._layout.modalities):
-            self.get_logger().info(line)
+            self.get_logger().info(printable(line))
         self._explained: set[str] = set()
         self._watchdog = TopicWatchdog(values["silence_warning_s"])
         self._rates = _Rates()
@@ -163,7 +163,7 @@ class Synchronizer(ManagedNode):
             is_new = self._builder.counters.streams[name].reason and trouble not in self._explained
             if is_new and len(self._explained) < _MOST_REASONS:
                 self._explained.add(trouble)
-                self.get_logger().warning(trouble)
+                self.get_logger().warning(printable(trouble))
 
     def _every(self, period_s: float, callback: Callable[[], None]) -> Timer:
         """A timer that runs on while simulated time stands still."""
