@@ -15,7 +15,7 @@ from m2r2_ros.datasets.clips import is_path
 from m2r2_ros.datasets.reassemble import open_recording
 from m2r2_ros.datasets.recording_source import REASSEMBLE_SUFFIXES
 from m2r2_ros.descriptions import HUMAN
-from m2r2_ros.errors import M2R2Error
+from m2r2_ros.errors import M2R2Error, brief
 
 RH20T_TASKS = "task_description.json"
 
@@ -120,7 +120,7 @@ def _seconds(value: Any, where: str) -> float | None:
     except (TypeError, ValueError):
         seconds = math.nan
     if not 0 <= seconds < 1e9:
-        raise M2R2Error(f"{where}: '{value!s:.40}' is no time in seconds")
+        raise M2R2Error(f"{where}: {brief(value)} is no time in seconds")
     return seconds
 
 

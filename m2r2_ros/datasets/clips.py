@@ -17,7 +17,7 @@ from typing import Any
 
 from m2r2_ros.datasets.atomic import partial_file
 from m2r2_ros.descriptions import HUMAN, ROBOT, clip_sentence
-from m2r2_ros.errors import M2R2Error
+from m2r2_ros.errors import M2R2Error, brief
 
 __all__ = ["HUMAN", "ROBOT", "Clip", "clip_sentence", "read_clips", "write_clips"]
 
@@ -104,7 +104,7 @@ def _clip(line: str, folder: Path, where: str) -> Clip:
 def _text(values: dict[str, Any], name: str, where: str) -> str:
     value = values.get(name)
     if not isinstance(value, str):
-        raise M2R2Error(f"{where}: '{name}' must be a text, got {value!r:.40}")
+        raise M2R2Error(f"{where}: '{name}' must be a text, got {brief(value)}")
     if not (is_path if name == "path" else is_text)(value):
         raise M2R2Error(f"{where}: '{name}' holds what is no character: {value:.40}")
     return value
@@ -126,5 +126,5 @@ def is_path(value: str) -> bool:
 def _number(values: dict[str, Any], name: str, where: str) -> float:
     value = values.get(name)
     if type(value) not in (int, float) or not abs(value) < 1e9:
-        raise M2R2Error(f"{where}: '{name}' must be seconds, got {value!r:.40}")
+        raise M2R2Error(f"{where}: '{name}' must be seconds, got {brief(value)}")
     return float(value)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from m2r2_ros.errors import M2R2Error, nearest_name
+from m2r2_ros.errors import M2R2Error, brief, nearest_name
 from m2r2_ros.sensing.layout import AUDIO
 from m2r2_ros.signal_presets import PRESETS, preset_of
 
@@ -56,7 +56,7 @@ class TopicMap:
             raise M2R2Error("'topics' must map modalities to topics")
         for modality, topic in self.topics.items():
             if not isinstance(topic, str) or (topic and not _TOPIC_NAME.fullmatch(topic)):
-                raise M2R2Error(f"topic of '{modality}' is no topic name: {topic!r:.80}")
+                raise M2R2Error(f"topic of '{modality}' is no topic name: {brief(topic)}")
         if not _is_texts(self.gripper_joints):
             raise M2R2Error("'gripper_joints' must be a list of joint names")
         if self.reference_camera and not self.topics.get(self.reference_camera):

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from math import prod
 from typing import Any
 
-from m2r2_ros.errors import M2R2Error, nearest_name
+from m2r2_ros.errors import M2R2Error, brief, nearest_name
 from m2r2_ros.inference.tracker import TrackerConfig
 from m2r2_ros.sensing.layout import SensorLayout
 
@@ -168,7 +168,9 @@ class HeadMetadata:
             raise entry.error(str(error)) from error
         look_ahead = entry.get("look_ahead", int, default=0)
         if not 0 <= look_ahead <= MOST_LOOK_AHEAD:
-            raise entry.error(f"look_ahead must be in [0, {MOST_LOOK_AHEAD}], got {look_ahead}")
+            raise entry.error(
+                f"look_ahead must be in [0, {MOST_LOOK_AHEAD}], got {brief(look_ahead)}"
+            )
         return cls(
             labels=_labels(entry),
             feature_dimension=entry.dimension(),
@@ -193,7 +195,7 @@ def _states(entry: _Entry) -> dict[str, tuple[int, ...]]:
     for name, shape in states.items():
         whole = isinstance(shape, list) and all(type(n) is int and n > 0 for n in shape)
         if not name.startswith("state_") or not whole or prod(shape) > _MAX_NUMBERS:
-            raise entry.error(f"states: '{name}' must be 'state_<i>': [sizes], got {shape!r:.80}")
+            raise entry.error(f"states: '{name}' must be 'state_<i>': [sizes], got {brief(shape)}")
     return {name: tuple(shape) for name, shape in states.items()}
 
 
@@ -205,11 +207,11 @@ class _Entry:
         self._values = self._parse(text)
         version = self.get("format", int)
         if version > FORMAT:
-            raise self.error(f"format {version} is newer than {FORMAT}: update m2r2_ros")
+            raise self.error(f"format {brief(version)} is newer than {FORMAT}: update m2r2_ros")
         if version != FORMAT:
-            raise self.error(f"format must be {FORMAT}, got {version}")
+            raise self.error(f"format must be {FORMAT}, got {brief(version)}")
         if self.get("kind", str) not in kinds:
-            raise self.error(f"this is of kind '{self._values['kind']!s:.40}', not '{kinds[0]}'")
+            raise self.error(f"this is of kind '{self._values['kind']:.40}', not '{kinds[0]}'")
 
     def _parse(self, text: str | None) -> dict[str, Any]:
         if text is None:
@@ -246,7 +248,7 @@ class _Entry:
     def dimension(self) -> int:
         value = self.get("feature_dimension", int)
         if not 0 < value <= _MAX_NUMBERS:
-            raise self.error(f"feature_dimension must be positive, got {value:.4g}")
+            raise self.error(f"feature_dimension must be positive, got {brief(value)}")
         return value
 
 

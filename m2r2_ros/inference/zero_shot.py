@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from m2r2_ros.descriptions import action_sentence
-from m2r2_ros.errors import M2R2Error
+from m2r2_ros.errors import M2R2Error, brief
 from m2r2_ros.inference.encoder import Encoder
 from m2r2_ros.inference.metadata import HeadMetadata, RoboActMetadata
 from m2r2_ros.inference.roboact_encoder import RoboActEncoder
@@ -37,7 +37,9 @@ class ZeroShotHead:
             or len(actions) < 2
             or not all(map(str.strip, actions))
         ):
-            raise M2R2Error(f"actions must be two or more different texts, got {list(actions)}")
+            raise M2R2Error(
+                f"actions must be two or more different texts, got {brief(list(actions))}"
+            )
         self.path = folder
         self.labels = tuple(actions)
         self.feature_dimension = encoder.feature_dimension

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from m2r2_ros.errors import nearest_name
+from m2r2_ros.errors import brief, nearest_name
 from m2r2_ros.messages.cdr import CdrReader, MessageError
 
 IMAGE = "sensor_msgs/msg/Image"
@@ -89,17 +89,17 @@ def _through_cv_bridge(image: SimpleNamespace) -> np.ndarray:
         from cv_bridge import CvBridge
     except Exception as error:  # built against another NumPy, it fails with more than ImportError
         raise MessageError(
-            f"encoding {image.encoding!r:.80} needs the ROS package cv_bridge ({error}); "
+            f"encoding {brief(image.encoding)} needs the ROS package cv_bridge ({error}); "
             f"without it: {', '.join(_CHANNELS)}"
         ) from error
     try:
         picture = np.ascontiguousarray(CvBridge().imgmsg_to_cv2(image, "rgb8"))
     except Exception as error:  # cv_bridge and OpenCV have exceptions of their own
         why = " ".join(str(error).split())
-        raise MessageError(f"cv_bridge cannot read {image.encoding!r:.80}: {why}") from error
+        raise MessageError(f"cv_bridge cannot read {brief(image.encoding)}: {why}") from error
     if picture.dtype != np.uint8 or picture.shape != (image.height, image.width, 3):
         made = f"{picture.dtype} {picture.shape}"
-        raise MessageError(f"cv_bridge made {made} of {image.encoding!r:.80}")
+        raise MessageError(f"cv_bridge made {made} of {brief(image.encoding)}")
     return picture
 
 

@@ -55,8 +55,13 @@ _SENSING = {
 }
 
 SENSING = tuple(
-    Setting(field.name, float(field.default), _SENSING.get(field.name, ""), 1e-6, 1e9)
-    for field in fields(SensingLimits)
+    Setting(
+        entry.name,
+        float(entry.default),
+        _SENSING.get(entry.name, ""),
+        *entry.metadata["range"],
+    )
+    for entry in fields(SensingLimits)
 )
 
 SYNCHRONIZER = (

@@ -143,6 +143,8 @@ def _recipe(content: Any) -> Recipe:
     shared = {key: content[key] for key in common & content.keys()}
     if not isinstance(content["splits"], dict) or not content["splits"]:
         raise M2R2Error("splits must map names to recordings and seeds")
+    if not isinstance(content["name"], str | int):
+        raise M2R2Error(f"name must be a text, not {brief(content['name'])}")
     splits = [_split(name, entry, shared, common) for name, entry in content["splits"].items()]
     return Recipe(str(content["name"]), tuple(splits))
 

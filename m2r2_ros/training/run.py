@@ -124,7 +124,7 @@ def read_settings(folder: Path) -> dict[str, Any]:
     file = Path(folder) / SETTINGS_FILE
     try:
         settings = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise M2R2Error(f"{folder} is no training run: cannot read {SETTINGS_FILE}") from error
     if not isinstance(settings, dict):
         raise M2R2Error(f"{file} holds no settings")

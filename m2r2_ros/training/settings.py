@@ -17,6 +17,9 @@ from m2r2_ros.training.augmentation import Augmentation
 
 Settings = TypeVar("Settings")
 PRECISIONS = ("no", "bf16", "fp16")
+_SCALARS = (int, float, bool, str)
+# A whole number up to here is good for a float.
+_LARGEST = 2**53
 # Chain of files that extend each other; longer ones are a circle.
 _DEEPEST = 8
 
@@ -135,7 +138,7 @@ def read_values(path: Path, depth: int = 0) -> Any:
         values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise M2R2Error(f"cannot read {path}: {error}") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise M2R2Error(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     values = {} if values is None else values
     if depth == _DEEPEST:
@@ -188,12 +191,14 @@ def settings_to_dict(settings: Any) -> dict[str, Any]:
 def _checked(kind: Any, default: Any, value: Any, where: str) -> Any:
     if is_dataclass(kind):
         return _changed(default, value, where)
-    if isinstance(value, list):
-        return tuple(value)
-    if kind is float and type(value) is int:
+    if kind is float and type(value) is int and abs(value) <= _LARGEST:
         return float(value)
-    if kind in (int, float, bool, str) and type(value) is not kind:
-        raise M2R2Error(f"{where}: expected {kind.__name__}, got {brief(value)}")
+    if isinstance(value, list) and kind not in _SCALARS:
+        return tuple(value)
+    expected = kind if kind in _SCALARS else tuple
+    if type(value) is not expected:
+        name = "list" if expected is tuple else expected.__name__
+        raise M2R2Error(f"{where}: expected {name}, got {brief(value)}")
     return value
 
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from m2r2_ros.datasets.atomic import partial_file
 from m2r2_ros.descriptions import clip_sentence
-from m2r2_ros.errors import M2R2Error
+from m2r2_ros.errors import M2R2Error, brief
 from m2r2_ros.inference.metadata import RoboActMetadata
 from m2r2_ros.inference.models import ENCODER_FILE
 from m2r2_ros.inference.roboact_encoder import FRAME_FILE, state_shapes
@@ -63,7 +63,7 @@ def video_graphs(trained: TrainedRoboAct, strides: Sequence[int]) -> tuple[dict[
     Raises M2R2Error when a difference is more than rounding.
     """
     if not strides or min(strides) < 1:
-        raise M2R2Error(f"strides must be whole numbers of at least 1, got {list(strides)}")
+        raise M2R2Error(f"strides must be whole numbers of at least 1, got {brief(list(strides))}")
     frame = frame_graph(trained.frames)
     window, metadata = window_graph(trained, strides, hashlib.sha256(frame).hexdigest())
     difference = max(check_frame(trained.frames, frame), check_window(trained, window, metadata))
