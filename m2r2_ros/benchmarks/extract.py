@@ -40,7 +40,7 @@ def run(options: Options) -> dict[str, Any]:
     path = shipped(RECORDING)
     encoder = Encoder(options.models / ENCODER_FILE)
     with open_source(path) as source:
-        some = list(windows(source, encoder.layout))
+        some = list(windows(source, encoder.layout, max_pixels=encoder.metadata.max_pixels))
     session = open_session(read_model(options.models / ENCODER_FILE), _THREADS)
     # The packer's buffers are its own, pictures are not copied by it.
     packed = [_copy(WindowPacker(encoder.layout)([window])) for window in some]

@@ -53,13 +53,15 @@ def windows(
     layout: SensorLayout,
     limits: SensingLimits = SensingLimits(),  # noqa: B008 (frozen)
     reference_camera: str | None = None,
+    max_pixels: int | None = None,
 ) -> Iterator[SensorWindow]:
     """Yield the windows of a recording, as the nodes build them while it is played.
 
-    `reference_camera` is the layout's first camera unless named. What was dropped, late or
-    refused is added to `source.problems` at the end. Raises M2R2Error as `batches` does.
+    `reference_camera` is the layout's first camera unless named; `max_pixels` is the encoder's.
+    What was dropped, late or refused is added to `source.problems` at the end. Raises M2R2Error as
+    `batches` does.
     """
-    builder = WindowBuilder(layout, limits, reference_camera)
+    builder = WindowBuilder(layout, limits, reference_camera, max_pixels)
     for batch in source.batches(layout):
         _add(builder, batch)
         yield from builder.poll()

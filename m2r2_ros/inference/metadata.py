@@ -22,16 +22,28 @@ _MAX_TEXT = 1 << 20
 _MAX_NUMBERS = 1 << 24
 # Frames: a head that answers a minute late is of no use to a robot.
 MOST_LOOK_AHEAD = 600
+REDUCE_ABOVE = 64
+_MOST_REDUCE_ABOVE = 10_000
 
 
 @dataclass(frozen=True)
 class EncoderMetadata:
-    """`image_size` is the (height, width) that the graph resizes every frame to."""
+    """`image_size` is the (height, width) that the graph resizes every frame to.
+
+    reduce_above  pictures of more than so many times its pixels are made smaller before the graph.
+                  Absent: 64, which is 1024 x 1024 for an encoder of 128 x 128.
+    """
 
     layout: SensorLayout
     feature_dimension: int
     image_size: tuple[int, int]
     training_data: str
+    reduce_above: int = field(default=REDUCE_ABOVE, kw_only=True)
+
+    @property
+    def max_pixels(self) -> int:
+        """Pictures of more pixels are made smaller on the way in."""
+        return self.reduce_above * self.image_size[0] * self.image_size[1]
 
     def to_json(self) -> str:
         """Text for the ONNX file, the inverse of `from_json`."""
@@ -57,11 +69,17 @@ class EncoderMetadata:
         size = entry.get("image_size", list)
         if len(size) != 2 or not all(type(side) is int and 0 < side < 10_000 for side in size):
             raise entry.error("image_size must be [height, width]")
+        ratio = entry.get("reduce_above", int, REDUCE_ABOVE)
+        if not 1 <= ratio <= _MOST_REDUCE_ABOVE:
+            raise entry.error(
+                f"reduce_above must be in [1, {_MOST_REDUCE_ABOVE}], got {brief(ratio)}"
+            )
         return {
             "layout": layout,
             "feature_dimension": entry.dimension(),
             "image_size": (size[0], size[1]),
             "training_data": entry.get("training_data", str),
+            "reduce_above": ratio,
         }
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,6 +12,7 @@ from PIL import Image, UnidentifiedImageError
 
 from m2r2_ros.errors import brief, nearest_name
 from m2r2_ros.messages.cdr import CdrReader, MessageError
+from m2r2_ros.sensing.picture import Decoded, Picture, block_means, reduced, reduction
 
 IMAGE = "sensor_msgs/msg/Image"
 COMPRESSED_IMAGE = "sensor_msgs/msg/CompressedImage"
@@ -37,15 +37,15 @@ _CHANNELS = {
 # Names of numbers that are not said to be colours, as OpenCV types: 16UC1 and 32FC1 are distances.
 _NO_COLOUR = re.compile(r"\d+[A-Z]+C\d+")
 _PLAIN_MODES = ("L", "RGB", "RGBA", "P")
-
-Picture = Callable[[], np.ndarray]
+# By what a JPEG decoder can divide both sides while it decodes.
+_DRAFTS = (8, 4, 2)
 
 
 def decode_image(type_name: str, message: bytes) -> tuple[int, Picture]:
-    """Stamp [ns] and a function that gives the picture, uint8 (H, W, 3) RGB.
+    """Stamp [ns] and the picture, uint8 (H, W, 3) RGB when it is decoded.
 
-    Header and sizes are checked at once; pixels are decoded when the function is called, so a
-    frame that is not used costs little. Both raise MessageError.
+    Header and sizes are checked at once; pixels are decoded when they are asked for, so a frame
+    that is not used costs little. Both raise MessageError.
     """
     if type_name == IMAGE:
         return _raw(CdrReader(message))
@@ -70,20 +70,25 @@ def _raw(reader: CdrReader) -> tuple[int, Picture]:
             raise MessageError(f"image has rows of {step} bytes, {width} x {encoding} need more")
         rows = data[: step * height].reshape(height, step)[:, : width * size]
         pixels = rows.reshape(height, width, size)
-        shape = (height, width, 3)
-        return stamp_ns, lambda: np.ascontiguousarray(
-            np.broadcast_to(pixels[:, :, channels], shape)
-        )
+        return stamp_ns, Picture(lambda most: _plain(pixels, channels, most), data.nbytes)
     if _NO_COLOUR.fullmatch(encoding):
-        return stamp_ns, lambda: _refuse_colourless(encoding)
+        return stamp_ns, Picture(lambda _: _refuse_colourless(encoding), data.nbytes)
     image = SimpleNamespace(
         height=height, width=width, encoding=encoding, is_bigendian=is_bigendian, step=step
     )
     image.data = data
-    return stamp_ns, lambda: _through_cv_bridge(image)
+    return stamp_ns, Picture(lambda most: _through_cv_bridge(image, most), data.nbytes)
 
 
-def _through_cv_bridge(image: SimpleNamespace) -> np.ndarray:
+def _plain(pixels: np.ndarray, channels: slice, max_pixels: int | None) -> Decoded:
+    """Made smaller before the colours are put in order: that is the smaller copy."""
+    size = pixels.shape[:2]
+    pixels = reduced(pixels, max_pixels)
+    colours = np.broadcast_to(pixels[:, :, channels], (*pixels.shape[:2], 3))
+    return np.ascontiguousarray(colours), size
+
+
+def _through_cv_bridge(image: SimpleNamespace, max_pixels: int | None) -> Decoded:
     """Bayer, YUV and 16 bit, where a robot's ROS brings cv_bridge."""
     try:
         from cv_bridge import CvBridge
@@ -100,7 +105,7 @@ def _through_cv_bridge(image: SimpleNamespace) -> np.ndarray:
     if picture.dtype != np.uint8 or picture.shape != (image.height, image.width, 3):
         made = f"{picture.dtype} {picture.shape}"
         raise MessageError(f"cv_bridge made {made} of {brief(image.encoding)}")
-    return picture
+    return reduced(picture, max_pixels), picture.shape[:2]
 
 
 def _compressed(reader: CdrReader) -> tuple[int, Picture]:
@@ -110,11 +115,11 @@ def _compressed(reader: CdrReader) -> tuple[int, Picture]:
     if not len(data):
         raise MessageError("compressed image is empty")
     if is_depth:
-        return stamp_ns, lambda: _refuse_colourless("compressedDepth")
-    return stamp_ns, lambda: decode_picture(data)
+        return stamp_ns, Picture(lambda _: _refuse_colourless("compressedDepth"), data.nbytes)
+    return stamp_ns, Picture(lambda most: _decompressed(data, most), data.nbytes)
 
 
-def _refuse_colourless(encoding: str) -> np.ndarray:
+def _refuse_colourless(encoding: str) -> Decoded:
     raise MessageError(f"{encoding} is no colour: choose the camera's colour topic")
 
 
@@ -131,18 +136,40 @@ def picture_format(type_name: str, reader: CdrReader) -> str:
 
 def decode_picture(data: bytes | np.ndarray) -> np.ndarray:
     """Decode the bytes of a PNG or JPEG file to uint8 (H, W, 3) RGB. Raises MessageError."""
+    return _decompressed(data, None)[0]
+
+
+def _decompressed(data: bytes | np.ndarray, max_pixels: int | None) -> Decoded:
+    """A JPEG that is far too large is made smaller in decoding, which spares most of the work."""
     try:
         with Image.open(io.BytesIO(data), formats=("PNG", "JPEG")) as image:
             _check_size(*image.size)
             if image.mode not in _PLAIN_MODES:
                 raise MessageError(f"compressed image has pixels '{image.mode}', not 8-bit colour")
-            return np.asarray(image.convert("RGB"))
+            width, height = image.size
+            down, across = reduction(height, width, max_pixels)
+            draft = _draft(image, down, across)
+            pixels = block_means(np.asarray(image.convert("RGB")), down // draft, across // draft)
+            # A decoder rounds sides up.
+            kept = np.ascontiguousarray(pixels[: height // down, : width // across])
+            return kept, (height, width)
     except UnidentifiedImageError as error:
         raise MessageError("compressed image is neither PNG nor JPEG") from error
     except MessageError:
         raise
     except Exception as error:  # Pillow has no common exception for damaged files
         raise MessageError(f"compressed image is damaged: {error}") from error
+
+
+def _draft(image: Image.Image, down: int, across: int) -> int:
+    """Let a JPEG's decoder divide the sides as far as it can; returns by how much it will."""
+    width, height = image.size
+    for factor in _DRAFTS:
+        smaller = -(-width // factor), -(-height // factor)
+        if image.format == "JPEG" and down == across and down % factor == 0:
+            image.draft(None, (width // factor, height // factor))
+            return factor if image.size == smaller else 1
+    return 1
 
 
 def _check_size(width: int, height: int) -> None:

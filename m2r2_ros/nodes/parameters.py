@@ -41,6 +41,8 @@ _SENSING = {
     "audio_jitter_s": "Audio stamps may be off by this much before the clock follows them [s].",
     "audio_drift_s": "Time constant with which the audio clock follows its stamps [s].",
     "buffer_s": "Samples kept for a window [s]; what is older is dropped and counted.",
+    "buffer_mb": "All that waits for a window, in the middleware's queues and here [MB]. Beyond it "
+    "the camera that takes the most loses its oldest frame, which is counted.",
     "max_signal_rate_hz": "Highest rate of a signal, for the size of its buffer [Hz].",
     "max_camera_rate_hz": "Highest rate of a camera, for the size of its buffer [Hz].",
     "max_audio_rate_hz": "Highest rate of the microphone [Hz].",

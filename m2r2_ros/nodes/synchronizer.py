@@ -72,14 +72,17 @@ class Synchronizer(ManagedNode):
 
     def configure(self, values: dict[str, Any]) -> None:
         folder = parameters.models_folder(values["models"])
-        self._layout = read_encoder_metadata(folder / ENCODER_FILE).layout
+        metadata = read_encoder_metadata(folder / ENCODER_FILE)
+        self._layout = metadata.layout
         topics = self._read_topics(values)
         limits = _limits(values)
         on_frame = self.guard(self._on_reference_frame)
         self._reference = topics.reference_camera
         self._pairs = _pairs(values, self._layout, self._reference, limits)
         self._sources = make_sources(self, self._layout, topics, limits, on_frame, self._pairs)
-        self._builder = WindowBuilder(self._layout, limits, self._reference or None)
+        self._builder = WindowBuilder(
+            self._layout, limits, self._reference or None, metadata.max_pixels
+        )
         for line in topics.absent(self._layout.modalities):
             self.get_logger().info(printable(line))
         self._explained: set[str] = set()

@@ -197,7 +197,7 @@ def encode_recording(
     """
     if isinstance(encoder, RoboActEncoder):
         encoder.reset()
-    windows = watched_windows(source, encoder.layout, deployment, show_progress)
+    windows = watched_windows(source, encoder.metadata, deployment, show_progress)
     features, bounds_ns = [], []
     with read_ahead(windows, max(_READ_AHEAD_WINDOWS, 2 * batch)) as ahead:
         while some := list(islice(ahead, batch)):

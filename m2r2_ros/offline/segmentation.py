@@ -13,6 +13,7 @@ from m2r2_ros.datasets.recording_source import RecordingSource
 from m2r2_ros.datasets.source import windows
 from m2r2_ros.datasets.topics import first_camera
 from m2r2_ros.errors import M2R2Error, nearest_name, printable
+from m2r2_ros.inference.metadata import EncoderMetadata
 from m2r2_ros.inference.models import Models
 from m2r2_ros.inference.segment_events import FramePrediction, SegmentEvent, SegmentStatus
 from m2r2_ros.offline.deployment import Deployment
@@ -37,7 +38,7 @@ def segment_source(
     """Run encoder, head and tracker over a recording. Raises M2R2Error when it has no window."""
     pipeline = models.pipeline(deployment.tracker_config(models.head.metadata.tracker))
     run = OfflineRun([], [])
-    for window in watched_windows(source, models.encoder.layout, deployment):
+    for window in watched_windows(source, models.encoder.metadata, deployment):
         _, prediction, events = pipeline.process(window)
         run.predictions.append(prediction)
         run.events.extend(events)
@@ -50,18 +51,19 @@ def segment_source(
 
 def watched_windows(
     source: RecordingSource,
-    layout: SensorLayout,
+    encoder: EncoderMetadata,
     deployment: Deployment,
     show_progress: bool = True,
 ) -> Iterator[SensorWindow]:
     """The windows of a recording, with a progress bar in seconds of the recording."""
+    layout = encoder.layout
     reference = _reference_camera(layout, deployment)
     total_s = (source.end_ns - source.start_ns) / 1e9
     shape = "{desc}: {percentage:3.0f}% |{bar}| {n:.0f}/{total:.0f} s of recording"
     with Progress(
         desc=printable(source.name), total=total_s, bar_format=shape, disable=not show_progress
     ) as bar:
-        for window in windows(source, layout, deployment.limits, reference):
+        for window in windows(source, layout, deployment.limits, reference, encoder.max_pixels):
             yield window
             bar.update((window.end_ns - window.start_ns) / 1e9)
 

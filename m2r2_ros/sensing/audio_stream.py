@@ -84,6 +84,11 @@ class AudioStream(Stream):
         self._gap_ns = to_ns(limits.max_audio_gap_s)
         self.clear()
 
+    @staticmethod
+    def most_bytes(limits: SensingLimits) -> int:
+        """What its samples, float32, take at most: as many again may wait to be ingested."""
+        return 2 * 4 * round(limits.buffer_s * limits.max_audio_rate_hz)
+
     def clear(self) -> None:
         self._chunks: list[Chunk] = []
         self._waiting = 0

@@ -15,6 +15,7 @@ from m2r2_ros.sensing.camera_stream import CameraStream, Image
 from m2r2_ros.sensing.counters import Counters
 from m2r2_ros.sensing.layout import AUDIO, SensorLayout
 from m2r2_ros.sensing.limits import SensingLimits, to_ns
+from m2r2_ros.sensing.memory_budget import MemoryBudget
 from m2r2_ros.sensing.signal_stream import SignalStream
 from m2r2_ros.sensing.stream import Stream
 from m2r2_ros.sensing.stream_progress import StreamProgress
@@ -32,8 +33,9 @@ class WindowBuilder:
     is the same, bit for bit, however the samples were batched, as long as none came late. Stamps
     are integer nanoseconds of any epoch. Not thread-safe.
 
-    `reference_camera` is the layout's first camera unless named. Raises M2R2Error for a name that
-    is not in the layout.
+    `reference_camera` is the layout's first camera unless named. Pictures of more than `max_pixels`
+    (`EncoderMetadata.max_pixels`) are made smaller on the way in. Raises M2R2Error for a name that
+    is not in the layout, and for limits that need more memory than they allow.
     """
 
     def __init__(
@@ -41,11 +43,18 @@ class WindowBuilder:
         layout: SensorLayout,
         limits: SensingLimits = SensingLimits(),  # noqa: B008 (frozen)
         reference_camera: str | None = None,
+        max_pixels: int | None = None,
     ) -> None:
         self.layout = layout
         self.counters = Counters(layout.modalities)
         counts = self.counters.streams
-        self._cameras = {n: CameraStream(n, limits, counts[n]) for n in layout.cameras}
+        # The other half is for what has not come as far as here: see nodes/sources.
+        self.budget = MemoryBudget(limits.buffer_mb / 2)
+        for name, nbytes in _fixed_bytes(layout, limits).items():
+            self.budget.reserve(name, nbytes)
+        self._cameras = {
+            n: CameraStream(n, limits, counts[n], self.budget, max_pixels) for n in layout.cameras
+        }
         self._audio = {n: AudioStream(layout, limits, counts[n]) for n in [AUDIO] * layout.audio}
         self._signals = {
             n: SignalStream(signal, layout.signal_rate(n), limits, counts[n])
@@ -199,7 +208,9 @@ class WindowBuilder:
         if self._grid.start_ns is not None:
             return True
         oldest = (stream.oldest_ns for stream in self._streams.values())
-        start = min(stamp for stamp in oldest if stamp is not None)
+        start = min((stamp for stamp in oldest if stamp is not None), default=None)
+        if start is None:  # All that had come was dropped for the bytes that it took.
+            return False
         decided_at = start
         if self._reference:
             decided_at = start + self.layout.longest_window_ns
@@ -234,6 +245,12 @@ class WindowBuilder:
         self.counters.gap_windows += not has_frame
         for name, present in mask.items():
             self.counters.streams[name].masked += not present
+
+
+def _fixed_bytes(layout: SensorLayout, limits: SensingLimits) -> dict[str, int]:
+    """What the samples of the other streams take at most."""
+    sizes = {name: SignalStream.most_bytes(name, limits) for name in layout.signals}
+    return sizes | ({AUDIO: AudioStream.most_bytes(limits)} if layout.audio else {})
 
 
 def _find(streams: Mapping[str, StreamType], name: str, kind: str) -> StreamType:

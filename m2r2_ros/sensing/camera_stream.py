@@ -12,11 +12,13 @@ from m2r2_ros.errors import M2R2Error
 from m2r2_ros.sensing.buffer import INTERVAL_SAMPLES, usual_interval
 from m2r2_ros.sensing.counters import StreamCounters
 from m2r2_ros.sensing.limits import SensingLimits
+from m2r2_ros.sensing.memory_budget import MemoryBudget
 from m2r2_ros.sensing.pending_samples import Batch
+from m2r2_ros.sensing.picture import Decoded, Picture, reduced
 from m2r2_ros.sensing.stream import Stream
 
-# uint8 (H, W, 3) RGB, or a function that decodes it and may raise M2R2Error.
-Image = np.ndarray | Callable[[], np.ndarray]
+# uint8 (H, W, 3) RGB, or what decodes it and may raise M2R2Error.
+Image = np.ndarray | Picture | Callable[[], np.ndarray]
 
 
 def is_image(image: object) -> bool:
@@ -31,17 +33,32 @@ def is_image(image: object) -> bool:
 
 
 class CameraStream(Stream):
-    """Frames sorted by stamp; only those that a window shows are decoded."""
+    """Frames sorted by stamp; only those that a window shows are decoded.
 
-    def __init__(self, name: str, limits: SensingLimits, counters: StreamCounters) -> None:
+    Pictures of more than `max_pixels` are made smaller: at once where they wait as more bytes than
+    they will have then, else when a window shows them.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        limits: SensingLimits,
+        counters: StreamCounters,
+        budget: MemoryBudget,
+        max_pixels: int | None = None,
+    ) -> None:
         self._capacity = max(2, round(limits.buffer_s * limits.max_camera_rate_hz))
         super().__init__(name, self._capacity, limits.max_camera_age_s, counters)
+        self._max_pixels = max_pixels
+        self._budget = budget
+        budget.share(self)
         self.clear()
 
     def clear(self) -> None:
         # Stamps of the frames that are held, sorted, and the frames.
         self.stamps: list[int] = []
         self._images: list[Image] = []
+        self._image_bytes = 0
         self._recent: list[int] = []
         self._interval_ns: int | None = 0
         self._newest_ns: int | None = None
@@ -51,10 +68,27 @@ class CameraStream(Stream):
     def add(self, stamp_ns: int, image: Image) -> None:
         """Take a frame; an array that is no RGB image is refused and counted."""
         self.counters.received += 1
-        if callable(image) or is_image(image):
-            self.inbox.add(np.array([stamp_ns], np.int64), image, 1)
-        else:
+        if not callable(image) and not is_image(image):
             self.counters.reject("malformed", 1)
+            return
+        if self._max_pixels is not None and _bytes_of(image) > 3 * self._max_pixels:
+            image = self._decoded(image)
+        if image is not None:
+            self.inbox.add(np.array([stamp_ns], np.int64), image, 1)
+            self._budget.keep()
+
+    @property
+    def held_bytes(self) -> int:
+        """What all frames take, those that were not yet ingested included."""
+        return self.inbox.nbytes + self._image_bytes
+
+    def drop_oldest(self) -> None:
+        """Let go of the oldest frame and count it."""
+        if not self.stamps:
+            self.inbox.drop_oldest()
+            return
+        self._discard(1)
+        self.counters.dropped += 1
 
     @property
     def newest_ns(self) -> int | None:
@@ -83,10 +117,10 @@ class CameraStream(Stream):
             return
         self.stamps.insert(index, stamp_ns)
         self._images.insert(index, image)
+        self._image_bytes += _bytes_of(image)
         self._note(stamp_ns)
         if len(self.stamps) > self._capacity:
-            del self.stamps[0], self._images[0]
-            self.counters.dropped += 1
+            self.drop_oldest()
 
     def _note(self, stamp_ns: int) -> None:
         if self._newest_ns is None or stamp_ns > self._newest_ns:
@@ -108,27 +142,60 @@ class CameraStream(Stream):
         else:
             index = -1
         result = self._images[index] if index >= 0 else None
-        self._discard_before(end_ns)
+        self._discard(max(0, bisect_right(self.stamps, end_ns) - 1))
         self._closed_ns = end_ns
+        self._budget.keep()
         return result
 
     def _decode(self, index: int) -> bool:
         """Replace a frame by its pixels, or remove it."""
         image = self._images[index]
-        try:
-            pixels = image() if callable(image) else image
-            self.counters.reason = ""
-        except M2R2Error as error:
-            pixels = None
-            self.counters.reason = str(error)
-        if is_image(pixels):
-            self._images[index] = pixels
-            return True
-        self.counters.reject("undecodable", 1)
-        del self.stamps[index], self._images[index]
-        return False
+        pixels = self._decoded(image) if callable(image) else image
+        self._image_bytes -= _bytes_of(image)
+        if pixels is None:
+            del self.stamps[index], self._images[index]
+            return False
+        self._images[index] = pixels
+        self._image_bytes += pixels.nbytes
+        return True
 
-    def _discard_before(self, end_ns: int) -> None:
-        """Keep the newest frame not after `end_ns` (the next window may show it) and later ones."""
-        index = max(0, bisect_right(self.stamps, end_ns) - 1)
-        del self.stamps[:index], self._images[:index]
+    def _decoded(self, image: Image) -> np.ndarray | None:
+        """Pixels of at most `max_pixels`, None when there are none, which is counted."""
+        try:
+            pixels, size = _decode(image, self._max_pixels)
+        except M2R2Error as error:
+            self.counters.reason = str(error)
+            pixels = None
+        else:
+            self.counters.reason = ""
+        if not is_image(pixels):
+            self.counters.reject("undecodable", 1)
+            return None
+        pixels = reduced(pixels, self._max_pixels)
+        self._note_size(size, pixels.shape[:2])
+        return pixels
+
+    def _note_size(self, sent: tuple[int, int], kept: tuple[int, int]) -> None:
+        self.counters.notice = ""
+        if sent != kept:
+            self.counters.reduced += 1
+            self.counters.notice = (
+                f"pictures of {sent[1]} x {sent[0]} are made smaller, {kept[1]} x {kept[0]}: let "
+                f"its driver send at most {self._max_pixels} pixels"
+            )
+
+    def _discard(self, count: int) -> None:
+        """Forget the oldest frames."""
+        self._image_bytes -= sum(map(_bytes_of, self._images[:count]))
+        del self.stamps[:count], self._images[:count]
+
+
+def _decode(image: Image, max_pixels: int | None) -> Decoded:
+    if isinstance(image, Picture):
+        return image.decode(max_pixels)
+    pixels = image() if callable(image) else image
+    return pixels, np.shape(pixels)[:2]
+
+
+def _bytes_of(image: Image) -> int:
+    return getattr(image, "nbytes", 0)

@@ -24,12 +24,16 @@ class StreamCounters:
     rejected: Counter[str] = field(default_factory=Counter)
     # Buffer overflow.
     dropped: int = 0
+    # Pictures that were made smaller on the way in.
+    reduced: int = 0
     # Holes longer than the stream's age limit.
     gaps: int = 0
     # Windows that went out without this stream.
     masked: int = 0
     # Why its newest samples cannot be used, "" when they can.
     reason: str = ""
+    # What was done to the newest sample to make it fit, "" for nothing.
+    notice: str = ""
 
     def reject(self, reason: str, count: int) -> None:
         """Count what was refused, if anything."""

@@ -56,6 +56,8 @@ class SensingLimits:
 
     # Memory: samples that wait for a window. More are dropped, the oldest first, and counted.
     buffer_s: float = _limit(10.0, 0.1, 600.0)
+    # All of them, those in the middleware's queues included, in megabytes of 10^6 bytes.
+    buffer_mb: float = _limit(1000.0, 16.0, 65_536.0)
     max_signal_rate_hz: float = _limit(2000.0, 1.0, 100_000.0)
     max_camera_rate_hz: float = _limit(60.0, 1.0, 1000.0)
     max_audio_rate_hz: float = _limit(192_000.0, 1000.0, 1_000_000.0)

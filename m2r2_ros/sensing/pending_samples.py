@@ -25,6 +25,8 @@ class PendingSamples:
         self._batches: deque[tuple[np.ndarray, Any, int]] = deque()
         self._capacity = capacity
         self._total = 0
+        # What the waiting batches take, stamps aside.
+        self.nbytes = 0
         self._newest_stamp = -1
         self._counters = counters
 
@@ -36,10 +38,16 @@ class PendingSamples:
         self._note_zero(int(stamps[-1]))
         self._batches.append((stamps, payload, size))
         self._total += size
+        self.nbytes += _bytes_of(payload)
         while self._total > self._capacity and len(self._batches) > 1:
-            lost = self._batches.popleft()[2]
-            self._total -= lost
-            self._counters.dropped += lost
+            self.drop_oldest()
+
+    def drop_oldest(self) -> None:
+        """Let go of the batch that came first, and count it."""
+        _, payload, lost = self._batches.popleft()
+        self._total -= lost
+        self.nbytes -= _bytes_of(payload)
+        self._counters.dropped += lost
 
     def _note_zero(self, stamp: int) -> None:
         if stamp == self._newest_stamp == 0:
@@ -93,4 +101,8 @@ class PendingSamples:
 
     def clear(self) -> None:
         self._batches.clear()
-        self._total = 0
+        self._total = self.nbytes = 0
+
+
+def _bytes_of(payload: Any) -> int:
+    return getattr(payload, "nbytes", 0)

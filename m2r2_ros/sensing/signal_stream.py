@@ -39,6 +39,12 @@ class SignalStream(Stream):
         # End of the last window.
         self._closed_ns: int | None = None
 
+    @staticmethod
+    def most_bytes(name: str, limits: SensingLimits) -> int:
+        """What its rows take at most: as many again may wait, and the buffer is twice as long."""
+        row = 8 * (1 + PRESETS[name].width)
+        return 3 * row * round(limits.buffer_s * limits.max_signal_rate_hz)
+
     def add(self, stamps: np.ndarray, values: np.ndarray) -> None:
         """Take stamps int64 (n,) and values (n, columns); other shapes are refused and counted."""
         stamps, values = np.array(stamps), np.array(values)

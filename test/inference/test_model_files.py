@@ -59,6 +59,10 @@ BAD_ENCODERS = {
     ),
     "text for a number": (encoder_like(feature_dimension="8"), "must be int, got str"),
     "dimension 0": (encoder_like(feature_dimension=0), "feature_dimension must be positive"),
+    "pictures above nothing": (
+        encoder_like(reduce_above=0),
+        r"reduce_above must be in \[1, 10000\]",
+    ),
     "image size": (encoder_like(image_size=[0, 8]), r"image_size must be \[height, width\]"),
     "layout typo": (layout_like(window_rate=10), "did you mean 'window_rate_hz'"),
     "unknown signal": (layout_like(signals=["wrnech"]), "did you mean 'wrench'"),
@@ -222,6 +226,9 @@ def test_metadata_survives_a_round_trip(tmp_path: Path) -> None:
     assert EncoderMetadata.from_json(encoder.metadata.to_json(), "text") == encoder.metadata
     as_written = json.loads(json.dumps(encoder_metadata(LAYOUT)))
     assert json.loads(encoder.metadata.to_json()) == as_written
+    older = {k: v for k, v in as_written.items() if k != "reduce_above"}
+    assert EncoderMetadata.from_json(json.dumps(older), "text") == encoder.metadata
+    assert encoder.metadata.max_pixels == 64 * 8 * 8
     head = HeadMetadata(
         labels=("a", "b"),
         feature_dimension=3,

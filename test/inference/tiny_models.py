@@ -73,6 +73,7 @@ def encoder_metadata(
         "layout": layout.to_dict(),
         "feature_dimension": feature_dimension,
         "image_size": [8, 8],
+        "reduce_above": 64,
         "training_data": "none: random weights for tests",
     }
 
