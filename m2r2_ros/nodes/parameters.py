@@ -38,6 +38,8 @@ _SENSING = {
     "max_camera_age_s": "Oldest frame that still shows the present [s].",
     "max_signal_age_s": "Longest hold or hole of a signal that is still a measurement [s].",
     "max_audio_gap_s": "Longest hole in the audio that passes for jitter of its stamps [s].",
+    "max_audio_chunk_s": "Longest message of audio, for which windows wait; longer ones are "
+    "refused [s].",
     "audio_jitter_s": "Audio stamps may be off by this much before the clock follows them [s].",
     "audio_drift_s": "Time constant with which the audio clock follows its stamps [s].",
     "buffer_s": "Samples kept for a window [s]; what is older is dropped and counted.",
@@ -150,7 +152,13 @@ MICROPHONE = (
     Setting("device", "", "Name or number of the input device; the default one when empty."),
     Setting("sample_rate", 48_000, "Samples a second of the sound card.", 8_000, 192_000),
     Setting("channels", 1, "Channels of the sound card.", 1, 64),
-    Setting("chunk_s", 0.02, "Length of one message [s].", 0.001, 1.0),
+    Setting(
+        "chunk_s",
+        0.02,
+        "Length of one message, for which windows wait [s].",
+        0.001,
+        SensingLimits.max_audio_chunk_s,
+    ),
 )
 
 REPLAYER = (

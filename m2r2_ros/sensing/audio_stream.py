@@ -82,6 +82,8 @@ class AudioStream(Stream):
         self._window_capacity = layout.audio_capacity
         self._limits = limits
         self._gap_ns = to_ns(limits.max_audio_gap_s)
+        # A later stamp would be one of another time.
+        self._longest_s = min(limits.max_audio_chunk_s, 0.9 * limits.jump_s)
         self.clear()
 
     @staticmethod
@@ -111,6 +113,12 @@ class AudioStream(Stream):
         if not self._well_formed(samples, rate_hz):
             self.counters.reject("malformed", size)
             self.counters.reason = f"chunks of {size} samples at {rate_hz} Hz are beyond the limits"
+        elif size > self._longest_s * rate_hz:
+            self.counters.reject("long", size)
+            self.counters.reason = (
+                f"chunks of {size / rate_hz:.3g} s are too long: windows wait for at most "
+                f"max_audio_chunk_s, {self._longest_s:g} s"
+            )
         elif size:
             self.counters.reason = ""
             chunk = Chunk(int(stamp_ns), self._mono(samples), int(rate_hz))
@@ -155,6 +163,15 @@ class AudioStream(Stream):
 
     def interval_ns(self) -> int:
         return self._chunk_ns
+
+    @property
+    def longest_pause_ns(self) -> int:
+        """The next chunk may be longer than this one, and comes when it is complete."""
+        return to_ns(self._longest_s)
+
+    @property
+    def first_wait_ns(self) -> int:
+        return self.longest_pause_ns
 
     def known_until(self) -> int:
         """Audio has no pauses between samples: the next one follows at once."""

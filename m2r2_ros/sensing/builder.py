@@ -209,7 +209,8 @@ class WindowBuilder:
             return True
         oldest = (stream.oldest_ns for stream in self._streams.values())
         start = min((stamp for stamp in oldest if stamp is not None), default=None)
-        if start is None:  # All that had come was dropped for the bytes that it took.
+        if start is None or self._awaits_first(decided_ns - start):
+            # All that had come was dropped for the bytes that it took, or sound is on its way.
             return False
         decided_at = start
         if self._reference:
@@ -221,6 +222,11 @@ class WindowBuilder:
             return False
         self._grid.begin(start)
         return True
+
+    def _awaits_first(self, passed_ns: float) -> bool:
+        """Whether, so long after the first sample, that of a stream that comes late is missing."""
+        streams = (self._streams[name] for name in self._progress.expected)
+        return any(s.newest_ns is None and passed_ns <= s.first_wait_ns for s in streams)
 
     def _build(self, end_ns: int, has_frame: bool) -> SensorWindow:
         start = self._grid.start_ns
@@ -249,7 +255,7 @@ class WindowBuilder:
 
 def _fixed_bytes(layout: SensorLayout, limits: SensingLimits) -> dict[str, int]:
     """What the samples of the other streams take at most."""
-    sizes = {name: SignalStream.most_bytes(name, limits) for name in layout.signals}
+    sizes = {n: SignalStream.most_bytes(s, limits) for n, s in layout.signals.items()}
     return sizes | ({AUDIO: AudioStream.most_bytes(limits)} if layout.audio else {})
 
 

@@ -49,6 +49,10 @@ class SensingLimits:
     # 20 ms chunk, so that one lost chunk is seen.
     max_audio_gap_s: float = _seconds(0.015)
 
+    # Longest chunk of audio: windows wait for its end, and for as long when the microphone falls
+    # silent. Longer ones are refused. Shorter than `jump_s`, by which its stamp lies behind then.
+    max_audio_chunk_s: float = _limit(0.5, 0.001, 0.9)
+
     # Stamps of audio chunks may be off by this much before the sample clock follows them ...
     audio_jitter_s: float = _seconds(0.001)
     # ... with this time constant: 200 ppm of drift leave it 2 ms behind, well within 5 ms.

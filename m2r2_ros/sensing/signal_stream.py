@@ -21,6 +21,14 @@ from m2r2_ros.sensing.stream import Stream
 NO_MEASUREMENT = "values are NaN, infinite or beyond the limits"
 # A quaternion shorter than this is no rotation (all zeros: never filled in).
 MIN_QUATERNION_NORM = 0.5
+# Columns, stamp included, from which on a signal counts as wide.
+WIDE = 32
+
+
+def _capacity(signal: Signal, limits: SensingLimits) -> int:
+    """Rows that are kept: fewer of a wide signal, so that it is no more numbers."""
+    rows = limits.buffer_s * limits.max_signal_rate_hz
+    return max(2, round(rows * min(1.0, WIDE / (1 + signal.width))))
 
 
 class SignalStream(Stream):
@@ -29,7 +37,7 @@ class SignalStream(Stream):
     def __init__(
         self, signal: Signal, rate_hz: int, limits: SensingLimits, counters: StreamCounters
     ) -> None:
-        capacity = max(2, round(limits.buffer_s * limits.max_signal_rate_hz))
+        capacity = _capacity(signal, limits)
         super().__init__(signal.name, capacity, limits.max_signal_age_s, counters)
         self.columns = signal.width
         self._rate_hz = rate_hz
@@ -40,10 +48,9 @@ class SignalStream(Stream):
         self._closed_ns: int | None = None
 
     @staticmethod
-    def most_bytes(name: str, limits: SensingLimits) -> int:
+    def most_bytes(signal: Signal, limits: SensingLimits) -> int:
         """What its rows take at most: as many again may wait, and the buffer is twice as long."""
-        row = 8 * (1 + PRESETS[name].width)
-        return 3 * row * round(limits.buffer_s * limits.max_signal_rate_hz)
+        return 3 * 8 * (1 + signal.width) * _capacity(signal, limits)
 
     def add(self, stamps: np.ndarray, values: np.ndarray) -> None:
         """Take stamps int64 (n,) and values (n, columns); other shapes are refused and counted."""

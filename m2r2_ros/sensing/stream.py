@@ -56,6 +56,16 @@ class Stream(ABC):
     def clear(self) -> None:
         """Forget everything but the inbox and the counts."""
 
+    @property
+    def longest_pause_ns(self) -> int:
+        """How long nothing comes from it at most while it is alive, as far as is known."""
+        return min(self.interval_ns(), self.max_age_ns)
+
+    @property
+    def first_wait_ns(self) -> int:
+        """For how long, from the first sample of any stream on, its first one is waited for."""
+        return 0
+
     def known_until(self) -> int:
         """Time before which nothing more is expected from a stream that is alive."""
         assert self.newest_ns is not None

@@ -29,7 +29,10 @@ class StreamProgress:
     def clear(self) -> None:
         # Stream -> newest stamp of any stream when it last brought something.
         self._seen: dict[str, int] = {}
+        # How long it may bring nothing, how far what it brings may lag behind, and how far it did.
+        self._pause: dict[str, int] = {}
         self._patience: dict[str, int] = {}
+        self._lag: dict[str, int] = {}
         self.newest_ns: int | None = None
         # Usual interval of the stream that has brought it.
         self._newest_interval_ns = 0
@@ -47,17 +50,22 @@ class StreamProgress:
             self._seen[name] = self.newest_ns
             interval = min(stream.interval_ns(), stream.max_age_ns)
             self._patience[name] = interval + self._max_wait_ns
+            self._pause[name] = stream.longest_pause_ns + self._max_wait_ns
         active = sorted(self._streams[name].newest_ns for name in self._seen if self._active(name))
         self.present_ns = active[len(active) // 2]
+        for name in delivered:
+            self._lag[name] = self.present_ns - self._streams[name].newest_ns
 
     def _active(self, name: str) -> bool:
-        return self.newest_ns - self._seen[name] <= self._patience[name]
+        return self.newest_ns - self._seen[name] <= self._pause[name]
 
     def is_alive(self, name: str) -> bool:
         """Whether windows wait for a stream."""
         if name not in self._seen or not self._active(name):
             return False
-        return self.present_ns - self._streams[name].newest_ns <= self._patience[name]
+        if self._lag[name] > self._patience[name]:
+            return False
+        return self.present_ns - self._streams[name].newest_ns <= self._pause[name]
 
     def alive(self) -> set[str]:
         return {name for name in self._seen if self.is_alive(name)}

