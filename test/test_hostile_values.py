@@ -20,7 +20,8 @@ from m2r2_ros.inference.tracker import TrackerConfig
 from m2r2_ros.offline.deployment import Deployment
 from m2r2_ros.sensing.limits import SensingLimits
 from m2r2_ros.simulation.recipe import load_recipe
-from m2r2_ros.training.settings import HeadSettings, PretrainSettings, load_settings
+from m2r2_ros.training.heads.causal import CausalSettings
+from m2r2_ros.training.settings import PretrainSettings, load_settings
 
 # What an error may take: it cuts longer texts in the middle.
 LONGEST_LINE = 6000
@@ -81,7 +82,7 @@ READERS = {
         nested,
         numbers(PretrainSettings),
     ),
-    "head": (lambda path: load_settings(HeadSettings, path), nested, numbers(HeadSettings)),
+    "head": (lambda path: load_settings(CausalSettings, path), nested, numbers(CausalSettings)),
     "recipe": (
         load_recipe,
         recipe,
