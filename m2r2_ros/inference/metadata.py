@@ -45,6 +45,11 @@ class EncoderMetadata:
         """Pictures of more pixels are made smaller on the way in."""
         return self.reduce_above * self.image_size[0] * self.image_size[1]
 
+    @property
+    def window_bytes(self) -> int:
+        """What a window's pictures, uint8, and its other samples, float32, take at most."""
+        return 3 * self.max_pixels * len(self.layout.cameras) + 4 * self.layout.numbers
+
     def to_json(self) -> str:
         """Text for the ONNX file, the inverse of `from_json`."""
         return _dump("encoder", asdict(self) | {"layout": self.layout.to_dict()})

@@ -27,7 +27,8 @@ from m2r2_ros.nodes.diagnostics import OK, WARN, Report
 from m2r2_ros.nodes.last_messages import last_messages
 from m2r2_ros.nodes.managed_node import ManagedNode
 from m2r2_ros.nodes.process import run
-from m2r2_ros.nodes.topics import CHAIN_QOS, FEATURE_TOPIC, WINDOW_TOPIC
+from m2r2_ros.nodes.topics import CHAIN_QOS, FEATURE_TOPIC, WINDOW_TOPIC, window_qos
+from m2r2_ros.sensing.memory_budget import MEGABYTE
 from m2r2_ros.sensing.window import SensorWindow
 
 
@@ -56,6 +57,7 @@ class FeatureExtractor(ManagedNode):
         )
         self._provider = self._encoder.providers[0]
         self._max_backlog = values["max_backlog"]
+        self._buffer_mb = values["buffer_mb"]
         self._windows = self._skipped = 0
         self._longest_s = self._last_s = 0.0
         self._publisher = self.create_publisher(RosFeatureVector, FEATURE_TOPIC, CHAIN_QOS)
@@ -64,7 +66,10 @@ class FeatureExtractor(ManagedNode):
         self._subscription = None
         if self._on_feature is None:
             self._subscription = self.create_subscription(
-                RosSensorWindow, WINDOW_TOPIC, self.guard(self._receive), CHAIN_QOS
+                RosSensorWindow,
+                WINDOW_TOPIC,
+                self.guard(self._receive),
+                window_qos(self._buffer_mb, self._encoder.metadata.window_bytes),
             )
 
     def deactivate(self) -> None:
@@ -122,7 +127,8 @@ class FeatureExtractor(ManagedNode):
         return window_from_ros(message, self._encoder.layout)
 
     def _wait_in_line(self, window: SensorWindow) -> None:
-        if len(self._queue) >= self._max_backlog:
+        queued = sum(_bytes_of(each) for each in self._queue)
+        if len(self._queue) >= self._max_backlog or queued > self._buffer_mb / 2 * MEGABYTE:
             self._skipped += len(self._queue)
             self._queue.clear()
         self._queue.append(window)
@@ -149,6 +155,10 @@ class FeatureExtractor(ManagedNode):
             self._on_feature(feature)
         if self._publisher.get_subscription_count():
             self._publisher.publish(feature_to_ros(feature))
+
+
+def _bytes_of(window: SensorWindow) -> int:
+    return sum(array.nbytes for array in (*window.images.values(), *window.signals.values()))
 
 
 def _tensorrt(values: dict[str, Any]) -> TensorRt | None:

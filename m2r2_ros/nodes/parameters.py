@@ -67,6 +67,8 @@ SENSING = tuple(
     )
     for entry in fields(SensingLimits)
 )
+# The node of the encoder takes it, too.
+BUFFER_MB = next(setting for setting in SENSING if setting.name == "buffer_mb")
 
 SYNCHRONIZER = (
     MODELS,
@@ -127,12 +129,13 @@ FEATURE_EXTRACTOR = (
     Setting(
         "max_backlog",
         8,
-        "Windows that may wait for the encoder. When more do, the newest wins and the others are "
-        "skipped and counted.",
+        "Windows that may wait for the encoder, in half of buffer_mb at most. When more do, the "
+        "newest wins and the others are skipped and counted.",
         1,
         1000,
         live=True,
     ),
+    BUFFER_MB,
 )
 
 SEGMENTER = (

@@ -22,11 +22,15 @@ from m2r2_ros.nodes.topic_input import TopicInput
 from m2r2_ros.sensing.builder import WindowBuilder
 from m2r2_ros.sensing.layout import AUDIO, SensorLayout
 from m2r2_ros.sensing.limits import SensingLimits
+from m2r2_ros.sensing.memory_budget import MEGABYTE
 
 # Messages that may wait while the encoder runs or the machine is busy. Frames are large: two
-# seconds at 60 Hz. Small messages: as much as the builder itself would keep.
-_CAMERA_DEPTH = 120
+# seconds at 30 Hz. Small messages: as much as the builder itself would keep.
+_CAMERA_DEPTH = 60
 _SHORTEST_AUDIO_CHUNK_S = 0.005
+# The part of `buffer_mb` that waiting messages may take (samples have the rest), and the cameras'
+# part of that.
+_QUEUES, _OF_CAMERAS = 0.5, 0.75
 
 # Raises M2R2Error on a message type that cannot carry the modality.
 CheckType = Callable[[str], None]
@@ -56,12 +60,13 @@ class CameraSource:
         check: CheckType,
         on_arrival: Callable[[bytes], None] | None,
         pairs: CameraPairs | None,
+        max_bytes: float,
     ) -> None:
         """With `on_arrival` it is the reference camera; with `pairs` the others wait for it."""
         self.name = name
         self.malformed = 0
         self.signature = StreamSignature()
-        self.input = TopicInput(node, topic, check, _CAMERA_DEPTH, on_arrival)
+        self.input = TopicInput(node, topic, check, _CAMERA_DEPTH, on_arrival, max_bytes)
         self._pairs = pairs
         self._is_held = on_arrival is not None or pairs is None
 
@@ -83,12 +88,14 @@ class CameraSource:
 class AudioSource:
     """Chunks of samples, whatever their length, rate and channels."""
 
-    def __init__(self, node: Node, topic: str, check: CheckType, limits: SensingLimits) -> None:
+    def __init__(
+        self, node: Node, topic: str, check: CheckType, limits: SensingLimits, max_bytes: float
+    ) -> None:
         self.name = AUDIO
         self.malformed = 0
         self.signature = StreamSignature()
         depth = round(limits.buffer_s / _SHORTEST_AUDIO_CHUNK_S)
-        self.input = TopicInput(node, topic, check, depth)
+        self.input = TopicInput(node, topic, check, depth, max_bytes=max_bytes)
 
     def feed(self, builder: WindowBuilder, until_ns: int | None) -> None:
         messages = self.input.take(until_ns)
@@ -115,13 +122,14 @@ class SignalSource:
         check: CheckType,
         limits: SensingLimits,
         reading: Reading,
+        max_bytes: float,
     ) -> None:
         self.name = name
         self.malformed = 0
         self.signature = StreamSignature()
         depth = round(limits.buffer_s * limits.max_signal_rate_hz)
         self._reading = reading
-        self.input = TopicInput(node, topic, check, depth)
+        self.input = TopicInput(node, topic, check, depth, max_bytes=max_bytes)
 
     def feed(self, builder: WindowBuilder, until_ns: int | None) -> None:
         messages = self.input.take(until_ns)
@@ -150,14 +158,25 @@ def make_sources(
     Raises M2R2Error when the robot has none.
     """
     sources: list[Source] = []
+    of_camera, of_other = _shares(layout, limits)
     for name, topic in topics.served(layout.modalities).items():
         check = partial(check_type, layout, name)
         if name in layout.cameras:
             on_arrival = on_reference_frame if name == topics.reference_camera else None
-            sources.append(CameraSource(node, name, topic, check, on_arrival, pairs))
+            source = CameraSource(node, name, topic, check, on_arrival, pairs, of_camera)
+            sources.append(source)
         elif name == AUDIO:
-            sources.append(AudioSource(node, topic, check, limits))
+            sources.append(AudioSource(node, topic, check, limits, of_other))
         else:
             reading = reading_of(layout.signals[name], topics.gripper_joints)
-            sources.append(SignalSource(node, name, topic, check, limits, reading))
+            source = SignalSource(node, name, topic, check, limits, reading, of_other)
+            sources.append(source)
     return sources
+
+
+def _shares(layout: SensorLayout, limits: SensingLimits) -> tuple[float, float]:
+    """Bytes that the waiting messages of a camera may take, and those of another sensor."""
+    queues = _QUEUES * limits.buffer_mb * MEGABYTE
+    cameras = len(layout.cameras)
+    others = len(layout.modalities) - cameras
+    return _OF_CAMERAS * queues / max(1, cameras), (1 - _OF_CAMERAS) * queues / max(1, others)

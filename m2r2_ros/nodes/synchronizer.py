@@ -34,7 +34,7 @@ from m2r2_ros.nodes.managed_node import ManagedNode
 from m2r2_ros.nodes.process import run
 from m2r2_ros.nodes.sources import Source, make_sources
 from m2r2_ros.nodes.topic_watchdog import TopicWatchdog
-from m2r2_ros.nodes.topics import CHAIN_QOS, WINDOW_TOPIC
+from m2r2_ros.nodes.topics import WINDOW_TOPIC, window_qos
 from m2r2_ros.sensing.builder import WindowBuilder
 from m2r2_ros.sensing.counters import StreamCounters
 from m2r2_ros.sensing.layout import SensorLayout
@@ -86,12 +86,15 @@ class Synchronizer(ManagedNode):
         for line in topics.absent(self._layout.modalities):
             self.get_logger().info(printable(line))
         self._explained: set[str] = set()
+        self._dropped: dict[str, int] = {}
         self._watchdog = TopicWatchdog(values["silence_warning_s"])
         self._rates = _Rates()
         # Changes of a signature that were warned of.
         self._told = dict.fromkeys(self._layout.modalities, 0)
         self._masked: list[str] = []
-        self._publisher = self.create_publisher(RosSensorWindow, WINDOW_TOPIC, CHAIN_QOS)
+        self._publisher = self.create_publisher(
+            RosSensorWindow, WINDOW_TOPIC, window_qos(values["buffer_mb"], metadata.window_bytes)
+        )
         self._reset_service = self.create_service(Trigger, "~/reset", self._reset)
 
     def activate(self) -> None:
@@ -140,6 +143,7 @@ class Synchronizer(ManagedNode):
         if not self.is_active:
             return Report(OK, "inactive", values)
         troubles = [*self._watchdog.silent.values(), *self._unusable().values()]
+        troubles += [*self._notices().values(), *self._losses()]
         complaints = ((source.name, source.signature.complaint) for source in self._sources)
         troubles += [f"{name}: {complaint}" for name, complaint in complaints if complaint]
         if self._is_clock_missing():
@@ -160,11 +164,28 @@ class Synchronizer(ManagedNode):
             if name in reasons
         }
 
+    def _notices(self) -> dict[str, str]:
+        """What is done to each sensor's samples to make them fit."""
+        notices = {n: counts.notice for n, counts in self._builder.counters.streams.items()}
+        return {name: f"{name}: {notice}" for name, notice in notices.items() if notice}
+
+    def _losses(self) -> list[str]:
+        """What was dropped since the last report because too much waits."""
+        dropped = {n: counts.dropped for n, counts in self._builder.counters.streams.items()}
+        before, self._dropped = self._dropped, dropped
+        lost = {name: count - before.get(name, 0) for name, count in dropped.items()}
+        return [
+            f"{name}: {count} samples dropped, buffer_mb or buffer_s is full"
+            for name, count in lost.items()
+            if count
+        ]
+
     def _warn_of_unusable(self) -> None:
         """Say each reason once, of which the sender's values may make many."""
-        for name, trouble in self._unusable().items():
-            is_new = self._builder.counters.streams[name].reason and trouble not in self._explained
-            if is_new and len(self._explained) < _MOST_REASONS:
+        counters = self._builder.counters.streams
+        troubles = {n: line for n, line in self._unusable().items() if counters[n].reason}
+        for trouble in (*troubles.values(), *self._notices().values()):
+            if trouble not in self._explained and len(self._explained) < _MOST_REASONS:
                 self._explained.add(trouble)
                 self.get_logger().warning(printable(trouble))
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import importlib
 import re
 from collections.abc import Callable, Mapping, Sequence
+from math import inf
 from typing import Any
 
 from rclpy.callback_groups import CallbackGroup
@@ -70,8 +71,12 @@ class TopicInput:
         check_type: Callable[[str], None],
         depth: int,
         on_arrival: Callable[[bytes], None] | None = None,
+        max_bytes: float = inf,
     ) -> None:
         """`check_type` raises M2R2Error on a type that cannot be read. `depth`: how many may wait.
+
+        They take `max_bytes` at most, half of it in the middleware, though never fewer than one
+        message there and one here: fewer may wait where messages are large.
 
         With `on_arrival` the executor takes part: it is called with a message that has come, and
         which can now be taken.
@@ -83,7 +88,10 @@ class TopicInput:
         self.problem = f"no publisher on {self.topic}"
         self._node = node
         self._check_type = check_type
-        self._depth = depth
+        self._most = self._depth = depth
+        self._max_bytes = max_bytes / 2
+        # Of the largest message, and of those that wait here.
+        self._largest = self._waiting_bytes = 0
         self._on_arrival = on_arrival
         self._group = None if on_arrival else _NeverExecuted()
         self._subscription: Subscription | None = None
@@ -99,7 +107,7 @@ class TopicInput:
         Returns whether the subscription is new. Call now and then, before `take`.
         """
         offer = self._find_offer()
-        if offer is None or offer == self._offer:
+        if offer is None or (offer == self._offer and not self._is_too_deep()):
             return False
         if offer in self._refused:
             self.problem = self._refused[offer]
@@ -107,7 +115,8 @@ class TopicInput:
         self.fetch()
         self._unsubscribe()
         if offer[0] != self.type_name:
-            self._waiting = []
+            self._forget()
+        self._depth = self._fitting_depth()
         self._offer, self.type_name = None, ""
         try:
             self._subscribe(*offer)
@@ -148,7 +157,9 @@ class TopicInput:
         while keep and not _is_due(self._waiting[keep - 1], until_ns):
             keep -= 1
         due, self._waiting = self._waiting[:keep], self._waiting[keep:]
-        return [message for message, _ in due]
+        messages = [message for message, _ in due]
+        self._waiting_bytes -= sum(map(len, messages))
+        return messages
 
     def fetch(self, until_ns: int | None = None) -> None:
         """Let what waits in the middleware wait here, for `take`: at most as many as may wait.
@@ -164,8 +175,10 @@ class TopicInput:
         with handle:
             take = handle.take_message
             room = self._depth - len(self._waiting)
-            while len(batch) < room and (taken := take(kind, True)):
+            left = self._max_bytes - self._waiting_bytes
+            while len(batch) < room and left > 0 and (taken := take(kind, True)):
                 batch.append(taken)
+                left -= len(taken[0])
                 if until_ns is not None and not _is_due(taken, until_ns):
                     break
         self._keep(batch)
@@ -173,7 +186,7 @@ class TopicInput:
     def close(self) -> None:
         """Unsubscribe."""
         self._unsubscribe()
-        self._waiting = []
+        self._forget()
         self._refused.clear()
         self._offer = None
         self.type_name = ""
@@ -186,6 +199,9 @@ class TopicInput:
         """Queue and count messages. This runs for each of thousands a second."""
         self._waiting += batch
         self.received += len(batch)
+        sizes = [len(message) for message, _ in batch]
+        self._waiting_bytes += sum(sizes)
+        self._largest = max(self._largest, *sizes, 0)
         last_number = self._last_number
         for _, info in batch:
             # Publishers number their messages; a hole in the numbers is a loss.
@@ -199,6 +215,20 @@ class TopicInput:
             elif number > last:
                 self.lost += number - last - 1
                 last_number[publisher] = number
+
+    def _forget(self) -> None:
+        """Let go of what waits; what comes next may be of another size."""
+        self._waiting = []
+        self._waiting_bytes = self._largest = 0
+
+    def _fitting_depth(self) -> int:
+        """How many of the largest messages so far may wait in the middleware."""
+        if not self._largest or self._most * self._largest <= self._max_bytes:
+            return self._most
+        return max(1, int(self._max_bytes // self._largest))
+
+    def _is_too_deep(self) -> bool:
+        return self._depth > self._fitting_depth()
 
     def _remember(self, publisher: bytes, number: int) -> None:
         if len(self._last_number) >= _MAX_PUBLISHERS:

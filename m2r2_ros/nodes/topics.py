@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
+from m2r2_ros.sensing.memory_budget import MEGABYTE
+
 WINDOW_TOPIC = "m2r2/window"
 FEATURE_TOPIC = "m2r2/features"
 PREDICTION_TOPIC = "m2r2/frame_prediction"
@@ -17,7 +19,15 @@ DIAGNOSTICS_TOPIC = "/diagnostics"
 
 # From node to node: nothing may be lost while one of them is busy for a few seconds.
 CHAIN_QOS = QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE)
+_FEWEST_WINDOWS = 4
 DIAGNOSTICS_QOS = QoSProfile(depth=10)
+
+
+def window_qos(buffer_mb: float, largest_bytes: int) -> QoSProfile:
+    """For windows, of which as many wait as `CHAIN_QOS` says, or as fit into half of the buffer."""
+    fitting = int(buffer_mb / 2 * MEGABYTE // largest_bytes)
+    depth = max(_FEWEST_WINDOWS, min(CHAIN_QOS.depth, fitting))
+    return QoSProfile(depth=depth, reliability=ReliabilityPolicy.RELIABLE)
 
 
 def segment_qos(depth: int = 1) -> QoSProfile:
