@@ -12,6 +12,7 @@ from typing import Any
 import onnxruntime
 
 from m2r2_ros.errors import M2R2Error
+from m2r2_ros.inference.graph_loops import check_ends
 from m2r2_ros.inference.model_file import ModelFile
 
 CPU = "CPUExecutionProvider"
@@ -54,9 +55,11 @@ def open_session(
     some part needs the CPU is opened without, which is a logged warning.
 
     The number of threads is the caller's constant, not the machine's: it is part of what makes
-    features equal everywhere. Raises M2R2Error when the file is no valid ONNX graph or, with
-    `require_gpu`, when the GPU cannot be used; without it the loss of a GPU is a logged warning.
+    features equal everywhere. Raises M2R2Error when the file is no valid ONNX graph, when its run
+    may have no end or, with `require_gpu`, when the GPU cannot be used; without it the loss of a
+    GPU is a logged warning.
     """
+    check_ends(model)
     offered = onnxruntime.get_available_providers()
     if require_gpu and CUDA not in offered:
         raise M2R2Error(
