@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A graph on the GPU where there is one, and what happens when that fails in mid-run."""
+"""A graph on the GPU where there is one, and its fallback when the GPU fails in mid-run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from m2r2_ros.inference.io_binding import BoundSession
 from m2r2_ros.inference.model_file import ModelFile, read_model
 from m2r2_ros.inference.session import CPU, TensorRt, open_session
 
-# Part of the bit-for-bit rule: the same everywhere, whatever the machine has.
+# The same on every machine: part of the bit-for-bit rule.
 THREADS = 2
 
 _log = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ class DeviceSession:
         self._path, self._sha256 = model.path, model.sha256
         self._output = output
         self._must_stay = require_gpu
-        # How it is opened again without CUDA graphs.
+        # Arguments to open it again without CUDA graphs.
         self._on_gpu = {"require_gpu": require_gpu, "tensorrt": tensorrt}
         self._use(open_session(model, THREADS, **self._on_gpu, graphs=graphs))
 

@@ -20,7 +20,7 @@ from m2r2_ros.sensing.window import SensorWindow
 class Encoder:
     """An `encoder.onnx` ready to run.
 
-    What happens when a GPU fails is `DeviceSession`'s; `providers` tells where it runs now.
+    `DeviceSession` answers a failing GPU; `providers` tells where the encoder runs now.
 
     Every window goes through the graph alone (batch 1), live and offline, because a matrix
     product over a batch may round differently: that is how features agree bit for bit.

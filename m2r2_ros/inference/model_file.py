@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An ONNX file as bytes with its SHA-256: what is hashed is exactly what is run."""
+"""An ONNX file as bytes with its SHA-256: exactly the hashed bytes are run."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A models folder: an encoder and what makes classes of its features."""
+"""A models folder: an encoder and the head for its features."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Models:
     ) -> Models:
         """Open `encoder.onnx` and `head.onnx`; with `actions` there need be no head.
 
-        Raises M2R2Error that names what is wrong.
+        Raises M2R2Error that names the fault.
         """
         folder = Path(folder)
         if not folder.is_dir():

@@ -31,7 +31,7 @@ class SegmentSequence:
         self.head = head
         self.tracker = tracker
         self._last: tuple[int, int] | None = None
-        # Events that a refused feature has kept from being returned.
+        # Events of a reset, kept because the feature after it was refused.
         self._due: list[SegmentEvent] = []
         # Index and stamp of the last frames; the head's answer is about the first of them.
         self._frames: deque[tuple[int, int]] = deque(maxlen=head.metadata.look_ahead + 1)

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""RoboAct-CLIP on a stream: every camera frame is embedded once, whatever windows it is in.
+"""RoboAct-CLIP on a stream: every camera frame is embedded once, for all windows that show it.
 
 `frame.onnx` embeds one picture; `encoder.onnx` adds it to the embeddings of the past, which it
-carries as a state, and gives the feature of the last T seconds. A new frame so costs one forward
-pass of the visual encoder and one small transformer. Where the cameras' features are the image
-tokens of an M2R2, that is in `encoder.onnx` too, which then takes the other sensors as well.
+carries as a state, and gives the feature of the last T seconds. A new frame costs one pass of the
+visual encoder and one of a small transformer. Where the cameras' features are the image tokens of
+an M2R2, `encoder.onnx` contains that M2R2 and takes the other sensors as well.
 """
 
 from __future__ import annotations

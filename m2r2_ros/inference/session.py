@@ -51,13 +51,12 @@ def open_session(
     """Open `model` on the GPU where there is one and it may, else on `threads` CPU threads.
 
     On a GPU by CUDA, or by `tensorrt` with CUDA for what TensorRT cannot do. With `graphs` a run
-    may be captured as one CUDA graph and replayed (`binding.BoundSession` does); a model of which
-    some part needs the CPU is opened without, which is a logged warning.
+    may be captured as one CUDA graph and replayed (`io_binding.BoundSession`); a model that needs
+    the CPU for some part is opened without graphs, with a logged warning.
 
-    The number of threads is the caller's constant, not the machine's: it is part of what makes
-    features equal everywhere. Raises M2R2Error when the file is no valid ONNX graph, when its run
-    may have no end or, with `require_gpu`, when the GPU cannot be used; without it the loss of a
-    GPU is a logged warning.
+    The number of threads is the caller's constant: features are then equal on all machines.
+    Raises M2R2Error when the file is no valid ONNX graph, when its run may have no end or, with
+    `require_gpu`, when the GPU cannot be used; without it the loss of a GPU is a logged warning.
     """
     check_ends(model)
     offered = onnxruntime.get_available_providers()

@@ -2,18 +2,18 @@
 """From a class posterior a frame to segments that a planner can act on.
 
 A label that wins must keep winning for a while before it is believed (`confirm_s`, less where the
-head sees a boundary), and longer where the head is not sure (`sure_above`, `patience_s`): that an
-arm sets out shows before whether it is to pick or to remove. Until then the time belongs to nothing
-that was published, so nothing ever has to be taken back; a segment starts where the one before it
-stopped winning, whatever won first then. "No action" and "unknown" are segments as well: the
-segments then cover all the time, a planner can tell "idle" from "no news", and `if event.action`
-drops both.
+head sees a boundary), and longer where the head is not sure (`sure_above`, `patience_s`): an arm
+sets out before one can see whether it is to pick or to remove. Until a label is believed its time
+is not published, so nothing is ever revised. A segment starts where the label before it stopped
+winning, even if a third label won for a moment. "No action" and "unknown" are segments as well:
+segments cover all the time, a planner can tell "idle" from "no news", and `if event.action` drops
+both.
 
-An activity shows early, what it is about often only when the arm is there. So a segment may start
-without its object and be given one, once, as soon as that is believed.
+An activity can be seen early, its object often only when the arm is there. A segment may therefore
+start without its object and be given one, once, as soon as it is believed.
 
-OnlineTAS (NeurIPS 2024) reports that a confidence threshold and a minimum length are what turns
-frame predictions into usable online segments, at the price of a delay.
+OnlineTAS (NeurIPS 2024) reports that a confidence threshold and a minimum length make usable online
+segments of frame predictions, at the price of a delay.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def _parameter(default: float, low: float, high: float, description: str) -> Any
 
 @dataclass(frozen=True)
 class TrackerConfig:
-    """What it takes to believe a new label. Every field has its range and description with it."""
+    """Conditions for believing a new label. Every field carries its range and description."""
 
     unknown_below: float = _parameter(
         0.4,
@@ -217,7 +217,7 @@ class SegmentTracker:
         return events
 
     def _decide(self, probabilities: np.ndarray) -> _Decision:
-        """What a frame says, with hysteresis for the open choice."""
+        """A frame's choice, with hysteresis for the open one."""
         if not np.isfinite(probabilities).all():
             return _Decision(UNKNOWN_ID, 1.0, 1.0)
         posterior = probabilities.clip(0.0, 1.0)
@@ -225,14 +225,14 @@ class SegmentTracker:
         held = UNKNOWN_ID if self._open is None else self._open.choice
         activity = self._choose(sums, self._activity(held), self.config.unknown_below)
         if activity is None:
-            # No activity is as probable as it would have to be: of that there is no doubt.
+            # No activity reaches the limit: this is certain, not doubtful.
             return _Decision(UNKNOWN_ID, float(1.0 - sums.max()), 1.0)
         objects, probability = np.flatnonzero(self._activity_of == activity), float(sums[activity])
         shares = posterior[objects] / max(probability, _TINY)
         place = next(iter(np.flatnonzero(objects == held)), None)
         chosen = self._choose(shares, place, self._object_limit(objects))
         if chosen is None:
-            # That no object is clear any more is no sign of another one.
+            # An object that is no longer clear does not mean another object.
             chosen = place
         if chosen is None:
             return _Decision(_without_object(activity), probability, probability)
@@ -261,7 +261,7 @@ class SegmentTracker:
         if before is None or before.choice != choice:
             completes, start, highest = self._names_object(choice), since, self._last_boundary
             if before is not None and not completes and not self._names_object(before.choice):
-                # What is open has not won since: which label is to follow has changed, not when.
+                # The open label has not won since: the next label has changed, its start stays.
                 start, highest = before.start_ns, max(highest, before.boundary)
             elif self._open is not None and not completes:
                 start = max(start, self._open.start_ns + _nanoseconds(self.config.min_duration_s))
@@ -298,7 +298,7 @@ class SegmentTracker:
         return [*events, self._event(SegmentStatus.STARTED, now, now)]
 
     def _complete(self, now: int) -> list[SegmentEvent]:
-        """Give the open segment its object: all of it is now believed to be about that."""
+        """Give the open segment its object, for the whole of its time."""
         start_ns, boundary = self._open.start_ns, self._open.boundary
         self._open = replace(self._candidate, start_ns=start_ns, boundary=boundary)
         self._candidate, self._spoke_ns = None, now
@@ -311,7 +311,7 @@ class SegmentTracker:
         return [self._event(SegmentStatus.ONGOING, now, self._known_end())]
 
     def _known_end(self) -> int:
-        """Up to where the open segment is certain: what a candidate may get is not."""
+        """Up to where the open segment is certain; time that a candidate may get is not."""
         if self._candidate is None:
             return self._last_ns
         return min(self._last_ns, self._candidate.start_ns)

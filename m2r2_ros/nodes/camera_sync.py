@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Cameras whose frames are paired by `message_filters` (`camera_sync: approximate`).
 
-By default a window shows the newest frame of each camera that is not after its end. Here it shows
-the frame that lies nearest to the reference frame, before or after it, and none that is further
-away than the slop. Each camera is paired with the reference camera by itself, so that one that
-stands does not take the others with it.
+By default a window shows each camera's newest frame up to the window's end. Here it shows the frame
+nearest to the reference frame, before or after it, within the slop. Each camera is paired with the
+reference camera on its own, so a camera that stalls does not affect the others.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from m2r2_ros.errors import M2R2Error
 from m2r2_ros.messages.images import Picture
 from m2r2_ros.nodes.conversions import header_to_ros
 
-# Frames of each side that wait for their other half.
+# Frames that wait for their partner, of each camera of a pair.
 QUEUE_SIZE = 10
 
 # Camera, stamp of the reference frame [ns], the camera's picture.
@@ -27,7 +26,7 @@ Paired = tuple[str, int, Picture]
 
 
 class _Frame(NamedTuple):
-    """What message_filters takes for a message: it looks at `header.stamp` only."""
+    """Passes for a message: message_filters reads `header.stamp` only."""
 
     header: Header
     camera: str
@@ -56,9 +55,9 @@ class CameraPairs:
         self._waiting.append(_Frame(header_to_ros(stamp_ns), camera, stamp_ns, picture))
 
     def match(self) -> Iterator[Paired]:
-        """Yield the frames that have got their reference frame since the last call.
+        """Yield the frames that were paired since the last call.
 
-        What was added is looked at in order of time, whichever topic was taken first.
+        Frames are compared in order of time, whatever the order in which topics were read.
         """
         for frame in sorted(self._waiting, key=lambda frame: frame.stamp_ns):
             if frame.camera == self._reference:
@@ -71,7 +70,7 @@ class CameraPairs:
         self._found.clear()
 
     def unpaired(self) -> dict[str, int]:
-        """Frames of each camera that no reference frame was near to."""
+        """Frames of each camera without a reference frame nearby."""
         return {camera: pair.unpaired for camera, pair in self._pairs.items()}
 
     def clear(self) -> None:
@@ -122,14 +121,14 @@ class _Pair:
 
     @property
     def unpaired(self) -> int:
-        # The newest ones may still find theirs.
+        # The newest frames may still be paired.
         return self._given_up + max(0, self._open - QUEUE_SIZE)
 
 
 def _message_filters() -> ModuleType:
     try:
         import message_filters
-    except Exception as error:  # what is built for another Python fails with more than ImportError
+    except Exception as error:  # a build for another Python raises other errors than ImportError
         raise M2R2Error(
             f"camera_sync 'approximate' needs the ROS package message_filters ({error}): install "
             "ros-$ROS_DISTRO-message-filters, or set camera_sync to 'held'"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a node says about itself on /diagnostics, once a second and whenever it goes wrong."""
+"""A node's status on /diagnostics, once a second and at every error."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Diagnostics:
         self._publisher.publish(message)
 
     def publish_last_words(self, timeout_s: float) -> None:
-        """Send the present state until somebody has it: who listens may not have found us yet."""
+        """Send the present state until a subscriber has it: discovery may still be under way."""
         deadline = time.monotonic() + timeout_s
         heard = False
         while not heard and time.monotonic() < deadline:

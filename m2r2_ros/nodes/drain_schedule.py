@@ -1,25 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-"""When the synchronizer empties the topics: as seldom as no window has to wait for it."""
+"""When the synchronizer reads its topics: as rarely as possible without delaying a window."""
 
 from __future__ import annotations
 
 from math import ceil, inf
 
-# Between windows messages only move from the middleware's queues to ours, but for so long at most:
-# it may be that a jump of time has to be noticed.
+# Longest time between windows in which messages only move from the middleware's queues to ours: a
+# jump of time has to be noticed.
 LONGEST_REST_S = 0.1
-# When the frame is here that ends a window, all queues are emptied when the last message that is
-# waited for should have come, with so much on the way ...
+# Once the frame that ends a window is here, all queues are read when the window's last message is
+# due, plus this time for its way ...
 TRANSPORT_NS = 1_000_000
-# ... and, if it is late or nobody knows better, this often.
+# ... and again at this interval while it is late or its time is unknown.
 POLL_NS = 4_000_000
-# What has not come so long after the frame is waited for at leisure.
+# Messages later than this after the frame are polled for at the slow interval.
 POLL_LIMIT_S = 0.05
-# Without reference frames the queues are emptied at least this often, so between those of a 10 Hz
-# camera too ...
+# Longest interval between two reads without a reference frame, so that the queues are read between
+# the frames of a 10 Hz camera, too ...
 IDLE_DRAIN_S = 0.04
-# ... for the last time so long before a frame is expected: what it takes to have done with it, so
-# that the frame does not have to wait and few messages are left to take when it is here.
+# ... the last read comes this long before the next frame is due: it is then finished, and few
+# messages are left to read when the frame is here.
 LEAD_S = 0.012
 
 
@@ -72,7 +72,7 @@ class DrainSchedule:
         return again_ns
 
     def idle_s(self, now_s: float) -> float:
-        """How long after a drain or a rest to drain next if nothing asks for it before."""
+        """Time from a drain or a rest to the next drain, unless something asks for one before."""
         left_s = self._frame_s + self._interval_s - LEAD_S - now_s
         if self._interval_s <= IDLE_DRAIN_S + LEAD_S or not LEAD_S < left_s < LONGEST_REST_S:
             return IDLE_DRAIN_S

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What had reached a node before it was told to end, and waits for an executor that has stopped."""
+"""Messages that had arrived when a node was told to end, and that its executor has not taken."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rclpy.subscription import Subscription
 def last_messages(subscription: Subscription) -> Iterator[Any]:
     """Yield the messages that wait, oldest first, at most as many as the queue holds.
 
-    So it comes to an end while a publisher goes on.
+    The bound ends the loop while a publisher goes on.
     """
     handle = subscription.handle
     with handle:

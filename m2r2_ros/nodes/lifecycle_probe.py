@@ -11,7 +11,7 @@ from lifecycle_msgs.srv import GetState
 from rclpy.node import Node
 from rclpy.task import Future
 
-# An answer can get lost: a service may be seen before it sees who asks. Then it is asked anew.
+# An answer can be lost: a service may be found before it has found the client. Ask again then.
 _PATIENCE_S = 1.0
 
 

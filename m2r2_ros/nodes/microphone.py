@@ -28,15 +28,15 @@ from m2r2_ros.nodes.sound_card import SoundCard, SoundFile, SoundSource
 # Two seconds of 20 ms chunks.
 _DEPTH = 100
 _LAST_DELIVERY_S = 2.0
-# A sound card is looked at so often; after so many looks without a sample it is opened again.
-# Counted in looks, not by a clock: a process that got no processor has heard nothing either.
+# Interval of looks at the sound card; looks without a sample after which it is opened again.
+# Looks are counted instead of time: a process without a processor has heard nothing, either.
 _LOOK_S = 1.0
 _SILENT_LOOKS = 3
 _WARNING_PERIOD_S = 60.0
 
 
 class Microphone(ManagedNode):
-    """Publishes from the source's own thread: a chunk waits for nobody."""
+    """Publishes from the source's own thread, so no callback delays a chunk."""
 
     SETTINGS = parameters.MICROPHONE
 
@@ -101,7 +101,7 @@ class Microphone(ManagedNode):
         self._chunks.publish(message)
 
     def _look(self) -> None:
-        """Open a sound card again that has fallen silent: it never does while it is there."""
+        """Open a silent sound card again: a card that is plugged in always sends samples."""
         is_silent, self._heard = self._samples == self._heard, self._samples
         self._silent_looks = self._silent_looks + 1 if is_silent else 0
         if not is_silent:

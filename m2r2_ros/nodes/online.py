@@ -2,7 +2,7 @@
 """The nodes `synchronizer`, `feature_extractor` and `segmenter` in one process.
 
 Sensor topics in, /action_segment out. Windows and features are handed over in memory; their
-topics are published only when somebody listens.
+topics are published only to subscribers.
 """
 
 from __future__ import annotations

@@ -19,12 +19,12 @@ from m2r2_ros.nodes.setting import Setting
 
 def overrides(node: Node) -> Mapping[str, Any]:
     """Values that the command line, a parameter file or the constructor gave to `node`."""
-    # rclpy has no public way to see overrides that nobody declared, which is what a typo is.
+    # A misspelt parameter is an override without a declaration: rclpy does not show it publicly.
     return {name: given.value for name, given in node._parameter_overrides.items()}
 
 
 def declare(node: Node, settings: Iterable[Setting]) -> list[M2R2Error]:
-    """Declare `settings` that are not declared yet; return what is wrong with their overrides.
+    """Declare `settings` that are not declared yet; return the errors of their overrides.
 
     A wrong override is set aside for the default, so that the node lives to report it.
     """

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One parameter: its type, its range and what a wrong value or name is answered with.
+"""One parameter: its type, its range, and the errors for a wrong value or name.
 
-Free of ROS, so that the offline commands hold a parameter file to what the nodes hold it to.
+Free of ROS, so that offline commands check a parameter file as the nodes do.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Setting:
     def _as_own_type(self, value: Any) -> Any:
         kind = type(self.default)
         if value is None:
-            # What rcl makes of an empty list: a parameter that is there and has no type.
+            # rcl reads an empty list as a parameter without a type.
             value = []
         if kind is float and type(value) is int:
             return float(value)

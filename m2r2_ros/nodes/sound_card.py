@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where a microphone's samples come from: a sound card, or a file in its place."""
+"""Sources of a microphone's samples: a sound card, or a file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from m2r2_ros.errors import M2R2Error
 Now = Callable[[], int]
 # Samples float32 (n, channels) and the time of the first one in nanoseconds of the node's clock.
 OnChunk = Callable[[np.ndarray, int], None]
-# The source has come to its end, or to grief.
+# The source has ended or failed.
 OnEnd = Callable[[Exception | None], None]
 
 
@@ -55,14 +55,14 @@ class SoundCard:
         self._open()
 
     def reopen(self) -> None:
-        """Look for the device again. Raises M2R2Error as long as it is away."""
+        """Look for the device again. Raises M2R2Error while it is unplugged."""
         self.stop()
         try:
             # PortAudio knows the devices that were there when it was initialised, and no others;
             # sounddevice has no public way to tell it to look again.
             self._portaudio._terminate()
             self._portaudio._initialize()
-        except Exception as error:  # PortAudioError, or whatever its bindings raise.
+        except Exception as error:  # PortAudioError, or another error of its bindings.
             raise M2R2Error(f"{self.name}: PortAudio does not start again: {error}") from error
         self._open()
 

@@ -37,7 +37,7 @@ CheckType = Callable[[str], None]
 
 
 class Source(Protocol):
-    """A modality's topic and what is done with its messages."""
+    """Reads one modality's topic into the builder."""
 
     name: str
     input: TopicInput
@@ -86,7 +86,7 @@ class CameraSource:
 
 
 class AudioSource:
-    """Chunks of samples, whatever their length, rate and channels."""
+    """Chunks of samples of any length, rate and number of channels."""
 
     def __init__(
         self, node: Node, topic: str, check: CheckType, limits: SensingLimits, max_bytes: float
@@ -140,7 +140,7 @@ class SignalSource:
             if not len(stamps):
                 why = why_unreadable(self.input.type_name, messages[-1], self._reading)
                 builder.explain(self.name, why)
-            # One a batch: by the thousand there is no time to look at each.
+            # One a batch: at a kilohertz there is no time to check each.
             self.signature.note(self.input.type_name, messages[-1])
 
 

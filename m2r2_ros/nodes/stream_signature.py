@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Notices that a topic's messages are no longer of the same sensor."""
+"""Notices when another sensor begins to publish on a topic."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from m2r2_ros.messages.images import IMAGE_TYPES, picture_format
 
 
 class StreamSignature:
-    """What a topic's messages have in common: their frame_id, and how pictures are made.
+    """The properties that a topic's messages share: frame_id, size and encoding of pictures.
 
-    Sensors keep it; a change means another sensor, another mounting or another driver, and
-    features that the models have not been trained on.
+    A change means another sensor, mounting or driver, and features that the models have not been
+    trained on.
 
     first, now   as of the first and of the newest message.
     changes      how often it has changed.
@@ -20,7 +20,7 @@ class StreamSignature:
     def __init__(self) -> None:
         self.first = self.now = ""
         self.changes = 0
-        # The bytes behind the stamp that say so.
+        # The bytes behind the stamp that hold these properties.
         self._bytes: bytes | None = None
 
     def note(self, type_name: str, message: bytes) -> None:
@@ -41,5 +41,5 @@ class StreamSignature:
 
     @property
     def complaint(self) -> str:
-        """What is different from the beginning, "" when nothing is."""
+        """The differences from the first message, "" without any."""
         return "" if self.now == self.first else f"{self.first} has become {self.now}"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Input topics that are drained when a window needs them, instead of spun message by message.
+"""Input topics that are read when a window needs them, instead of one callback a message.
 
 A camera frame closes a window, and only then do thousands of small messages matter: they wait in
 the middleware's queue and are taken in one loop, as serialised bytes. Measured for three topics at
@@ -24,12 +24,12 @@ from rclpy.topic_endpoint_info import TopicEndpointInfo
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.nodes import parameter_declaration
 
-# More publishers than this on one topic means that they come and go; their last numbers are
-# forgotten, all at once, so that memory stays bounded.
+# More publishers than this on one topic come and go: all their last numbers are forgotten, so that
+# memory stays bounded.
 _MAX_PUBLISHERS = 256
 _CLOCK_STEP_NS = 1_000_000_000
 _MESSAGE_TYPE = re.compile(r"[a-z][a-z0-9_]*/msg/[A-Z][A-Za-z0-9_]*")
-# Stands for the publisher where the middleware does not tell.
+# Stands for the publisher where the middleware does not name it.
 _NOBODY = {"data": b""}
 
 
@@ -60,8 +60,8 @@ class TopicInput:
     """One topic, subscribed as its publishers offer it and taken on demand.
 
     received  messages taken; lost: numbers missing between them, as counted by their publishers.
-    type_name of what is subscribed, "" as long as there is no publisher.
-    problem   why nothing can come, "" if there is no reason.
+    type_name of the subscription, "" without a publisher.
+    problem   why no message can come, else "".
     """
 
     def __init__(
@@ -162,7 +162,7 @@ class TopicInput:
         return messages
 
     def fetch(self, until_ns: int | None = None) -> None:
-        """Let what waits in the middleware wait here, for `take`: at most as many as may wait.
+        """Move messages from the middleware to this object, for `take`: as many as may wait.
 
         Fast DDS looks through all that wait whenever one more arrives: keep its queues short.
         """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Notices topics that bring nothing, and says why that may be."""
+"""Notices silent topics and says the likely reason."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from m2r2_ros.nodes.topic_input import TopicInput
 class TopicWatchdog:
     """Compares the counts of the inputs now and then; times are of a steady clock, in seconds.
 
-    silent: topic -> what is wrong, for each topic that has brought nothing for `limit_s`.
+    silent: topic -> reason, for each topic without a message for `limit_s`.
     """
 
     def __init__(self, limit_s: float) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Signals on the common grid of a window."""
+"""Signals resampled to the common grid of a window."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ class Signal:
 
     @property
     def kind(self) -> SignalPreset:
-        """What is known of all signals of its preset."""
+        """The record of its preset, else that of signals without one."""
         return PRESETS[self.preset] if self.preset else OTHER
 
     def spans(self) -> list[tuple[Quantity, slice]]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a layout's file says of a signal: `{width, columns, unit, range, quaternions, ...}`."""
+"""A signal's entry in a layout file: `{width, columns, unit, range, quaternions, ...}`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MAX_NAME = 64
 NO_PRESET = "none"
 _NAME = re.compile(r"[A-Za-z]\w*", re.ASCII)
 _ENTRIES = ("preset", "width", "columns", "unit", "range", "quaternions", "rate_hz")
-# What a graph calls its other inputs and outputs, and what it makes of a signal's name.
+# Names of a graph's other inputs and outputs, and the endings that it adds to a signal's name.
 _TAKEN = ("audio", "mask", "feature", "embedding", "present")
 _PREFIXES = ("image_", "prepared_", "state_", "next_state_")
 _SUFFIXES = ("_length", "_valid")
