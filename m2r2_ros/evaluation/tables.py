@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Metrics as a plain-text table."""
+"""Tables: metrics in plain text, and any rows in Markdown."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 
 from m2r2_ros.errors import printable
 
@@ -52,3 +53,14 @@ def format_table(rows: Mapping[str, Mapping[str, float]]) -> str:
         for name, values in rows.items()
     ]
     return "\n".join(lines)
+
+
+def markdown_table(header: Sequence[object], rows: Iterable[Sequence[object]]) -> str:
+    """A table in Markdown, without a line end behind it; no cell can end itself or its line."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(map(markdown_cell, line)) + " |" for line in lines)
+
+
+def markdown_cell(value: object) -> str:
+    """Text from outside on one line of Markdown, in or out of a table."""
+    return " ".join(re.sub(r"[|\\]", r"\\\g<0>", str(value)).split())

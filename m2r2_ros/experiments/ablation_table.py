@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from m2r2_ros.experiments.result_table import markdown_row, summarised
+from m2r2_ros.evaluation.tables import markdown_table
+from m2r2_ros.experiments.result_table import summarised
 
 _RETRIEVAL = ("action", "object", "R@1", "R@5")
 _NOTE = (
@@ -73,14 +74,14 @@ def _retrieval(group: str, rows: Mapping[str, Any]) -> list[str]:
     clips = next(iter(rows.values()))["groups"][group]["clips"]["values"][0]
     first = next(iter(rows.values()))["groups"][group]
     heading = ["", *_RETRIEVAL, *(f"change of {name}" for name in ("action", "R@1")), "paper"]
-    lines = ["", f"### {group}, {clips} clips", "", *_head(heading)]
+    body = []
     for name, row in rows.items():
         found = row["groups"][group]
         changes = [found[m]["mean"] - first[m]["mean"] for m in ("action", "R@1")]
         shown = [f"{change:+.1f}" if found is not first else "" for change in changes]
         paper = "" if row["paper drop"] is None else f"{row['paper drop']:+.1f}"
-        lines += [markdown_row([name, *(_value(found[m]) for m in _RETRIEVAL), *shown, paper])]
-    return lines
+        body.append([name, *(_value(found[m]) for m in _RETRIEVAL), *shown, paper])
+    return ["", f"### {group}, {clips} clips", "", markdown_table(heading, body)]
 
 
 def _disentanglement(rows: Mapping[str, Any]) -> list[str]:
@@ -88,30 +89,25 @@ def _disentanglement(rows: Mapping[str, Any]) -> list[str]:
     branches = list(dict.fromkeys(branch for found in probes for branch in found))
     factors = list(dict.fromkeys(f for found in probes for entry in found.values() for f in entry))
     heading = ["", "cosine of branches", *(f"{b}: {f}" for b in branches for f in factors)]
-    lines = ["", "### What a linear probe finds in each branch", "", *_head(heading)]
+    body = []
     for name, row in rows.items():
         found = [row["probes"].get(b, {}).get(f) for b in branches for f in factors]
         cosine = row["branch cosine"]
-        cells = ["-" if cosine is None else _value(cosine, 2), *map(_value, found)]
-        lines += [markdown_row([name, *cells])]
-    return lines
+        body.append([name, "-" if cosine is None else _value(cosine, 2), *map(_value, found)])
+    title = "### What a linear probe finds in each branch"
+    return ["", title, "", markdown_table(heading, body)]
 
 
 def _confusion(name: str, row: Mapping[str, Any]) -> list[str]:
     actions = sorted({a for run in row["confusion"] for a in run})
     taken = sorted({a for run in row["confusion"] for found in run.values() for a in found})
-    lines = ["", f"### {name}: true action, and clips taken for each, over all seeds", ""]
-    lines += _head(["", *taken])
-    for action in actions:
-        counts = [
-            sum(run.get(action, {}).get(other, 0) for run in row["confusion"]) for other in taken
-        ]
-        lines += [markdown_row([action, *map(str, counts)])]
-    return lines
-
-
-def _head(cells: Sequence[str]) -> list[str]:
-    return [markdown_row(cells), markdown_row(["---"] * len(cells))]
+    counts = [
+        [sum(run.get(action, {}).get(other, 0) for run in row["confusion"]) for other in taken]
+        for action in actions
+    ]
+    body = [[action, *found] for action, found in zip(actions, counts, strict=True)]
+    title = f"### {name}: true action, and clips taken for each, over all seeds"
+    return ["", title, "", markdown_table(["", *taken], body)]
 
 
 def _value(summary: Mapping[str, Any] | None, digits: int = 1) -> str:

@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from m2r2_ros.evaluation.tables import markdown_cell, markdown_table
 from m2r2_ros.experiments.paper_figures import METRICS, Row
 
 # labels -> scores of each seed, in order of the seeds.
@@ -65,7 +66,7 @@ def table_markdown(content: Mapping[str, Any], levels: Sequence[str]) -> str:
     """What `table_json` gave, as Markdown. `levels`: "fine", or "fine" and "coarse"."""
     data, number = content["data"], content["table"].removeprefix("table")
     lines = [
-        f"# Table {'I' * int(number)} of M2R2 on {_cell(data['name'])}",
+        f"# Table {'I' * int(number)} of M2R2 on {markdown_cell(data['name'])}",
         "",
         _WARNING,
         "",
@@ -73,20 +74,27 @@ def table_markdown(content: Mapping[str, Any], levels: Sequence[str]) -> str:
         " (mean ± sample standard deviation); the encoder once. In percent.",
     ]
     if "head" in data:
-        lines += ["", f"The head is '{_cell(data['head'])}'; the paper's figures are with DiffAct."]
-    for split, rows in content["splits"].items():
-        lines += ["", f"## {_cell(split)}: {data['recordings'][split]} recordings", ""]
         lines += [
-            markdown_row(["Method", *(f"{level} {h}" for level in levels for h in _HEADINGS)])
+            "",
+            f"The head is '{markdown_cell(data['head'])}'; the paper's figures are with DiffAct.",
         ]
-        lines += [markdown_row(["---"] * (1 + len(levels) * len(_HEADINGS)))]
-        for name, summaries in rows.items():
-            lines += [markdown_row([name, *_measured(summaries, levels)])]
-            published = content["published_on_reassemble"].get(name)
-            if published:
-                lines += [markdown_row(["*paper, REASSEMBLE*", *_published(published, levels)])]
+    for split, rows in content["splits"].items():
+        lines += ["", f"## {markdown_cell(split)}: {data['recordings'][split]} recordings", ""]
+        header = ["Method", *(f"{level} {h}" for level in levels for h in _HEADINGS)]
+        body = _rows(rows, content["published_on_reassemble"], levels)
+        lines += [markdown_table(header, body)]
         lines += _truth_against_itself(rows) + _delays(rows)
     return "\n".join(lines) + "\n"
+
+
+def _rows(
+    rows: Mapping[str, Any], published: Mapping[str, Any], levels: Sequence[str]
+) -> Iterator[list[str]]:
+    """Each method, and below it the paper's figures where it has some."""
+    for name, summaries in rows.items():
+        yield [name, *_measured(summaries, levels)]
+        if published.get(name):
+            yield ["*paper, REASSEMBLE*", *_published(published[name], levels)]
 
 
 def _seeds(seeds: Sequence[int]) -> str:
@@ -134,12 +142,3 @@ def _delays(rows: Mapping[str, Any]) -> list[str]:
                     f"{known['held_acc']:.1f}, F1@50 {known['held_f1@50']:.1f}"
                 )
     return ["", *lines] if lines else []
-
-
-def markdown_row(cells: Sequence[str]) -> str:
-    """A line of a Markdown table; nothing in a cell can end it."""
-    return "| " + " | ".join(map(_cell, cells)) + " |"
-
-
-def _cell(text: str) -> str:
-    return " ".join(str(text).replace("|", "\\|").split())

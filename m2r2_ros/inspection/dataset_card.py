@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from m2r2_ros.evaluation.tables import markdown_cell, markdown_table
 from m2r2_ros.inspection.dataset_statistics import FEW_EXAMPLES
 from m2r2_ros.labels import ACTIVITIES, OBJECTS
 
@@ -44,7 +45,7 @@ def card_text(name: str, statistics: Mapping[str, Any]) -> str:
     (of the simulator, None for other data).
     """
     sections = [
-        f"# Data-set card: {_plain(name)}",
+        f"# Data-set card: {markdown_cell(name)}",
         _origin(statistics["recipe"]),
         "## Against REASSEMBLE",
         _against_reassemble(statistics),
@@ -62,7 +63,7 @@ def card_text(name: str, statistics: Mapping[str, Any]) -> str:
     ]
     if statistics["unreadable"]:
         rows = statistics["unreadable"].items()
-        sections += ["## Could not be read", _table(("file", "reason"), rows)]
+        sections += ["## Could not be read", markdown_table(("file", "reason"), rows)]
     return "\n\n".join(sections) + "\n"
 
 
@@ -70,7 +71,7 @@ def _origin(recipe: Mapping[str, Any] | None) -> str:
     if recipe is None:
         return "Recorded demonstrations."
     words = ", ".join(f"{key} {value}" for key, value in recipe.items())
-    return f"Simulated demonstrations (`m2r2 simulate`: {_plain(words)})."
+    return f"Simulated demonstrations (`m2r2 simulate`: {markdown_cell(words)})."
 
 
 def _against_reassemble(statistics: Mapping[str, Any]) -> str:
@@ -101,7 +102,7 @@ def _against_reassemble(statistics: Mapping[str, Any]) -> str:
             f"{REASSEMBLE['minutes'] * 60 / REASSEMBLE['actions']:.1f}",
         ),
     ]
-    return _table(("", "this data set", "REASSEMBLE"), rows) + (
+    return markdown_table(("", "this data set", "REASSEMBLE"), rows) + (
         '\n\nActions of this data set are counted without "No action".'
     )
 
@@ -119,7 +120,7 @@ def _activities(statistics: Mapping[str, Any]) -> str:
         for name, entry in statistics["coarse"].items()
     ]
     header = ("", "number", "share of actions", "successful", "lower quartile [s]", "median [s]")
-    return _table((*header, "upper quartile [s]"), rows)
+    return markdown_table((*header, "upper quartile [s]"), rows)
 
 
 def class_table(statistics: Mapping[str, Any]) -> str:
@@ -134,7 +135,7 @@ def class_table(statistics: Mapping[str, Any]) -> str:
     total = _sum(activities)
     rows.append(("all", *map(_with_failures, activities), total["actions"], _success(total)))
     rows.append(("successful", *map(_success, activities), "", ""))
-    return _table(("object", *ACTIVITIES, "all", "successful"), rows)
+    return markdown_table(("object", *ACTIVITIES, "all", "successful"), rows)
 
 
 def _sum(cells: Sequence[Mapping[str, int]]) -> dict[str, int]:
@@ -165,7 +166,7 @@ def _listed(labels: Sequence[str]) -> str:
     if not labels:
         return "none"
     return f"{len(labels)}" + (
-        f" ({_plain(', '.join(labels))})" if len(labels) <= _MOST_NAMED else ""
+        f" ({markdown_cell(', '.join(labels))})" if len(labels) <= _MOST_NAMED else ""
     )
 
 
@@ -174,7 +175,7 @@ def _skills(skills: Mapping[str, Any]) -> str:
         return "None is labelled."
     rows = [(name, e["actions"], *_three(e["duration_s"])) for name, e in skills.items()]
     header = ("", "number", "lower quartile [s]", "median [s]", "upper quartile [s]")
-    return _table(header, rows)
+    return markdown_table(header, rows)
 
 
 def _unlike(statistics: Mapping[str, Any]) -> str:
@@ -182,7 +183,7 @@ def _unlike(statistics: Mapping[str, Any]) -> str:
     entries = statistics["each_recording"]
     found = Counter(problem for entry in entries for problem in entry["problems"])
     for problem, count in found.most_common(_MOST_PROBLEMS):
-        lines.append(f"In {count} of {len(entries)} recordings: {_plain(problem)}.")
+        lines.append(f"In {count} of {len(entries)} recordings: {markdown_cell(problem)}.")
     if (rest := len(found) - _MOST_PROBLEMS) > 0:
         lines.append(f"{rest} more kinds of problems: see the JSON file.")
     return "\n".join(f"- {line}" for line in lines) or "Nothing was found."
@@ -200,7 +201,7 @@ def _recordings(entries: Iterable[Mapping[str, Any]]) -> str:
         for entry in entries
     ]
     header = ("recording", "minutes", "actions", "successful", "SHA-256 of the label track")
-    return _table(header, rows) + (
+    return markdown_table(header, rows) + (
         "\n\nTimes of these label tracks count from the first picture, as in a converted bag; "
         "those in manifest.json from the start of the recording."
     )
@@ -212,13 +213,3 @@ def _three(quartiles: Mapping[str, float] | None) -> list[str]:
 
 def _of(part: int, whole: int) -> str:
     return f"{part} ({part / whole:.0%})" if whole else "-"
-
-
-def _table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(_plain(str(cell)) for cell in line) + " |" for line in lines)
-
-
-def _plain(text: str) -> str:
-    """Text from outside that cannot end a table's cell or line."""
-    return " ".join(text.replace("|", "\\|").split())

@@ -25,9 +25,9 @@ from m2r2_ros.errors import M2R2Error
 from m2r2_ros.experiments.imitation.behaviour_cloning import clone
 from m2r2_ros.experiments.imitation.demonstrations import Demonstration, demonstrations
 from m2r2_ros.experiments.imitation.imitation_settings import ImitationSettings
-from m2r2_ros.experiments.imitation.paper_success import CLIP_OVERALL, published_success
 from m2r2_ros.experiments.imitation.rollouts import Outcome, outcomes
 from m2r2_ros.experiments.imitation.vision import BLIND, FROZEN, TRAINED, Eyes, open_vision
+from m2r2_ros.experiments.paper_figures import CLIP_SUCCESS, published_success
 from m2r2_ros.networks.roboact.frames import frame_encoder
 from m2r2_ros.simulation.generate import import_simulator
 from m2r2_ros.training.roboact.frame_graph import write_frame_graph
@@ -180,7 +180,7 @@ def _contestants(
         digest = hashlib.sha256((run / BEST_FILE).read_bytes()).hexdigest()
         published = published_success(learned.model)
         found.append(Contestant(Eyes(run_name(run), TRAINED, run), digest, published))
-    found.append(Contestant(Eyes("frozen frames", FROZEN), fingerprint, CLIP_OVERALL))
+    found.append(Contestant(Eyes("frozen frames", FROZEN), fingerprint, CLIP_SUCCESS))
     found.append(Contestant(Eyes("no camera", BLIND), "", None))
     names = [each.eyes.name for each in found]
     for name in (*names, "demonstrations"):

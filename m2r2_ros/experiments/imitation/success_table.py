@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from m2r2_ros.evaluation.tables import markdown_table
+
 _NOTE = (
     "Success in percent, in brackets the 95 % interval over the episodes, and how near the hand, "
     "or what it held, came to where it had to be (median). The column in italics is what the paper "
@@ -27,7 +29,7 @@ def comparison_markdown(found: Mapping[str, Any]) -> str:
         )
     columns = [column for name in tasks for column in (name, f"{name}, nearest")]
     head = ["Sees by", *columns, "Overall", "to the first", "*paper*", "*to the first*"]
-    lines += ["", _line(head), _line(["---"] * len(head))]
+    body = []
     for name, total in overall.items():
         cells = [name]
         for task in tasks.values():
@@ -37,8 +39,8 @@ def comparison_markdown(found: Mapping[str, Any]) -> str:
             cells.append(f"{1e3 * row['nearest_m']:.1f} mm")
         cells += [f"{total['success']:.1f}", _change(total["success"], first["success"])]
         cells += [_paper(total["paper"]), _change(total["paper"], first["paper"])]
-        lines.append(_line(cells))
-    return "\n".join(lines) + "\n"
+        body.append(cells)
+    return "\n".join([*lines, "", markdown_table(head, body)]) + "\n"
 
 
 def _paper(value: float | None) -> str:
@@ -47,7 +49,3 @@ def _paper(value: float | None) -> str:
 
 def _change(value: float | None, first: float | None) -> str:
     return "-" if value is None or first is None else f"{value - first:+.1f}"
-
-
-def _line(cells: list[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"

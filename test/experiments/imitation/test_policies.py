@@ -15,11 +15,11 @@ from m2r2_ros.errors import M2R2Error  # noqa: E402
 from m2r2_ros.experiments.imitation.behaviour_cloning import clone, load_policy, steps_of  # noqa: E402
 from m2r2_ros.experiments.imitation.demonstrations import Demonstration, read_demonstration  # noqa: E402
 from m2r2_ros.experiments.imitation.imitation_settings import ImitationSettings, NetworkSettings  # noqa: E402
-from m2r2_ros.experiments.imitation.paper_success import published_success  # noqa: E402
 from m2r2_ros.experiments.imitation.policy_comparison import run_name, summary, wilson_interval  # noqa: E402
 from m2r2_ros.experiments.imitation.rollouts import Outcome, read_outcome  # noqa: E402
 from m2r2_ros.experiments.imitation.success_table import comparison_markdown  # noqa: E402
 from m2r2_ros.experiments.imitation.vision import Blind, NewestFrame, VideoFeature  # noqa: E402
+from m2r2_ros.experiments.paper_figures import published_success  # noqa: E402
 from m2r2_ros.networks.roboact.config import RoboActConfig  # noqa: E402
 from m2r2_ros.networks.roboact.model import VideoBranches  # noqa: E402
 from m2r2_ros.networks.roboact.streaming_window import StreamingWindow  # noqa: E402
