@@ -12,7 +12,6 @@ that gave its features, and nowhere else.
 Examples:
     m2r2 export out/m2r2 --out models/mine/encoder.onnx
     m2r2 export out/m2r2 --out models/gpu/encoder.onnx --precision float16
-    m2r2 export out/m2r2 --out models/small/encoder.onnx --precision int8 --calibrate some.h5
     m2r2 export out/causal --out models/mine/head.onnx
     m2r2 export out/roboact --out models/roboact
     m2r2 export out/roboact --out models/roboact --strides 1 3 6
@@ -41,16 +40,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--precision",
-        choices=("float32", "float16", "int8"),
+        choices=("float32", "float16"),
         default="float32",
-        help="M2R2: float16 is for GPUs and runs on CPUs too, int8 is a smaller file, for CPUs "
-        "(default: %(default)s)",
-    )
-    parser.add_argument(
-        "--calibrate",
-        type=Path,
-        metavar="RECORDING",
-        help="M2R2: what int8 measures the ranges of activations on, and is compared on",
+        help="M2R2: float16 is for GPUs and runs on CPUs too (default: %(default)s)",
     )
     parser.add_argument(
         "--strides",
@@ -70,7 +62,7 @@ def main(args: argparse.Namespace) -> int:
     kind = read_settings(args.run).get("kind")
     if args.strides and kind != "roboact":
         raise M2R2Error(f"{args.run}: --strides is for a run of `--encoder roboact` only")
-    if kind == "roboact" and (args.precision != "float32" or args.calibrate):
+    if kind == "roboact" and args.precision != "float32":
         raise M2R2Error(f"{args.run}: --precision is for a run of `--encoder m2r2` only")
     difference = _export_roboact(args) if kind == "roboact" else _export_m2r2(args)
     files = [args.out] if args.out.is_file() else list(args.out.glob("*.onnx"))
@@ -97,10 +89,7 @@ def _export_m2r2(args: argparse.Namespace) -> float:
     from m2r2_ros.networks.m2r2 import ROBOACT
     from m2r2_ros.training.onnx_export import export_encoder
     from m2r2_ros.training.pretraining import load_encoder, stored_settings
-    from m2r2_ros.training.recordings import calibration_batches
 
-    if (args.precision == "int8") != (args.calibrate is not None):
-        raise M2R2Error("--precision int8 and --calibrate RECORDING go together")
     encoder, training_data = load_encoder(args.run)
     if encoder.config.image_backbone == ROBOACT:
         if args.precision != "float32":
@@ -108,10 +97,7 @@ def _export_m2r2(args: argparse.Namespace) -> float:
         from m2r2_ros.training.roboact.image_token import export_with_roboact
 
         return export_with_roboact(encoder, stored_settings(args.run), training_data, args.out)
-    windows = []
-    if args.calibrate:
-        windows = calibration_batches(args.calibrate, encoder.layout)
-    return export_encoder(encoder, args.out, training_data, args.precision, windows)
+    return export_encoder(encoder, args.out, training_data, args.precision)
 
 
 def _export_roboact(args: argparse.Namespace) -> float:

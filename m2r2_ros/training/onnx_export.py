@@ -9,7 +9,7 @@ import io
 import itertools
 import logging
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,6 @@ from m2r2_ros.networks.heads.causal import CausalHead
 from m2r2_ros.networks.m2r2 import M2R2, ROBOACT
 from m2r2_ros.sensing.layout import SensorLayout
 from m2r2_ros.training.preparation import OUTPUT_PREFIX
-from m2r2_ros.training.quantisation import quantised
 
 OPSET = 20
 # Largest difference between torch and the graph that is still rounding: absolute on features
@@ -35,10 +34,6 @@ TOLERANCE = 1e-3
 # Of encoders, by precision. In float16, with ten bits after the point, it is of the largest feature
 # where that is more than one.
 TOLERANCES = {"float32": TOLERANCE, "float16": 2e-2}
-PRECISIONS = (*TOLERANCES, "int8")
-# Of an encoder in 8 bits, over recorded windows: the least mean cosine of its features with those
-# in float32 that still is the same feature.
-LEAST_COSINE = 0.9
 # Modalities of which every mask is tried.
 _MOST_MASKED = 8
 
@@ -84,18 +79,13 @@ def encoder_graph(encoder: M2R2) -> bytes:
 
 
 def export_encoder(
-    encoder: M2R2,
-    path: Path,
-    training_data: str,
-    precision: str = "float32",
-    calibration: Sequence[dict[str, np.ndarray]] = (),
+    encoder: M2R2, path: Path, training_data: str, precision: str = "float32"
 ) -> float:
     """Write the encoder's graph; returns its largest difference from torch in float32.
 
-    `precision` is one of PRECISIONS; inputs, spectrogram, normalisation and the feature are float32
-    in all of them. "int8" (8 bit integers in the image backbone and all matrix products) takes
-    `calibration`: batches of the graph's inputs, of recorded windows. Raises M2R2Error, and writes
-    nothing, when the difference is more than the precision's rounding.
+    `precision` is one of TOLERANCES; inputs, spectrogram, normalisation and the feature are float32
+    in both. Raises M2R2Error, and writes nothing, when the difference is more than the precision's
+    rounding.
     """
     encoder.eval()
     if precision == "float16":
@@ -104,16 +94,11 @@ def export_encoder(
         data = openable_on_cpus(encoder_graph(copy.deepcopy(encoder).in_half_precision()))
     else:
         data = encoder_graph(encoder)
-    if precision == "int8":
-        data = quantised(data, calibration)
     config = encoder.config
     image_size = (config.image_size, config.image_size)
     metadata = EncoderMetadata(encoder.layout, config.feature_dimension, image_size, training_data)
     data = with_metadata(data, metadata.to_json())
-    if precision == "int8":
-        difference = _int8_difference(encoder, data, calibration)
-    else:
-        difference = check_encoder(encoder, data, precision)
+    difference = check_encoder(encoder, data, precision)
     _write(path, data)
     return difference
 
@@ -225,25 +210,6 @@ def check_encoder(encoder: M2R2, data: bytes, precision: str = "float32") -> flo
         scale = max(1.0, float(np.abs(expected).max())) if precision == "float16" else 1.0
         tolerance = TOLERANCES[precision] * scale
         largest = max(largest, check_difference(found, expected, "encoder", tolerance))
-    return largest
-
-
-def _int8_difference(encoder: M2R2, data: bytes, windows: Sequence[dict[str, np.ndarray]]) -> float:
-    session, largest, cosines = open_graph(data), 0.0, []
-    for feeds in windows:
-        with torch.no_grad():
-            inputs = {name: torch.from_numpy(value) for name, value in feeds.items()}
-            expected = encoder(inputs).numpy()
-        found = session.run(None, feeds)[0]
-        largest = max(largest, float(np.abs(found - expected).max()))
-        norms = np.linalg.norm(found, axis=1) * np.linalg.norm(expected, axis=1)
-        cosines.append((found * expected).sum(1) / norms)
-    mean = float(np.concatenate(cosines).mean())
-    if not mean >= LEAST_COSINE:
-        raise M2R2Error(
-            f"8 bits are too few for this encoder: the cosine of its features with those in "
-            f"float32 is {mean:.3f} on average (limit {LEAST_COSINE})"
-        )
     return largest
 
 

@@ -7,23 +7,15 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import asdict
-from itertools import islice
 from pathlib import Path
 
-import numpy as np
-
 from m2r2_ros.datasets.mstcn import frame_labels
-from m2r2_ros.datasets.source import open_source, windows
+from m2r2_ros.datasets.source import open_source
 from m2r2_ros.errors import M2R2Error
-from m2r2_ros.inference.encoder_inputs import WindowPacker
 from m2r2_ros.offline.deployment import Deployment
 from m2r2_ros.offline.segmentation import watched_windows
 from m2r2_ros.sensing.layout import SensorLayout
 from m2r2_ros.sensing.window import SensorWindow
-
-# Of a recording's windows, one in this many is enough to measure the ranges of activations.
-_CALIBRATION_STRIDE = 8
-_CALIBRATION_BATCH = 8
 
 
 def labelled_windows(
@@ -52,18 +44,3 @@ def cache_of(cache: Path, robot: Deployment) -> Path:
     inputs = [dict(robot.topics.topics), list(robot.topics.gripper_joints), robot.reference_camera]
     text = json.dumps([*inputs, asdict(robot.limits)])
     return cache / hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def calibration_batches(path: Path, layout: SensorLayout) -> list[dict[str, np.ndarray]]:
-    """Some windows of all parts of a recording, packed as an encoder's inputs.
-
-    Raises M2R2Error when the recording cannot be read or gives no window.
-    """
-    with open_source(path) as source:
-        chosen = list(islice(windows(source, layout), 0, None, _CALIBRATION_STRIDE))
-    if not chosen:
-        raise M2R2Error(f"{path}: too short, it gives no window")
-    starts = range(0, len(chosen), _CALIBRATION_BATCH)
-    batches = [chosen[start : start + _CALIBRATION_BATCH] for start in starts]
-    # A packer each: it packs into the same buffers every time.
-    return [WindowPacker(layout, len(batch))(batch) for batch in batches]

@@ -97,9 +97,6 @@ def test_export_refuses_what_is_no_pretraining_run(tmp_path, capsys):
     (tmp_path / "settings.yaml").write_text("kind: m2r2\nsettings: {imagenet: false}\n")
     assert main(["export", str(tmp_path), "--out", out]) == 2
     assert "no finished epoch yet" in capsys.readouterr().err
-    for alone in (["--precision", "int8"], ["--calibrate", "some.h5"]):
-        assert main(["export", str(tmp_path), "--out", out, *alone]) == 2
-        assert "go together" in capsys.readouterr().err
 
 
 def test_pretrain_names_a_folder_without_recordings(tmp_path, capsys):

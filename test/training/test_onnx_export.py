@@ -16,7 +16,6 @@ from m2r2_ros.networks.heads.causal import CausalConfig, CausalHead
 from m2r2_ros.networks.m2r2 import M2R2, M2R2Config
 from m2r2_ros.sensing.layout import SensorLayout
 from m2r2_ros.training import onnx_export
-from m2r2_ros.training.quantisation import quantised
 
 LAYOUT = SensorLayout(cameras=("left", "right"), signals=("wrench", "gripper"))
 TINY = M2R2Config(
@@ -84,11 +83,6 @@ def test_nan_does_not_pass_for_agreement():
         onnx_export.check_difference(np.full(3, np.nan, np.float32), nothing, "encoder")
 
 
-def packed_windows(count: int, seed: int = 0) -> dict[str, np.ndarray]:
-    windows = [make_window(LAYOUT, i, np.random.default_rng([seed, i])) for i in range(count)]
-    return dict(WindowPacker(LAYOUT, count)(windows))
-
-
 def test_half_precision_halves_the_weights_and_agrees_on_a_cpu(networks, folder, tmp_path):
     encoder, _ = networks
     file = tmp_path / "encoder.onnx"
@@ -102,20 +96,3 @@ def test_half_precision_halves_the_weights_and_agrees_on_a_cpu(networks, folder,
     stored = onnx.load(file).graph.initializer
     kinds = {t.data_type for t in stored if "modality_transformer" in t.name}
     assert kinds == {onnx.TensorProto.FLOAT16}
-
-
-def test_eight_bits_give_nearly_the_same_feature(networks, folder, tmp_path):
-    encoder, _ = networks
-    file = tmp_path / "encoder.onnx"
-    onnx_export.export_encoder(encoder, file, "made up", "int8", [packed_windows(8)])
-    operators = {node.op_type for node in onnx.load(file).graph.node}
-    assert "QuantizeLinear" in operators
-    window = make_window(LAYOUT, 3, np.random.default_rng(9))
-    found, expected = Encoder(file)(window), Encoder(folder / "encoder.onnx")(window)
-    cosine = found @ expected / np.linalg.norm(found) / np.linalg.norm(expected)
-    assert onnx_export.LEAST_COSINE < cosine < 1
-
-
-def test_eight_bits_need_windows():
-    with pytest.raises(M2R2Error, match="8 bits need recorded windows"):
-        quantised(b"", [])

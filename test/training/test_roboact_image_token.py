@@ -131,7 +131,7 @@ def test_other_cameras_and_another_file_are_refused(place, roboact, capsys):
     joined = replace(both, image_weights=str(place / "models"))
     with pytest.raises(M2R2Error, match="is no encoder of RoboAct-CLIP"):
         with_roboact(joined)
-    assert main(["export", str(place / "run"), "--out", "x", "--precision", "int8"]) == 2
+    assert main(["export", str(place / "run"), "--out", "x", "--precision", "float16"]) == 2
     assert main(["extract", str(place / "data"), "--encoder", str(place / "models/encoder.onnx"),
                  "--out", str(place / "never"), "--batch", "4"]) == 2  # fmt: skip
     assert "no --batch" in capsys.readouterr().err
