@@ -75,6 +75,9 @@ RUN_TIME = (
 
 ON_THE_ROBOT = ("parallel", "sensing", "messages", "inference", "datasets", "nodes")
 
+# Lines.
+LONGEST_FILE, LONGEST_FUNCTION = 450, 55
+
 # Third-party package -> its key in rosdep's lists (None where there is none), its name for pip.
 PYTHON_PACKAGES = {
     "PIL": ("python3-pil", "pillow"),
@@ -200,6 +203,25 @@ def test_suffixes_of_recordings_are_written_once():
     suffixes = re.compile(r"[\"'](\*?\.(h5|hdf5|mcap|db3))[\"'],")
     found = {path.name for path in python_files(PACKAGE) if suffixes.search(path.read_text())}
     assert found == {"recording_source.py"}
+
+
+def test_a_class_has_a_name_of_its_own():
+    places: dict[str, list[str]] = {}
+    for path in python_files(PACKAGE):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places.setdefault(node.name, []).append(str(path.relative_to(ROOT)))
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}
+
+
+def test_no_file_and_no_function_is_long():
+    for path in python_files(PACKAGE):
+        source = path.read_text()
+        assert source.count("\n") <= LONGEST_FILE, path.relative_to(ROOT)
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                lines = node.end_lineno - node.lineno + 1
+                assert lines <= LONGEST_FUNCTION, f"{path.relative_to(ROOT)}: {node.name}"
 
 
 def test_robot_code_loads_where_neither_torch_nor_ros_is_installed():

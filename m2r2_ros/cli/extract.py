@@ -30,7 +30,7 @@ from m2r2_ros.inference.session import CPU, CUDA
 from m2r2_ros.labels import FINE_LABELS, UNLABELLED
 from m2r2_ros.offline.extraction import (
     EncoderChoice,
-    Job,
+    ExtractionJob,
     find_recordings,
     recording_name,
     run_jobs,
@@ -87,7 +87,7 @@ def main(args: argparse.Namespace) -> int:
     choice, record = _choose(args)
 
     config = args.config and args.config.absolute()
-    jobs = [Job(recording.absolute(), choice, config) for recording in recordings]
+    jobs = [ExtractionJob(recording.absolute(), choice, config) for recording in recordings]
     pending = [job for job in jobs if not record.has(job)]
     failures = []
     for result in run_jobs(pending, args.workers, args.ray):

@@ -28,7 +28,7 @@ BOUNDARY_TOLERANCE = 10
 Labels = Sequence[Hashable]
 
 
-class Run(NamedTuple):
+class LabelRun(NamedTuple):
     """Frames `[start, end)` with one label."""
 
     label: Hashable
@@ -101,10 +101,10 @@ def boundary_f1(
     return Counts(*map(sum, zip(*counts, strict=True))).f1(both_empty)
 
 
-def find_runs(labels: Labels, background: Collection[Hashable] = ()) -> list[Run]:
+def find_runs(labels: Labels, background: Collection[Hashable] = ()) -> list[LabelRun]:
     """The runs of equal labels in order, without those whose label is in `background`."""
     edges = [0, *find_boundaries(labels), len(labels)] if len(labels) else []
-    runs = [Run(labels[start], start, end) for start, end in pairwise(edges)]
+    runs = [LabelRun(labels[start], start, end) for start, end in pairwise(edges)]
     return [run for run in runs if run.label not in background]
 
 
@@ -113,7 +113,9 @@ def find_boundaries(labels: Labels) -> list[int]:
     return [i for i in range(1, len(labels)) if labels[i] != labels[i - 1]]
 
 
-def edit_score(prediction: Sequence[Run], truth: Sequence[Run], both_empty: float = 100.0) -> float:
+def edit_score(
+    prediction: Sequence[LabelRun], truth: Sequence[LabelRun], both_empty: float = 100.0
+) -> float:
     """100 * (1 - Levenshtein distance of the label orders / the longer one's length)."""
     longer = max(len(prediction), len(truth))
     if not longer:
@@ -122,7 +124,9 @@ def edit_score(prediction: Sequence[Run], truth: Sequence[Run], both_empty: floa
     return 100.0 * (1 - distance / longer)
 
 
-def overlap_counts(prediction: Sequence[Run], truth: Sequence[Run], overlap: float) -> Counts:
+def overlap_counts(
+    prediction: Sequence[LabelRun], truth: Sequence[LabelRun], overlap: float
+) -> Counts:
     """Matches of F1@k: each predicted run, in order, claims the true run that it overlaps most.
 
     It is a true positive when the labels agree, the intersection over union is >= `overlap`
@@ -193,12 +197,12 @@ def _frame_accuracy(pairs: Iterable[tuple[Labels, Labels]]) -> float:
     return 100.0 * sum(right) / len(right) if right else 100.0
 
 
-def _summed_counts(runs: Iterable[tuple[list[Run], list[Run]]], overlap: float) -> Counts:
+def _summed_counts(runs: Iterable[tuple[list[LabelRun], list[LabelRun]]], overlap: float) -> Counts:
     counts = [overlap_counts(prediction, truth, overlap) for prediction, truth in runs]
     return Counts(*map(sum, zip(*counts, strict=True)))
 
 
-def _intersection_over_union(a: Run, b: Run) -> float:
+def _intersection_over_union(a: LabelRun, b: LabelRun) -> float:
     """0 for runs of different labels."""
     common = min(a.end, b.end) - max(a.start, b.start)
     if a.label != b.label or common <= 0:

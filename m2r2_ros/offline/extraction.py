@@ -65,7 +65,7 @@ class EncoderChoice:
 
 
 @dataclass(frozen=True)
-class Job:
+class ExtractionJob:
     """One recording to extract. It goes to other processes and machines, so it holds paths."""
 
     recording: Path
@@ -78,14 +78,14 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Result:
+class ExtractionResult:
     """Features float32 (T, D), and T labels where the recording has any.
 
     `stamps_ns`, int64 (T,), are the frames' ends; None where the clock steps back.
     `error` says why there is nothing, else it is "".
     """
 
-    job: Job
+    job: ExtractionJob
     features: np.ndarray | None = None
     stamps_ns: np.ndarray | None = None
     labels: list[str] | None = None
@@ -123,7 +123,9 @@ def _is_plain_folder(path: Path) -> bool:
     return path.is_dir() and not is_bag_folder(path)
 
 
-def run_jobs(jobs: list[Job], workers: int, ray: str | None = None) -> Iterator[Result]:
+def run_jobs(
+    jobs: list[ExtractionJob], workers: int, ray: str | None = None
+) -> Iterator[ExtractionResult]:
     """Results as they come, from `workers` processes or from the Ray cluster at address `ray`.
 
     One worker shows each recording's progress, several all recordings'.
@@ -141,7 +143,7 @@ def run_jobs(jobs: list[Job], workers: int, ray: str | None = None) -> Iterator[
     yield from Progress(results, "extracting", len(jobs))
 
 
-def extract(job: Job, show_progress: bool = True) -> Result:
+def extract(job: ExtractionJob, show_progress: bool = True) -> ExtractionResult:
     """Features and labels of one recording, a frame for each window.
 
     A window's label is that of its middle. A recording that cannot be read is an `error`.
@@ -159,9 +161,9 @@ def extract(job: Job, show_progress: bool = True) -> Result:
             if (np.diff(stamps_ns) <= 0).any():
                 stamps_ns = None
                 problems.append("the clock steps back: scores take its frames as evenly spaced")
-            return Result(job, features, stamps_ns, labels, problems)
+            return ExtractionResult(job, features, stamps_ns, labels, problems)
     except M2R2Error as error:
-        return Result(job, error=str(error))
+        return ExtractionResult(job, error=str(error))
 
 
 def _frame_labels(

@@ -14,7 +14,7 @@ from m2r2_ros.datasets.mstcn import write_recording_features
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.inference.encoder import Encoder
 from m2r2_ros.offline.deployment import Deployment
-from m2r2_ros.offline.extraction import Job, Result
+from m2r2_ros.offline.extraction import ExtractionJob, ExtractionResult
 
 RECORD_FILE = "extraction.json"
 
@@ -51,7 +51,7 @@ class ExtractionRecord:
             )
         return recordings
 
-    def has(self, job: Job) -> bool:
+    def has(self, job: ExtractionJob) -> bool:
         """Whether this very recording was extracted, and its files are still there."""
         entry = self._recordings.get(job.name)
         files = [self._folder / "features" / f"{job.name}.npy"]
@@ -64,7 +64,7 @@ class ExtractionRecord:
         """Whether the recording is there, with ground truth."""
         return bool(self._recordings.get(name, {}).get("labelled"))
 
-    def add(self, result: Result) -> None:
+    def add(self, result: ExtractionResult) -> None:
         """Write a finished recording and note it; every file is complete at any time."""
         write_recording_features(
             self._folder, result.job.name, result.features, result.labels, result.stamps_ns

@@ -23,7 +23,7 @@ from m2r2_ros.networks.m2r2 import M2R2, ROBOACT
 from m2r2_ros.sensing.layout import SensorLayout
 from m2r2_ros.training.cached_arrays import is_intact, map_array
 from m2r2_ros.training.onnx_export import export_preparation
-from m2r2_ros.training.preparation import LABELS_FILE, Reader, Task, prepare_all
+from m2r2_ros.training.preparation import LABELS_FILE, PreparationJob, Reader, prepare_all
 
 # Change it when `M2R2.prepare` gives other values for the same recording.
 FORMAT = 2
@@ -90,14 +90,14 @@ def prepare_recordings(
     folder = folder / _encoder_key(encoder)
     graph = folder / GRAPH_FILE
     places = [folder / _recording_key(path) / path.stem for path in paths]
-    tasks = [
-        Task(path, encoder.layout, graph, place, roboact)
+    jobs = [
+        PreparationJob(path, encoder.layout, graph, place, roboact)
         for path, place in zip(paths, places, strict=True)
         if not is_intact(place, partial(_load_whole, layout=encoder.layout))
     ]
-    if tasks and not graph.exists():
+    if jobs and not graph.exists():
         export_preparation(encoder, graph)
-    prepare_all(tasks, read, workers)
+    prepare_all(jobs, read, workers)
     return [PreparedRecording.load(place) for place in places]
 
 

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from m2r2_ros.errors import M2R2Error, nearest_name
 from m2r2_ros.parallel.progress import Progress
 from m2r2_ros.training import distributed
-from m2r2_ros.training.run import Run
+from m2r2_ros.training.run import TrainingRun
 from m2r2_ros.training.settings import OptimiserSettings
 
 # Named losses of a batch; "loss" is the one to descend.
@@ -28,7 +28,7 @@ _HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def train_epochs(
-    run: Run,
+    run: TrainingRun,
     module: nn.Module,
     settings: OptimiserSettings,
     seed: int,

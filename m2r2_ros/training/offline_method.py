@@ -16,7 +16,7 @@ from m2r2_ros.datasets.mstcn import LabelledFeatures
 from m2r2_ros.evaluation.metrics import score_many
 from m2r2_ros.training.head_registry import HeadMethod
 from m2r2_ros.training.loop import Losses, split_validation, train_epochs
-from m2r2_ros.training.run import BEST_FILE, Run
+from m2r2_ros.training.run import BEST_FILE, TrainingRun
 from m2r2_ros.training.segmentation_losses import median_frequency_weights
 from m2r2_ros.training.sequences import feature_moments
 from m2r2_ros.training.settings import OptimiserSettings, settings_to_dict
@@ -95,7 +95,7 @@ class OfflineMethod(HeadMethod):
             "validation": [s.name for s in validation],
             "settings": settings_to_dict(settings),
         }
-        run = Run(out, description)
+        run = TrainingRun(out, description)
         torch.manual_seed(settings.seed)
         network = self.network(dimension, len(classes), settings.model)
         network.standardise.mean, network.standardise.std = feature_moments(training)

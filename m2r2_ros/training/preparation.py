@@ -41,7 +41,7 @@ _BATCH = 16
 
 
 @dataclass(frozen=True)
-class Task:
+class PreparationJob:
     """One recording: `graph` is run over its windows, the results fill the new folder `place`.
 
     Where there is a `roboact` encoder.onnx, its features take the place of the cameras' pictures.
@@ -54,33 +54,33 @@ class Task:
     roboact: Path | None = None
 
 
-def prepare_all(tasks: Sequence[Task], read: Reader, workers: int) -> None:
-    """Do the tasks, each complete or not at all. Raises M2R2Error at the first that fails."""
-    done = in_processes(partial(prepare_recording, read=read), tasks, workers)
-    for _ in Progress(done, "preparing", len(tasks), unit="recording"):
+def prepare_all(jobs: Sequence[PreparationJob], read: Reader, workers: int) -> None:
+    """Do the jobs, each complete or not at all. Raises M2R2Error at the first that fails."""
+    done = in_processes(partial(prepare_recording, read=read), jobs, workers)
+    for _ in Progress(done, "preparing", len(jobs), unit="recording"):
         pass
 
 
-def prepare_recording(task: Task, read: Reader) -> None:
+def prepare_recording(job: PreparationJob, read: Reader) -> None:
     """Raises M2R2Error when the recording cannot be read or gives no window."""
-    session = _open(task.graph)
+    session = _open(job.graph)
     outputs = [output.name for output in session.get_outputs()]
-    roboact = _open_roboact(task.roboact) if task.roboact else None
+    roboact = _open_roboact(job.roboact) if job.roboact else None
     if roboact:
         roboact.reset()
     labels: list[str] = []
     parts: list[list[np.ndarray]] = []
-    for batch in _batches(read(task.recording, task.layout)):
+    for batch in _batches(read(job.recording, job.layout)):
         windows = [window for window, _ in batch]
-        packed = WindowPacker(task.layout, len(batch))(windows)
+        packed = WindowPacker(job.layout, len(batch))(windows)
         if roboact:
-            features = np.split(roboact.encode_batch(windows), len(task.layout.cameras), axis=1)
-            packed |= {f"image_{c}": f for c, f in zip(task.layout.cameras, features, strict=True)}
+            features = np.split(roboact.encode_batch(windows), len(job.layout.cameras), axis=1)
+            packed |= {f"image_{c}": f for c, f in zip(job.layout.cameras, features, strict=True)}
         parts.append(list(map(_narrowed, outputs, session.run(outputs, packed))))
         labels += [label for _, label in batch]
     if not parts:
-        raise M2R2Error(f"recording '{task.place.name}' gives no window of this sensor layout")
-    with partial_folder(task.place) as partial:
+        raise M2R2Error(f"recording '{job.place.name}' gives no window of this sensor layout")
+    with partial_folder(job.place) as partial:
         partial.mkdir()
         for name, arrays in zip(outputs, zip(*parts, strict=True), strict=True):
             np.save(partial / f"{name.removeprefix(OUTPUT_PREFIX)}.npy", np.concatenate(arrays))

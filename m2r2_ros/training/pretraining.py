@@ -28,7 +28,7 @@ from m2r2_ros.training.losses import action_loss, boundary_loss
 from m2r2_ros.training.normalisation import measure_statistics
 from m2r2_ros.training.preparation import Reader
 from m2r2_ros.training.roboact.image_token import encoder_file, with_roboact
-from m2r2_ros.training.run import Run, best_weights, describe_data, read_settings
+from m2r2_ros.training.run import TrainingRun, best_weights, describe_data, read_settings
 from m2r2_ros.training.sampler import (
     SampledWindow,
     action_spans,
@@ -191,7 +191,9 @@ def pretrain(
     settings = with_roboact(settings)
     device = distributed.connect()
     names = [path.stem for path in paths]
-    run = Run(out, {"kind": "m2r2", "recordings": names, "settings": settings_to_dict(settings)})
+    run = TrainingRun(
+        out, {"kind": "m2r2", "recordings": names, "settings": settings_to_dict(settings)}
+    )
     encoder = build_encoder(settings)
     with distributed.first_process_first():
         recordings = read_prepared(paths, settings, cache, read, workers)

@@ -38,7 +38,7 @@ def describe_data(names: Sequence[str]) -> str:
     return f"{len(names)} recordings: {', '.join(shown)}"
 
 
-class Run:
+class TrainingRun:
     """One run's folder; opening an existing one with other settings raises M2R2Error.
 
     Of several processes that train together only the first writes.

@@ -24,7 +24,7 @@ from m2r2_ros.training.calibration import best_temperature
 from m2r2_ros.training.head_registry import HeadMethod
 from m2r2_ros.training.loop import split_validation, train_epochs
 from m2r2_ros.training.onnx_export import export_head
-from m2r2_ros.training.run import Run, describe_data
+from m2r2_ros.training.run import TrainingRun, describe_data
 from m2r2_ros.training.sequences import (
     SequenceBatch,
     cropped,
@@ -110,7 +110,7 @@ class StreamingMethod(HeadMethod):
         and the tracker: as the settings have it, or tuned if they say so.
         """
         names = [sequence.name for sequence in sequences]
-        run = Run(out, {"kind": name, "recordings": names, "settings": _recorded(settings)})
+        run = TrainingRun(out, {"kind": name, "recordings": names, "settings": _recorded(settings)})
         training, validation = split_validation(
             names, settings.validation, settings.validation_recordings
         )

@@ -158,7 +158,7 @@ def test_only_the_streams_of_the_layout_are_decoded(place: Path, tmp_path: Path,
 def test_a_worker_refuses_another_encoder_and_another_provider(place: Path, tmp_path: Path):
     path = place / "encoder.onnx"
     good = extraction.EncoderChoice(path, Encoder(path).sha256, "CPUExecutionProvider")
-    job = extraction.Job(place / "data" / "a.h5", good)
+    job = extraction.ExtractionJob(place / "data" / "a.h5", good)
     assert not extraction.extract(job, False).error
     other = replace(job, encoder=replace(good, sha256="0" * 64))
     assert "is not the encoder that the command was given" in extraction.extract(other).error
@@ -170,7 +170,7 @@ def test_features_of_two_providers_are_never_mixed(place: Path, monkeypatch) -> 
     """A GPU that fails in the middle of a recording leaves an error, not half of each."""
     path = place / "encoder.onnx"
     choice = extraction.EncoderChoice(path, Encoder(path).sha256, "CPUExecutionProvider")
-    job = extraction.Job(place / "data" / "a.h5", choice)
+    job = extraction.ExtractionJob(place / "data" / "a.h5", choice)
     provider = ["CPUExecutionProvider"]
     monkeypatch.setattr(Encoder, "providers", property(lambda self: provider))
 
@@ -199,7 +199,9 @@ class Extractions:
         self._extract = extraction.extract
         monkeypatch.setattr(extraction, "extract", self)
 
-    def __call__(self, job: extraction.Job, show_progress: bool = True) -> extraction.Result:
+    def __call__(
+        self, job: extraction.ExtractionJob, show_progress: bool = True
+    ) -> extraction.ExtractionResult:
         if job.name == self.interrupt_at:
             raise KeyboardInterrupt
         self.names.append(job.name)

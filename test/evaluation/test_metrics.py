@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.evaluation.metrics import (
     Counts,
-    Run,
+    LabelRun,
     boundary_counts,
     find_runs,
     overlap_counts,
@@ -55,7 +55,7 @@ def test_hand_computed_recording():
 
 
 def test_overlap_threshold_is_inclusive():
-    truth, prediction = [Run("A", 0, 10)], [Run("A", 0, 5)]
+    truth, prediction = [LabelRun("A", 0, 10)], [LabelRun("A", 0, 5)]
     assert overlap_counts(prediction, truth, 0.5) == Counts(1, 0, 0)
     assert overlap_counts(prediction, truth, 0.51) == Counts(0, 1, 1)
 
@@ -69,7 +69,7 @@ def test_a_true_segment_is_claimed_once():
 def test_perfect_last_segment_of_one_frame_counts():
     labels = spell("A20 B1")
     assert score(labels, labels)["f1@50"] == 100
-    assert find_runs(labels)[-1] == Run("B", 20, 21)
+    assert find_runs(labels)[-1] == LabelRun("B", 20, 21)
 
 
 @pytest.mark.parametrize(

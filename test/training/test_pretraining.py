@@ -17,7 +17,7 @@ from m2r2_ros.networks.statistics import Statistics
 from m2r2_ros.sensing.layout import SensorLayout
 from m2r2_ros.training import cache, pretraining
 from m2r2_ros.training.normalisation import measure_statistics
-from m2r2_ros.training.run import Run, best_weights
+from m2r2_ros.training.run import TrainingRun, best_weights
 from m2r2_ros.training.sentence_encoder import SentenceEncoder
 from m2r2_ros.training.settings import OptimiserSettings, PretrainSettings, WindowSettings
 from m2r2_ros.training.stored_sentences import StoredSentences
@@ -76,14 +76,14 @@ def test_a_killed_run_goes_on_to_the_same_losses(
         pretraining.pretrain(start[0], tmp_path / name, start[1], read_synthetic, start[2])
 
     run("straight")
-    save = Run.save
+    save = TrainingRun.save
 
     def save_and_die(self, epoch, *rest):
         save(self, epoch, *rest)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(Run, "save", save_and_die)
+        patched.setattr(TrainingRun, "save", save_and_die)
         with pytest.raises(KeyboardInterrupt):
             run("killed")
     assert len(metrics(tmp_path / "killed")) == 1

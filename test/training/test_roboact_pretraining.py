@@ -160,7 +160,7 @@ def module_and_batch(clips, tmp_path, **changes):
 def test_a_killed_run_goes_on_to_the_same_losses(clips, tmp_path, monkeypatch):
     cache = tmp_path / "cache"
     roboact_pretraining.pretrain_roboact(clips, tmp_path / "whole", settings(), cache)
-    save, saved = roboact_pretraining.Run.save, []
+    save, saved = roboact_pretraining.TrainingRun.save, []
 
     def save_then_die(run, epoch, *rest):
         if len(saved) == 2:
@@ -168,10 +168,10 @@ def test_a_killed_run_goes_on_to_the_same_losses(clips, tmp_path, monkeypatch):
         saved.append(epoch)
         return save(run, epoch, *rest)
 
-    monkeypatch.setattr(roboact_pretraining.Run, "save", save_then_die)
+    monkeypatch.setattr(roboact_pretraining.TrainingRun, "save", save_then_die)
     with pytest.raises(KeyboardInterrupt):
         roboact_pretraining.pretrain_roboact(clips, tmp_path / "killed", settings(), cache)
-    monkeypatch.setattr(roboact_pretraining.Run, "save", save)
+    monkeypatch.setattr(roboact_pretraining.TrainingRun, "save", save)
     roboact_pretraining.pretrain_roboact(clips, tmp_path / "killed", settings(), cache)
     same = metrics(tmp_path / "killed") == metrics(tmp_path / "whole")
     assert same and len(metrics(tmp_path / "whole")) == 3

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from m2r2_ros.training import distributed
 from m2r2_ros.training.loop import train_epochs
-from m2r2_ros.training.run import Run
+from m2r2_ros.training.run import TrainingRun
 from m2r2_ros.training.settings import OptimiserSettings
 
 torch.set_num_threads(1)
@@ -36,7 +36,7 @@ def losses(rows):
     error = (module(data[rows]) - wanted[rows]).square().mean()
     return {"loss": error}
 
-run = Run(Path(sys.argv[1]), {"size": 8})
+run = TrainingRun(Path(sys.argv[1]), {"size": 8})
 train_epochs(run, module, OptimiserSettings(epochs=3), 0, batches, losses, [slice(0, 24)])
 """
 

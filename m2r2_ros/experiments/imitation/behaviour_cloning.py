@@ -16,7 +16,7 @@ from m2r2_ros.experiments.imitation.imitation_settings import ImitationSettings
 from m2r2_ros.experiments.imitation.policy_network import MOVE, Policy, Steps
 from m2r2_ros.experiments.imitation.vision import Vision
 from m2r2_ros.training.loop import split_validation, train_epochs
-from m2r2_ros.training.run import Run, best_weights
+from m2r2_ros.training.run import TrainingRun, best_weights
 
 
 def clone(
@@ -33,7 +33,7 @@ def clone(
     The best epoch is the one with the least loss on demonstrations that are kept for validation.
     Raises M2R2Error when `folder` holds another run.
     """
-    run = Run(folder, stored)
+    run = TrainingRun(folder, stored)
     names = [f"{index:06}" for index in range(len(demonstrations))]
     chosen, kept = split_validation(names, settings.validation)
     horizon = settings.network.horizon
@@ -75,7 +75,7 @@ def steps_of(demonstration: Demonstration, vision: Vision, horizon: int) -> Step
     moves[..., 3] = (moves[..., 3] + np.pi) % (2 * np.pi) - np.pi
     return Steps(
         vision(demonstration.rows, range(count)),
-        torch.full((count,), demonstration.told),
+        torch.full((count,), demonstration.instruction),
         torch.from_numpy(felt),
         torch.from_numpy(moves).float(),
         torch.from_numpy(wanted[following, MOVE]).float(),

@@ -38,18 +38,18 @@ class Demonstration:
     """One episode of T observations, an even time apart.
 
     `rows` float16 (T, C, d): F_i of each camera's picture; `proprioception` float32 (T, P) and
-    `set_points` float64 (T, S) as in `stage.Observation`; `told`: the index of the
-    part, and so of the sentence, in the task's settings.
+    `set_points` float64 (T, S) as in `episodes.Observation`; `instruction`: the index
+    of the part, and so of the sentence, in the task's settings.
     """
 
     rows: np.ndarray
     proprioception: np.ndarray
     set_points: np.ndarray
-    told: int
+    instruction: int
 
 
 @dataclass(frozen=True)
-class Job:
+class DemonstrationJob:
     """Demonstration `index` of a task, written to `path`; `graph` embeds its pictures."""
 
     task: str
@@ -59,7 +59,7 @@ class Job:
     path: Path
 
 
-def demonstrations(
+def collect_demonstrations(
     task: str, settings: ImitationSettings, graph: Path, folder: Path, workers: int
 ) -> list[Demonstration]:
     """Those of the settings in which the operator succeeded, from `folder` where they are there.
@@ -68,7 +68,7 @@ def demonstrations(
     """
     paths = [folder / f"{index:04}.npz" for index in range(settings.demonstrations)]
     missing = [
-        Job(task, index, settings, graph, path)
+        DemonstrationJob(task, index, settings, graph, path)
         for index, path in enumerate(paths)
         if not path.exists()
     ]
@@ -87,13 +87,13 @@ def read_demonstration(path: Path) -> Demonstration | None:
     try:
         arrays = read_arrays(path, _ARRAYS, _MAX_BYTES)
         about = json.loads(str(arrays.pop("about")))
-        found = Demonstration(**arrays, told=int(about["told"]))
+        found = Demonstration(**arrays, instruction=int(about["told"]))
         return found if about["success"] else None
     except (M2R2Error, ValueError, KeyError, TypeError, RecursionError) as error:
         raise M2R2Error(f"{path}: is no demonstration: {error}; delete it") from error
 
 
-def demonstrate(job: Job) -> None:
+def demonstrate(job: DemonstrationJob) -> None:
     """Let the operator do it, and write what was seen."""
     # Late: MuJoCo reads the environment on import.
     import_simulator()
@@ -101,16 +101,16 @@ def demonstrate(job: Job) -> None:
     from m2r2_ros.experiments.imitation.tasks import make_task
 
     task, embed = make_task(job.task, job.settings), open_frames(job.graph)
-    tape = Tape(task.settings.bump_n, 1 / job.settings.rate_hz, job.index)
-    episode = open_stage(job.settings, True).begin(task, DEMONSTRATION, job.index, tape)
-    tape.begin(episode)
+    recorder = DemonstrationRecorder(task.settings.bump_n, 1 / job.settings.rate_hz, job.index)
+    episode = open_environment(job.settings, True).begin(task, DEMONSTRATION, job.index, recorder)
+    recorder.begin(episode)
     success = task.demonstrate(episode.scene)
     if success:
         # Goes on rising, so that what is imitated does not stop just short of it.
         episode.scene.operator.retreat(_RETREAT_M)
-    told = task.settings.parts.index(episode.scene.thing.name)
-    about = {"success": success, "told": told}
-    observed = tape.observations
+    instruction = task.settings.parts.index(episode.scene.thing.name)
+    about = {"success": success, "told": instruction}
+    observed = recorder.observations
     with partial_file(job.path) as partial, partial.open("wb") as file:
         np.savez(
             file,
@@ -121,7 +121,7 @@ def demonstrate(job: Job) -> None:
         )
 
 
-class Tape:
+class DemonstrationRecorder:
     """Called after every physics step: looks at the scene once a period, and bumps the hand.
 
     Bumps come while the operator moves freely: a steady push from one side after the other, of up
@@ -160,12 +160,12 @@ class Tape:
 
 
 @lru_cache(maxsize=2)
-def open_stage(settings: ImitationSettings, draw: bool):
-    """This process's stage, compiled once."""
+def open_environment(settings: ImitationSettings, draw: bool):
+    """This process's environment, compiled once."""
     import_simulator()
-    from m2r2_ros.experiments.imitation.episodes import Stage
+    from m2r2_ros.experiments.imitation.episodes import Environment
 
-    return Stage(settings, draw)
+    return Environment(settings, draw)
 
 
 @lru_cache(maxsize=1)

@@ -109,7 +109,7 @@ class Episode:
         return np.array([radius * np.cos(angle), radius * np.sin(angle), up])
 
 
-class Stage:
+class Environment:
     """One compiled simulator in a room that never changes: light and cameras stay as they are."""
 
     def __init__(self, settings: ImitationSettings, draw: bool):
@@ -133,10 +133,10 @@ class Stage:
             scene = Scene(rig, Operator(rig, layout, _STYLE, random), layout, thing)
             rig.wait(_SETTLE_S)
             if task.prepare(scene, random):
-                return Episode(task, scene, self._eyes(), self._settings.rate_hz)
+                return Episode(task, scene, self._camera_view(), self._settings.rate_hz)
         raise M2R2Error(f"{task.name}: episode {index} cannot begin: {thing.name} is never in hand")
 
-    def _eyes(self) -> Callable[[np.ndarray], np.ndarray]:
+    def _camera_view(self) -> Callable[[np.ndarray], np.ndarray]:
         studio, cameras = self._simulator.studio, self._settings.cameras
         if studio is None:
             return lambda _: np.zeros((0, 1, 1, 3), np.uint8)

@@ -2,8 +2,8 @@
 """Encoders side by side: the same demonstrations, policies of one kind, the same episodes.
 
 demonstrations/<task>/      a file a demonstration
-<eyes>/<task>/              run folder of the policy that sees by these
-<eyes>/<task>/episodes/     a file an episode, with its outcome
+<encoder>/<task>/           run folder of the policy that sees by this encoder
+<encoder>/<task>/episodes/  a file an episode, with its outcome
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from torch import Tensor
 from m2r2_ros.datasets.atomic import partial_file
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.experiments.imitation.behaviour_cloning import clone
-from m2r2_ros.experiments.imitation.demonstrations import Demonstration, demonstrations
+from m2r2_ros.experiments.imitation.demonstrations import Demonstration, collect_demonstrations
 from m2r2_ros.experiments.imitation.imitation_settings import ImitationSettings
 from m2r2_ros.experiments.imitation.rollouts import Outcome, outcomes
-from m2r2_ros.experiments.imitation.vision import BLIND, FROZEN, TRAINED, Eyes, open_vision
+from m2r2_ros.experiments.imitation.vision import BLIND, FROZEN, TRAINED, PolicyEncoder, open_vision
 from m2r2_ros.experiments.paper_figures import CLIP_SUCCESS, published_success
 from m2r2_ros.networks.roboact.frames import frame_encoder
 from m2r2_ros.simulation.generate import import_simulator
@@ -36,23 +36,23 @@ from m2r2_ros.training.roboact.trained import read_run
 from m2r2_ros.training.run import BEST_FILE, SETTINGS_FILE, best_weights, read_settings
 from m2r2_ros.training.settings import settings_to_dict
 
-# What demonstrations depend on, of the settings and of those of a task.
-_SHOWN = ("seed", "arrangement", "cameras", "rate_hz")
-_SHOWN_TASK = ("parts", "spread_m", "spread_rad", "bump_n")
+# The settings that demonstrations depend on, and those of a task.
+_DEMONSTRATION_SETTINGS = ("seed", "arrangement", "cameras", "rate_hz")
+_DEMONSTRATION_TASK = ("parts", "spread_m", "spread_rad", "bump_n")
 
 
 @dataclass(frozen=True)
-class Contestant:
-    """`fingerprint` of what it sees by; `published`: the paper's overall success [%], if any."""
+class Candidate:
+    """An encoder with its `fingerprint`; `published`: the paper's overall success [%], if any."""
 
-    eyes: Eyes
+    encoder: PolicyEncoder
     fingerprint: str
     published: float | None
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What all contestants share."""
+    """What all candidates share."""
 
     out: Path
     settings: ImitationSettings
@@ -74,52 +74,55 @@ def compare(plan: Comparison, runs: Sequence[Path]) -> dict[str, Any]:
 
     sentences = {name: make_task(name, plan.settings).sentences() for name in plan.tasks}
     clip, fingerprint = _shared_clip(runs)
-    encoder, texts = frame_encoder(clip), text_encoder(clip)
-    if encoder.fingerprint() != fingerprint:
+    frames, texts = frame_encoder(clip), text_encoder(clip)
+    if frames.fingerprint() != fingerprint:
         raise M2R2Error(f"{runs[0]}: was trained on another '{clip}' than the one there is now")
     graph = plan.out / "demonstrations" / "frame.onnx"
-    contestants = _contestants(runs, fingerprint, plan.settings.cameras)
+    candidates = _candidates(runs, fingerprint, plan.settings.cameras)
     tasks: dict[str, Any] = {}
     for name in plan.tasks:
         folder = plan.out / "demonstrations" / name
-        _claim(folder, _shown(name, plan.settings) | {"frame_encoder": fingerprint})
-        write_frame_graph(encoder, graph)
-        shown = demonstrations(name, plan.settings, graph, folder, plan.workers)
-        told = texts(sentences[name])
+        _claim(
+            folder, _demonstration_settings(name, plan.settings) | {"frame_encoder": fingerprint}
+        )
+        write_frame_graph(frames, graph)
+        found = collect_demonstrations(name, plan.settings, graph, folder, plan.workers)
+        instructions = texts(sentences[name])
         tasks[name] = {
-            "demonstrations": {"shown": plan.settings.demonstrations, "successful": len(shown)},
+            "demonstrations": {"shown": plan.settings.demonstrations, "successful": len(found)},
             "policies": {
-                each.eyes.name: _scored(plan, name, each, graph, shown, told)
-                for each in contestants
+                each.encoder.name: _scored(plan, name, each, graph, found, instructions)
+                for each in candidates
             },
         }
     return {
         "settings": settings_to_dict(plan.settings),
         "episodes": plan.episodes,
         "tasks": tasks,
-        "overall": {each.eyes.name: _overall(each, tasks) for each in contestants},
+        "overall": {each.encoder.name: _overall(each, tasks) for each in candidates},
     }
 
 
 def _scored(
     plan: Comparison,
     task: str,
-    contestant: Contestant,
+    candidate: Candidate,
     graph: Path,
-    shown: Sequence[Demonstration],
-    told: Tensor,
+    demonstrations: Sequence[Demonstration],
+    instructions: Tensor,
 ) -> dict[str, Any]:
-    """Train a contestant's policy, let it play, and sum up."""
-    eyes, settings = contestant.eyes, plan.settings
-    folder = plan.out / eyes.name / task
+    """Train a candidate's policy, let it play, and sum up."""
+    encoder, settings = candidate.encoder, plan.settings
+    folder = plan.out / encoder.name / task
     stored = {
         "kind": "policy",
         "task": task,
-        "sees": [eyes.kind, contestant.fingerprint],
+        "sees": [encoder.kind, candidate.fingerprint],
         "settings": settings_to_dict(settings),
     }
-    clone(folder, stored, shown, open_vision(eyes, settings), told, settings)
-    return summary(outcomes(task, plan.episodes, settings, graph, eyes, folder, plan.workers))
+    vision = open_vision(encoder, settings)
+    clone(folder, stored, demonstrations, vision, instructions, settings)
+    return summary(outcomes(task, plan.episodes, settings, graph, encoder, folder, plan.workers))
 
 
 def summary(outcomes: Sequence[Outcome]) -> dict[str, Any]:
@@ -149,9 +152,9 @@ def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
     return 100 * max(0.0, middle - half), 100 * min(1.0, middle + half)
 
 
-def _overall(contestant: Contestant, tasks: dict[str, Any]) -> dict[str, float | None]:
-    found = [task["policies"][contestant.eyes.name]["success"] for task in tasks.values()]
-    return {"success": fmean(found), "paper": contestant.published}
+def _overall(candidate: Candidate, tasks: dict[str, Any]) -> dict[str, float | None]:
+    found = [task["policies"][candidate.encoder.name]["success"] for task in tasks.values()]
+    return {"success": fmean(found), "paper": candidate.published}
 
 
 def _shared_clip(runs: Sequence[Path]) -> tuple[str, str]:
@@ -165,9 +168,7 @@ def _shared_clip(runs: Sequence[Path]) -> tuple[str, str]:
     return found[0]
 
 
-def _contestants(
-    runs: Sequence[Path], fingerprint: str, cameras: Sequence[str]
-) -> list[Contestant]:
+def _candidates(runs: Sequence[Path], fingerprint: str, cameras: Sequence[str]) -> list[Candidate]:
     found = []
     for run in runs:
         learned = read_run(run)[1]
@@ -179,10 +180,10 @@ def _contestants(
         best_weights(run)
         digest = hashlib.sha256((run / BEST_FILE).read_bytes()).hexdigest()
         published = published_success(learned.model)
-        found.append(Contestant(Eyes(run_name(run), TRAINED, run), digest, published))
-    found.append(Contestant(Eyes("frozen frames", FROZEN), fingerprint, CLIP_SUCCESS))
-    found.append(Contestant(Eyes("no camera", BLIND), "", None))
-    names = [each.eyes.name for each in found]
+        found.append(Candidate(PolicyEncoder(run_name(run), TRAINED, run), digest, published))
+    found.append(Candidate(PolicyEncoder("frozen frames", FROZEN), fingerprint, CLIP_SUCCESS))
+    found.append(Candidate(PolicyEncoder("no camera", BLIND), "", None))
+    names = [each.encoder.name for each in found]
     for name in (*names, "demonstrations"):
         if [*names, "demonstrations"].count(name) > 1:
             raise M2R2Error(f"two runs cannot both be called '{name}': rename a folder")
@@ -196,11 +197,11 @@ def run_name(run: Path) -> str:
     return f"{place.parent.name}-{place.name}" if seeded else place.name
 
 
-def _shown(task: str, settings: ImitationSettings) -> dict[str, Any]:
+def _demonstration_settings(task: str, settings: ImitationSettings) -> dict[str, Any]:
     """The settings that demonstrations of a task depend on."""
     values = settings_to_dict(settings)
-    own = {name: values[task][name] for name in _SHOWN_TASK}
-    return {name: values[name] for name in _SHOWN} | {"task": own}
+    own = {name: values[task][name] for name in _DEMONSTRATION_TASK}
+    return {name: values[name] for name in _DEMONSTRATION_SETTINGS} | {"task": own}
 
 
 def _claim(folder: Path, stored: dict[str, Any]) -> None:

@@ -20,12 +20,13 @@ _SMALLEST_STD = 1e-3
 class Steps:
     """N observations and what followed on each.
 
-    `feature` (N, D); `told` int64 (N,): which of the policy's sentences; `proprioception` (N, P);
-    `moves` (N, horizon, MOVE); `closed` (N, horizon): 1 where the fingers are told to close.
+    `feature` (N, D); `instruction` int64 (N,): which of the policy's sentences;
+    `proprioception` (N, P); `moves` (N, horizon, MOVE); `closed` (N, horizon): 1 where the fingers
+    are to close.
     """
 
     feature: Tensor
-    told: Tensor
+    instruction: Tensor
     proprioception: Tensor
     moves: Tensor
     closed: Tensor
@@ -45,7 +46,7 @@ class Policy(nn.Module):
         self, settings: NetworkSettings, feature: int, felt: int, sentences: Tensor, noise: float
     ):
         """`feature` (0: a blind policy) and `felt` are the sizes of feature and proprioception;
-        `sentences` (K, d_text) what the policy can be told."""
+        `sentences` (K, d_text) its instructions."""
         super().__init__()
         self.settings, self.noise = settings, noise
         self.register_buffer("sentences", sentences)
@@ -71,9 +72,9 @@ class Policy(nn.Module):
             getattr(self, f"{name}_mean").copy_(values.mean(0))
             getattr(self, f"{name}_std").copy_(values.std(0).clamp(min=_SMALLEST_STD))
 
-    def forward(self, feature: Tensor, told: Tensor, felt: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, feature: Tensor, instruction: Tensor, felt: Tensor) -> tuple[Tensor, Tensor]:
         """Standardised moves (N, horizon, MOVE), and logits of closed fingers (N, horizon)."""
-        parts = [self.read(self.sentences[told]), self._standard("proprioception", felt)]
+        parts = [self.read(self.sentences[instruction]), self._standard("proprioception", felt)]
         if self.see is not None:
             parts.append(self.see(self._standard("feature", feature)))
         found = self.act(torch.cat(parts, -1)).unflatten(-1, (self.settings.horizon, MOVE + 1))
@@ -81,7 +82,7 @@ class Policy(nn.Module):
 
     def losses(self, steps: Steps) -> dict[str, Tensor]:
         """L1 of the standardised moves, and cross entropy of the fingers."""
-        moves, closed = self(steps.feature, steps.told, steps.proprioception)
+        moves, closed = self(steps.feature, steps.instruction, steps.proprioception)
         wanted = (steps.moves - self.moves_mean) / self.moves_std
         found = {
             "moves": nn.functional.l1_loss(moves, wanted),
@@ -90,9 +91,9 @@ class Policy(nn.Module):
         return found | {"loss": found["moves"] + found["fingers"]}
 
     @torch.no_grad()
-    def plan(self, feature: Tensor, told: int, felt: np.ndarray) -> np.ndarray:
+    def plan(self, feature: Tensor, instruction: int, felt: np.ndarray) -> np.ndarray:
         """Set-points float64 (horizon, 5) after one observation: x, y, z [m], yaw [rad], closed."""
-        moves, closed = self(feature, torch.tensor([told]), torch.from_numpy(felt)[None])
+        moves, closed = self(feature, torch.tensor([instruction]), torch.from_numpy(felt)[None])
         moves = (moves * self.moves_std + self.moves_mean)[0].double().numpy()
         here = [*felt[:3], np.arctan2(felt[4], felt[3])]
         return np.concatenate([here + moves, (closed[0, :, None] > 0).double().numpy()], axis=1)

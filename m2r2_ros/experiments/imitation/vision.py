@@ -22,7 +22,7 @@ _BATCH = 64
 
 
 @dataclass(frozen=True)
-class Eyes:
+class PolicyEncoder:
     """`run` is that of `m2r2 pretrain --encoder roboact` for a trained encoder, else None."""
 
     name: str
@@ -77,8 +77,8 @@ class VideoFeature(Vision):
         return torch.cat(found)
 
 
-def open_vision(eyes: Eyes, settings: ImitationSettings) -> Vision:
+def open_vision(encoder: PolicyEncoder, settings: ImitationSettings) -> Vision:
     """Raises M2R2Error when the trained encoder cannot be read."""
-    if eyes.run is None:
-        return Blind() if eyes.kind == BLIND else NewestFrame()
-    return VideoFeature(load_video_branches(eyes.run), settings.stride)
+    if encoder.run is None:
+        return Blind() if encoder.kind == BLIND else NewestFrame()
+    return VideoFeature(load_video_branches(encoder.run), settings.stride)

@@ -27,7 +27,7 @@ from m2r2_ros.training.roboact.roboact_losses import (
 from m2r2_ros.training.roboact.roboact_settings import RoboActSettings
 from m2r2_ros.training.roboact.sampling import ClipBatch, ClipSampler, Vocabulary
 from m2r2_ros.training.roboact.text_encoder import text_encoder
-from m2r2_ros.training.run import Run, describe_data
+from m2r2_ros.training.run import TrainingRun, describe_data
 from m2r2_ros.training.sentence_encoder import SentenceEncoder
 from m2r2_ros.training.settings import settings_to_dict
 
@@ -184,7 +184,7 @@ def pretrain_roboact(
         "embedding_dimension": encoder.dimension,
         "settings": settings_to_dict(settings),
     }
-    run = Run(out, stored)
+    run = TrainingRun(out, stored)
     used = [*split.training, *split.validation]
     videos = list(dict.fromkeys((clip.path, clip.camera) for clip in used))
     embedded = embed_videos(videos, encoder, settings.frame_rate_hz, cache, workers)

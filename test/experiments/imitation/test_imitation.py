@@ -21,19 +21,19 @@ from safetensors.torch import save_file  # noqa: E402
 
 from m2r2_ros.cli.main import main  # noqa: E402
 from m2r2_ros.errors import M2R2Error  # noqa: E402
-from m2r2_ros.experiments.imitation.demonstrations import Tape  # noqa: E402
-from m2r2_ros.experiments.imitation.episodes import DEMONSTRATION, TEST, Episode, Stage  # noqa: E402
+from m2r2_ros.experiments.imitation.demonstrations import DemonstrationRecorder  # noqa: E402
+from m2r2_ros.experiments.imitation.episodes import DEMONSTRATION, TEST, Environment, Episode  # noqa: E402
 from m2r2_ros.experiments.imitation.imitation_settings import ImitationSettings  # noqa: E402
 from m2r2_ros.experiments.imitation.tasks import make_task  # noqa: E402
-from m2r2_ros.training.run import BEST_FILE, Run  # noqa: E402
+from m2r2_ros.training.run import BEST_FILE, TrainingRun  # noqa: E402
 from m2r2_ros.training.settings import settings_from_dict, settings_to_dict  # noqa: E402
 
 SETTINGS = settings_from_dict(ImitationSettings, {"grasp": {"bump_n": 0.0}}, "test")
 
 
 @pytest.fixture(scope="module")
-def stage() -> Stage:
-    return Stage(SETTINGS, draw=False)
+def environment() -> Environment:
+    return Environment(SETTINGS, draw=False)
 
 
 def play(episode: Episode, set_points: np.ndarray) -> bool:
@@ -44,32 +44,32 @@ def play(episode: Episode, set_points: np.ndarray) -> bool:
     return False
 
 
-def test_who_follows_the_operator_grasps_as_it_does(stage):
+def test_who_follows_the_operator_grasps_as_it_does(environment):
     task = make_task("grasp", SETTINGS)
-    tape = Tape(task.settings.bump_n, 1 / SETTINGS.rate_hz, 0)
-    episode = stage.begin(task, DEMONSTRATION, 2, tape)
-    tape.begin(episode)
+    recorder = DemonstrationRecorder(task.settings.bump_n, 1 / SETTINGS.rate_hz, 0)
+    episode = environment.begin(task, DEMONSTRATION, 2, recorder)
+    recorder.begin(episode)
     assert not task.is_done(episode.scene)
     assert task.demonstrate(episode.scene) and task.is_done(episode.scene)
     assert task.aside_m(episode.scene) < 0.005
     episode.scene.operator.retreat(0.05)
-    seconds = len(tape.observations) / SETTINGS.rate_hz
-    assert seconds == pytest.approx(episode.scene.rig.time_s - tape.start_s, abs=0.11)
+    seconds = len(recorder.observations) / SETTINGS.rate_hz
+    assert seconds == pytest.approx(episode.scene.rig.time_s - recorder.start_s, abs=0.11)
 
-    again = stage.begin(task, DEMONSTRATION, 2)
+    again = environment.begin(task, DEMONSTRATION, 2)
     first = again.observe().proprioception
-    assert np.array_equal(first, tape.observations[0].proprioception)
-    set_points = np.array([seen.set_point for seen in tape.observations])
+    assert np.array_equal(first, recorder.observations[0].proprioception)
+    set_points = np.array([seen.set_point for seen in recorder.observations])
     assert play(again, set_points)
     # Beside the part there is nothing to grasp.
-    beside = stage.begin(task, DEMONSTRATION, 2)
+    beside = environment.begin(task, DEMONSTRATION, 2)
     assert not play(beside, set_points + np.array([0.05, 0, 0, 0, 0]))
-    assert not np.array_equal(stage.begin(task, TEST, 2).observe().proprioception, first)
+    assert not np.array_equal(environment.begin(task, TEST, 2).observe().proprioception, first)
 
 
-def test_the_arm_finds_a_hole_that_is_not_quite_where_it_presses(stage):
+def test_the_arm_finds_a_hole_that_is_not_quite_where_it_presses(environment):
     task = make_task("insert", SETTINGS)
-    episode = stage.begin(task, TEST, 0)
+    episode = environment.begin(task, TEST, 0)
     rig, part = episode.scene.rig, episode.scene.thing.part
     assert episode.scene.operator.holds(episode.scene.thing)
     in_hand = rig.arm.position() - rig.cell.pose(part)[0]
@@ -105,7 +105,7 @@ TINY = {
 def write_run(roboact, folder) -> None:
     """A run folder of the tiny RoboAct-CLIP that the tests share."""
     trained = roboact.trained
-    run = Run(
+    run = TrainingRun(
         folder,
         {
             "kind": "roboact",

@@ -68,16 +68,16 @@ def test_without_a_camera_nothing_is_seen():
     assert Blind()(np.zeros((4, 0, 0)), [1, 3]).shape == (2, 0)
 
 
-def reach(seed: int, count: int = 12, told: int = 0) -> Demonstration:
+def reach(seed: int, count: int = 12, instruction: int = 0) -> Demonstration:
     """The hand comes from anywhere ever nearer to one of two places; there the fingers close."""
     start = np.random.default_rng(seed).uniform(-0.1, 0.1, 3)
-    place = np.array([0.5, 0.05 if told else -0.05, 0.2])
+    place = np.array([0.5, 0.05 if instruction else -0.05, 0.2])
     path = place + 0.6 ** np.arange(count)[:, None] * start
     closed = (np.arange(count) > 7).astype(float)
     felt = np.column_stack([path, np.tile([1.0, 0.0, 0.04, 0, 0, 0, 0], (count, 1)), closed])
     set_points = np.column_stack([path, np.zeros(count), closed])
     rows = np.zeros((count, CAMERAS, DIMENSION), np.float16)
-    return Demonstration(rows, felt.astype(np.float32), set_points, told)
+    return Demonstration(rows, felt.astype(np.float32), set_points, instruction)
 
 
 def test_steps_say_where_to_go_from_here():
@@ -85,13 +85,13 @@ def test_steps_say_where_to_go_from_here():
     felt[:, 0] = [1.0, 2.0, 4.0]
     felt[:, 3:5] = [np.cos(3.0), np.sin(3.0)]
     set_points = np.array([[9, 0, 0, 0, 0], [2.5, 0, 0, 3.5, 0], [5, 0, 0, -3.0, 1]], float)
-    shown = Demonstration(np.zeros((3, 0, 0), np.float16), felt, set_points, 1)
-    steps = steps_of(shown, Blind(), horizon=2)
+    demonstration = Demonstration(np.zeros((3, 0, 0), np.float16), felt, set_points, 1)
+    steps = steps_of(demonstration, Blind(), horizon=2)
     assert steps.moves[:, :, 0].tolist() == [[1.5, 4.0], [3.0, 3.0], [1.0, 1.0]]
     # The short way round: from 3 to -3 rad it is 0.28 rad on.
     assert steps.moves[0, :, 3].tolist() == pytest.approx([0.5, 2 * np.pi - 6.0], abs=1e-5)
     assert steps.closed.tolist() == [[0, 1], [1, 1], [1, 1]]
-    assert steps.told.tolist() == [1, 1, 1]
+    assert steps.instruction.tolist() == [1, 1, 1]
 
 
 def small(**changes) -> ImitationSettings:
@@ -105,22 +105,22 @@ def small(**changes) -> ImitationSettings:
 
 
 def test_a_policy_does_what_it_was_shown_and_told(tmp_path):
-    shown = [reach(seed, told=seed % 2) for seed in range(48)]
-    clone(tmp_path / "run", {"kind": "test"}, shown, Blind(), SENTENCES, small())
+    demonstrations = [reach(seed, instruction=seed % 2) for seed in range(48)]
+    clone(tmp_path / "run", {"kind": "test"}, demonstrations, Blind(), SENTENCES, small())
     policy = load_policy(tmp_path / "run", small())
-    for told in (0, 1):
-        new = reach(100 + told, told=told)
-        plan = policy.plan(torch.zeros(1, 0), told, new.proprioception[2])
+    for instruction in (0, 1):
+        new = reach(100 + instruction, instruction=instruction)
+        plan = policy.plan(torch.zeros(1, 0), instruction, new.proprioception[2])
         assert plan.shape == (3, 5)
         assert plan[:, :4] == pytest.approx(new.set_points[3:6, :4], abs=0.012)
         assert plan[:, 4].tolist() == [0, 0, 0]
-        assert policy.plan(torch.zeros(1, 0), told, new.proprioception[11])[0, 4] == 1
+        assert policy.plan(torch.zeros(1, 0), instruction, new.proprioception[11])[0, 4] == 1
     # A stopped run goes on, and a run of other settings is left alone.
     written = (tmp_path / "run" / "metrics.jsonl").read_text()
-    clone(tmp_path / "run", {"kind": "test"}, shown, Blind(), SENTENCES, small())
+    clone(tmp_path / "run", {"kind": "test"}, demonstrations, Blind(), SENTENCES, small())
     assert (tmp_path / "run" / "metrics.jsonl").read_text() == written
     with pytest.raises(M2R2Error, match="other settings"):
-        clone(tmp_path / "run", {"kind": "other"}, shown, Blind(), SENTENCES, small())
+        clone(tmp_path / "run", {"kind": "other"}, demonstrations, Blind(), SENTENCES, small())
 
 
 def test_settings_that_cannot_be_are_refused():
@@ -143,7 +143,7 @@ def write_demonstration(path, **changes):
 def test_a_failed_demonstration_is_not_learnt_from(tmp_path):
     path = tmp_path / "0.npz"
     write_demonstration(path)
-    assert read_demonstration(path).told == 0
+    assert read_demonstration(path).instruction == 0
     write_demonstration(path, about=np.array(json.dumps({"success": False, "told": 0})))
     assert read_demonstration(path) is None
 
