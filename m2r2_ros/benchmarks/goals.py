@@ -15,7 +15,7 @@ GOALS_FILE = Path(__file__).with_name("goals.yaml")
 
 
 @dataclass(frozen=True)
-class Verdict:
+class GoalVerdict:
     """A measured figure beside its goal.
 
     name   e.g. "ingest.ratio": the benchmark, then the way through its result.
@@ -44,14 +44,14 @@ def read_goals() -> dict[str, float]:
     return yaml.safe_load(GOALS_FILE.read_text("utf-8"))
 
 
-def judge(results: Mapping[str, Any], goals: Mapping[str, float]) -> list[Verdict]:
+def judge(results: Mapping[str, Any], goals: Mapping[str, float]) -> list[GoalVerdict]:
     """The goals whose figures are among the results; others were not measured here."""
     verdicts = []
     for name, most in goals.items():
         value = _at(results, name)
         if value is not None:
             spread = _at(results, f"{name}_spread") or [value]
-            verdicts.append(Verdict(name, value, min(value, *spread), most))
+            verdicts.append(GoalVerdict(name, value, min(value, *spread), most))
     return verdicts
 
 
