@@ -59,20 +59,7 @@ def open_session(
     `require_gpu`, when the GPU cannot be used; without it the loss of a GPU is a logged warning.
     """
     check_ends(model)
-    offered = onnxruntime.get_available_providers()
-    if require_gpu and CUDA not in offered:
-        raise M2R2Error(
-            f"{model.path}: require_gpu is set, but this onnxruntime has only "
-            f"{', '.join(offered)}: install onnxruntime-gpu"
-        )
-    providers = [name for name in (CUDA, CPU) if name == CPU or (allow_gpu and name in offered)]
-    if tensorrt is not None and allow_gpu:
-        if TENSORRT in offered:
-            providers.insert(0, TENSORRT)
-        elif require_gpu:
-            raise M2R2Error(f"{model.path}: this onnxruntime has no TensorRT")
-        else:
-            _log.warning("%s: this onnxruntime has no TensorRT", model.path)
+    providers = _providers(model.path, allow_gpu, require_gpu, tensorrt is not None)
     try:
         settings = [(name, _provider_options(name, tensorrt)) for name in providers]
         if graphs:
@@ -95,6 +82,25 @@ def open_session(
         # onnxruntime would otherwise answer a failure in mid-run by a new session on the CPU.
         session.disable_fallback()
     return session
+
+
+def _providers(path: Path, allow_gpu: bool, require_gpu: bool, tensorrt: bool) -> list[str]:
+    """Execution providers to ask for, the fastest first."""
+    offered = onnxruntime.get_available_providers()
+    if require_gpu and CUDA not in offered:
+        raise M2R2Error(
+            f"{path}: require_gpu is set, but this onnxruntime has only "
+            f"{', '.join(offered)}: install onnxruntime-gpu"
+        )
+    providers = [name for name in (CUDA, CPU) if name == CPU or (allow_gpu and name in offered)]
+    if tensorrt and allow_gpu:
+        if TENSORRT in offered:
+            providers.insert(0, TENSORRT)
+        elif require_gpu:
+            raise M2R2Error(f"{path}: this onnxruntime has no TensorRT")
+        else:
+            _log.warning("%s: this onnxruntime has no TensorRT", path)
+    return providers
 
 
 def can_capture(session: onnxruntime.InferenceSession) -> bool:
