@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ros_messages import joints, pose, serialised, twist, wrench
+from ros_messages import header, joints, new, pose, serialised, twist, vector, wrench
 
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.messages.cdr import CdrReader, MessageError
-from m2r2_ros.messages.reading import Reading
+from m2r2_ros.messages.reading import Reading, reading_of
 from m2r2_ros.messages.signals import (
+    IMU,
     JOINTS,
     POSE,
     TWIST,
@@ -208,3 +209,121 @@ def test_what_a_layout_does_not_declare_is_no_camera(modality):
     layout = SensorLayout(("hama1",), audio=False, signals=("wrench",))
     with pytest.raises(M2R2Error, match=f"^the sensor layout has no '{modality}'"):
         accepted_types(layout, modality)
+
+
+def rows_of(names, count, fields, data):
+    shape = {"min_size": len(names), "max_size": len(names)}
+    one = st.lists(st.floats(-10, 10), **shape)
+    return {name: data.draw(st.lists(one, min_size=count, max_size=count)) for name in fields}
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    names=names_of_joints,
+    count=st.integers(1, 5),
+    field=st.sampled_from(["position", "velocity", "effort"]),
+    has_efforts=st.booleans(),
+    little=st.booleans(),
+    data=st.data(),
+)
+def test_joints_give_a_column_each(names, count, field, has_efforts, little, data):
+    there = ["position", "velocity", "effort"] if has_efforts else ["position", "velocity"]
+    rows = rows_of(names, count, there, data)
+    messages = [
+        serialised(joints(k, names, *(rows[name][k] for name in there)), little)
+        for k in range(count)
+    ]
+    chosen = data.draw(st.lists(st.sampled_from(names), unique=True))
+    reading = Reading(len(chosen or names), field, tuple(chosen), is_sum=False)
+    stamps, values = decode_batch(JOINTS, messages, reading)
+    if field not in there:
+        assert len(stamps) == 0
+        with pytest.raises(MessageError, match=f"{len(names)} joint names but 0 efforts"):
+            check_message(JOINTS, messages[0], reading)
+        return
+    assert stamps.tolist() == list(range(count))
+    columns = [names.index(name) for name in chosen] or list(range(len(names)))
+    assert values.tolist() == [[row[column] for column in columns] for row in rows[field]]
+
+
+def test_joints_that_the_layout_does_not_have():
+    message = serialised(joints(0, ["a", "b", "c"], [1, 2, 3]))
+    reading = Reading(2, is_sum=False)
+    assert len(decode_batch(JOINTS, [message], reading)[0]) == 0
+    with pytest.raises(MessageError, match="3 joints, the layout has 2 columns: name them in"):
+        check_message(JOINTS, message, reading)
+
+
+def test_an_imu_gives_turn_and_acceleration():
+    def imu(k):
+        turn, push = [k + 0.1, k + 0.2, k + 0.3], [k + 9.1, k + 9.2, k + 9.3]
+        nothing = np.full(9, -1.0)
+        quaternion = new("geometry_msgs/msg/Quaternion", 5.0, 6.0, 7.0, 8.0)
+        body = (quaternion, nothing, vector(turn), nothing, vector(push), nothing)
+        return new("sensor_msgs/msg/Imu", header(k, "imu" * (k % 3)), *body), [*turn, *push]
+
+    made = [imu(k) for k in range(7)]
+    stamps, values = decode_batch(IMU, [serialised(message) for message, _ in made])
+    assert stamps.tolist() == list(range(7)) and values.tolist() == [row for _, row in made]
+    check_type(SensorLayout((), False, {"wrist_imu": {}}), "wrist_imu", IMU)
+
+
+@pytest.mark.parametrize(
+    ("name", "code"), [("Float64ArrayStamped", "d"), ("Float32ArrayStamped", "f")]
+)
+def test_stamped_arrays_of_any_package(name, code):
+    def message(k, values):
+        body = struct.pack("<iII4sI", k, 0, 4, b"abc\0", len(values))
+        body += b"\0" * (-len(body) % struct.calcsize(code))
+        return b"\0\1\0\0" + body + struct.pack(f"<{len(values)}{code}", *values)
+
+    type_name, reading = f"some_msgs/msg/{name}", Reading(3, is_sum=False)
+    messages = [message(1, [0.25, 0.5, 1]), message(2, [1, 2]), message(3, [2, 4, 8])]
+    stamps, values = decode_batch(type_name, messages, reading)
+    assert stamps.tolist() == [10**9, 3 * 10**9]
+    assert values.tolist() == [[0.25, 0.5, 1.0], [2.0, 4.0, 8.0]]
+    with pytest.raises(MessageError, match="2 numbers, the layout has 3 columns"):
+        check_message(type_name, messages[1], reading)
+    check_type(SensorLayout((), False, {"tactile": {"width": 3}}), "tactile", type_name)
+
+
+DECLARED = SensorLayout(
+    (),
+    False,
+    {
+        "left_wrench": {},
+        "left_gripper": {},
+        "joint_effort": {"width": 2, "columns": ["b", "a"]},
+        "arm_joint_velocity": {"width": 2},
+        "torque": {"width": 1},
+        "pad": {"width": 4},
+        "cell": {"width": 1, "preset": "tactile"},
+    },
+)
+
+
+@pytest.mark.parametrize(
+    ("modality", "takes", "refuses"),
+    [
+        ("left_wrench", [WRENCH], [POSE, JOINTS, "a/msg/Float64Stamped"]),
+        ("left_gripper", [JOINTS, "a/msg/Float32Stamped"], [WRENCH, "a/msg/Float32ArrayStamped"]),
+        ("joint_effort", [JOINTS], [WRENCH, "a/msg/Float64ArrayStamped"]),
+        ("torque", [JOINTS, "a/msg/Float64Stamped", "a/msg/Float64ArrayStamped"], [WRENCH]),
+        ("pad", [JOINTS, "a/msg/Float64ArrayStamped"], [WRENCH, "a/msg/Float64Stamped"]),
+        ("cell", ["a/msg/Float32Stamped", "a/msg/Float32ArrayStamped"], [JOINTS]),
+    ],
+)
+def test_types_of_declared_signals(modality, takes, refuses):
+    for type_name in takes:
+        check_type(DECLARED, modality, type_name)
+    for type_name in refuses:
+        with pytest.raises(MessageError, match=f"'{modality}' needs .*, not {type_name}"):
+            check_type(DECLARED, modality, type_name)
+
+
+def test_readings_of_declared_signals():
+    read = {name: reading_of(each, ["f1", "f2"]) for name, each in DECLARED.signals.items()}
+    assert read["left_gripper"] == Reading(1, "position", ("f1", "f2"), is_sum=True)
+    assert read["joint_effort"] == Reading(2, "effort", ("b", "a"), is_sum=False)
+    assert read["arm_joint_velocity"] == Reading(2, "velocity", (), is_sum=False)
+    assert read["pad"] == Reading(4, "position", (), is_sum=False)

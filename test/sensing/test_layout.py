@@ -9,17 +9,22 @@ from fractions import Fraction
 from math import ceil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from layouts import layouts
+from sensor_rig import content
 
 from m2r2_ros.errors import M2R2Error
+from m2r2_ros.inference.metadata import EncoderMetadata
+from m2r2_ros.sensing.builder import WindowBuilder
 from m2r2_ros.sensing.layout import SensorLayout
 from m2r2_ros.sensing.layout_file import load_layout
 from m2r2_ros.sensing.limits import SensingLimits
 from m2r2_ros.sensing.signal_set import Signals
+from m2r2_ros.shipped import shipped
 
 
 @settings(max_examples=60, deadline=None)
@@ -231,3 +236,74 @@ def test_any_entry_is_a_signal_or_refused(declared):
         assert "\n" not in str(error)
     else:
         assert Signals.of(json.loads(json.dumps(found.to_plain()))) == found
+
+
+@settings(max_examples=25, deadline=None)
+@given(layouts(), st.integers(0, 2**32 - 1), st.integers(1, 40))
+def test_windows_of_declared_signals_do_not_depend_on_batches(layout, seed, batch):
+    """Masks and rows, whatever is declared: in one piece, and in batches with polls between."""
+    layout = SensorLayout((), False, layout.signals or {"pad": {"width": 3}}, 10.0)
+    rng = np.random.default_rng(seed)
+    limits = SensingLimits(max_signal_rate_hz=300, max_wait_s=0.2)
+    silent = set(rng.permutation(list(layout.signals))[: len(layout.signals) // 2].tolist())
+    streams = {}
+    for name, signal in layout.signals.items():
+        low, high = limits.signal_range(signal)
+        stamps = np.arange(0, 10**9 if name not in silent else 4 * 10**8, 7_000_000)
+        middle = low / 2 + high / 2
+        values = middle + rng.uniform(-0.4, 0.4, (len(stamps), signal.width)) * (high - low)
+        for first, stop in signal.quaternions:
+            inside = np.clip(0.6, low[first:stop], high[first:stop])
+            values[:, first:stop] = inside if (inside**2).sum() >= 0.3 else np.nan
+        streams[name] = stamps, values
+
+    def windows(step):
+        builder, found = WindowBuilder(layout, limits), []
+        for start in range(0, 150, step):
+            for name, (stamps, values) in streams.items():
+                part = np.s_[start : start + step]
+                builder.add_signal(name, stamps[part], values[part])
+            found += builder.poll()
+        return content(found + builder.flush())
+
+    whole = windows(1000)
+    assert windows(batch) == whole
+    for index, *_, signals, mask in whole:
+        assert list(mask) == list(layout.signals)
+        for name, (shape, _) in signals.items():
+            assert mask[name] and 0 < shape[0] <= layout.signal_capacity(name)
+            assert shape[1] == layout.signals[name].width
+        # 0.4 s, and a quarter of a second for which the last value holds.
+        assert not any(mask[name] for name in silent) or index < 7
+
+
+def test_a_declared_range_wins_and_quaternions_keep_one_sign():
+    entry = {"width": 6, "range": [-1, 1], "quaternions": [[1, 5]]}
+    layout = SensorLayout((), False, {"pad": entry})
+    builder = WindowBuilder(layout)
+    stamps = np.arange(0, 400_000_000, 10_000_000)
+    rows = np.tile([0.5, 0.0, 0.6, 0.0, -0.8, 0.25], (40, 1))
+    # q and -q are one rotation: a driver may change the sign at any time.
+    rows[1::2, 1:5] *= -1
+    rows[25, 5] = 1.5
+    builder.add_signal("pad", stamps, rows)
+    first, *_, last = builder.poll() + builder.flush()
+    expected = np.tile(np.float32([0.5, 0.0, -0.6, 0.0, 0.8, 0.25]), (30, 1))
+    np.testing.assert_allclose(first.signals["pad"], expected, atol=1e-7)
+    assert not last.mask["pad"] and builder.counters.streams["pad"].rejected["range"] == 1
+
+
+@pytest.mark.parametrize("path", sorted(shipped("config/layouts").glob("*.yaml")), ids=str)
+def test_layouts_that_ship_can_be_read(path):
+    layout = load_layout(path)
+    assert SensorLayout.from_dict(layout.to_dict()) == layout
+
+
+@pytest.mark.parametrize("path", sorted(shipped("models").glob("*/encoder.onnx")), ids=str)
+def test_layouts_of_shipped_encoders_are_written_again_letter_by_letter(path):
+    import onnx
+
+    model = onnx.load(path, load_external_data=False)
+    (text,) = (entry.value for entry in model.metadata_props if entry.key == "m2r2")
+    layout = EncoderMetadata.from_json(text, path).layout
+    assert f'"layout": {json.dumps(layout.to_dict())}' in text
