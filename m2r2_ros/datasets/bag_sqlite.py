@@ -155,7 +155,8 @@ class SqliteStorage:
     def _one_line(self) -> Iterator[None]:
         try:
             yield
-        except apsw.Error as error:
+        except (apsw.Error, UnicodeDecodeError) as error:
+            reason = error.reason if isinstance(error, UnicodeDecodeError) else error
             raise M2R2Error(
-                f"{self.path}: cannot read this bag ({error}): {recover(self.path)}"
+                f"{self.path}: cannot read this bag ({reason}): {recover(self.path)}"
             ) from error

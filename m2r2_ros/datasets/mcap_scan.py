@@ -67,9 +67,8 @@ class Scan:
             if end > self._size and opcode != CHUNK:
                 return position
             self._add(opcode, head, position, end)
-            if end > self._size:
-                return position
             position = end
+        # Nothing says that this is the end; a chunk that is cut off has been read to it.
         return self._size
 
     def _add(self, opcode: int, head: bytes, begin: int, end: int) -> None:
