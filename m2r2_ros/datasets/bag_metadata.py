@@ -27,7 +27,7 @@ class BagMetadata:
     counts      messages of each topic.
     encodings   serialisation of each topic.
     qos         offered quality of service of each topic, as written.
-    by_message  whether each message is compressed by itself.
+    codec       of messages that are compressed one by one; "" where they are not.
     problems    what cannot be read of it, a line each.
     """
 
@@ -35,7 +35,7 @@ class BagMetadata:
     counts: Mapping[str, int] = field(default_factory=dict)
     encodings: Mapping[str, str] = field(default_factory=dict)
     qos: Mapping[str, Any] = field(default_factory=dict)
-    by_message: bool = False
+    codec: str = ""
     problems: tuple[str, ...] = ()
 
 
@@ -69,7 +69,8 @@ def _from_content(content: Mapping[str, Any]) -> BagMetadata:
         encodings[name] = str(topic.get("serialization_format") or "")
         qos.setdefault(name, topic.get("offered_qos_profiles"))
     by_message = str(content.get("compression_mode") or "").lower() == "message"
-    return BagMetadata(files, counts, encodings, qos, by_message, tuple(_oddities(content)))
+    codec = str(content.get("compression_format") or "zstd") if by_message else ""
+    return BagMetadata(files, counts, encodings, qos, codec, tuple(_oddities(content)))
 
 
 def _oddities(content: Mapping[str, Any]) -> list[str]:

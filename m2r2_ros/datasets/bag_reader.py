@@ -59,7 +59,7 @@ class Bag:
         self.path = path
         self.problems = [*stated.problems, *(line for s in storages for line in s.problems)]
         self._storages = storages
-        self._by_message = stated.by_message
+        self._codec = stated.codec
         self.topics = self._readable_topics(stated)
         self.types = {name: topic.type_name for name, topic in self.topics.items()}
         self.message_count = sum(topic.count for topic in self.topics.values())
@@ -86,7 +86,7 @@ class Bag:
             for message in in_order(spans):
                 topic, type_name, log_ns, data = message
                 read[topic] += 1
-                if data[:1] == _CDR_FIRST or not (self._by_message or data[:4] == ZSTD_MAGIC):
+                if data[:1] == _CDR_FIRST or not (self._codec or data[:4] == ZSTD_MAGIC):
                     yield message
                 else:
                     yield make((topic, type_name, log_ns, self._unpacked(data)))
@@ -96,6 +96,11 @@ class Bag:
         self._report(_differences(stated, read, "the files state", "can be read"))
 
     def _unpacked(self, data: bytes) -> bytes:
+        if self._codec not in ("", "zstd"):
+            raise M2R2Error(
+                f"{self.path}: its messages are compressed with '{self._codec}', only zstd is "
+                "read: `ros2 bag convert` writes them without"
+            )
         try:
             return unpack_message(data)
         except M2R2Error as error:

@@ -246,6 +246,15 @@ def test_a_file_of_compressed_messages_without_its_folder(tmp_path, storage):
     assert read(write(tmp_path / f"a.{storage}", packed)) == (messages, [])
 
 
+def test_messages_in_another_compression_are_named(tmp_path):
+    messages = make_messages()
+    packed = [m._replace(data=COMPRESS["lz4"](m.data)) for m in messages]
+    write_mcap(tmp_path / "bag_0.mcap", packed)
+    write_metadata(tmp_path, ["bag_0.mcap"], messages, mode="message", compression_format="lz4")
+    with pytest.raises(M2R2Error, match="messages are compressed with 'lz4', only zstd is read"):
+        read(tmp_path)
+
+
 FIRST_BYTES = {
     "lfs": (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "`git lfs pull`"),
     "ros1": (b"#ROSBAG V2.0\n", "ROS 1 bag: `rosbags-convert"),
