@@ -67,6 +67,8 @@ class RoboActEncoder:
         rows = {"frame_embedding": ("float", (None, metadata.embedding_dimension))}
         check_tensors(frame, "output", session.get_outputs(), rows, exact=False)
         self._packer = WindowPacker(self.layout)
+        # Camera -> its newest picture and that one's embedding.
+        self._embedded: dict[str, tuple[np.ndarray, np.ndarray]] = {}
         self.reset()
         # Once, so that the first window is not late.
         self(blank_window(metadata))
@@ -94,7 +96,7 @@ class RoboActEncoder:
         present = np.array([window.mask[name] for name in self.layout.cameras])
         rows = np.zeros((len(present), self.metadata.embedding_dimension), np.float32)
         for camera in np.flatnonzero(present):
-            rows[camera] = self.embed(packed[f"image_{self.layout.cameras[camera]}"])
+            rows[camera] = self._embed_new(self.layout.cameras[camera], packed)
         inputs = {"embedding": rows, "present": present, **past}
         inputs |= {name: packed[name] for name in self._others}
         feature, self._state = self._advance(inputs, list(past))
@@ -104,6 +106,13 @@ class RoboActEncoder:
     def encode_batch(self, windows: Sequence[SensorWindow]) -> np.ndarray:
         """Features float32 (B, D) of windows in order of time."""
         return np.stack([self(window) for window in windows])
+
+    def _embed_new(self, camera: str, packed: dict[str, np.ndarray]) -> np.ndarray:
+        """F_i of a camera's picture; one that is held, of a slow camera, is not embedded again."""
+        image = packed[f"image_{camera}"]
+        if camera not in self._embedded or not np.array_equal(self._embedded[camera][0], image):
+            self._embedded[camera] = (image.copy(), self.embed(image))
+        return self._embedded[camera][1]
 
     def embed(self, image: np.ndarray) -> np.ndarray:
         """F_i float32 (d,) of one picture, uint8 (1, H, W, 3). Raises M2R2Error."""
