@@ -97,9 +97,9 @@ class RoboActMetadata(EncoderMetadata):
                          feature for each camera and stride.
     temperature          of the similarities of feature and text.
     frame_sha256         of the `frame.onnx` that belongs to it.
-    image_token          the cameras' blocks go on as the image tokens of an M2R2 in the same graph,
-                         with the other sensors of the layout: the feature is M2R2's, comparable to
-                         no text.
+    image_token          the cameras' blocks become the image tokens of an M2R2 in the same graph,
+                         beside the other sensors of the layout. The feature is then M2R2's and
+                         cannot be compared with texts.
     """
 
     embedding_dimension: int

@@ -30,7 +30,7 @@ class ZeroShotHead:
         object ("Insert USB") or a whole sentence that ends in a full stop.
 
         Raises M2R2Error when they are not at least two different, non-empty texts, or a text
-        cannot be embedded with what is in the folder.
+        cannot be embedded with the folder's files.
         """
         if (
             len(set(actions)) != len(actions)
@@ -57,7 +57,7 @@ class ZeroShotHead:
         self.metadata.check_encoder(self.path, encoder.sha256, encoder.path)
 
     def reset(self) -> None:
-        """There is nothing to forget: the encoder carries the past."""
+        """Do nothing: the encoder carries the past."""
 
     def step(self, feature: np.ndarray) -> tuple[np.ndarray, float]:
         """The posterior of the actions, float32 (C,), and 0.0, for a feature float32 (D,).

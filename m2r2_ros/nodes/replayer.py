@@ -39,7 +39,7 @@ CLOCK_TYPE = "rosgraph_msgs/msg/Clock"
 # rclpy spends 20 to 35 % of a core on a clock of 1 kHz.
 _CLOCK_HZ = 100.0
 # A recorded depth was the driver's; here nothing may be lost when a subscriber is slow for once.
-# What a busy machine has missed is sent again only seconds later, and has to be there then.
+# A message that a busy machine has missed is sent again only seconds later: it must still be kept.
 _LEAST_DEPTH = 200
 _KEPT_S = 10.0
 # Subscribers are complete when none has come for this long.
@@ -130,7 +130,7 @@ class Replayer(ManagedNode):
         self.get_logger().warning(printable(line))
 
     def _warn_of(self, problems: Iterable[str]) -> None:
-        """Log what is wrong with the bag, each once."""
+        """Log each problem of the bag once."""
         for problem in problems:
             if problem not in self._problems:
                 self._problems.append(problem)
@@ -175,7 +175,7 @@ class Replayer(ManagedNode):
             yield BagMessage(CLOCK_TOPIC, CLOCK_TYPE, now_ns, data)
 
     def _await_subscribers(self) -> None:
-        """Until those that listen are all there, so that they get the first message too."""
+        """Until all subscribers are connected, so that they get the first message, too."""
         started = time.monotonic()
         while self._awaited and time.monotonic() - started < self._wait_s:
             self._awaited = {n: probe for n, probe in self._awaited.items() if not probe()}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A camera: the newest frame not after a window's end is what it shows."""
+"""A camera: a window shows the newest frame up to its end."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ class StreamCounters:
     gaps: int = 0
     # Windows that went out without this stream.
     masked: int = 0
-    # Why its newest samples cannot be used, "" when they can.
+    # Why its newest samples cannot be used, else "".
     reason: str = ""
     # What was done to the newest sample to make it fit, "" for nothing.
     notice: str = ""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What all streams have in common: an inbox, a newest stamp, and how far they are known."""
+"""The base of all streams: an inbox, a newest stamp, and how far the stream is known."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Stream(ABC):
 
     @abstractmethod
     def clear(self) -> None:
-        """Forget everything but the inbox and the counts."""
+        """Forget all data; inbox and counts stay."""
 
     @property
     def longest_pause_ns(self) -> int:
@@ -67,7 +67,7 @@ class Stream(ABC):
         return 0
 
     def known_until(self) -> int:
-        """Time before which nothing more is expected from a stream that is alive."""
+        """Time up to which a live stream is expected to have sent everything."""
         assert self.newest_ns is not None
         return self.newest_ns + max(0, self.interval_ns() * 3 // 4 - EARLIEST_NS)
 
