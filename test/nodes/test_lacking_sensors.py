@@ -3,13 +3,21 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
-from harness import STATIONS, Planner, node_program, started
+import yaml
+from harness import STATIONS, Planner, node_program, replay_program, spin_until, started
 from rclpy.parameter import Parameter
 from robot import TOPICS, Robot
 
+from m2r2_ros.datasets.source import open_source
+from m2r2_ros.datasets.topics import DEFAULT_TOPICS
+from m2r2_ros.inference.models import Models
 from m2r2_ros.nodes.diagnostics import OK
 from m2r2_ros.nodes.synchronizer import Synchronizer
+from m2r2_ros.offline.deployment import Deployment
+from m2r2_ros.offline.segmentation import segment_source
 
 ABSENT = ("hama1", "gripper")
 THERE = {name: topic for name, topic in TOPICS.items() if name not in ABSENT}
@@ -47,6 +55,45 @@ def test_it_is_masked_said_once_and_all_is_well(node, tmp_path, models, absent):
     # The other camera ends the windows, as far as a busy machine lets it.
     counts = {n: int(planner.value("synchronizer", n)) for n in ("windows", "gap_windows")}
     assert 2 * counts["gap_windows"] < counts["windows"]
+
+
+def test_a_robot_without_cameras_gets_windows_of_the_nominal_rate(node, tmp_path, models):
+    cameras = ("hama1", "hama2")
+    planner, robot = Planner(node), Robot(node, absent=cameras)
+    there = {name: topic for name, topic in TOPICS.items() if name not in cameras}
+    values = {"models": models, **{f"topics.{n}": t for n, t in there.items()}}
+    with started(node, planner, node_program(tmp_path, "online", values), *STATIONS) as online:
+        robot.run_until(lambda: planner.frames[20:], "windows")
+        robot.run_until(lambda: planner.level("synchronizer") == 0, "the all-clear")
+        assert planner.value("synchronizer", "masked") == "hama1, hama2"
+        stamps = [frame.stamp_ns for frame in planner.frames]
+        assert {b - a for a, b in pairwise(stamps)} == {100_000_000}
+        assert online.interrupt() == 0, online.output
+
+
+@pytest.mark.parametrize("lacking", [ABSENT, ("hama1", "hama2", "audio")])
+def test_live_equals_offline_by_the_same_file(node, tmp_path, bag, models, lacking):
+    path = tmp_path / "robot.yaml"
+    topics = {name: topic for name, topic in DEFAULT_TOPICS.items() if name not in lacking}
+    path.write_text(yaml.safe_dump({"/**": {"ros__parameters": {"topics": topics}}}))
+    deployment = Deployment.load(path)
+    with open_source(bag, deployment.topics) as source:
+        offline = segment_source(source, Models.load(models), deployment)
+    for name in lacking:
+        assert sum(f"'{name}' has no topic" in line for line in source.problems) == 1
+
+    planner = Planner(node)
+    values = {"models": models, "max_backlog": 1000}
+    online = node_program(tmp_path, "online", values, "--params-file", str(path))
+    with started(node, planner, online, *STATIONS):
+        with replay_program(tmp_path, bag) as replay:
+            spin_until(node, lambda: replay.ended, "the end of the bag")
+        assert online.interrupt() == 0, online.output
+        count = len(offline.predictions)
+        spin_until(node, lambda: len(planner.frames) >= count, "all frames")
+    for live, expected in zip(planner.frames, offline.predictions, strict=True):
+        assert (live.index, live.stamp_ns) == (expected.index, expected.stamp_ns)
+        assert live.probabilities.tobytes() == expected.probabilities.tobytes()
 
 
 def test_a_topic_can_be_changed_between_cleanup_and_configure(synchronizer):
