@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the papers' tables take: reproduction, baselines, imitation, and the tables themselves."""
+"""The papers' experiments: reproduction, baselines, imitation, and their tables."""

@@ -37,7 +37,7 @@ RunScores = Mapping[str, Any]
 def ablation_json(
     data: Mapping[str, Any], scores: Mapping[str, Mapping[str, Sequence[RunScores]]]
 ) -> dict[str, Any]:
-    """JSON-ready; `scores`: split -> name of the row -> what was measured, for each seed."""
+    """JSON-ready; `scores`: split -> name of the row -> RunScores of each seed."""
     return {
         "data": dict(data),
         "splits": {
@@ -57,7 +57,7 @@ def ablation_json(
 
 
 def ablation_markdown(content: Mapping[str, Any]) -> str:
-    """What `ablation_json` gave, as Markdown."""
+    """The result of `ablation_json` as Markdown."""
     data = content["data"]
     seeds = ", ".join(map(str, data["seeds"]))
     lines = [f"# RoboAct-CLIP and its ablations on {data['name']}", "", f"Seeds {seeds}. {_NOTE}"]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an evaluation was of, in words: so that its numbers can be made again."""
+"""The subject of an evaluation in words, so that its numbers can be made again."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _describe_run(file: Path) -> str:
 
 
 def describe_test(predictions: Sequence[Prediction], trained: int) -> str:
-    """How much was scored, and from how many recordings the method could learn."""
+    """The amount of scored data, and the number of recordings the method could learn from."""
     totals = _totals(predictions)
     return (
         f"{len(predictions)} recordings, {totals['minutes']:.1f} minutes in {totals['frames']} "

@@ -40,7 +40,7 @@ def open_head(model: Path) -> Head:
 def predict(
     head: Head, folder: FeatureFolder, names: Iterable[str], rate_hz: float
 ) -> Iterator[Prediction]:
-    """What the head says of each recording, with a progress bar.
+    """The head's prediction of each recording, with a progress bar.
 
     Of a causal head that is what the robot would publish, frame by frame. Raises M2R2Error when
     the head was not made for these features.
@@ -65,7 +65,7 @@ def predict(
 
 
 def frame_stamps(folder: FeatureFolder, name: str, frames: int, rate_hz: float) -> np.ndarray:
-    """Where the frames of a recording end, int64 (T,) [ns]: its own stamps, else evenly spaced.
+    """The ends of a recording's frames, int64 (T,) [ns]: its own stamps, else evenly spaced.
 
     Raises M2R2Error when there are stamps of another number of frames.
     """
@@ -80,7 +80,7 @@ def frame_stamps(folder: FeatureFolder, name: str, frames: int, rate_hz: float) 
 def read_predictions(
     predicted: Path, folder: FeatureFolder, names: Iterable[str], rate_hz: float
 ) -> Iterator[Prediction]:
-    """What was predicted before: predictions/, probabilities/ if any, and mapping.txt."""
+    """Earlier predictions: predictions/, probabilities/ if any, and mapping.txt."""
     classes = FeatureFolder(predicted).labels
     for name in names:
         labels, probabilities = read_prediction(predicted, name, classes)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the papers print, in percent.
+"""The figures that the papers print, in percent.
 
 M2R2 (Sliwowski and Lee, ICRA 2026), Tables I and II: the rows, and their figures for REASSEMBLE.
 RoboAct-CLIP, Tables II and III: overall success on four tasks of Franka Kitchen, with another robot
@@ -25,7 +25,7 @@ Figures = dict[str, dict[str, float]]
 class Row:
     """A method: `head` on the features of `encoder`, or on the signals for a baseline.
 
-    published  labels ("fine", "coarse") -> metric -> percent; {} for what is not in the paper.
+    published  labels ("fine", "coarse") -> metric -> percent; {} where the paper has none.
     """
 
     name: str
@@ -103,5 +103,5 @@ TABLES: dict[str, tuple[Row, ...]] = {
 
 
 def published_success(config: RoboActConfig) -> float | None:
-    """Of RoboAct-CLIP or one of its ablations; None for what the paper does not have."""
+    """Success of RoboAct-CLIP or an ablation; None for a variant that the paper does not have."""
     return _SUCCESS.get((config.motion, config.disentangle))

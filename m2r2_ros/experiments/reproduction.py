@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The stages behind the paper's tables: each leaves its files and does only what is missing.
+"""The stages behind the paper's tables: each leaves its files and makes only those missing.
 
 encoders/<encoder>/             run folder of `m2r2 pretrain`; cache/ is shared by all
 features/<encoder>/             MS-TCN layout; split 1 tests on test, split 2 on shifted
 heads/<row>/<labels>/seed<n>/   run folder of `m2r2 train`
-predictions/<row>/...           what was predicted, as `m2r2 predict` writes it
+predictions/<row>/...           predictions, as `m2r2 predict` writes them
 scores/<row>/...                a JSON file a cell of the table: row, labels, seed, split
 """
 
@@ -61,7 +61,7 @@ RunVerb = Callable[[str, Sequence[str]], object]
 
 @dataclass(frozen=True)
 class Stages:
-    """What config/reproduce/*.yaml holds.
+    """The content of a file config/reproduce/*.yaml.
 
     encoders  name -> file for `m2r2 pretrain --config`.
     heads     head -> entries of a file for `m2r2 train --config`.
@@ -166,7 +166,7 @@ class Reproduction:
         return self.features(row.encoder).ground_truth(name)
 
     def features(self, encoder: str) -> FeatureFolder:
-        """Features of all recordings; what is missing is computed."""
+        """Features of all recordings; missing ones are computed."""
         folder = self.out / "features" / encoder
         if any(not _is_there(folder, recording_name(r)) for r in self.data.all):
             if encoder == SIGNALS:

@@ -63,7 +63,7 @@ def summarised(scores: Sequence[Mapping[str, float | None]]) -> dict[str, dict[s
 
 
 def table_markdown(content: Mapping[str, Any], levels: Sequence[str]) -> str:
-    """What `table_json` gave, as Markdown. `levels`: "fine", or "fine" and "coarse"."""
+    """The result of `table_json` as Markdown. `levels`: "fine", or "fine" and "coarse"."""
     data, number = content["data"], content["table"].removeprefix("table")
     lines = [
         f"# Table {'I' * int(number)} of M2R2 on {markdown_cell(data['name'])}",

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""RoboAct-CLIP against its ablations: stages that leave their files, so that only what is missing
-is done.
+"""RoboAct-CLIP against its ablations: stages that leave their files and make only those missing.
 
 runs/<config>/seed<n>/     run folder of `m2r2 pretrain --encoder roboact`; cache/ is shared by all
 scores/<config>/seed<n>/   a JSON file a test split, as `m2r2 retrieve` scores it, with probes
@@ -49,7 +48,7 @@ class RoboActReproduction:
         self._check_begun()
 
     def write_table(self, names: Sequence[str], seeds: Sequence[int]) -> str:
-        """Do what is missing of these rows, of VARIANTS; returns the text of roboact.md."""
+        """Compute the missing results of these rows of VARIANTS; returns the text of roboact.md."""
         scores = {
             split: {
                 name: [self.scores(VARIANTS[name], seed, split) for seed in seeds] for name in names
@@ -65,7 +64,7 @@ class RoboActReproduction:
         return text
 
     def scores(self, config: str, seed: int, split: str) -> Mapping[str, Any]:
-        """What was measured of a run on a test split; computed when its file is missing."""
+        """RunScores of a run on a test split; computed when its file is missing."""
         path = self.out / "scores" / config / f"seed{seed}" / f"{split}.json"
         settings = self._settings(config, seed)
         if read_stored(path) is None:

@@ -54,7 +54,7 @@ class PreparedRecording:
         return cls(folder.name, arrays, labels)
 
     def restricted(self, layout: SensorLayout, modalities: Sequence[str]) -> PreparedRecording:
-        """What an encoder of these `modalities` takes, none named: of all of the `layout`."""
+        """The arrays for an encoder of these `modalities`, or of the whole `layout` if of none."""
         if not modalities:
             return self
         left_out = set(layout.modalities) - set(modalities)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Temperature scaling (Guo et al. 2017): probabilities that mean what they say."""
+"""Temperature scaling (Guo et al. 2017): a probability is the share of cases that are right."""
 
 from __future__ import annotations
 

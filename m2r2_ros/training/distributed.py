@@ -25,7 +25,7 @@ def rank() -> int:
 
 
 def count() -> int:
-    """How many processes train together."""
+    """The number of processes that train together."""
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 

@@ -29,7 +29,7 @@ from m2r2_ros.training.settings import settings_from_dict
 
 @dataclass(frozen=True)
 class OfflinePrediction:
-    """What a head says of a recording of T frames.
+    """A head's answers on a recording of T frames.
 
     labels         T labels.
     classes        their ids, int64 (T,).

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the heads that see a whole recording share: settings, and training on one at a time."""
+"""The part that offline heads share: settings, and training on whole recordings."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Predict = Callable[[Any, Tensor], tuple[np.ndarray, np.ndarray]]
 
 @dataclass(frozen=True)
 class OfflineSettings:
-    """What all offline heads have in common; each adds `model`, the sizes of its network."""
+    """The settings of every offline head; each adds `model`, the sizes of its network."""
 
     seed: int = 0
     # The mean loss of batch_size sequences makes a step of the optimiser.
@@ -128,7 +128,7 @@ def tensors(sequence: LabelledFeatures) -> tuple[Tensor, Tensor]:
 
 
 def mean(values: Iterable[Tensor]) -> Tensor:
-    """Of a stage's losses, over the stages."""
+    """The mean of losses, of several stages or sequences."""
     listed = list(values)
     return sum(listed) / len(listed)
 

@@ -346,7 +346,7 @@ def open_graph(data: bytes) -> Any:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    # Its remarks on what it cannot make faster are not the user's business.
+    # onnxruntime also remarks on operators that it cannot make faster: of no use to the user.
     options.log_severity_level = 3
     return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
 

@@ -113,7 +113,7 @@ class WindowSampler:
 
 
 class Pretraining(nn.Module):
-    """The extractor with what pretraining puts on top of it."""
+    """The extractor, and the layers that only pretraining puts on top of it."""
 
     def __init__(
         self,
@@ -224,7 +224,7 @@ def pretrain(
 def _statistics(
     file: Path, recordings: Sequence[PreparedRecording], layout: SensorLayout
 ) -> Statistics:
-    """Those of the run, measured once: one that goes on normalises as it began."""
+    """The run's statistics, measured once: a resumed run normalises as it began."""
     if file.exists():
         return Statistics.read(file, layout)
     statistics = measure_statistics(recordings, layout)
@@ -306,7 +306,7 @@ def _initialised(settings: PretrainSettings, layout: SensorLayout) -> M2R2:
 
 
 def load_encoder(run: Path) -> tuple[M2R2, str]:
-    """The best epoch's extractor of a run, and what it was trained on.
+    """The extractor of a run's best epoch, and the name of its training data.
 
     Raises M2R2Error when the folder is no pretraining run or has finished no epoch.
     """

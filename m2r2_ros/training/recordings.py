@@ -38,7 +38,7 @@ def labelled_windows(
 
 
 def cache_of(cache: Path, robot: Deployment) -> Path:
-    """Where recordings are kept that were read as `robot` says: others are read differently."""
+    """The folder for recordings read with the topics and limits of `robot`."""
     if robot == Deployment():
         return cache
     inputs = [dict(robot.topics.topics), list(robot.topics.gripper_joints), robot.reference_camera]

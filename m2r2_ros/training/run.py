@@ -58,7 +58,7 @@ class TrainingRun:
         self._writer = SummaryWriter(str(folder / "tensorboard"))
 
     def resume(self, module: nn.Module, optimiser: torch.optim.Optimizer) -> tuple[int, float]:
-        """Load the checkpoint, if any: the epoch to do next and the lowest cost so far."""
+        """Load the checkpoint, if any: the epoch to do next and the lowest cost of those done."""
         file = self.folder / CHECKPOINT_FILE
         if not file.exists():
             self._keep_metrics(0)
@@ -79,7 +79,7 @@ class TrainingRun:
         metrics: dict[str, float],
         best: float,
     ) -> float:
-        """Write epoch `epoch` (from 0) with its metrics; returns the lowest cost so far."""
+        """Write epoch `epoch` (from 0) with its metrics; returns the lowest cost up to it."""
         if not self._writes:
             return min(best, cost(metrics))
         state = {name: value.contiguous() for name, value in module.state_dict().items()}
@@ -109,7 +109,7 @@ class TrainingRun:
 
 
 def cost(metrics: Mapping[str, float]) -> float:
-    """What the best epoch has least of: missing F1@50 where it was measured, else loss.
+    """The best epoch has the lowest: 100 - F1@50 where it was measured, else the loss.
 
     Few validation recordings often give epochs the same F1@50: among them, the loss decides.
     """

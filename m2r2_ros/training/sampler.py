@@ -106,7 +106,7 @@ def _sections(spans: Sequence[ActionSpan], action: int, padding: int) -> list[Ac
 
 
 def _unbroken_end(spans: Sequence[ActionSpan], action: int) -> int:
-    """Where the actions that follow each other without a gap end."""
+    """The end of the last action that is reached from `action` without a gap."""
     end = spans[action].end
     for span in spans[action + 1 :]:
         if span.begin != end:

@@ -82,7 +82,7 @@ def cropped(sequence: LabelledFeatures, random: np.random.Generator) -> Labelled
 
 
 def delayed(sequence: LabelledFeatures, frames: int) -> LabelledFeatures:
-    """The sequence with labels that come so many frames later, for a head with look-ahead.
+    """The sequence with labels `frames` later, for a head with look-ahead.
 
     The first label stands from the start, the last feature goes on at the end.
     """

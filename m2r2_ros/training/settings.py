@@ -133,7 +133,7 @@ def load_settings(kind: type[Settings], path: Path | None) -> Settings:
 
 
 def read_values(path: Path, depth: int = 0) -> Any:
-    """What a YAML file holds, with what it `extends`. Raises M2R2Error on an unreadable one."""
+    """The entries of a YAML file and of those that it `extends`. Raises M2R2Error if unreadable."""
     try:
         values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:

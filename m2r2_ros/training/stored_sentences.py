@@ -72,7 +72,7 @@ class StoredSentences:
 
     def _remember(self, sentences: list[str]) -> None:
         vectors = self._encoder(sentences)
-        # Copies: a row of a batch would keep, and be saved as, all of it.
+        # Copies: a row that is a view keeps its whole batch in memory, and saves it.
         self._known |= {text: row.clone() for text, row in zip(sentences, vectors, strict=True)}
 
 

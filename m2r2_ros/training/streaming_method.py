@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the heads that a robot runs share: training on batches, calibration, tracker and export."""
+"""The part that streaming heads share: training on batches, calibration, tracker and export."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ from m2r2_ros.training.sequences import (
 from m2r2_ros.training.settings import OptimiserSettings, settings_to_dict
 from m2r2_ros.training.tracker_tuning import Answers, TunedTracker, score_tracker, tune_tracker
 
-# Entries that may change after training: they say what is done with the probabilities.
+# Entries that may change after training: the tracker only takes the head's probabilities.
 _LATER = ("tracker", "tracker_delay_s")
 
 
 @dataclass(frozen=True)
 class StreamingSettings:
-    """What all streaming heads have in common; each adds `model`, the sizes of its network."""
+    """The settings of every streaming head; each adds `model`, the sizes of its network."""
 
     seed: int = 0
     # Names the data in the exported model's metadata; empty: the recordings' names.

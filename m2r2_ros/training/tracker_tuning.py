@@ -38,7 +38,7 @@ _TRIED = (
 
 @dataclass(frozen=True)
 class Answers:
-    """What a head says of a recording of T frames, and what is true.
+    """A head's answers on a recording of T frames, and the true labels.
 
     probabilities float32 (T, C) and boundary float32 (T,) are about the frames that `truth` names;
     a head with look-ahead gives them `late` frames later. stamps_ns int64 (T,) are the frames'

@@ -66,7 +66,7 @@ def _within(relative: np.ndarray, ends: np.ndarray, error: float) -> np.ndarray:
 
 
 def _horizon(relative: np.ndarray, error: float) -> int:
-    """How many of the positions after `start` a line can reach at all.
+    """The number of positions after `start` that a line can reach at all.
 
     A line that passes within `error` of a position at distance d > error leaves within the cone of
     half angle asin(error / d) around its direction. Where the cones of two positions do not meet,

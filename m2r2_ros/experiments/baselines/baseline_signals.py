@@ -51,7 +51,7 @@ def read_signals(
 
 
 def _mean(window: SensorWindow, name: str, columns: int) -> np.ndarray:
-    """Of the first columns; NaN for a masked signal."""
+    """Mean of the first columns; NaN for a masked signal."""
     if not window.mask[name]:
         return np.full(columns, np.nan)
     return window.signals[name][:, :columns].mean(axis=0, dtype=np.float64)

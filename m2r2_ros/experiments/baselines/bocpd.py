@@ -12,13 +12,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# The prior's mean counts as so many observations: hardly anything, a wrench may settle anywhere.
+# Observations that the prior's mean counts as: next to none, a wrench may settle anywhere.
 _MEAN_WEIGHT = 0.01
 
 
 @dataclass(frozen=True)
 class WrenchModel:
-    """What a recording's wrench is held against.
+    """The prior for a recording's wrench.
 
     mean, std    of each component over the training recordings, float (6,).
     mean_length  1 / hazard: frames that a segment lasts on average.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the scripted operator shows: a file a demonstration, in several processes, resumable.
+"""Demonstrations of the scripted operator: a file each, made in several processes, resumable.
 
 Pictures are kept as embeddings of the frozen frame encoder, which all encoders share.
 """
@@ -62,7 +62,7 @@ class DemonstrationJob:
 def collect_demonstrations(
     task: str, settings: ImitationSettings, graph: Path, folder: Path, workers: int
 ) -> list[Demonstration]:
-    """Those of the settings in which the operator succeeded, from `folder` where they are there.
+    """The demonstrations in which the operator succeeded; `folder` keeps all that are made.
 
     Raises M2R2Error when a file cannot be read, or none succeeded.
     """
@@ -94,7 +94,7 @@ def read_demonstration(path: Path) -> Demonstration | None:
 
 
 def demonstrate(job: DemonstrationJob) -> None:
-    """Let the operator do it, and write what was seen."""
+    """Let the operator do the task, and write the observations."""
     # Late: MuJoCo reads the environment on import.
     import_simulator()
     from m2r2_ros.experiments.imitation.episodes import DEMONSTRATION
@@ -106,7 +106,7 @@ def demonstrate(job: DemonstrationJob) -> None:
     recorder.begin(episode)
     success = task.demonstrate(episode.scene)
     if success:
-        # Goes on rising, so that what is imitated does not stop just short of it.
+        # Rises further, so that a policy which stops a little early still clears the goal.
         episode.scene.operator.retreat(_RETREAT_M)
     instruction = task.settings.parts.index(episode.scene.thing.name)
     about = {"success": success, "told": instruction}
@@ -134,7 +134,7 @@ class DemonstrationRecorder:
         self._random, self._episode = np.random.default_rng(seed), None
 
     def begin(self, episode) -> None:
-        """From now on, beginning with what is seen now."""
+        """Record from now on; the first observation is of this moment."""
         self._episode, self.start_s = episode, episode.scene.rig.time_s
         self._push, self._pushed_s = np.zeros(2), self.start_s
         self._hand = episode.scene.rig.cell.model.body("panda/hand").id

@@ -59,7 +59,7 @@ class Episode:
         self._pressed_s = 0.0
 
     def observe(self) -> Observation:
-        """What there is to see and feel now."""
+        """The pictures, the proprioception and the set-point of this moment."""
         arm = self.scene.rig.arm
         place, rotation = arm.position(), arm.rotation()
         cos, sin = rotation[0, 0], rotation[1, 0]
@@ -75,7 +75,7 @@ class Episode:
     def follow(self, set_point: np.ndarray) -> None:
         """Move the arm's set-point straight to this one within a period, at a speed it can keep.
 
-        `set_point` (SET_POINT,). While it presses down what it holds, the arm circles and pats.
+        `set_point` (SET_POINT,). While it presses a part down, the arm circles and pats.
         """
         rig, arm = self.scene.rig, self.scene.rig.arm
         start, seconds = np.array([*arm.target, arm.yaw]), self._ticks * TICK_S
@@ -89,13 +89,13 @@ class Episode:
             *place, yaw = start + way * tick / self._ticks
             arm.target, arm.yaw = np.array(place) + self._search(place[2]), float(yaw)
             rig.tick()
-        # Where the next way begins: the search is not part of it.
+        # The next way begins here, without the search.
         arm.target = (start + way)[:3]
 
     def _search(self, height_m: float) -> np.ndarray:
-        """What is added to the set-point to find a hole: as the operator does, only blindly.
+        """The offset of the set-point that searches for a hole, without a look at it.
 
-        The arm circles and pats. What is pressed sticks to the rim, and moves on when it is let up.
+        The arm circles and pats. A pressed part sticks to the rim, and moves on when it is let up.
         """
         arm, largest_m = self.scene.rig.arm, self.task.settings.search_m
         depth_m = float(arm.position()[2]) - height_m

@@ -15,17 +15,17 @@ class TaskSettings:
 
     # The parts that a sentence names, one after the other.
     parts: tuple[str, ...]
-    # What the task is about (the kit to grasp from, the board to insert into) stands up to so far
-    # from its usual place along x and y [m], and is turned up to so far [rad].
+    # Largest offset of the task's object (the kit to grasp from, the board to insert into) from its
+    # usual place along x and y [m], and its largest turn [rad].
     spread_m: float
     spread_rad: float
     # Largest push [N] that bumps the hand off its way while it is being moved: the demonstrations
     # then also show how to come back.
     bump_n: float
-    # While what is in the hand is pressed down, the arm circles by up to so much [m], growing, as
-    # assembly controllers do to find a hole; 0: it does not.
+    # While it presses its part down, the arm circles with a growing radius of up to this [m], as
+    # assembly controllers do to find a hole; 0: no search.
     search_m: float
-    # What a policy is given to finish [s].
+    # Time for an episode [s].
     limit_s: float
 
     def __post_init__(self) -> None:

@@ -52,7 +52,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What all candidates share."""
+    """The plan that all candidates share."""
 
     out: Path
     settings: ImitationSettings
@@ -62,8 +62,8 @@ class Comparison:
 
 
 def compare(plan: Comparison, runs: Sequence[Path]) -> dict[str, Any]:
-    """Success of policies that see by each of `runs`, by their frozen frame encoder alone, and not
-    at all. Does what is missing of it. JSON-ready.
+    """Success of policies that see by each of `runs`, by their frozen frame encoder alone, and
+    without a camera; JSON-ready. Only missing results are computed.
 
     Raises M2R2Error when the runs do not share one frozen frame encoder or were not trained on the
     cameras of the settings, or `plan.out` holds the results of other settings.
@@ -126,8 +126,8 @@ def _scored(
 
 
 def summary(outcomes: Sequence[Outcome]) -> dict[str, Any]:
-    """Success in percent with its 95 % interval, overall and by part; how long a success took [s];
-    and the median of how near [m] the hand, or what it held, came to where it had to be."""
+    """Success in percent with its 95 % interval, overall and by part; the mean time [s] of a
+    success; and the median of the least distance [m] of the hand, or its part, from the goal."""
     parts = sorted({outcome.part for outcome in outcomes})
     successes = [outcome for outcome in outcomes if outcome.success]
     by_part = {
@@ -145,7 +145,7 @@ def summary(outcomes: Sequence[Outcome]) -> dict[str, Any]:
 
 
 def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
-    """Of a share, in percent: Wilson's score interval at 95 %."""
+    """Wilson's score interval of a share at 95 %, in percent."""
     share, z = successes / trials, 1.96
     middle = (share + z * z / (2 * trials)) / (1 + z * z / trials)
     half = z / (1 + z * z / trials) * sqrt(share * (1 - share) / trials + (z / (2 * trials)) ** 2)
@@ -191,7 +191,7 @@ def _candidates(runs: Sequence[Path], fingerprint: str, cameras: Sequence[str]) 
 
 
 def run_name(run: Path) -> str:
-    """Of its folder; "ablation1-seed0" for ablation1/seed0, as `m2r2 reproduce` calls folders."""
+    """Of a folder; "ablation1-seed0" for ablation1/seed0, as `m2r2 reproduce` calls folders."""
     place = run.resolve()
     seeded = re.fullmatch(r"seed\d+", place.name)
     return f"{place.parent.name}-{place.name}" if seeded else place.name

@@ -25,8 +25,8 @@ from m2r2_ros.simulation.generate import import_simulator
 
 @dataclass(frozen=True)
 class Outcome:
-    """One episode: whether the physics says that the task was done and after how long, and the
-    least distance from where the hand, or what it holds, had to be."""
+    """One episode: whether the physics says that the task was done, after how many seconds, and the
+    least distance [m] of the hand, or of the part in it, from the goal."""
 
     index: int
     part: str

@@ -17,7 +17,7 @@ _NOTE = (
 
 
 def comparison_markdown(found: Mapping[str, Any]) -> str:
-    """What `comparison.compare` gave."""
+    """The result of `policy_comparison.compare` as Markdown."""
     tasks, overall = found["tasks"], found["overall"]
     first = next(iter(overall.values()))
     lines = ["# Policies on the simulated board", "", _NOTE, ""]

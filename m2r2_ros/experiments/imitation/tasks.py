@@ -24,7 +24,7 @@ from m2r2_ros.simulation.scene import entry_height
 
 _SPEED_M_S = 0.4
 _RETREAT_M = 0.05
-# Where the hand begins: anywhere in this box around its middle, turned by up to so much.
+# The hand begins anywhere in this box around its middle, turned by up to _TURNED_RAD.
 _GRASP_FROM_M, _GRASP_BOX_M = 0.21, (0.05, 0.05, 0.03)
 _INSERT_FROM_M, _INSERT_BOX_M = 0.045, (0.02, 0.02, 0.015)
 _CARRY_HEIGHT_M = 0.19
@@ -34,7 +34,7 @@ _LET_GO_M = 0.006  # as the operator opens its fingers
 
 @dataclass(frozen=True)
 class Scene:
-    """What there is in an episode; `thing` is the part that it is about."""
+    """The objects of an episode; `thing` is the part to handle."""
 
     rig: Rig
     operator: Operator
@@ -43,7 +43,7 @@ class Scene:
 
 
 class Task(ABC):
-    """One task, without a state: the simulator has that."""
+    """One task; its state is the simulator's."""
 
     name: str
     verb: str
@@ -52,20 +52,20 @@ class Task(ABC):
         self.settings = settings
 
     def sentences(self) -> list[str]:
-        """What the policy can be told, part by part, in the words that RoboAct-CLIP learns."""
+        """The instruction for each part, in the words that RoboAct-CLIP learns."""
         return [action_sentence(f"{self.verb} {part}") for part in self.settings.parts]
 
     @abstractmethod
     def layout(self, arrangement: Layout, random: np.random.Generator) -> Layout:
-        """Where board and kit stand in an episode, the kit filled as in `arrangement`."""
+        """The places of board and kit in an episode, the kit filled as in `arrangement`."""
 
     @abstractmethod
     def prepare(self, scene: Scene, random: np.random.Generator) -> bool:
-        """Bring the hand to where the episode begins; False if that failed."""
+        """Bring the hand to the episode's first place; False if that failed."""
 
     @abstractmethod
     def demonstrate(self, scene: Scene) -> bool:
-        """Let the operator do it; True if it succeeded."""
+        """Let the operator do the task; True if it succeeded."""
 
     @abstractmethod
     def is_done(self, scene: Scene) -> bool:
@@ -73,7 +73,7 @@ class Task(ABC):
 
     @abstractmethod
     def aside_m(self, scene: Scene) -> float:
-        """How far the hand, or the part in it, is from where it has to be [m]."""
+        """Distance of the hand, or of the part in it, from the goal [m]."""
 
 
 class Grasp(Task):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a policy sees: the features of a frozen encoder, which look back and never ahead."""
+"""The features of a frozen encoder that a policy sees; they look back only."""
 
 from __future__ import annotations
 

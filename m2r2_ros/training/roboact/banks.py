@@ -24,7 +24,7 @@ class FeatureBanks(nn.Module):
             self.register_buffer(f"{name}_stored", torch.zeros(count, dtype=torch.bool))
 
     def features(self) -> dict[str, Tensor]:
-        """What is stored, (classes, width) by factor; constants to the gradient."""
+        """The stored features, (classes, width) by factor; constants to the gradient."""
         return {name: self.get_buffer(f"{name}_features") for name in self.factors}
 
     def replace(

@@ -72,7 +72,7 @@ def embed_videos(
 ) -> dict[Video, VideoEmbeddings]:
     """Every video at `rate_hz` frames a second, from the cache in `folder` where it is there.
 
-    The others are embedded in so many processes. Raises M2R2Error when a video cannot be read or
+    `workers` processes embed the others. Raises M2R2Error when a video cannot be read or
     has no frame.
     """
     fingerprint = encoder.fingerprint()

@@ -58,7 +58,7 @@ def export_roboact(trained: TrainedRoboAct, folder: Path, strides: Sequence[int]
 
 
 def video_graphs(trained: TrainedRoboAct, strides: Sequence[int]) -> tuple[dict[str, bytes], float]:
-    """What makes features of a stream: `frame.onnx` and `encoder.onnx`, and how far they are off.
+    """`frame.onnx` and `encoder.onnx`, and their largest difference from torch.
 
     Raises M2R2Error when a difference is more than rounding.
     """

@@ -34,7 +34,7 @@ def contrast(features: Tensor, texts: Tensor, own: Tensor, temperature: float) -
     """InfoNCE from features (B, D) to texts (T, D), of which own[i] (B,) describes feature i.
 
     (19) and (23) as printed when every feature has its own text. Clips of one batch that share a
-    sentence share one entry of `texts`: as two they would be pushed away from what they are.
+    sentence share one entry of `texts`: as two entries they would push each other away.
     """
     similarity = unit(features) @ unit(texts).T
     return functional.cross_entropy(similarity / temperature, own)

@@ -131,7 +131,7 @@ class ClipSplit:
 
 
 def split_clips(clips: Sequence[Clip], settings: RoboActSettings) -> ClipSplit:
-    """Whole videos go to one side; held-out pairs are in neither.
+    """Give every whole video to training or to validation, and drop clips of held-out pairs.
 
     Raises M2R2Error when a held-out pair or a validation recording is not among the clips, two
     videos have the name of one, or nothing is left to train or to validate on.
@@ -170,7 +170,7 @@ def pretrain_roboact(
 ) -> None:
     """Pretrain on clips into the run folder `out`; goes on where an earlier run stopped.
 
-    `cache` keeps frame embeddings, which so many processes compute. Raises M2R2Error when the
+    `cache` keeps frame embeddings; `workers` processes compute them. Raises M2R2Error when the
     clips are too few or unreadable.
     """
     split = split_clips(clips, settings)

@@ -47,7 +47,7 @@ class RoboActSettings:
     weights: LossWeights = field(default_factory=LossWeights)
     # tau of (19) and (23).
     temperature: float = 0.07
-    # Setting_Step of (16): the banks are updated every so many steps.
+    # Setting_Step of (16): steps between two updates of the banks.
     bank_interval: int = 1
     # |M| of (19), triplets drawn in a step.
     triplets: int = 64

@@ -22,7 +22,7 @@ from m2r2_ros.training.settings import settings_from_dict
 
 @dataclass(frozen=True)
 class TrainedRoboAct:
-    """`frames` and `texts` are the frozen encoders, `module` what was trained on them."""
+    """`frames` and `texts` are the frozen encoders, `module` is the part trained on them."""
 
     module: RoboActPretraining
     frames: FrameEncoder
@@ -31,7 +31,7 @@ class TrainedRoboAct:
 
     @property
     def settings(self) -> RoboActSettings:
-        """What the run was started with."""
+        """The settings that the run was started with."""
         return self.module.settings
 
 
@@ -68,7 +68,7 @@ def read_run(run: Path) -> tuple[dict[str, Any], RoboActSettings]:
 
 
 def load_video_branches(run: Path) -> VideoBranches:
-    """What makes F_video of frame embeddings, without the frozen encoders.
+    """The part of a run that makes F_video of frame embeddings; no frozen encoder is opened.
 
     Raises M2R2Error when the folder is no such run, or has finished no epoch.
     """
