@@ -54,7 +54,8 @@ def read_sequences(
         for part in labelled_runs(read.labels):
             renamed = list(map(rename, read.labels[part]))
             features, classes_of = read.features[part], ids[read.classes[part]]
-            sequences.append(LabelledFeatures(name, features, renamed, classes_of))
+            stamps_ns = None if read.stamps_ns is None else read.stamps_ns[part]
+            sequences.append(LabelledFeatures(name, features, renamed, classes_of, stamps_ns))
     dimensions = {sequence.features.shape[1] for sequence in sequences}
     if len(dimensions) > 1:
         raise M2R2Error(f"{folder.path}: features of different dimensions: {sorted(dimensions)}")

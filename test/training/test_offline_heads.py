@@ -294,6 +294,17 @@ def test_unlabelled_frames_are_not_learned(tmp_path):
     assert all(s.classes.min() >= 0 for s in sequences)
 
 
+def test_sequences_keep_the_stamps_of_their_frames(tmp_path):
+    folder = cut_folder(tmp_path)
+    read = folder.read("cut")
+    stamps_ns = np.arange(50, dtype=np.int64) * 90_000_000
+    write_recording_features(folder.path, "cut", read.features, read.labels, stamps_ns)
+    first, second, whole = read_sequences(folder, ["cut", "whole"])[0]
+    np.testing.assert_array_equal(first.stamps_ns, stamps_ns[:20])
+    np.testing.assert_array_equal(second.stamps_ns, stamps_ns[30:])
+    assert whole.stamps_ns is None
+
+
 def test_parts_of_a_recording_are_never_on_both_sides_of_validation():
     for fraction in (0.1, 0.4, 0.6, 0.9):
         names = ["a", "a", "b", "c", "c", "c", "d"]
