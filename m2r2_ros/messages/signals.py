@@ -8,7 +8,7 @@ that share it are then read by one strided NumPy view, the others one by one.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -179,58 +179,51 @@ def _layout(type_name: str, message: bytes, reading: Reading) -> _Layout:
     reader = CdrReader(message)
     reader.header()
     # Encapsulation and the length of frame_id fix everything up to the end of the header.
-    structure = ((0, 2, bytes(message[:2])), (12, 16, bytes(message[12:16])))
+    structure = [(0, 2, bytes(message[:2])), (12, 16, bytes(message[12:16]))]
     if type_name == JOINTS:
-        layout = _joint_layout(reader, reading)
-    elif of_any_package(type_name) in STAMPED_ARRAYS:
-        layout = _array_layout(reader, _CODES[of_any_package(type_name)], reading.width)
-    else:
-        layout = _vector_layout(reader, type_name)
-    return replace(layout, structure=structure + layout.structure)
-
-
-def _vector_layout(reader: CdrReader, type_name: str) -> _Layout:
+        return _joint_layout(reader, structure, reading)
+    if of_any_package(type_name) in STAMPED_ARRAYS:
+        return _array_layout(reader, structure, _CODES[of_any_package(type_name)], reading.width)
     code = _CODES.get(of_any_package(type_name), "f8")
     width, chosen = _VECTORS.get(type_name, (1, ()))
     size = np.dtype(code).itemsize
     reader.align(size)
-    if reader.position + width * size > len(reader.message):
-        raise MessageError(f"{len(reader.message)} bytes, too short for {type_name}")
-    return _Layout(reader.byte_order, (), reader.position, code, width, chosen)
+    if reader.position + width * size > len(message):
+        raise MessageError(f"{len(message)} bytes, too short for {type_name}")
+    return _Layout(reader.byte_order, tuple(structure), reader.position, code, width, chosen)
 
 
-def _array_layout(reader: CdrReader, code: str, width: int) -> _Layout:
-    numbers, count = _array(reader, code)
+def _array_layout(reader: CdrReader, structure: list, code: str, width: int) -> _Layout:
+    numbers = _array(reader, structure, reader.position, code)
     if len(numbers) != width:
         raise MessageError(f"{len(numbers)} numbers, the layout has {width} columns")
     start = reader.position - numbers.nbytes
-    return _Layout(reader.byte_order, (count,), start, code, width)
+    return _Layout(reader.byte_order, tuple(structure), start, code, width)
 
 
-def _joint_layout(reader: CdrReader, reading: Reading) -> _Layout:
+def _joint_layout(reader: CdrReader, structure: list, reading: Reading) -> _Layout:
     reader.align(4)
     start = reader.position
     count = reader.number("I")
     # Each name takes at least its length field: a huge count ends at the end of the message.
     names = [reader.text() for _ in range(count)]
-    structure = [(start, reader.position, bytes(reader.message[start : reader.position]))]
     for _ in _JOINT_FIELDS[: _JOINT_FIELDS.index(reading.field) + 1]:
-        values, length = _array(reader, "f8")
-        structure.append(length)
+        values = _array(reader, structure, start, "f8")
+        start = reader.position
     if len(values) != len(names) or not names:
         raise MessageError(f"{len(names)} joint names but {len(values)} {reading.field}s")
     columns = joint_columns(names, reading)
-    start = reader.position - values.nbytes
+    start -= values.nbytes
     order = reader.byte_order
     return _Layout(order, tuple(structure), start, "f8", len(names), columns, reading.is_sum)
 
 
-def _array(reader: CdrReader, code: str) -> tuple[np.ndarray, tuple[int, int, bytes]]:
-    """A sequence of numbers, and what states its length."""
-    start = reader.position
+def _array(reader: CdrReader, structure: list, start: int, code: str) -> np.ndarray:
+    """A sequence of numbers; what stands from `start` to its first number is structure."""
     numbers = reader.array(code)
     stop = reader.position - numbers.nbytes
-    return numbers, (start, stop, bytes(reader.message[start:stop]))
+    structure.append((start, stop, bytes(reader.message[start:stop])))
+    return numbers
 
 
 def joint_columns(names: Sequence[str], reading: Reading) -> tuple[int, ...]:
