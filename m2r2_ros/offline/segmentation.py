@@ -57,7 +57,7 @@ def watched_windows(
 ) -> Iterator[SensorWindow]:
     """The windows of a recording, with a progress bar in seconds of the recording."""
     layout = encoder.layout
-    reference = _reference_camera(layout, deployment)
+    reference = reference_camera(layout, deployment)
     total_s = (source.end_ns - source.start_ns) / 1e9
     shape = "{desc}: {percentage:3.0f}% |{bar}| {n:.0f}/{total:.0f} s of recording"
     with Progress(
@@ -68,7 +68,8 @@ def watched_windows(
             bar.update((window.end_ns - window.start_ns) / 1e9)
 
 
-def _reference_camera(layout: SensorLayout, deployment: Deployment) -> str | None:
+def reference_camera(layout: SensorLayout, deployment: Deployment) -> str | None:
+    """The camera whose frames end the windows, None where none can. Raises M2R2Error."""
     if not layout.cameras:
         return None
     name = deployment.reference_camera or first_camera(layout.cameras, deployment.topics.topics)

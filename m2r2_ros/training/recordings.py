@@ -10,10 +10,10 @@ from dataclasses import asdict
 from pathlib import Path
 
 from m2r2_ros.datasets.mstcn import frame_labels
-from m2r2_ros.datasets.source import open_source
+from m2r2_ros.datasets.source import open_source, windows
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.offline.deployment import Deployment
-from m2r2_ros.offline.segmentation import watched_windows
+from m2r2_ros.offline.segmentation import reference_camera
 from m2r2_ros.sensing.layout import SensorLayout
 from m2r2_ros.sensing.window import SensorWindow
 
@@ -30,7 +30,7 @@ def labelled_windows(
     with open_source(path, robot.topics) as source:
         if source.actions is None:
             raise M2R2Error(f"{path}: has no labels to train on")
-        for window in watched_windows(source, layout, robot, show_progress=False):
+        for window in windows(source, layout, robot.limits, reference_camera(layout, robot)):
             middle_ns = (window.start_ns + window.end_ns) // 2
             time_s = (middle_ns - source.start_ns) / 1e9
             (label,) = frame_labels(source.actions, [time_s], source.complete)

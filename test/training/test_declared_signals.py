@@ -19,7 +19,7 @@ from m2r2_ros.cli.main import main
 from m2r2_ros.datasets.annotations import actions_to_json
 from m2r2_ros.datasets.bag_reader import open_bag
 from m2r2_ros.datasets.recording import Action
-from m2r2_ros.datasets.source import open_source
+from m2r2_ros.datasets.source import open_source, windows
 from m2r2_ros.datasets.topics import ANNOTATIONS_TOPIC
 from m2r2_ros.inference.encoder import Encoder
 from m2r2_ros.messages.encode import TEXT, encode_joints, encode_text, encode_vectors
@@ -27,7 +27,6 @@ from m2r2_ros.messages.reading import reading_of
 from m2r2_ros.messages.signals import decode_batch
 from m2r2_ros.messages.types import check_type
 from m2r2_ros.offline.deployment import Deployment
-from m2r2_ros.offline.segmentation import watched_windows
 from m2r2_ros.sensing.builder import WindowBuilder
 from m2r2_ros.sensing.layout import SensorLayout
 from m2r2_ros.sensing.layout_file import load_layout
@@ -164,7 +163,7 @@ def lab(request, tmp_path_factory) -> tuple[Rig, Path]:
 def offline(folder: Path, layout: SensorLayout) -> list[SensorWindow]:
     robot = Deployment.load(folder / "robot.yaml")
     with open_source(folder / "bag1", robot.topics) as source:
-        return list(watched_windows(source, layout, robot, show_progress=False))
+        return list(windows(source, layout, robot.limits))
 
 
 def live(folder: Path, layout: SensorLayout, every: int) -> list[SensorWindow]:
