@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import ast
 import importlib
+import json
 import re
 import runpy
 import shlex
@@ -18,7 +19,7 @@ from PIL import Image
 from source_tree import ROOT, executables, setup_arguments
 
 from m2r2_ros import __version__
-from m2r2_ros.cli.main import verbs
+from m2r2_ros.cli.main import main, verbs
 
 # What people write; docs/taskboard_sim_v1 is written by commands.
 PAGES = sorted(
@@ -209,6 +210,36 @@ def test_the_six_lines_of_the_readme_run(capsys, monkeypatch):
     exec(compile(lines, "README.md", "exec"), {})
     printed = capsys.readouterr().out.split("\n")
     assert printed[0] == "No action" and "Insert USB" in printed
+
+
+def test_the_figures_of_the_readme_are_those_of_the_shipped_models():
+    """As `tools/shipped_figures.py` measured them."""
+    text = (ROOT / "test" / "shipped_figures.json").read_text("utf-8")
+    measured = json.loads(text)["figures"]["taskboard_compact"]["as shipped"]
+    words = " ".join(README.split())
+    for level, phrase in (
+        ("coarse", "{f1@50:.1f} % on activities"),
+        ("fine", "{f1@50:.1f} % with the right object"),
+        ("coarse", "right activity of {recognised:.0f} % of the actions, {delay_s:.2f} s after"),
+        ("fine", "the whole label of {recognised:.0f} %, after {delay_s:.2f} s"),
+    ):
+        figures = {key.partition(".")[2]: v for key, v in measured.items() if level in key}
+        assert phrase.format(**figures) in words
+
+
+SHIPPED = ("config", "models", "recordings")
+
+
+@pytest.mark.parametrize(
+    "command",
+    dict.fromkeys(c for _, c in COMMANDS if re.match(r"m2r2 (segment|inspect) recordings/", c)),
+)
+def test_commands_on_shipped_files_run(command, tmp_path, monkeypatch):
+    for name in SHIPPED:
+        (tmp_path / name).symlink_to(ROOT / name)
+    monkeypatch.chdir(tmp_path)
+    assert main(shlex.split(command)[1:]) == 0
+    assert {path.name for path in tmp_path.iterdir()} > set(SHIPPED)
 
 
 def test_the_moving_picture_is_small_and_moves():

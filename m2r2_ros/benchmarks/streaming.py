@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from m2r2_ros.benchmarks.comparison import compare, cpu_seconds_of, rounded
+from m2r2_ros.benchmarks.comparison import compare, cpu_seconds_of
 from m2r2_ros.benchmarks.options import Options
 from m2r2_ros.inference.head import StreamingHead
 from m2r2_ros.inference.models import HEAD_FILE
@@ -41,17 +41,13 @@ def measure(head: StreamingHead, places: Sequence[int], repetitions: int) -> dic
         results[f"{place}_frames"] = compare(step, prefix, repetitions) | {
             "unit": "ms of CPU a frame"
         }
-    first, last = (results[f"{place}_frames"] for place in (places[0], places[-1]))
-    growth = last["ours"]["median"] / first["ours"]["median"]
-    # Turns of two places are no pairs: from the most to the least favourable.
-    bounds = [
-        rounded(min(last["ours"]["all"]) / max(first["ours"]["all"])),
-        rounded(max(last["ours"]["all"]) / min(first["ours"]["all"])),
-    ]
+    # In turns as well: what the machine did meanwhile was done to both places.
+    first, last = (_step_ms(head, features, place) for place in (places[0], places[-1]))
+    growth = compare(last, first, repetitions)
     return {
-        "ratio": last["ratio"],
-        "growth": rounded(growth),
-        "growth_spread": bounds,
+        "ratio": results[f"{places[-1]}_frames"]["ratio"],
+        "growth": growth["ratio"],
+        "growth_spread": growth["ratio_spread"],
         **results,
     }
 
