@@ -19,6 +19,7 @@ from m2r2_ros.messages.encode import encode_segment
 
 MAX_ACTIONS = 10_000
 MAX_JSON_BYTES = 2**24
+MAX_LABEL_CHARACTERS = 1000
 # A header stamp has 31 bits of seconds.
 MAX_STAMP_NS = 2**31 * NANOSECONDS
 
@@ -144,4 +145,7 @@ def _span(entry: dict) -> tuple[float, float, str, bool]:
     start_s, end_s = float(entry["start_s"]), float(entry["end_s"])
     if not (abs(start_s) <= MAX_TIME_S and 0 <= end_s - start_s <= MAX_TIME_S):
         raise ValueError(f"an action from {start_s} s to {end_s} s")
-    return start_s, end_s, str(entry["text"]), bool(entry["success"])
+    text = entry["text"]
+    if not isinstance(text, str) or len(text) > MAX_LABEL_CHARACTERS:
+        raise ValueError(f"an action whose text is {brief(text)}")
+    return start_s, end_s, text, bool(entry["success"])

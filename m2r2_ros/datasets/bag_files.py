@@ -43,7 +43,9 @@ def choose_files(folder: Path, stated: Sequence[str]) -> tuple[list[Path], list[
     missing = [name for name, file in found.items() if file is None]
     others = [file for file in there if file not in named]
     if not named and not others:
-        what = f"the file {missing[0]} is missing" if missing else "it holds no .mcap or .db3"
+        what = "it holds no .mcap or .db3"
+        if missing:
+            what = f"the file {missing[0]} is missing: copy the whole folder"
         raise M2R2Error(f"{folder}: cannot read this bag: {what}")
     if missing and (named or not _is_one_recording(others)):
         raise M2R2Error(

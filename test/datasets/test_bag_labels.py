@@ -120,6 +120,8 @@ HOSTILE = {
     "cut off": annotations()[:-9],
     "many": json.dumps({"epoch_ns": 5, "actions": [0] * (MAX_ACTIONS + 1)}),
     "skills": annotations(low_level=[{"start_s": 1e300}]),
+    "long text": annotations(text="x" * 100_000),
+    "text of numbers": annotations(text=[1, 2]),
     "escape": annotations() + "\x1b[31m",
 }
 
