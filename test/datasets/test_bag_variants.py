@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import random
+import sqlite3
 from collections import Counter
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 import yaml
 from bag_files import COMPRESS, Message, make_messages, write_db3, write_mcap, write_metadata
 
+from m2r2_ros.datasets.bag_qos import OfferedQos, offered_qos
 from m2r2_ros.datasets.bag_reader import open_bag
 from m2r2_ros.errors import M2R2Error
 
@@ -351,3 +353,68 @@ def test_a_file_that_metadata_does_not_name(tmp_path):
     write_metadata(tmp_path, ["bag_0.mcap"], messages)
     found, (problem,) = read(tmp_path)
     assert found == messages and problem.startswith("bag_1.mcap is not named in metadata.yaml")
+
+
+@pytest.mark.parametrize(
+    ("stored", "expected"),
+    [
+        (QOS_V9, OfferedQos(10)),
+        (QOS_V8, OfferedQos(10, best_effort=True, transient_local=True)),
+        ([{"depth": 5, "reliability": "best_effort", "durability": "transient_local"}],
+         OfferedQos(5, best_effort=True, transient_local=True)),
+        ([{"depth": -1, "reliability": None, "durability": [1]}, {"depth": 7}], OfferedQos()),
+        ([{"depth": 2**40, "reliability": True}], OfferedQos()),
+        ("[" * 10_000, OfferedQos()),
+        ("&a [*a]", OfferedQos()),
+        (7, OfferedQos()),
+        *((stored, OfferedQos()) for stored in ("", None, [], "~", "no: [yaml", "- 3", "[[]]")),
+    ],
+)  # fmt: skip
+def test_the_quality_of_service_in_any_spelling(stored, expected):
+    assert offered_qos(stored) == expected
+
+
+def test_what_the_recorder_offered_is_kept_for_a_replay(tmp_path):
+    """metadata.yaml's where it says anything, else the storage's."""
+    messages = make_messages(5)
+    write_mcap(tmp_path / "bag_0.mcap", messages, qos=QOS_V8)
+    write_metadata(tmp_path, ["bag_0.mcap"], messages, qos="")
+    with open_bag(tmp_path) as bag:
+        assert {topic.qos.transient_local for topic in bag.topics.values()} == {True}
+    write_metadata(tmp_path, ["bag_0.mcap"], messages, qos=QOS_V9)
+    with open_bag(tmp_path) as bag:
+        assert {topic.qos.transient_local for topic in bag.topics.values()} == {False}
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        "UPDATE messages SET topic_id = CAST(x'F0FF' AS TEXT)",
+        "UPDATE topics SET name = CAST(x'F0FF' AS TEXT)",
+        "UPDATE messages SET timestamp = 'soon'",
+        "UPDATE messages SET timestamp = NULL",
+        "UPDATE messages SET data = NULL",
+        "UPDATE topics SET type = NULL",
+        "DROP TABLE topics",
+        "ALTER TABLE topics RENAME TO old; CREATE VIEW topics AS SELECT * FROM old",
+    ],
+)
+def test_a_database_with_odd_values_is_one_line(tmp_path, harm):
+    file = write_db3(tmp_path / "a.db3", make_messages(10))
+    with sqlite3.connect(file) as database:
+        database.executescript(harm)
+    database.close()
+    try:
+        found, problems = read(file)
+        assert len(found) == 10 or problems
+    except M2R2Error as error:
+        assert str(error).isprintable() and str(file) in str(error)
+
+
+def test_messages_without_a_topic_are_counted(tmp_path):
+    file = write_db3(tmp_path / "a.db3", make_messages(10, topics=("/a",)))
+    with sqlite3.connect(file) as database:
+        database.execute("UPDATE messages SET topic_id = 9 WHERE id > 7")
+    database.close()
+    found, problems = read(file)
+    assert len(found) == 7 and problems == ["a.db3: 3 messages belong to no topic"]
