@@ -3,7 +3,7 @@
 
 The data set is a folder in the MS-TCN layout (features, groundTruth, mapping.txt, splits), as
 `m2r2 extract` writes it. Of a causal head, what is scored is what the robot would publish: head
-and segment tracker, frame by frame; of an offline head (mstcn, asrf, diffact), its labels; of any
+and segment tracker, frame by frame; of a head that sees whole recordings, its labels; of any
 other method, the files of a folder: predictions/<recording>.txt with a label a line, mapping.txt,
 and probabilities/<recording>.npy if it has any, as `m2r2 predict` writes them. Frames have the
 stamps that `m2r2 extract` kept, else they come evenly.

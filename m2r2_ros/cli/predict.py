@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Segment the test recordings of a data set with an offline head.
 
-The head is a run folder of `m2r2 train --head mstcn|asrf|diffact`. Writes, in the folder --out:
+The head is a run folder of `m2r2 train`, of any head but a causal one. Writes, in the folder --out:
 predictions/<recording>.txt (a label a frame, T lines, as groundTruth has them),
 probabilities/<recording>.npy (float32, C x T, as features are), and mapping.txt (id and label of
 the C classes). Recordings that are there already are left as they are: a command that was

@@ -122,7 +122,7 @@ def _pretrain_m2r2(args: argparse.Namespace, cache: Path) -> str:
 def _pretrain_roboact(args: argparse.Namespace, cache: Path) -> str:
     if args.layout or args.robot:
         raise M2R2Error("--layout and --robot are for --encoder m2r2: roboact sees cameras alone")
-    from m2r2_ros.offline.clips import find_clips
+    from m2r2_ros.offline.clip_search import find_clips
     from m2r2_ros.training.roboact.roboact_pretraining import pretrain_roboact
     from m2r2_ros.training.roboact.roboact_settings import RoboActSettings
     from m2r2_ros.training.settings import load_settings

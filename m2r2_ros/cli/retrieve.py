@@ -24,7 +24,7 @@ from typing import Any
 
 from m2r2_ros.datasets.atomic import partial_file
 from m2r2_ros.evaluation.tables import format_table
-from m2r2_ros.offline.clips import find_clips
+from m2r2_ros.offline.clip_search import find_clips
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

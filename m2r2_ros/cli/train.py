@@ -5,9 +5,9 @@ The data set is a folder in the MS-TCN layout (features, groundTruth, mapping.tx
 `m2r2 extract` writes it. Some training recordings are kept for validation: they choose the best
 epoch (by F1@50) and calibrate the causal head; the test recordings are not looked at. The run
 folder that it writes can be given to `m2r2 evaluate`: `causal`, the robot's head, as head.onnx;
-`mstcn`, `asrf` and `diffact` see a whole recording at once, and `m2r2 predict` applies them, too.
+the others see a whole recording at once, and `m2r2 predict` applies them, too.
 A command that was interrupted goes on where it was. The names and defaults of a head's settings,
-the papers' for these three, are in m2r2_ros/training/heads/HEAD.py.
+the papers' where it is a paper's, are in m2r2_ros/training/heads/HEAD.py.
 
 Examples:
     m2r2 train --data features --split 1 --head causal --out out/causal

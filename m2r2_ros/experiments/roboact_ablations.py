@@ -25,7 +25,7 @@ from m2r2_ros.experiments.ablation_table import (
 )
 from m2r2_ros.experiments.reproduction import TRAIN, VALIDATION, DataSet
 from m2r2_ros.experiments.stored_scores import read_stored
-from m2r2_ros.offline.clips import find_clips
+from m2r2_ros.offline.clip_search import find_clips
 from m2r2_ros.shipped import shipped
 from m2r2_ros.training.roboact.embeddings import embed_videos
 from m2r2_ros.training.roboact.evaluation import score_run
