@@ -13,7 +13,7 @@ from typing import Any
 
 from m2r2_ros.datasets.clips import is_path
 from m2r2_ros.datasets.reassemble import open_recording
-from m2r2_ros.datasets.recording_source import REASSEMBLE_SUFFIXES
+from m2r2_ros.datasets.recording_source import REASSEMBLE_SUFFIXES, RECORDING_SUFFIXES
 from m2r2_ros.descriptions import HUMAN
 from m2r2_ros.errors import M2R2Error, brief
 
@@ -71,7 +71,10 @@ def read_described_videos(path: Path) -> Iterator[DescribedVideo]:
 
 
 def _read_manifest(path: Path) -> Iterator[DescribedVideo]:
-    """Columns or keys: video, description; optional start, end [s]. Videos relative to the file."""
+    """Columns or keys: video, description; optional start, end [s] and, of a recording, camera.
+
+    Videos are relative to the file.
+    """
     for line, row in _rows(path):
         where = f"{path}, line {line}"
         if not isinstance(row, dict):
@@ -86,7 +89,10 @@ def _read_manifest(path: Path) -> Iterator[DescribedVideo]:
         start_s, end_s = (_seconds(row.get(name), where) for name in ("start", "end"))
         if end_s is not None and not (start_s or 0.0) < end_s:
             raise M2R2Error(f"{where}: it ends before it starts")
-        yield DescribedVideo(path.parent / video, description, start_s or 0.0, end_s)
+        camera = row.get("camera") or ""
+        if not isinstance(camera, str) or (Path(video).suffix in RECORDING_SUFFIXES and not camera):
+            raise M2R2Error(f"{where}: '{video}' is a recording: 'camera' must name one of it")
+        yield DescribedVideo(path.parent / video, description, start_s or 0.0, end_s, camera)
 
 
 def _rows(path: Path) -> Iterator[tuple[int, Any]]:

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Turn descriptions of videos into subject, action and object (Algorithm 1 of RoboAct-CLIP).
 
-A SOURCE is a manifest (.csv or .jsonl with video and description, and start and end if it is a
-part), an RH20T folder, or REASSEMBLE-format recordings (.h5, or a folder of them; one clip for
-each labelled action). Videos that show several actions, or none, are dropped. Writes
+A SOURCE is a manifest (.csv or .jsonl with video and description, start and end if it is a part,
+and camera if the video is a recording), an RH20T folder, or REASSEMBLE-format recordings (.h5, or
+a folder of them; one clip for each labelled action). Videos that show several actions, or none,
+are dropped. Writes
 annotations.jsonl (a list of clips: path, start_s, end_s, camera, subject, action, object,
 sentence), rejected.jsonl (with the reason) and summary.json.
 

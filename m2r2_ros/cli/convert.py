@@ -17,18 +17,26 @@ from __future__ import annotations
 import argparse
 import hashlib
 import sys
+from itertools import chain
 from pathlib import Path
 
 from m2r2_ros import __version__
 from m2r2_ros.datasets.bag_writer import STORAGES, origin_of_bag, write_bag
 from m2r2_ros.datasets.reassemble import ReassembleRecording, open_recording
 from m2r2_ros.datasets.reassemble_state import QUATERNION_ORDERS
+from m2r2_ros.datasets.recording_source import REASSEMBLE_SUFFIXES
 from m2r2_ros.errors import M2R2Error, printable
 from m2r2_ros.parallel.progress import Progress
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("recordings", nargs="+", type=Path, metavar="RECORDING.h5")
+    parser.add_argument(
+        "recordings",
+        nargs="+",
+        type=Path,
+        metavar="RECORDING.h5",
+        help="or a folder, for all the .h5 in it",
+    )
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder for bags")
     parser.add_argument(
         "--storage",
@@ -49,9 +57,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Convert one recording after the other; stops at the first that cannot be converted."""
-    for path in args.recordings:
+    for path in chain.from_iterable(map(_recordings, args.recordings)):
         convert(path, args.out, args.storage, args.quaternion_order, args.overwrite)
     return 0
+
+
+def _recordings(path: Path) -> list[Path]:
+    """The recording itself, or those of a folder. Raises M2R2Error when it holds none."""
+    if not path.is_dir():
+        return [path]
+    found = sorted(file for file in path.iterdir() if file.suffix in REASSEMBLE_SUFFIXES)
+    if not found:
+        raise M2R2Error(f"{path}: holds no REASSEMBLE recording (.h5)")
+    return found
 
 
 def convert(

@@ -10,9 +10,9 @@ agree. A causal head's graph was written and compared by `m2r2 train`: it is put
 that gave its features, and nowhere else.
 
 Examples:
-    m2r2 export out/m2r2 --out models/mine/encoder.onnx
+    m2r2 export out/m2r2 --out models/mine
     m2r2 export out/m2r2 --out models/gpu/encoder.onnx --precision float16
-    m2r2 export out/causal --out models/mine/head.onnx
+    m2r2 export out/causal --out models/mine
     m2r2 export out/roboact --out models/roboact
     m2r2 export out/roboact --out models/roboact --strides 1 3 6
 """
@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out",
         type=Path,
         required=True,
-        help="file to write (M2R2, causal head), or folder (RoboAct-CLIP, and M2R2 with it)",
+        help="models folder, or file to write in one (M2R2: encoder.onnx, causal head: head.onnx)",
     )
     parser.add_argument(
         "--precision",
@@ -56,6 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     if (args.run / HEAD_FILE).is_file():
+        args.out = _in_folder(args.out, HEAD_FILE)
         return _export_head(args)
     from m2r2_ros.training.run import read_settings
 
@@ -69,6 +70,11 @@ def main(args: argparse.Namespace) -> int:
     size = sum(file.stat().st_size for file in files) / 1e6
     print(f"{args.out}: {size:.1f} MB, differs from torch by at most {difference:.1e}")
     return 0
+
+
+def _in_folder(out: Path, name: str) -> Path:
+    """What is a folder, or has no ending, is a models folder, as it is for a RoboAct-CLIP."""
+    return out / name if out.is_dir() or not out.suffix else out
 
 
 def _export_head(args: argparse.Namespace) -> int:
@@ -97,6 +103,7 @@ def _export_m2r2(args: argparse.Namespace) -> float:
         from m2r2_ros.training.roboact.image_token import export_with_roboact
 
         return export_with_roboact(encoder, stored_settings(args.run), training_data, args.out)
+    args.out = _in_folder(args.out, ENCODER_FILE)
     return export_encoder(encoder, args.out, training_data, args.precision)
 
 

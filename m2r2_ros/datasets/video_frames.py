@@ -31,6 +31,11 @@ def video_frames(path: Path, camera: str, rate_hz: float) -> Iterator[Frame]:
     As in sensing, a frame is taken when it reaches its target time less a quarter of a period.
     Raises M2R2Error when the file cannot be read, is damaged, or has no such camera.
     """
+    if path.suffix != VIDEO_SUFFIX and not camera:
+        raise M2R2Error(
+            f"{path}: is no {VIDEO_SUFFIX}, and no camera of a recording is named: make one by "
+            f"`ffmpeg -i {path.name} {path.stem}{VIDEO_SUFFIX}`"
+        )
     opened = _file_frames(path) if path.suffix == VIDEO_SUFFIX else _camera_frames(path, camera)
     due_s = None
     for time_s, picture in opened:

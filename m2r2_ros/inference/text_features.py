@@ -3,16 +3,19 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from m2r2_ros.errors import M2R2Error
+from m2r2_ros.errors import M2R2Error, nearest_name
 from m2r2_ros.inference.array_table import read_arrays
 from m2r2_ros.inference.model_file import read_model
 from m2r2_ros.inference.session import check_tensors, open_session
+
+_log = logging.getLogger(__name__)
 
 # Sentences and their features, for robots without the package `tokenizers`.
 SENTENCES_FILE = "sentences.npz"
@@ -31,8 +34,10 @@ def text_features(folder: Path, sentences: Sequence[str], dimension: int) -> np.
     """
     known = _known(folder / SENTENCES_FILE, dimension)
     new = [text for text in sentences if text not in known]
+    for text in new if known else []:
+        _log.warning("'%s' is new to %s%s", text, folder, nearest_name(text, known))
     if new:
-        known |= dict(zip(new, _computed(folder, new, dimension), strict=True))
+        known |= dict(zip(new, _computed(folder, new, dimension, known), strict=True))
     features = np.stack([known[text] for text in sentences]).astype(np.float32)
     if not np.isfinite(features).all():
         raise M2R2Error(f"{folder}: its text features hold NaN or inf")
@@ -52,11 +57,14 @@ def _known(path: Path, dimension: int) -> dict[str, np.ndarray]:
     return dict(zip(sentences.tolist(), features, strict=True))
 
 
-def _computed(folder: Path, sentences: Sequence[str], dimension: int) -> list[np.ndarray]:
+def _computed(
+    folder: Path, sentences: Sequence[str], dimension: int, known: Iterable[str]
+) -> list[np.ndarray]:
     if not (folder / TEXT_FILE).is_file() or not (folder / TOKENIZER_FILE).is_file():
         raise M2R2Error(
             f"{folder}: has no text encoder ({TEXT_FILE}, {TOKENIZER_FILE}), and its "
             f"{SENTENCES_FILE} does not know '{sentences[0]:.80}'"
+            f"{nearest_name(sentences[0], known)}"
         )
     try:
         from tokenizers import Tokenizer

@@ -162,7 +162,10 @@ def split_validation(
     each, names = names, list(dict.fromkeys(names))
     for name in chosen_names:
         if name not in names:
-            raise M2R2Error(f"no recording '{name}' to validate on{nearest_name(name, names)}")
+            raise M2R2Error(
+                f"no recording '{name}' to validate on{nearest_name(name, names)}: the settings' "
+                "validation_recordings are of other data; without them some are chosen"
+            )
     if len(names) < 2:
         raise M2R2Error("training needs at least two recordings, one of them for validation")
     count = min(len(names) - 1, max(1, round(len(names) * fraction)))

@@ -200,6 +200,7 @@ def pretrain(
     training, validation = split_validation(
         [r.name for r in recordings], settings.validation, settings.validation_recordings
     )
+    run.begin()
     chosen = [recordings[index] for index in training]
     with distributed.first_process_first():
         encoder.set_statistics(_statistics(out / STATISTICS_FILE, chosen, encoder.layout))

@@ -22,7 +22,7 @@ from torch import nn
 from torch.utils.tensorboard import SummaryWriter
 
 from m2r2_ros.datasets.atomic import partial_file
-from m2r2_ros.errors import M2R2Error
+from m2r2_ros.errors import M2R2Error, brief
 from m2r2_ros.training import distributed
 
 SETTINGS_FILE = "settings.yaml"
@@ -45,20 +45,29 @@ class TrainingRun:
     """
 
     def __init__(self, folder: Path, settings: dict[str, Any]) -> None:
-        self.folder = folder
+        self.folder, self._settings = folder, settings
         self._writes = distributed.rank() == 0
-        if not self._writes:
+        self._writer: SummaryWriter | None = None
+        if self._writes and (folder / SETTINGS_FILE).exists():
+            differing = _differences(read_settings(folder), settings)
+            if differing:
+                raise M2R2Error(
+                    f"{folder} holds a run with other settings ({differing}): choose another folder"
+                )
+
+    def begin(self) -> None:
+        """Write the settings. Data that cannot be read leaves no run that others would meet."""
+        if not self._writes or self._writer is not None:
             return
-        folder.mkdir(parents=True, exist_ok=True)
-        file = folder / SETTINGS_FILE
+        file = self.folder / SETTINGS_FILE
         if not file.exists():
-            file.write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
-        elif read_settings(folder) != settings:
-            raise M2R2Error(f"{folder} holds a run with other settings: choose another folder")
-        self._writer = SummaryWriter(str(folder / "tensorboard"))
+            with partial_file(file) as partial:
+                partial.write_text(yaml.safe_dump(self._settings, sort_keys=False), "utf-8")
+        self._writer = SummaryWriter(str(self.folder / "tensorboard"))
 
     def resume(self, module: nn.Module, optimiser: torch.optim.Optimizer) -> tuple[int, float]:
-        """Load the checkpoint, if any: the epoch to do next and the lowest cost of those done."""
+        """Begin, or load the checkpoint: the epoch to do next, the lowest cost of those done."""
+        self.begin()
         file = self.folder / CHECKPOINT_FILE
         if not file.exists():
             self._keep_metrics(0)
@@ -117,6 +126,17 @@ def cost(metrics: Mapping[str, float]) -> float:
     if "validation/f1@50" not in metrics:
         return loss
     return 100.0 - metrics["validation/f1@50"] + 1e-6 * min(loss, 1e3)
+
+
+def _differences(before: Any, now: Any, name: str = "") -> str:
+    """The entries in which nested settings differ, with both values, in one line."""
+    if not isinstance(before, dict) or not isinstance(now, dict):
+        return "" if before == now else f"{name}: {brief(before)} there, now {brief(now)}"
+    parts = (
+        _differences(before.get(key), now.get(key), f"{name}.{key}" if name else str(key))
+        for key in {**before, **now}
+    )
+    return ", ".join(filter(None, parts))
 
 
 def read_settings(folder: Path) -> dict[str, Any]:

@@ -75,6 +75,12 @@ def test_reassemble_gives_a_clip_for_each_action(tmp_path: Path) -> None:
     assert list(read_described_videos(tmp_path / "a.h5")) == clips
 
 
+def test_a_manifest_names_the_camera_of_a_recording(tmp_path: Path) -> None:
+    path = tmp_path / "m.csv"
+    path.write_text("video,description,camera\na.h5,Insert USB,hama1\nb.mp4,Insert USB,\n")
+    assert [clip.camera for clip in read_described_videos(path)] == ["hama1", ""]
+
+
 def test_every_clip_is_in_one_list_with_a_reason() -> None:
     push, pull = ActionPhrase("push", "box"), ActionPhrase("pull", "rope")
     answers = {
@@ -123,6 +129,11 @@ BAD = {
         "'x' is no time",
     ),
     "not utf-8": ("m.csv", b"\xff\xfe\x00", "cannot be read as text"),
+    "recording without camera": (
+        "m.jsonl",
+        '{"video": "a.h5", "description": "b"}',
+        "'a.h5' is a recording: 'camera' must name one of it",
+    ),
     "endless": (
         "m.jsonl",
         json.dumps({"video": "a", "description": "b" * 10_001}),

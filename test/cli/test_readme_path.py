@@ -11,6 +11,7 @@ from recordings import recording
 from source_tree import ROOT
 from tiny_models import write_encoder, write_head
 
+from m2r2_ros.cli.export import _in_folder
 from m2r2_ros.cli.main import main
 from m2r2_ros.datasets.reassemble_writer import write_recording
 from m2r2_ros.inference.model_file import read_model
@@ -83,7 +84,7 @@ def test_a_head_is_put_beside_its_own_encoder_only(tmp_path, capsys):
     assert "export the encoder of this head there first" in capsys.readouterr().err
     assert main([*export, str(models / "causal.onnx")]) == 2
     assert "nodes look for a head in a models folder's head.onnx" in capsys.readouterr().err
-    assert main([*export, str(models / "head.onnx")]) == 0
+    assert main([*export, str(models)]) == 0
     assert (models / "head.onnx").read_bytes() == (run / "head.onnx").read_bytes()
     write_head(run / "head.onnx", "0" * 64)
     assert main([*export, str(models / "head.onnx")]) == 2
@@ -97,3 +98,12 @@ def test_one_recording_is_refused_before_anything_is_read(tmp_path, capsys):
     assert main(["pretrain", *arguments]) == 2
     assert "1 recording: pretraining takes two at least" in capsys.readouterr().err
     assert not run.exists()
+
+
+@pytest.mark.parametrize(
+    ("out", "file"),
+    [("mine", "mine/encoder.onnx"), ("mine/e.onnx", "mine/e.onnx"), ("v1.0", "v1.0/encoder.onnx")],
+)
+def test_a_models_folder_is_what_has_no_ending_or_is_there(out, file, tmp_path):
+    (tmp_path / "v1.0").mkdir()
+    assert _in_folder(tmp_path / out, "encoder.onnx") == tmp_path / file

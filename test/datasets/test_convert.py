@@ -141,6 +141,18 @@ def test_a_finished_bag_is_kept(original, tmp_path, capsys):
     assert (tmp_path / DATA.name / "metadata.yaml").stat().st_mtime_ns == written
 
 
+def test_a_folder_stands_for_the_recordings_in_it(original, tmp_path, capsys):
+    folder, out = tmp_path / "data", tmp_path / "out"
+    folder.mkdir()
+    assert run_verb("convert", [str(folder), "--out", str(out)]) == 2
+    assert "data: holds no REASSEMBLE recording (.h5)" in capsys.readouterr().err
+    for name in ("a.h5", "b.h5"):
+        (folder / name).symlink_to(original)
+    (folder / "notes.txt").touch()
+    assert run_verb("convert", [str(folder), "--out", str(out)]) == 0
+    assert sorted(path.name for path in out.iterdir()) == ["a", "b"]
+
+
 def test_something_else_is_not_replaced_unless_asked(original, tmp_path, capsys):
     (tmp_path / DATA.name).mkdir()
     (tmp_path / DATA.name / "thesis.txt").write_text("important")

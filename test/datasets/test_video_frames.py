@@ -72,3 +72,8 @@ def test_frames_of_a_recording_have_the_time_of_its_labels(recording):
     assert [round(frame.time_s, 2) for frame in frames] == [i / 10 for i in range(20)]
     with pytest.raises(M2R2Error):
         list(video_frames(recording, "nose", 10.0))
+
+
+def test_what_is_neither_a_video_nor_a_camera_is_one_line(tmp_path):
+    with pytest.raises(M2R2Error, match=r"a\.avi: is no \.mp4.*ffmpeg -i a\.avi a\.mp4"):
+        next(video_frames(tmp_path / "a.avi", "", 10.0))

@@ -183,3 +183,19 @@ def test_a_list_of_digests_that_names_the_table_vouches_for_it(tmp_path):
         text_features(tmp_path, SENTENCES, 6)
     (tmp_path / "models.sha256").write_text(f"{'0' * 64}  another.onnx\n")
     np.testing.assert_array_equal(text_features(tmp_path, SENTENCES, 6), FEATURES)
+
+
+def test_a_sentence_that_is_not_known_gets_the_nearest_one(tmp_path, monkeypatch, caplog):
+    (tmp_path / SENTENCES_FILE).write_bytes(GOOD)
+    new = "Robot lift cups, Action is lift, Object is cups."
+    with pytest.raises(M2R2Error, match=r"does not know 'Robot lift cups.*mean 'Robot lift cup,"):
+        text_features(tmp_path, [*SENTENCES, new], 6)
+    # With a text encoder it is computed, and said to be new: nonsense has a feature, too.
+    computed = "m2r2_ros.inference.text_features._computed"
+    monkeypatch.setattr(computed, lambda folder, texts, *_: [np.ones(6)] * len(texts))
+    caplog.clear()
+    assert text_features(tmp_path, [*SENTENCES, new], 6).shape == (3, 6)
+    assert f"'{new}' is new to {tmp_path} (did you mean 'Robot lift cup" in caplog.text
+    caplog.clear()
+    text_features(tmp_path, SENTENCES, 6)
+    assert not caplog.text

@@ -255,7 +255,7 @@ def test_a_run_that_goes_on_keeps_its_statistics_and_refuses_those_of_other_sens
 def test_other_settings_do_not_continue_a_run(sentence_encoder, recordings, cache_folder, tmp_path):
     chosen = settings(sentence_encoder, optimiser=OptimiserSettings(epochs=1, batch_size=20))
     pretraining.pretrain(recordings, tmp_path / "run", chosen, read_synthetic, cache_folder)
-    with pytest.raises(M2R2Error, match="other settings"):
+    with pytest.raises(M2R2Error, match=r"other settings \(.*settings\.seed: 0 there, now 1"):
         pretraining.pretrain(
             recordings,
             tmp_path / "run",
@@ -263,6 +263,22 @@ def test_other_settings_do_not_continue_a_run(sentence_encoder, recordings, cach
             read_synthetic,
             cache_folder,
         )
+
+
+def test_data_that_cannot_be_read_leaves_no_run(
+    sentence_encoder, recordings, cache_folder, tmp_path
+):
+    chosen = settings(sentence_encoder, optimiser=OptimiserSettings(epochs=1, batch_size=20))
+
+    def refuse(path, layout):
+        raise M2R2Error(f"{path}: is no recording")
+
+    out, wrong = tmp_path / "run", tmp_path / "wrong.h5"
+    wrong.touch()
+    with pytest.raises(M2R2Error, match="is no recording"):
+        pretraining.pretrain([wrong, *recordings], out, chosen, refuse, cache_folder)
+    pretraining.pretrain(recordings, out, chosen, read_synthetic, cache_folder)
+    assert (out / "best.safetensors").exists()
 
 
 def never(path, layout):
