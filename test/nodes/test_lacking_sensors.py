@@ -9,6 +9,7 @@ import pytest
 import yaml
 from harness import STATIONS, Planner, node_program, replay_program, spin_until, started
 from rclpy.parameter import Parameter
+from rclpy.subscription import RCLError
 from robot import TOPICS, Robot
 
 from m2r2_ros.datasets.source import open_source
@@ -116,6 +117,29 @@ def test_a_topic_can_be_changed_between_cleanup_and_configure(synchronizer):
     assert values["gripper.topic"] == "/gripper/state"
     assert "twist.topic" not in values
     assert station.report().level == OK
+
+
+def test_a_topic_that_the_security_policy_denies_is_masked(node, synchronizer, monkeypatch):
+    station = synchronizer(silence_warning_s=0.1, **{f"topics.{n}": t for n, t in TOPICS.items()})
+    station.trigger_configure()
+    station.trigger_activate()
+    subscribe = station.create_subscription
+
+    def as_the_policy_allows(kind, topic, *arguments, **options):
+        if topic == TOPICS["wrench"]:
+            raise RCLError("Failed to create subscription: could not create datareader")
+        return subscribe(kind, topic, *arguments, **options)
+
+    monkeypatch.setattr(station, "create_subscription", as_the_policy_allows)
+    robot = Robot(node)
+    robot.run_until(
+        # The executor would call this; a fault in it would be raised here.
+        lambda: station._follow() or "wrench: not in the SROS 2 policy" in station.report().message,
+        "the reason",
+    )
+    assert station.fault == "" and station.is_active
+    assert station.report().values["pose.type"] == "geometry_msgs/msg/PoseStamped"
+    assert station.report().values["wrench.type"] == ""
 
 
 @pytest.mark.parametrize(
