@@ -95,7 +95,7 @@ BAD = {
         None,
         {"topics.wrnch": "/w", "topics.hama1": "/a"},
         "synchronizer",
-        "unknown modality 'wrnch' in topics (did you mean 'wrench'?)",
+        "no topic is configured for 'wrench' (did you mean 'wrnch'?); topics.wrench: ''",
     ),
     "out of range": (None, {"confirm_s": -1.0}, "segmenter", "confirm_s must be in [0, 60]"),
     "no GPU": (None, {"require_gpu": "true"}, "feature_extractor", "require_gpu is set"),
