@@ -167,6 +167,11 @@ def anchors(text: str) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
+def test_the_readme_leads_to_every_page_of_the_docs():
+    linked = {target.partition("#")[0] for target in LINK.findall(README)}
+    assert {name_of(path) for path in (ROOT / "docs").glob("*.md")} <= linked
+
+
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_lines_fit_on_a_screen(page):
     """Rows of tables and pictures cannot be wrapped."""
