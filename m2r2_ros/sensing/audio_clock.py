@@ -20,7 +20,7 @@ class AudioClock:
     rate_hz: int
     anchor_ns: int
     count: int = 0
-    # Newest stamp of a chunk so far, and how many samples have come since.
+    # Newest stamp of a chunk, and the number of samples since.
     stamp_ns: int | None = None
     since_stamp: int = 0
 

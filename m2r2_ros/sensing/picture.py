@@ -51,8 +51,8 @@ def reduction(height: int, width: int, max_pixels: int | None) -> tuple[int, int
 def reduced(pixels: np.ndarray, max_pixels: int | None) -> np.ndarray:
     """A picture uint8 (H, W, C) of at most `max_pixels`: itself, or the means of its blocks.
 
-    Means are rounded to the nearest, halves up. What is no whole block at the lower and right edge
-    is left out.
+    Means are rounded to the nearest, halves up. Incomplete blocks at the lower and right edge are
+    left out.
     """
     return block_means(pixels, *reduction(*pixels.shape[:2], max_pixels))
 
