@@ -248,7 +248,8 @@ class WindowBuilder:
 
     def _count(self, mask: dict[str, bool], has_frame: bool) -> None:
         self.counters.windows += 1
-        self.counters.gap_windows += not has_frame
+        # A layout without cameras has windows of a fixed rate and nothing to miss.
+        self.counters.gap_windows += bool(self._cameras) and not has_frame
         for name, present in mask.items():
             self.counters.streams[name].masked += not present
 

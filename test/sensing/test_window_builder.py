@@ -158,8 +158,10 @@ def test_without_a_camera_windows_have_the_nominal_rate():
     layout = SensorLayout(cameras=(), audio=False, signals=("wrench",))
     rng = np.random.default_rng(0)
     events = signal("wrench", EPOCH + np.arange(1000) * MS, rng)
-    windows = run(events, builder=WindowBuilder(layout))
+    builder = WindowBuilder(layout)
+    windows = run(events, builder=builder)
     assert [w.end_ns - EPOCH for w in windows] == [100 * MS * k for k in range(1, 10)]
+    assert builder.counters.gap_windows == 0
 
 
 def test_a_camera_that_never_appears_does_not_hold_up_the_rest():
