@@ -2,7 +2,8 @@
 """A robot's sensors as load: kilohertz signals, raw camera frames, audio.
 
 Run as a program of its own: python3 -m m2r2_ros.benchmarks.load SECONDS CAMERA_HZ
-SENSOR..., with the sensors as the encoders' layouts name them. It waits until everything has a
+SENSOR..., with the sensors as the encoders' layouts name them; hand=4000x3000@3 is a camera of its
+own size and rate. It waits until everything has a
 subscriber, says so, and publishes once its standard input has ended. Then it waits for
 acknowledgement and prints, as JSON, when it began, how long it took and how many messages of each
 sensor went out.
@@ -42,19 +43,24 @@ _STAMP = slice(4, 12)
 def main() -> int:
     """Publish what the command line asks for."""
     seconds, camera_hz = map(float, sys.argv[1:3])
-    sensors = sys.argv[3:]
+    own = dict(map(_parsed, sys.argv[3:]))
     use_large_shared_memory()
     rclpy.init(args=[])
     node = rclpy.create_node("load")
-    rates_hz = {name: _rate_hz(name, camera_hz) for name in sensors}
-    publishers = {name: _publisher(node, name, rate_hz) for name, rate_hz in rates_hz.items()}
+    rates_hz = {name: rate or _rate_hz(name, camera_hz) for name, (_, rate) in own.items()}
+    samples = {name: _sample(name, size) for name, (size, _) in own.items()}
+    publishers = {
+        name: _publisher(node, name, type(sample), rates_hz[name])
+        for name, sample in samples.items()
+    }
     _await(lambda: all(p.get_subscription_count() for p in publishers.values()))
     # The subscribers have been found; they may not have found us.
     time.sleep(1.0)
     print(READY, flush=True)
     sys.stdin.read()
     began, start_ns = time.monotonic(), time.time_ns()
-    counts = _publish(publishers, rates_hz, seconds, began, start_ns)
+    messages = {name: bytearray(serialize_message(each)) for name, each in samples.items()}
+    counts = _publish(publishers, messages, rates_hz, seconds, began, start_ns)
     elapsed_s = time.monotonic() - began
     for publisher in publishers.values():
         publisher.wait_for_all_acked(Duration(seconds=_PATIENCE_S))
@@ -69,17 +75,27 @@ def topic(sensor: str) -> str:
     return f"/load/{sensor}"
 
 
+def _parsed(word: str) -> tuple[str, tuple[tuple[int, int], float]]:
+    """Name, size of a camera's pictures (width, height), and rate [Hz], 0 for the usual one."""
+    name, _, own = word.partition("=")
+    if not own:
+        return name, ((WIDTH, HEIGHT), 0.0)
+    size, rate_hz = own.split("@")
+    width, height = map(int, size.split("x"))
+    return name, ((width, height), float(rate_hz))
+
+
 def _rate_hz(name: str, camera_hz: float) -> float:
     slow_hz = {"audio": AUDIO_HZ, "gripper": GRIPPER_HZ}
     return slow_hz.get(name, SIGNAL_HZ if name in PRESETS else camera_hz)
 
 
-def _publisher(node: rclpy.node.Node, name: str, rate_hz: float) -> Publisher:
+def _publisher(node: rclpy.node.Node, name: str, kind: type, rate_hz: float) -> Publisher:
     qos = QoSProfile(depth=round(2 * rate_hz), reliability=ReliabilityPolicy.RELIABLE)
-    return node.create_publisher(type(_sample(name)), topic(name), qos)
+    return node.create_publisher(kind, topic(name), qos)
 
 
-def _sample(name: str) -> object:
+def _sample(name: str, size: tuple[int, int]) -> object:
     """A message with sensible content."""
     if name == "audio":
         samples = array("f", bytes(4 * round(AUDIO_RATE_HZ / AUDIO_HZ)))
@@ -88,13 +104,15 @@ def _sample(name: str) -> object:
         return JointState(name=FINGER_JOINTS, position=[0.02] * len(FINGER_JOINTS))
     if name in PRESETS:
         return message_class(PRESETS[name].types[0])()
-    image = Image(height=HEIGHT, width=WIDTH, step=3 * WIDTH, encoding="rgb8")
-    image.data = array("B", bytes(3 * WIDTH * HEIGHT))
+    width, height = size
+    image = Image(height=height, width=width, step=3 * width, encoding="rgb8")
+    image.data = array("B", bytes(3 * width * height))
     return image
 
 
 def _publish(
     publishers: dict[str, Publisher],
+    messages: dict[str, bytearray],
     rates_hz: dict[str, float],
     seconds: float,
     began: float,
@@ -105,7 +123,6 @@ def _publish(
     A chunk of audio is stamped with its first sample and goes out when its last one was taken.
     What is due at one moment goes out by size: a picture is the last to arrive on a robot, too.
     """
-    messages = {name: bytearray(serialize_message(_sample(name))) for name in publishers}
     by_size = sorted(messages, key=lambda name: len(messages[name]))
     ticks = (_ticks(turn, rates_hz[name], seconds) for turn, name in enumerate(by_size))
     counts = dict.fromkeys(publishers, 0)

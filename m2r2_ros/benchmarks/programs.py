@@ -7,11 +7,13 @@ import json
 import os
 import sys
 import time
+from collections import ChainMap
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from m2r2_ros.benchmarks.options import READY, Options
@@ -37,6 +39,7 @@ class LoadRun:
                 arrive have been taken.
     elapsed_s   how long it ran: longer than asked for where the machine could not keep up.
     published, received   messages by modality.
+    resident_mb   resident set of all programs, once a second while the load ran.
     prediction_ms, segment_ms   from the stamp of the camera frame to the arrival of the message.
     """
 
@@ -49,6 +52,7 @@ class LoadRun:
     prediction_stamps_ns: Sequence[int]
     prediction_ms: Sequence[float]
     segment_ms: Sequence[float]
+    resident_mb: Sequence[float]
 
     @property
     def lost(self) -> dict[str, int]:
@@ -118,57 +122,105 @@ def run_load(
     options: Options,
     camera_hz: float = 30.0,
     sensors: Sequence[str] | None = None,
+    own: Mapping[str, str] = MappingProxyType({}),
 ) -> LoadRun:
     """Start `modules`, put them under load, wait until they have taken it, end them.
 
     `taker` names the node that takes the topics. The load is of all sensors of the encoder, or of
-    `sensors`; the others are masked then, as they have no publisher. Raises M2R2Error when a
-    program fails.
+    `sensors`; the others are masked then, as they have no publisher. `own`: camera -> its size and
+    rate, as "4000x3000@3". Raises M2R2Error when a program fails.
     """
-    from m2r2_ros.benchmarks.load import topic
-
     monitor.clear()
     monitor.taker = taker
     modalities = read_encoder_metadata(options.models / ENCODER_FILE).layout.modalities
     sensors = sensors or modalities
-    topics = {name: topic(name) for name in {*modalities, *sensors}}
-    words = [f"models:={options.models}", *(f"topics.{k}:={v}" for k, v in topics.items())]
-    arguments = ["--ros-args", *(part for word in words for part in ("-p", word))]
+    arguments = _arguments(options, {*modalities, *sensors})
     with ExitStack() as stack:
         programs = [
             stack.enter_context(_program(options.logs, module, *arguments)) for module in modules
         ]
-        rates = (str(options.seconds), str(camera_hz))
-        load = stack.enter_context(_program(options.logs, LOAD, *rates, *sensors, has_input=True))
+        loads = _loads(options, camera_hz, sensors, own)
+        publishing = [stack.enter_context(load) for load in loads.values()]
         # What it costs to start and to find each other is not what the load costs.
-        ready = partial(_is_ready, monitor, sensors, options.logs / f"{LOAD}.log")
-        _spin(monitor, ready, [*programs, load])
+        ready = partial(_is_ready, monitor, sensors, list(loads))
+        _spin(monitor, ready, [*programs, *publishing])
         used_s = -sum(map(_cpu_seconds, programs))
-        load.end_input()
+        for load in publishing:
+            load.end_input()
         # A machine that is busy with something else stretches the load.
         patience_s = 10 * options.seconds + _PATIENCE_S
-        _spin(monitor, load.ended, programs, patience_s)
-        report = last_line(options.logs / f"{LOAD}.log")
-        received = _settle(monitor, programs, report["messages"])
+        resident = _ResidentSet(programs)
+        ended = partial(resident.noted_until, publishing)
+        _spin(monitor, ended, programs, patience_s)
+        reports = [last_line(log) for log in loads]
+        published = dict(ChainMap(*(report["messages"] for report in reports)))
+        received = _settle(monitor, programs, published)
         # On a busy machine the last messages are taken long after they have been published.
         used_s += sum(map(_cpu_seconds, programs))
     return LoadRun(
         used_s,
-        report["seconds"],
-        report["start_ns"],
-        report["messages"],
+        max(report["seconds"] for report in reports),
+        reports[0]["start_ns"],
+        published,
         received,
         dict(monitor.diagnostics),
         list(monitor.prediction_stamps_ns),
         list(monitor.prediction_ms),
         list(monitor.segment_ms),
+        resident.megabytes,
     )
 
 
-def _is_ready(monitor: Monitor, names: Collection[str], log: Path) -> bool:
-    """Whether the taker has subscribed to everything and the load, which waits, knows it."""
+def _arguments(options: Options, sensors: Collection[str]) -> list[str]:
+    """The models, and the topics of the load, as arguments of a node."""
+    from m2r2_ros.benchmarks.load import topic
+
+    words = [f"models:={options.models}", *(f"topics.{k}:={topic(k)}" for k in sensors)]
+    return ["--ros-args", *(part for word in words for part in ("-p", word))]
+
+
+class _ResidentSet:
+    """What programs take of the memory, once a second."""
+
+    def __init__(self, programs: Sequence[ChildProgram]) -> None:
+        self.megabytes: list[float] = []
+        self._programs = programs
+        self._due_s = 0.0
+
+    def noted_until(self, loads: Sequence[ChildProgram]) -> bool:
+        """Look again if a second has passed; returns whether these programs have ended."""
+        if time.monotonic() >= self._due_s:
+            self._due_s = time.monotonic() + 1.0
+            pages = sum(
+                int(Path(f"/proc/{each.pid}/statm").read_text().split()[1])
+                for each in self._programs
+            )
+            self.megabytes.append(pages * os.sysconf("SC_PAGE_SIZE") / 1e6)
+        return all(load.ended() for load in loads)
+
+
+def _loads(
+    options: Options, camera_hz: float, sensors: Sequence[str], own: Mapping[str, str]
+) -> dict[Path, ChildProgram]:
+    """Log -> program. One that sends large pictures would keep the other sensors waiting."""
+    asked = [[name for name in sensors if name not in own]]
+    asked += [[f"{name}={size}"] for name, size in own.items()]
+    rates = (str(options.seconds), str(camera_hz))
+    names = [f"{LOAD}.{number}" for number in range(len(asked))]
+    return {
+        options.logs / f"{name}.log": _program(
+            options.logs, LOAD, *rates, *words, log=name, has_input=True
+        )
+        for name, words in zip(names, asked, strict=True)
+    }
+
+
+def _is_ready(monitor: Monitor, names: Collection[str], logs: Sequence[Path]) -> bool:
+    """Whether the taker has subscribed to everything and the loads, which wait, know it."""
     values = monitor.diagnostics.get(monitor.taker, {})
-    return all(values.get(f"{name}.type") for name in names) and READY in log.read_text()
+    return all(values.get(f"{name}.type") for name in names) and all(
+        READY in log.read_text() for log in logs
+    )
 
 
 @contextmanager
@@ -196,10 +248,12 @@ def monitoring() -> Iterator[Monitor]:
             node.destroy_node()
 
 
-def _program(logs: Path, module: str, *arguments: str, has_input: bool = False) -> ChildProgram:
+def _program(
+    logs: Path, module: str, *arguments: str, log: str = "", has_input: bool = False
+) -> ChildProgram:
     logs.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", module, *arguments]
-    return ChildProgram(module, command, logs / f"{module}.log", has_input)
+    return ChildProgram(module, command, logs / f"{log or module}.log", has_input)
 
 
 def _settle(

@@ -204,7 +204,7 @@ class Synchronizer(ManagedNode):
         inputs = [source.input for source in self._sources]
         turn = next(self._turns) % len(inputs)
         for index, source in enumerate(inputs):
-            if index == turn or not source.type_name:
+            if index == turn or not source.type_name or source.is_too_deep:
                 source.follow()
         self._builder.expect([source.name for source in self._sources if not source.input.problem])
         for warning in self._watchdog.check(inputs, time.monotonic()):

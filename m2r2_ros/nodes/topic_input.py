@@ -107,13 +107,16 @@ class TopicInput:
         Returns whether the subscription is new. Call now and then, before `take`.
         """
         offer = self._find_offer()
-        if offer is None or (offer == self._offer and not self._is_too_deep()):
+        if offer is None or (offer == self._offer and not self.is_too_deep):
             return False
         if offer in self._refused:
             self.problem = self._refused[offer]
             return False
         self.fetch()
+        # The same publishers count on: what is lost in between is counted, too.
+        numbers = self._last_number.copy() if offer == self._offer else {}
         self._unsubscribe()
+        self._last_number = numbers
         if offer[0] != self.type_name:
             self._forget()
         self._depth = self._fitting_depth()
@@ -159,6 +162,9 @@ class TopicInput:
         due, self._waiting = self._waiting[:keep], self._waiting[keep:]
         messages = [message for message, _ in due]
         self._waiting_bytes -= sum(map(len, messages))
+        # Inside of its own callback a subscription stays as it is.
+        if self.is_too_deep and self._on_arrival is None:
+            self.follow()
         return messages
 
     def fetch(self, until_ns: int | None = None) -> None:
@@ -227,7 +233,9 @@ class TopicInput:
             return self._most
         return max(1, int(self._max_bytes // self._largest))
 
-    def _is_too_deep(self) -> bool:
+    @property
+    def is_too_deep(self) -> bool:
+        """Whether more large messages may wait in the middleware than have room."""
         return self._depth > self._fitting_depth()
 
     def _remember(self, publisher: bytes, number: int) -> None:

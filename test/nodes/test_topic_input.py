@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from functools import partial
 
@@ -236,3 +237,55 @@ def test_says_why_nothing_can_come(node, topic):
     offer(node, topic, kind=String)
     spin_until(node, lambda: source.follow() or "needs" in source.problem, "the type to be known")
     assert source.problem == f"{topic}: 'wrench' needs {WRENCH}, not std_msgs/msg/String"
+
+
+def large(number):
+    return String(data=f"{number:06}" + "x" * 100_000)
+
+
+def taken_until(source, done):
+    """Messages taken until `done` of them all."""
+    taken = []
+    deadline = time.monotonic() + PATIENCE_S
+    while not done(taken):
+        assert time.monotonic() < deadline, f"waited in vain after {len(taken)} messages"
+        taken += source.take()
+        time.sleep(0.002)
+    return taken
+
+
+def test_large_messages_wait_in_few_and_what_is_lost_for_it_is_counted(node, topic):
+    publisher = offer(node, topic, kind=String, depth=100)
+    # Two of them in the middleware, and as many here.
+    source = TopicInput(node, topic, lambda kind: None, 50, max_bytes=4 * 101_000)
+    follow(node, source, publisher)
+    publisher.publish(large(0))
+    taken_until(source, len)
+    assert not source.is_too_deep
+    spin_until(node, publisher.get_subscription_count, "the publisher to know the new one")
+    for number in range(1, 21):
+        publisher.publish(large(number))
+    assert publisher.wait_for_all_acked(Duration(seconds=PATIENCE_S))
+    last = serialize_message(large(20))
+    assert len(taken_until(source, lambda taken: last in taken)) <= 4
+    assert source.received + source.lost == 21
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_what_waits_here_never_takes_more_than_its_bytes(node, topic, seed):
+    publisher = offer(node, topic, kind=String, depth=100)
+    source = TopicInput(node, topic, lambda kind: None, 50, max_bytes=60_000)
+    follow(node, source, publisher)
+    sizes = random.Random(seed).choices((10, 1_000, 9_000), k=30)
+    for size in sizes:
+        publisher.publish(String(data="x" * size))
+        source.fetch()
+        # One message may be over: its size is known when it is here.
+        assert source._waiting_bytes <= 30_000 + max(sizes) + 20
+    taken_until(source, lambda taken: not source.is_too_deep)
+    spin_until(node, publisher.get_subscription_count, "the publisher to know the new one")
+    # What comes after a loss tells of it.
+    publisher.publish(String(data="end"))
+    taken_until(source, lambda taken: source.received + source.lost == len(sizes) + 1)
+    source.close()
+    assert source._waiting_bytes == 0
