@@ -25,13 +25,14 @@ def run(options: Options) -> dict[str, Any]:
     """Resident set [MB] and predictions a second, `large` and `usual`; `ratio` of the latter."""
     camera = read_encoder_metadata(options.models / ENCODER_FILE).layout.cameras[-1]
     with monitoring() as monitor:
-        large = [_measure(monitor, options, camera, LARGE) for _ in range(options.repetitions)]
-        usual = [_measure(monitor, options, camera, "") for _ in range(options.repetitions)]
+        large = [measure(monitor, options, camera, LARGE) for _ in range(options.repetitions)]
+        usual = [measure(monitor, options, camera, "") for _ in range(options.repetitions)]
     rates = [median(each["predictions_hz"] for each in side) for side in (large, usual)]
     return {"ratio": rounded(rates[0] / rates[1]), "large": large, "usual": usual}
 
 
-def _measure(monitor: Monitor, options: Options, camera: str, size: str) -> dict[str, Any]:
+def measure(monitor: Monitor, options: Options, camera: str, size: str) -> dict[str, Any]:
+    """One turn; `size` as "4000x3000@3", "" for the usual pictures."""
     own = {camera: size} if size else {}
     done = run_load(monitor, ONLINE, "synchronizer", options, CAMERA_HZ, own=own)
     synchronizer = done.diagnostics["synchronizer"]

@@ -15,14 +15,14 @@ from typing import Any, NamedTuple
 from std_msgs.msg import Header
 
 from m2r2_ros.errors import M2R2Error
-from m2r2_ros.messages.images import Picture
 from m2r2_ros.nodes.conversions import header_to_ros
+from m2r2_ros.sensing.camera_stream import Image
 
 # Frames that wait for their partner, of each camera of a pair.
 QUEUE_SIZE = 10
 
 # Camera, stamp of the reference frame [ns], the camera's picture.
-Paired = tuple[str, int, Picture]
+Paired = tuple[str, int, Image]
 
 
 class _Frame(NamedTuple):
@@ -31,7 +31,7 @@ class _Frame(NamedTuple):
     header: Header
     camera: str
     stamp_ns: int
-    picture: Picture
+    picture: Image
 
 
 class CameraPairs:
@@ -50,7 +50,7 @@ class CameraPairs:
             camera: _Pair(filters, slop_s, jump_ns, self._found.append) for camera in others
         }
 
-    def add(self, camera: str, stamp_ns: int, picture: Picture) -> None:
+    def add(self, camera: str, stamp_ns: int, picture: Image) -> None:
         """Add a frame of any camera."""
         self._waiting.append(_Frame(header_to_ros(stamp_ns), camera, stamp_ns, picture))
 

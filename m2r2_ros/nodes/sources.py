@@ -23,6 +23,7 @@ from m2r2_ros.sensing.builder import WindowBuilder
 from m2r2_ros.sensing.layout import AUDIO, SensorLayout
 from m2r2_ros.sensing.limits import SensingLimits
 from m2r2_ros.sensing.memory_budget import MEGABYTE
+from m2r2_ros.sensing.picture import Picture
 
 # Messages that may wait while the encoder runs or the machine is busy. Frames are large: two
 # seconds at 30 Hz. Small messages: as much as the builder itself would keep.
@@ -82,7 +83,13 @@ class CameraSource:
             if self._is_held:
                 builder.add_image(self.name, stamp_ns, picture)
             if self._pairs is not None:
-                self._pairs.add(self.name, stamp_ns, picture)
+                self._pair(builder, stamp_ns, picture)
+
+    def _pair(self, builder: WindowBuilder, stamp_ns: int, picture: Picture) -> None:
+        """What waits for its other half is small, as what waits in the builder."""
+        fitted = builder.fitted(self.name, picture)
+        if fitted is not None:
+            self._pairs.add(self.name, stamp_ns, fitted)
 
 
 class AudioSource:

@@ -89,6 +89,13 @@ class WindowBuilder:
         """
         _find(self._cameras, camera, "camera").add(stamp_ns, image)
 
+    def fitted(self, camera: str, image: Image) -> Image | None:
+        """A frame as it may wait elsewhere before it is added: made smaller if it is far too large.
+
+        None when it cannot be decoded, which is counted.
+        """
+        return _find(self._cameras, camera, "camera").fitted(image)
+
     def add_signal(self, name: str, stamps_ns: np.ndarray, values: np.ndarray) -> None:
         """Add rows: stamps int64 (n,), values float (n, D) in the units of the layout.
 

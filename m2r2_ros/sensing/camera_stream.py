@@ -71,11 +71,19 @@ class CameraStream(Stream):
         if not callable(image) and not is_image(image):
             self.counters.reject("malformed", 1)
             return
-        if self._max_pixels is not None and _bytes_of(image) > 3 * self._max_pixels:
-            image = self._decoded(image)
-        if image is not None:
-            self.inbox.add(np.array([stamp_ns], np.int64), image, 1)
+        fitted = self.fitted(image)
+        if fitted is not None:
+            self.inbox.add(np.array([stamp_ns], np.int64), fitted, 1)
             self._budget.keep()
+
+    def fitted(self, image: Image) -> Image | None:
+        """The frame, made smaller if it takes more bytes than it will have then.
+
+        None when it cannot be decoded, which is counted.
+        """
+        if self._max_pixels is None or _bytes_of(image) <= 3 * self._max_pixels:
+            return image
+        return self._decoded(image)
 
     @property
     def held_bytes(self) -> int:

@@ -198,3 +198,14 @@ def test_a_camera_with_large_frames_costs_itself_not_the_others():
 def test_limits_that_need_more_memory_than_they_allow_are_refused(values):
     with pytest.raises(M2R2Error, match="buffer_mb"):
         WindowBuilder(SensorLayout(), SensingLimits(**values))
+
+
+def test_a_frame_that_waits_elsewhere_is_made_smaller_before():
+    builder = WindowBuilder(LAYOUT, max_pixels=MAX_PIXELS)
+    large = raw(np.zeros((3000, 4000, 3), np.uint8))
+    small = raw(np.zeros((480, 640, 3), np.uint8))
+    assert builder.fitted("near", large).shape == (750, 1000, 3)
+    assert builder.fitted("near", small) is small
+    broken = Picture(lambda most: (np.zeros(3), (1, 1)), large.nbytes)
+    assert builder.fitted("near", broken) is None
+    assert builder.counters.streams["near"].rejected["undecodable"] == 1
