@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Folders of .npy files that hold what was computed once; a damaged one counts as missing."""
+"""Folders of .npy files with computed arrays; a damaged folder counts as missing."""
 
 from __future__ import annotations
 

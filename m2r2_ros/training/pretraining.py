@@ -312,7 +312,7 @@ def load_encoder(run: Path) -> tuple[M2R2, str]:
     Raises M2R2Error when the folder is no pretraining run or has finished no epoch.
     """
     settings = stored_settings(run)
-    # The weights are in the run, whatever they began from.
+    # The run has all weights: those that its training started from are not needed.
     encoder = build_encoder(replace(settings, imagenet=False, image_weights="", audio_weights=""))
     encoder.load_state_dict(best_weights(run, "encoder."))
     names = [str(name) for name in read_settings(run).get("recordings", ())]

@@ -24,7 +24,7 @@ def truncated_change(logits: Tensor, hold_past: bool = True) -> Tensor:
     """Squared change of the log posterior from frame to frame, (..., T, C) -> (..., T - 1, C).
 
     Cut off at SMOOTHING_LIMIT before squaring. `hold_past`: only the later frame of a pair is
-    pulled, towards what came before.
+    pulled, towards the earlier one.
     """
     log_posterior = logits.log_softmax(-1)
     past = log_posterior[..., :-1, :]

@@ -42,7 +42,7 @@ def read_sequences(
     """The recordings and the classes, fine or coarse.
 
     A recording with unlabelled frames gives a sequence for each of its labelled parts.
-    Raises M2R2Error that names the file on whatever is wrong with one, and on features of
+    Raises M2R2Error, which names the file, on a file that cannot be used and on features of
     different dimensions.
     """
     rename = LABEL_LEVELS[level]

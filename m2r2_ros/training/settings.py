@@ -164,7 +164,7 @@ def settings_from_dict(kind: type[Settings], values: Any, where: str) -> Setting
     """A (nested) dataclass from plain values; `where` begins the error messages.
 
     Entries that are not given keep the defaults of `kind`: so {"optimiser": {"epochs": 3}} leaves
-    the batch size as it is there, whatever it is in an OptimiserSettings().
+    the batch size of `kind`, not that of an OptimiserSettings().
     """
     return _changed(kind(), values, where)
 

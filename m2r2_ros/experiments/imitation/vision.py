@@ -39,7 +39,7 @@ class Vision(ABC):
 
 
 class Blind(Vision):
-    """Nothing: what can be done without a camera."""
+    """No feature: the policy works without a camera."""
 
     def __call__(self, rows: np.ndarray, times: Sequence[int]) -> Tensor:
         return torch.zeros(len(times), 0)
