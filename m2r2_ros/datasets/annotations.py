@@ -93,9 +93,10 @@ def read_segment(message: bytes) -> SegmentMessage:
     return SegmentMessage(stamp_ns, segment_id, status, label, reader.time(), reader.time())
 
 
-def actions_to_json(actions: Iterable[Action], epoch_ns: int) -> str:
-    """Everything that is known about the actions."""
-    return json.dumps({"epoch_ns": epoch_ns, "actions": [asdict(action) for action in actions]})
+def actions_to_json(actions: Iterable[Action], epoch_ns: int, complete: bool = True) -> str:
+    """Everything that is known about the actions; `complete` as of `RecordingSource`."""
+    content = {"epoch_ns": epoch_ns, "actions": [asdict(action) for action in actions]}
+    return json.dumps(content if complete else {**content, "complete": False})
 
 
 def actions_from_json(text: str) -> tuple[int, list[Action], bool]:

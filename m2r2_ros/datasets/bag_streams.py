@@ -110,5 +110,5 @@ def _segments(recording: ReassembleRecording) -> Iterator[Timed]:
 
 
 def _text(recording: ReassembleRecording) -> Iterator[Timed]:
-    text = actions_to_json(recording.actions, recording.epoch_ns)
+    text = actions_to_json(recording.actions, recording.epoch_ns, recording.complete)
     yield recording.epoch_ns, ANNOTATIONS_TOPIC, encode_text(text)

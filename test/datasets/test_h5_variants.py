@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from recordings import recording
 
+from m2r2_ros.cli.convert import convert
+from m2r2_ros.datasets.mstcn import frame_labels
 from m2r2_ros.datasets.reassemble import epoch_ns, open_recording
 from m2r2_ros.datasets.reassemble_format import COMPONENTS
 from m2r2_ros.datasets.reassemble_writer import write_recording
@@ -188,6 +190,16 @@ def test_what_is_damaged_is_named_and_the_rest_is_read(path, seed):
         # A gap whose label cannot be read is not idle.
         assert read.complete == (len(read.actions) == len(DATA.actions))
         assert read.complete == ("segment" not in said)
+
+
+def test_a_lost_label_is_unlabelled_in_the_bag_too(path, tmp_path):
+    with h5py.File(path, "a") as file:
+        del file["segments_info/1/text"]
+    with open_source(convert(path, tmp_path / "bags")) as source:
+        assert [action.text for action in source.actions] == ["No action."]
+        assert not source.complete
+        labels = frame_labels(source.actions, [0.2, 0.7], source.complete)
+    assert labels == ["No action", "unlabelled"]
 
 
 @pytest.mark.parametrize("seed", range(30))
