@@ -34,8 +34,8 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from m2r2_ros.cli._config import load_deployment
 from m2r2_ros.errors import M2R2Error
-from m2r2_ros.offline.deployment import Deployment
 from m2r2_ros.offline.extraction import find_recordings
 from m2r2_ros.sensing.layout_file import load_layout
 
@@ -104,7 +104,7 @@ def _pretrain_m2r2(args: argparse.Namespace, cache: Path) -> str:
             "them for validation"
         )
     layout = load_layout(args.layout) if args.layout else None
-    robot = Deployment.load(args.robot)
+    robot = load_deployment(args.robot)
     # Late: torch takes seconds to import, and bad arguments should not wait for it.
     from m2r2_ros.training.pretraining import pretrain
     from m2r2_ros.training.recordings import cache_of, labelled_windows
