@@ -31,7 +31,7 @@ from m2r2_ros.datasets.topics import FINGER_JOINTS
 from m2r2_ros.nodes.conversions import time_to_ros
 from m2r2_ros.nodes.topic_input import message_class
 from m2r2_ros.nodes.transport import use_large_shared_memory
-from m2r2_ros.signal_presets import PRESETS
+from m2r2_ros.signal_presets import PRESETS, preset_of
 
 SIGNAL_HZ, GRIPPER_HZ, AUDIO_HZ = 1000.0, 50.0, 50.0
 WIDTH, HEIGHT, AUDIO_RATE_HZ = 640, 480, 48_000
@@ -87,7 +87,7 @@ def _parsed(word: str) -> tuple[str, tuple[tuple[int, int], float]]:
 
 def _rate_hz(name: str, camera_hz: float) -> float:
     slow_hz = {"audio": AUDIO_HZ, "gripper": GRIPPER_HZ}
-    return slow_hz.get(name, SIGNAL_HZ if name in PRESETS else camera_hz)
+    return slow_hz.get(preset_of(name) or name, SIGNAL_HZ if preset_of(name) else camera_hz)
 
 
 def _publisher(node: rclpy.node.Node, name: str, kind: type, rate_hz: float) -> Publisher:
@@ -100,10 +100,10 @@ def _sample(name: str, size: tuple[int, int]) -> object:
     if name == "audio":
         samples = array("f", bytes(4 * round(AUDIO_RATE_HZ / AUDIO_HZ)))
         return AudioChunk(sample_rate=AUDIO_RATE_HZ, channels=1, samples=samples)
-    if name == "gripper":
+    if preset_of(name) == "gripper":
         return JointState(name=FINGER_JOINTS, position=[0.02] * len(FINGER_JOINTS))
-    if name in PRESETS:
-        return message_class(PRESETS[name].types[0])()
+    if preset_of(name):
+        return message_class(PRESETS[preset_of(name)].types[0])()
     width, height = size
     image = Image(height=height, width=width, step=3 * width, encoding="rgb8")
     image.data = array("B", bytes(3 * width * height))

@@ -191,6 +191,8 @@ def settings_to_dict(settings: Any) -> dict[str, Any]:
 def _checked(kind: Any, default: Any, value: Any, where: str) -> Any:
     if is_dataclass(kind):
         return _changed(default, value, where)
+    if kind is Signals:
+        return _signals(value, where)
     if kind is float and type(value) is int and abs(value) <= _LARGEST:
         return float(value)
     if isinstance(value, list) and kind not in _SCALARS:
@@ -200,6 +202,13 @@ def _checked(kind: Any, default: Any, value: Any, where: str) -> Any:
         name = "list" if expected is tuple else expected.__name__
         raise M2R2Error(f"{where}: expected {name}, got {brief(value)}")
     return value
+
+
+def _signals(value: Any, where: str) -> Signals:
+    try:
+        return Signals.of(value)
+    except M2R2Error as error:
+        raise M2R2Error(f"{where}: {error}") from error
 
 
 def _plain(value: Any) -> Any:

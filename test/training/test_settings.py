@@ -103,6 +103,36 @@ def test_the_encoder_sees_the_modalities_that_are_named():
     assert PretrainSettings().encoder_layout == PretrainSettings().layout
 
 
+DECLARED = {"left_pose": {}, "pad": {"width": 3, "range": [0, 1], "rate_hz": 50}, "wrench": {}}
+
+
+def test_sensors_that_users_declare_are_settings_like_others():
+    given = {"layout": {"cameras": [], "audio": False, "signals": DECLARED}}
+    settings = settings_from_dict(PretrainSettings, given, "x")
+    assert list(settings.layout.signals) == list(DECLARED)
+    plain = settings_to_dict(settings)
+    back = yaml.safe_load(yaml.safe_dump(plain, sort_keys=False))
+    assert settings_from_dict(PretrainSettings, back, "x") == settings
+    # As in Table II: an encoder of some of them, with what is declared of each.
+    seen = settings_from_dict(PretrainSettings, given | {"modalities": ["pad", "wrench"]}, "x")
+    assert seen.encoder_layout.signals == settings.layout.signals.only(["pad", "wrench"])
+    assert seen.encoder_layout.signal_rate("pad") == 50
+    with pytest.raises(M2R2Error, match=r"the layout has no 'pda' \(did you mean 'pad'\?\)"):
+        settings_from_dict(PretrainSettings, given | {"modalities": ["pda"]}, "x")
+
+
+@pytest.mark.parametrize("signals", [3, "pose", {"pad": {}}, ["pad"], {"pad": 3}, [3], None])
+def test_signals_that_cannot_be_are_one_line(signals):
+    with pytest.raises(M2R2Error, match=r"^x: layout: signals: ") as refused:
+        settings_from_dict(PretrainSettings, {"layout": {"signals": signals}}, "x")
+    assert "\n" not in str(refused.value)
+
+
+def test_layouts_of_presets_are_stored_as_they_were():
+    stored = settings_to_dict(PretrainSettings())["layout"]
+    assert stored["signals"] == ["wrench", "pose", "twist", "gripper"]
+
+
 PRETRAINING = sorted({*SHIPPED.glob("*.yaml"), *SHIPPED.glob("ablations/*.yaml")})
 PRETRAINING = [
     path
