@@ -104,8 +104,10 @@ def _listening(on_event: Callable[[SegmentEvent], None]) -> Iterator[SegmentClie
     import rclpy
     from rclpy.signals import SignalHandlerOptions
 
+    from m2r2_ros.nodes.ros_home import find_log_folder
     from m2r2_ros.nodes.segment_client import SegmentClient
 
+    find_log_folder()
     rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
     try:
         listener = SegmentClient(on_event)

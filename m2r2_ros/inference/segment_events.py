@@ -38,8 +38,9 @@ class SegmentEvent:
     """One message to the planner about one segment.
 
     stamp_ns is the frame that caused it. Ids count up by one; every STARTED gets one ENDED, which
-    comes before the next STARTED; segments do not overlap; nothing published is ever revised. Only
-    an activity that started without its object may be given one, once, by an ONGOING.
+    comes before the next STARTED; segments do not overlap, but across a step back of the clock;
+    nothing published is ever revised. Only an activity that started without its object may be
+    given one, once, by an ONGOING.
     While a segment is open `end_ns` is the time up to which it is known to last.
     class_id is -1 for the label "unknown" and for an activity whose object is not certain: its
     label is the activity alone ("Insert"), its object "".

@@ -36,6 +36,7 @@ class FeatureExtractor(ManagedNode):
     """Encodes one window at a time, so that topics are drained in between."""
 
     SETTINGS = parameters.FEATURE_EXTRACTOR
+    OWN_TOPIC = FEATURE_TOPIC
 
     def __init__(
         self,

@@ -19,6 +19,7 @@ from rclpy.parameter import Parameter
 from m2r2_ros.errors import M2R2Error, printable
 from m2r2_ros.nodes import parameter_declaration, parameters
 from m2r2_ros.nodes.diagnostics import ERROR, OK, Diagnostics, Report
+from m2r2_ros.nodes.name_lock import NameLock
 from m2r2_ros.nodes.setting import Setting, foreign_names
 
 _LOG_PERIOD_S = 5.0
@@ -28,6 +29,8 @@ class ManagedNode(LifecycleNode):
     """A lifecycle node that cannot fail in silence."""
 
     SETTINGS: ClassVar[tuple[Setting, ...]] = ()
+    # Relative name of the topic that it alone may publish, "" where others may, too.
+    OWN_TOPIC: ClassVar[str] = ""
 
     def __init__(self, name: str, values: dict[str, Any] | None = None) -> None:
         """`values` override parameters, as a parameter file does."""
@@ -46,6 +49,7 @@ class ManagedNode(LifecycleNode):
         self._errors = 0
         self._last_error = ""
         self.add_on_set_parameters_callback(self._check_change)
+        self._locks: list[NameLock] = []
         self.diagnostics = Diagnostics(self, self._report)
 
     # What a node fills in.
@@ -168,6 +172,7 @@ class ManagedNode(LifecycleNode):
         if self._bad_overrides:
             raise self._bad_overrides[0]
         self._check_names()
+        self._take_names()
         self.configure(parameter_declaration.read(self, (parameters.AUTOSTART, *self.SETTINGS)))
         self._configured = True
 
@@ -179,6 +184,25 @@ class ManagedNode(LifecycleNode):
             line = f"parameters of other nodes, not used here: {', '.join(foreign)}"
             self.get_logger().info(printable(line))
 
+    def _take_names(self) -> None:
+        """The node's own, and that of its topic. Raises M2R2Error where another process has it."""
+        if not self.OWN_TOPIC:
+            return
+        topic = self.resolve_topic_name(self.OWN_TOPIC)
+        self._locks = [NameLock(self.get_fully_qualified_name()), NameLock(topic, "topic")]
+        for lock in self._locks:
+            lock.take()
+        if problem := self._locks[0].problem:
+            self.get_logger().warning(problem, once=True)
+
+    def _release_names(self) -> None:
+        for lock in self._locks:
+            lock.release()
+
+    def destroy_node(self) -> None:
+        self._release_names()
+        super().destroy_node()
+
     def _deactivate(self) -> None:
         self.is_active = False
         self.deactivate()
@@ -186,6 +210,7 @@ class ManagedNode(LifecycleNode):
     def _cleanup(self) -> None:
         self._configured = False
         self.cleanup()
+        self._release_names()
         for name in set(self._known) - self._lasting:
             self.undeclare_parameter(name)
             del self._known[name]

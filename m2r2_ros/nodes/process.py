@@ -23,6 +23,7 @@ from rclpy.utilities import remove_ros_args
 
 from m2r2_ros.errors import printable
 from m2r2_ros.nodes.managed_node import ManagedNode
+from m2r2_ros.nodes.ros_home import find_log_folder
 from m2r2_ros.nodes.transport import use_large_shared_memory
 
 EXIT_FAULT = 2
@@ -47,6 +48,8 @@ def run(
     use_large_shared_memory()
     try:
         _parse_plain_arguments(description, arguments)
+        if no_log_folder := find_log_folder():
+            print(f"{arguments[0]}: {no_log_folder}", file=sys.stderr)
         rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
         nodes = build()
     except Exception as error:  # rclpy's errors about bad arguments share no base class.

@@ -63,6 +63,7 @@ class Segmenter(ManagedNode):
     """Publishes what the head and the segment tracker make of each feature."""
 
     SETTINGS = parameters.SEGMENTER
+    OWN_TOPIC = SEGMENT_TOPIC
 
     def __init__(self, composed: bool = False, values: dict[str, Any] | None = None) -> None:
         """A `composed` node is handed its features by `accept` and does not subscribe."""
@@ -77,6 +78,8 @@ class Segmenter(ManagedNode):
         tracker = self.declare_more(parameters.tracker_settings(head.metadata.tracker))
         self._last_event = LastEvent(self.get_fully_qualified_name())
         self._inherited = self._last_event.read()
+        if self._last_event.damage:
+            self.get_logger().warning(self._last_event.damage)
         first_id = self._inherited.segment_id + 1 if self._inherited else 0
         self._sequence = SegmentSequence(
             head, SegmentTracker(head.labels, TrackerConfig.from_dict(tracker), first_id)
@@ -192,6 +195,8 @@ class Segmenter(ManagedNode):
         for event in events:
             # First, so that nothing was said that a successor would not know of.
             self._last_event.write(event)
+            if self._last_event.problem:
+                self.get_logger().warning(self._last_event.problem, once=True)
             self._segments.publish(event_to_ros(event))
             if event.status == SegmentStatus.ENDED:
                 timeout = Duration(seconds=_DELIVERY_S)

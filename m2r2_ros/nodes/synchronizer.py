@@ -55,6 +55,7 @@ class Synchronizer(ManagedNode):
     """Drains the topics whenever a window may be complete."""
 
     SETTINGS = parameters.SYNCHRONIZER
+    OWN_TOPIC = WINDOW_TOPIC
 
     def __init__(
         self,
@@ -138,11 +139,16 @@ class Synchronizer(ManagedNode):
         rates = self._rates.measure(self._sources, time.monotonic())
         for source in self._sources:
             values |= _describe(source, rates[source.name], counters.streams[source.name])
+        for name, reading in self._builder.clock_readings().items():
+            values[f"{name}.clock_offset_s"] = reading.offset_s
+            values[f"{name}.clock_drift_ppm"] = reading.drift_ppm
         if self._pairs is not None:
             values |= {f"{name}.unpaired": n for name, n in self._pairs.unpaired().items()}
         if not self.is_active:
             return Report(OK, "inactive", values)
-        troubles = [*self._watchdog.silent.values(), *self._unusable().values()]
+        clocks = {line.stream: line.text for line in self._builder.clock_troubles()}
+        # One line a stream: its clock is why it is masked.
+        troubles = [*self._watchdog.silent.values(), *(self._unusable() | clocks).values()]
         troubles += [*self._notices().values(), *self._losses()]
         complaints = ((source.name, source.signature.complaint) for source in self._sources)
         troubles += [f"{name}: {complaint}" for name, complaint in complaints if complaint]

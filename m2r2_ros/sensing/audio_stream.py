@@ -17,6 +17,8 @@ from m2r2_ros.sensing.pending_samples import Batch
 from m2r2_ros.sensing.resampling import Resampler
 from m2r2_ros.sensing.stream import Stream
 
+_LATEST_NS = 2**63 - 1
+
 
 @dataclass(frozen=True, order=True)
 class Chunk:
@@ -122,7 +124,9 @@ class AudioStream(Stream):
         elif size:
             self.counters.reason = ""
             chunk = Chunk(int(stamp_ns), self._mono(samples), int(rate_hz))
-            self.inbox.add(np.array([stamp_ns], np.int64), chunk, size)
+            # It is there when it is complete: its end tells what time it is for the microphone.
+            end_ns = min(chunk.stamp_ns + size * 1_000_000_000 // chunk.rate_hz, _LATEST_NS)
+            self.inbox.add(np.array([end_ns], np.int64), chunk, size, chunk.stamp_ns)
 
     def _well_formed(self, samples: np.ndarray, rate_hz: int) -> bool:
         limits = self._limits

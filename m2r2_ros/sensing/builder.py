@@ -5,13 +5,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from math import inf
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
 from m2r2_ros.errors import M2R2Error, nearest_name
 from m2r2_ros.sensing.audio_stream import AudioStream
 from m2r2_ros.sensing.camera_stream import CameraStream, Image
+from m2r2_ros.sensing.clock_offsets import ClockReading
+from m2r2_ros.sensing.clock_troubles import Clocks, ClockTrouble, clock_troubles
 from m2r2_ros.sensing.counters import Counters
 from m2r2_ros.sensing.layout import AUDIO, SensorLayout
 from m2r2_ros.sensing.limits import SensingLimits, to_ns
@@ -160,6 +162,25 @@ class WindowBuilder:
         others = self._progress.expected - {self._reference.name}
         return max(0, self._progress.expected_by(stamp_ns, others) - stamp_ns)
 
+    def clock_readings(self) -> dict[str, ClockReading]:
+        """Offset of each stream to the others and its drift, by stamps, after a second of it."""
+        return self._time_line.offsets.read()
+
+    def clock_troubles(self) -> list[ClockTrouble]:
+        """Which streams are left out because of their clock, and which may be soon."""
+        clocks = self._time_line.clocks
+        return clock_troubles(
+            Clocks(
+                readings=self.clock_readings(),
+                active=clocks.active,
+                astray=clocks.astray & clocks.active,
+                late=clocks.in_step() & self._progress.late(),
+                reference=clocks.reference,
+                jump_s=clocks.jump_ns / 1e9,
+                patience_s=lambda name: self._progress.patience_ns(name) / 1e9,
+            )
+        )
+
     def flush(self) -> list[SensorWindow]:
         """Close what the samples so far reach, without waiting (end of a recording)."""
         return self._close(final=True)
@@ -178,33 +199,43 @@ class WindowBuilder:
             return None
         delivered = []
         for name, stream in self._streams.items():
-            batches = stream.inbox.take(verdict.low_ns, verdict.high_ns)
+            if name in verdict.astray and len(stream.inbox):
+                stream.counters.reason = self._time_line.why_astray(name)
+            batches = stream.inbox.take(*verdict.bounds(name))
             if batches:
                 stream.ingest(batches)
                 delivered.append(name)
-            if name in verdict.refused:
+            if name in verdict.astray:
+                stream.inbox.reject(verdict.present_ns)
+            elif name in verdict.refused:
                 stream.inbox.reject(verdict.low_ns)
         if delivered:
             self._progress.note(delivered)
+        self._progress.leave_out(verdict.astray)
         return verdict
 
     def _close(self, final: bool = False) -> list[SensorWindow]:
         progress = self._progress
-        if progress.newest_ns is None or not self._begin(inf if final else progress.decided_ns()):
+        if progress.present_ns is None or not self._begin(inf if final else progress.decided_ns()):
             return []
-        frames: Sequence[int] = ()
-        frames_known: float = inf
-        if self._reference:
-            frames = self._reference.stamps
-            if not final:
-                frames_known = progress.samples_until(self._reference.name)
-        known = progress.newest_ns if final else progress.known_until()
         windows = []
-        while end := self._grid.next_end(frames, frames_known):
-            if end[0] > known:
-                break
+        while end := self._next_end(final):
             windows.append(self._build(*end))
         return windows
+
+    def _next_end(self, final: bool) -> tuple[int, bool] | None:
+        """End of the next window that can be closed, and whether a frame is there."""
+        progress = self._progress
+        progress.turn(self._grid.start_ns)
+        frames: Sequence[int] = ()
+        frames_known: float = inf
+        if self._reference and not final:
+            frames_known = progress.samples_until(self._reference.name)
+        if self._reference and not progress.is_late(self._reference.name, frames_known):
+            frames = self._reference.stamps
+        end = self._grid.next_end(frames, frames_known)
+        known = progress.last_ns if final else progress.known_until()
+        return end if end and end[0] <= known else None
 
     def _begin(self, decided_ns: float) -> bool:
         """Find the start of the first window; False while samples before it may still come.
@@ -237,7 +268,7 @@ class WindowBuilder:
 
     def _build(self, end_ns: int, has_frame: bool) -> SensorWindow:
         start = self._grid.start_ns
-        data = {name: stream.window(start, end_ns) for name, stream in self._streams.items()}
+        data = {name: self._part(name, start, end_ns) for name in self._streams}
         mask = {name: part is not None for name, part in data.items()}
         window = SensorWindow(
             index=self._index,
@@ -252,6 +283,14 @@ class WindowBuilder:
         self._index += 1
         self._grid.advance(end_ns)
         return window
+
+    def _part(self, name: str, start_ns: int, end_ns: int) -> Any | None:
+        """A stream's part of a window, None when it is no measurement.
+
+        What has come by now of a stream that lags would depend on how messages were delivered.
+        """
+        part = self._streams[name].window(start_ns, end_ns)
+        return None if self._progress.is_late(name, end_ns) else part
 
     def _count(self, mask: dict[str, bool], has_frame: bool) -> None:
         self.counters.windows += 1

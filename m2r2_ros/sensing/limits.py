@@ -38,7 +38,7 @@ class SensingLimits:
     # Messages of different topics may overtake each other by this much.
     reorder_s: float = _seconds(0.02)
     # A stream that steps by more than this is on another clock: a bag loop when most streams do
-    # it, a fault of the stream when it is alone.
+    # it, a fault of the stream when it is alone. One that creeps further off is left out.
     jump_s: float = _seconds(1.0)
 
     # Oldest frame that still shows the present.

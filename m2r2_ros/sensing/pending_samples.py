@@ -33,9 +33,12 @@ class PendingSamples:
     def __len__(self) -> int:
         return len(self._batches)
 
-    def add(self, stamps: np.ndarray, payload: Any, size: int) -> None:
-        """Append a batch that counts `size` >= 1 against the capacity."""
-        self._note_zero(int(stamps[-1]))
+    def add(self, stamps: np.ndarray, payload: Any, size: int, sent_ns: int | None = None) -> None:
+        """Append a batch that counts `size` >= 1 against the capacity.
+
+        `sent_ns` is the last stamp as its driver has sent it, where `stamps` are other times.
+        """
+        self._note_zero(int(stamps[-1]) if sent_ns is None else sent_ns)
         self._batches.append((stamps, payload, size))
         self._total += size
         self.nbytes += _bytes_of(payload)

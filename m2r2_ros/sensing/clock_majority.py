@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where the clock of each stream stands, what time it is for most of them, and which have left."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from math import inf
+
+from m2r2_ros.sensing.per_second import SECOND_NS, PerSecond
+from m2r2_ros.sensing.silence import Silence
+
+# A clock that has left comes back when it is this much of the limit near, and clocks that are
+# this much near belong to one group: what interval and delay do to a reading decides nothing.
+RETURN_SHARE = 0.9
+TOGETHER_SHARE = 1.1
+
+
+@dataclass
+class ClockMajority:
+    """Every stream has a clock of its own: its stamps. Steps are `TimeLine`'s, creeping is here.
+
+    The present is what most active streams say: the median of the largest group of clocks that lie
+    near one of them. Of groups of one size it is the one with more clocks that had not left before,
+    then the one with the `reference` stream.
+
+    positions  newest stamp of each stream on its own clock.
+    active     streams that were heard while no other clock has run on by more than `jump_ns`.
+    astray     streams whose clock has left the present by more than `jump_ns`.
+    """
+
+    jump_ns: int
+    reference: str | None = None
+    positions: dict[str, int] = field(default_factory=dict)
+    active: set[str] = field(default_factory=set)
+    astray: set[str] = field(default_factory=set)
+    _silence: Silence = field(default_factory=Silence)
+    _distances: PerSecond = field(default_factory=PerSecond)
+    # Stamps, each on the stream's own clock, from which on it has left or is back.
+    _edges: dict[str, int] = field(default_factory=dict)
+
+    def clear(self) -> None:
+        for state in (self.positions, self._silence, self._distances, self._edges):
+            state.clear()
+        self.active.clear()
+        self.astray.clear()
+
+    def move(self, positions: Mapping[str, int]) -> None:
+        """These streams have brought something, up to these stamps."""
+        self.positions |= positions
+        self._silence.hear(positions, self.active)
+        self._find_active()
+
+    def part(self, name: str, position: int) -> None:
+        """A stream has stepped away from the present, and goes on there."""
+        self.positions[name] = position
+        self._silence.hear({name: position}, active=())
+        self._find_active()
+        self.astray.add(name)
+        self._edges.pop(name, None)
+
+    def _find_active(self) -> None:
+        silent = self._silence
+        self.active = {name for name in silent.names if silent.silent_ns(name) <= self.jump_ns}
+
+    def in_step(self) -> set[str]:
+        return self.active - self.astray
+
+    def present_ns(self) -> int:
+        """What most active streams say; there must be one."""
+        times = {name: self.positions[name] for name in self.active}
+        reach_ns = round(TOGETHER_SHARE * self.jump_ns)
+        if max(times.values()) - min(times.values()) > reach_ns:
+            groups = together(times, reach_ns)
+            group = max(groups, key=lambda group: self._weight(group, times))
+            times = {name: times[name] for name in group}
+        return self._middle_ns(times)
+
+    def _weight(self, group: frozenset[str], times: Mapping[str, int]) -> tuple[int, ...]:
+        newest = max(times[name] for name in group)
+        return len(group), len(group - self.astray), self.reference in group, newest
+
+    def _middle_ns(self, times: Mapping[str, int]) -> int:
+        """The median; of two halves that are apart it lies in that with the reference."""
+        ordered = sorted(times.values())
+        lower_ns, upper_ns = ordered[(len(ordered) - 1) // 2], ordered[len(ordered) // 2]
+        apart = upper_ns - lower_ns > RETURN_SHARE * self.jump_ns
+        return upper_ns if apart and times.get(self.reference, lower_ns) > lower_ns else lower_ns
+
+    def watch(self, names: Iterable[str], present_ns: int) -> dict[str, int]:
+        """Note which of these, which have just moved, leave the present or come back to it.
+
+        Returns the stamps from which on they have done so. They lie at whole seconds, so that it
+        takes more than another order of delivery to move them.
+        """
+        for name in names:
+            self._judge(name, self.positions[name] - present_ns, present_ns)
+        return {n: self._cross(n) for n in names if self.positions[n] >= self._edges.get(n, inf)}
+
+    def _judge(self, name: str, away_ns: int, present_ns: int) -> None:
+        """It has left when it was beyond the limit in half of the readings of a second."""
+        distance_ns = self._distances.add(name, abs(away_ns), present_ns)
+        is_near = abs(away_ns) < RETURN_SHARE * self.jump_ns
+        if is_near and name in self.astray:
+            self._edges.setdefault(name, (self.positions[name] // SECOND_NS + 1) * SECOND_NS)
+        elif is_near:
+            self._edges.pop(name, None)
+        elif name not in self.astray and distance_ns is not None and distance_ns > self.jump_ns:
+            side_ns = self.jump_ns if away_ns > 0 else -self.jump_ns
+            second_ns = present_ns // SECOND_NS * SECOND_NS
+            self._edges.setdefault(name, second_ns + side_ns + SECOND_NS // 2)
+
+    def _cross(self, name: str) -> int:
+        """The stream leaves, or comes back, from this stamp of its clock on."""
+        self.astray ^= {name}
+        return self._edges.pop(name)
+
+
+def together(latest: Mapping[str, int], jump_ns: int) -> list[frozenset[str]]:
+    """For each stream, the streams that are at the same time as it."""
+    return [
+        frozenset(name for name, time in latest.items() if abs(time - centre) <= jump_ns)
+        for centre in latest.values()
+    ]
