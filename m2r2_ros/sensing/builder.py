@@ -13,7 +13,7 @@ from m2r2_ros.errors import M2R2Error, nearest_name
 from m2r2_ros.sensing.audio_stream import AudioStream
 from m2r2_ros.sensing.camera_stream import CameraStream, Image
 from m2r2_ros.sensing.clock_offsets import ClockReading
-from m2r2_ros.sensing.clock_troubles import Clocks, ClockTrouble, clock_troubles
+from m2r2_ros.sensing.clock_troubles import ClockStates, ClockTrouble, clock_troubles
 from m2r2_ros.sensing.counters import Counters
 from m2r2_ros.sensing.layout import AUDIO, SensorLayout
 from m2r2_ros.sensing.limits import SensingLimits, to_ns
@@ -170,7 +170,7 @@ class WindowBuilder:
         """Which streams are left out because of their clock, and which may be soon."""
         clocks = self._time_line.clocks
         return clock_troubles(
-            Clocks(
+            ClockStates(
                 readings=self.clock_readings(),
                 active=clocks.active,
                 astray=clocks.astray & clocks.active,

@@ -24,7 +24,7 @@ class ClockTrouble:
 
 
 @dataclass(frozen=True)
-class Clocks:
+class ClockStates:
     """All that a line may need.
 
     astray, late  streams that are left out: beyond the limit, and behind what windows wait for.
@@ -39,7 +39,7 @@ class Clocks:
     patience_s: Callable[[str], float]
 
 
-def clock_troubles(clocks: Clocks) -> list[ClockTrouble]:
+def clock_troubles(clocks: ClockStates) -> list[ClockTrouble]:
     """One line a stream that is left out or that drifts there, sorted by name."""
     told = {name: _left_out(name, clocks) for name in clocks.astray}
     told |= {name: _late(name, clocks) for name in clocks.late if name not in told}
@@ -49,7 +49,7 @@ def clock_troubles(clocks: Clocks) -> list[ClockTrouble]:
     return [told[name] for name in sorted(told)]
 
 
-def _warnings(clocks: Clocks) -> dict[str, ClockTrouble]:
+def _warnings(clocks: ClockStates) -> dict[str, ClockTrouble]:
     offsets = {n: r.offset_s for n, r in clocks.readings.items() if n in clocks.active}
     ahead = {n for n, offset_s in offsets.items() if offset_s > AHEAD_SHARE * clocks.jump_s}
     behind = {n for n, o in offsets.items() if -o > BEHIND_SHARE * clocks.patience_s(n)}
@@ -63,14 +63,14 @@ def _warnings(clocks: Clocks) -> dict[str, ClockTrouble]:
     return lines
 
 
-def _left_out(name: str, clocks: Clocks) -> ClockTrouble:
+def _left_out(name: str, clocks: ClockStates) -> ClockTrouble:
     others, kept = _others(clocks.astray, clocks)
     reading = clocks.readings.get(name)
     off = reading.text(others) if reading else f"more than {clocks.jump_s:g} s off {others}"
     return ClockTrouble(name, True, f"{name} is left out: its clock is {off}{kept}")
 
 
-def _late(name: str, clocks: Clocks) -> ClockTrouble:
+def _late(name: str, clocks: ClockStates) -> ClockTrouble:
     others, kept = _others(clocks.late, clocks)
     reading = clocks.readings.get(name)
     off = reading.text(others) if reading else f"behind {others}"
@@ -78,14 +78,14 @@ def _late(name: str, clocks: Clocks) -> ClockTrouble:
     return ClockTrouble(name, True, text)
 
 
-def _off(name: str, side: Collection[str], limit_s: float, clocks: Clocks) -> ClockTrouble:
+def _off(name: str, side: Collection[str], limit_s: float, clocks: ClockStates) -> ClockTrouble:
     others, _ = _others(side, clocks)
     reading = clocks.readings[name].text(others)
     text = f"{name}'s clock is {reading}; it is left out beyond {limit_s:.3g} s"
     return ClockTrouble(name, False, text)
 
 
-def _others(side: Collection[str], clocks: Clocks) -> tuple[str, str]:
+def _others(side: Collection[str], clocks: ClockStates) -> tuple[str, str]:
     """The other side, by name where it may be the one that is wrong, and why it is kept."""
     others = sorted(set(clocks.active) - set(side))
     if 2 * len(side) < len(others) or not others:
