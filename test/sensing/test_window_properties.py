@@ -142,8 +142,8 @@ def check(window, previous, layout: SensorLayout) -> None:
     assert len(window.audio) <= layout.audio_capacity
     assert window.mask["audio"] or not len(window.audio)
     assert np.isfinite(window.audio).all()
-    for rows in window.signals.values():
-        assert 0 < len(rows) <= layout.signal_capacity
+    for name, rows in window.signals.items():
+        assert 0 < len(rows) <= layout.signal_capacity(name)
         assert np.isfinite(rows).all()
         assert (np.abs(rows) <= 100).all()
 
