@@ -57,7 +57,7 @@ class CameraPairs:
     def match(self) -> Iterator[Paired]:
         """Yield the frames that were paired since the last call.
 
-        Frames are compared in order of time, whatever the order in which topics were read.
+        Frames are compared in order of time; the order in which topics were read has no effect.
         """
         for frame in sorted(self._waiting, key=lambda frame: frame.stamp_ns):
             if frame.camera == self._reference:

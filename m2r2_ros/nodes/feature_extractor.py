@@ -2,7 +2,7 @@
 """The node `feature_extractor`: a window of all sensors in, the encoder's feature out.
 
 /m2r2/window (SensorWindow) -> /m2r2/features (FeatureVector). Composed with its neighbours it is
-handed windows in memory and publishes features only when somebody listens.
+handed windows in memory and publishes features only to subscribers.
 """
 
 from __future__ import annotations

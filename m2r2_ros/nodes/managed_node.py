@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What all nodes of this package share: lifecycle, parameters, diagnostics, one line an error.
+"""The base of all nodes: lifecycle, parameters, diagnostics, errors in one line.
 
 A node fills in `configure`, `activate`, `deactivate` and `cleanup`; each may
 raise M2R2Error, which fails the transition, is logged as one line and stays in the diagnostics
@@ -52,7 +52,7 @@ class ManagedNode(LifecycleNode):
         self._locks: list[NameLock] = []
         self.diagnostics = Diagnostics(self, self._report)
 
-    # What a node fills in.
+    # For subclasses.
 
     def configure(self, values: dict[str, Any]) -> None:
         """Load and check everything; `values` are the parameters by name."""
@@ -64,7 +64,7 @@ class ManagedNode(LifecycleNode):
         """Finish what has begun and stop."""
 
     def cleanup(self) -> None:
-        """Let go of what `configure` made, also when it stopped half way."""
+        """Release everything that `configure` made, also after it failed half way."""
 
     def report(self) -> Report:
         """The state while configured."""
@@ -154,7 +154,7 @@ class ManagedNode(LifecycleNode):
     def fail(self, error: Exception) -> None:
         """Log `error` in one line and keep it in the diagnostics."""
         if not isinstance(error, M2R2Error):
-            # Not the user's to mend, so whoever does needs to know where it happened.
+            # A fault of the program: its place is needed to mend it.
             for line in "".join(traceback.format_exception(error)).rstrip().split("\n"):
                 self.get_logger().error(printable(line))
         self.fault = printable(error) or type(error).__name__

@@ -62,13 +62,13 @@ def run(
         for node in nodes:
             node.destroy_node()
         rclpy.try_shutdown()
-        # Python gives up handlers of its own before it ends; what is ignored stays so.
+        # Python removes its handlers before it ends; ignored signals stay ignored.
         for number in _SIGNALS:
             signal.signal(number, signal.SIG_IGN)
 
 
 def _parse_plain_arguments(description: str, arguments: Sequence[str]) -> None:
-    """There are none but --help: the rest is ROS's."""
+    """--help is the only argument of its own; the rest belongs to ROS."""
     parser = argparse.ArgumentParser(
         description=description,
         epilog="Parameters are given as to any ROS node: --ros-args -p NAME:=VALUE "
@@ -79,9 +79,9 @@ def _parse_plain_arguments(description: str, arguments: Sequence[str]) -> None:
 
 
 def _await_signals(stop: Future) -> None:
-    """Complete `stop` on a signal, whichever thread gets it and whatever the main one waits for.
+    """Complete `stop` on a signal, in any thread and while the main thread waits.
 
-    Later signals find the process ending already.
+    Later signals have no effect.
     """
     reading, writing = socket.socketpair()
     writing.setblocking(False)
@@ -117,7 +117,7 @@ def _run_nodes(nodes: Sequence[ManagedNode], stop: Future) -> int:
 
 
 def _autostart(nodes: Sequence[ManagedNode]) -> bool:
-    """Configure all, then activate from downstream to upstream, so that nobody talks to a wall."""
+    """Configure all, then activate from downstream to upstream, so that no message is lost."""
     nodes = [node for node in nodes if node.autostart]
     configure = [(node, node.trigger_configure) for node in nodes]
     activate = [(node, node.trigger_activate) for node in reversed(nodes)]

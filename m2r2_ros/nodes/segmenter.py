@@ -47,15 +47,15 @@ from m2r2_ros.nodes.topics import (
 # The topic keeps one message, so an ENDED must have reached everyone before the STARTED that
 # follows it at once. A subscriber that is stuck may hold up the others by no more than this.
 _DELIVERY_S = 0.2
-# At shutdown there is nothing left to hold up.
+# At shutdown no later message is delayed.
 _LAST_DELIVERY_S = 2.0
 
 
-# Looked at so often; after so many looks without a feature the open segment ends. Counted in looks,
-# not by a clock: a process that got no processor has not waited for anything.
+# Interval of looks for features; looks without one after which the open segment ends. Looks are
+# counted instead of time: a process without a processor has not waited.
 _LOOK_S = 1.0
 _SILENT_LOOKS = 5
-# One who takes over waits so long for a planner to find it: the topic keeps only one message.
+# Longest wait of a successor for its first subscriber: the topic keeps only one message.
 _DISCOVERY_S = 5.0
 
 
@@ -170,7 +170,7 @@ class Segmenter(ManagedNode):
         self.accept(feature_from_ros(message))
 
     def _look(self) -> None:
-        """End the open segment when nothing comes any more: a planner must not wait for ever."""
+        """End the open segment when features stay away: a planner must not wait for ever."""
         was_long = self._silence.is_long
         self._silence.look()
         if self._silence.is_long and not was_long:
@@ -178,7 +178,7 @@ class Segmenter(ManagedNode):
             self._publish(self._sequence.close())
 
     def _end_inherited(self) -> None:
-        """Say the ENDED that one who was killed still owes, once somebody can hear it."""
+        """Publish the ENDED of a killed predecessor, once there is a subscriber."""
         owed = ended(self._inherited) if self._inherited else None
         self._inherited = None
         if owed is None:
@@ -193,7 +193,7 @@ class Segmenter(ManagedNode):
 
     def _publish(self, events: Iterable[SegmentEvent]) -> None:
         for event in events:
-            # First, so that nothing was said that a successor would not know of.
+            # First, so that a successor knows of every published event.
             self._last_event.write(event)
             if self._last_event.problem:
                 self.get_logger().warning(self._last_event.problem, once=True)

@@ -3,7 +3,7 @@
 
 Cameras, microphone, wrench, pose, twist and gripper as the encoder's layout asks for them ->
 /m2r2/window (SensorWindow). Composed with its neighbours it hands windows over in memory and
-publishes them only when somebody listens. Service: ~/reset.
+publishes them only to subscribers. Service: ~/reset.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from m2r2_ros.sensing.layout import SensorLayout
 from m2r2_ros.sensing.limits import SensingLimits, to_ns
 from m2r2_ros.sensing.window import SensorWindow
 
-# New publishers, and publishers that have changed what they offer, are found this often.
+# Interval of the search for new publishers and changed offers.
 _FOLLOW_S = 0.25
 _CAMERA_SYNC = _HELD, _ = ("held", "approximate")
 
@@ -157,7 +157,7 @@ class Synchronizer(ManagedNode):
         return Report(WARN if troubles else OK, "; ".join(troubles) or "active", values)
 
     def _unusable(self) -> dict[str, str]:
-        """What is wrong with each sensor that the robot has and the newest window is without.
+        """The problem of each sensor that the robot has and that the newest window lacks.
 
         Before the first window, with each that has a reason for it.
         """
@@ -201,7 +201,7 @@ class Synchronizer(ManagedNode):
         return self.create_timer(period_s, self.guard(callback), clock=steady)
 
     def _is_clock_missing(self) -> bool:
-        """Windows need no clock, but whoever asked for simulated time expects one."""
+        """Warn without a clock: windows need none, but a user of simulated time expects one."""
         follows = self.get_parameter("use_sim_time").value
         return bool(follows) and not self.get_clock().now().nanoseconds
 
@@ -264,10 +264,10 @@ class Synchronizer(ManagedNode):
         self._poll.reset()
 
     def _take_all(self) -> None:
-        """Take the topics up to one moment: none may seem to lag because its turn came first.
+        """Read all topics up to the same moment, so that the order of reading makes none seem late.
 
-        Cameras are a little ahead: a picture takes longest to arrive, so the other cameras' may
-        still be on their way when the reference frame is here.
+        Cameras are read a little further: a picture takes longest to arrive, so those of other
+        cameras may still be on their way when the reference frame is here.
         """
         until_ns = time.time_ns()
         cameras = [source for source in self._sources if source.name in self._layout.cameras]
@@ -359,7 +359,7 @@ def _limits(values: dict[str, Any]) -> SensingLimits:
 def _pairs(
     values: dict[str, Any], layout: SensorLayout, reference: str, limits: SensingLimits
 ) -> CameraPairs | None:
-    """What pairs cameras, None where frames are held. Raises M2R2Error."""
+    """The object that pairs cameras; None where frames are held. Raises M2R2Error."""
     chosen = values["camera_sync"]
     if chosen not in _CAMERA_SYNC:
         raise M2R2Error(f"camera_sync cannot be '{chosen}'{nearest_name(chosen, _CAMERA_SYNC)}")

@@ -223,12 +223,12 @@ class TopicInput:
                 last_number[publisher] = number
 
     def _forget(self) -> None:
-        """Let go of what waits; what comes next may be of another size."""
+        """Drop the waiting messages; the next ones may be of another size."""
         self._waiting = []
         self._waiting_bytes = self._largest = 0
 
     def _fitting_depth(self) -> int:
-        """How many of the largest messages so far may wait in the middleware."""
+        """How many messages as large as the largest seen may wait in the middleware."""
         if not self._largest or self._most * self._largest <= self._max_bytes:
             return self._most
         return max(1, int(self._max_bytes // self._largest))

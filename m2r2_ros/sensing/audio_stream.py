@@ -61,7 +61,7 @@ class AudioRun:
         )
 
     def skip(self, end_ns: int) -> None:
-        """Let a window go by without this audio."""
+        """Skip a window: its audio is dropped."""
         self._next = None
         first = self.clock.first_index(end_ns, self.resampler.rate_out)
         self._forget_before(self.resampler.first_input(first))

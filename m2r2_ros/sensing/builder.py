@@ -86,7 +86,7 @@ class WindowBuilder:
     def add_image(self, camera: str, stamp_ns: int, image: Image) -> None:
         """Add a frame, uint8 (H, W, 3) RGB, or a function that decodes it if a window shows it.
 
-        A frame that is none, or whose function raises M2R2Error, is counted; an older one holds.
+        A frame of another shape, or whose function raises M2R2Error, is counted and left out.
         The array is kept, not copied.
         """
         _find(self._cameras, camera, "camera").add(stamp_ns, image)
@@ -110,11 +110,11 @@ class WindowBuilder:
         _find(self._audio, AUDIO, "audio").add(stamp_ns, samples, rate_hz)
 
     def explain(self, stream: str, reason: str) -> None:
-        """Keep why the newest that has come of a stream could not even be added."""
+        """Keep the reason why the newest message of a stream could not be added."""
         self.counters.streams[stream].reason = reason
 
     def expect(self, streams: Collection[str]) -> None:
-        """Name the streams that can bring something at all: windows do not wait for the others.
+        """Name the streams that can bring data: windows do not wait for the others.
 
         All of the layout, unless named. It stays through `reset`.
         """
@@ -182,7 +182,7 @@ class WindowBuilder:
         )
 
     def flush(self) -> list[SensorWindow]:
-        """Close what the samples so far reach, without waiting (end of a recording)."""
+        """Close all windows that the samples reach, without waiting (end of a recording)."""
         return self._close(final=True)
 
     def reset(self) -> None:
@@ -192,7 +192,7 @@ class WindowBuilder:
         self._clear()
 
     def _judge(self) -> Verdict | None:
-        """Let the streams ingest what belongs to the present."""
+        """Hand the streams the samples that belong to the present."""
         inboxes = {name: stream.inbox for name, stream in self._streams.items()}
         verdict = self._time_line.judge(inboxes, self._progress.alive)
         if verdict is None:

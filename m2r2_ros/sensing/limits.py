@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the sensing core accepts and how long it waits."""
+"""Limits of the sensing core: values, ages, waits, memory."""
 
 from __future__ import annotations
 

@@ -10,11 +10,12 @@ import numpy as np
 
 from m2r2_ros.sensing.counters import StreamCounters
 
-# A driver that does not fill header.stamp. Simulated time begins there, too: one is no fault yet.
+# The stamp of a driver that does not fill header.stamp. Simulated time begins there, too, so a
+# single one is no fault.
 ZERO_STAMPS = "stamps are zero: its driver has to fill header.stamp"
 
-# Stamps int64 (n,) in order of arrival, and what they stamp: an array of n rows, or, when n is 1,
-# anything.
+# Stamps int64 (n,) in order of arrival, and their data: an array of n rows, or, when n is 1, any
+# object.
 Batch = tuple[np.ndarray, Any]
 
 
@@ -61,7 +62,7 @@ class PendingSamples:
 
     @property
     def size(self) -> int:
-        """What the waiting batches count against the capacity."""
+        """The size of the waiting batches, against the capacity."""
         return self._total
 
     def stamps(self) -> np.ndarray:
@@ -69,7 +70,7 @@ class PendingSamples:
         return np.concatenate([stamps for stamps, _, _ in self._batches])
 
     def take(self, low: int, high: int) -> list[Batch]:
-        """Remove and return what is stamped in [low, high], in order of arrival."""
+        """Remove and return the samples stamped in [low, high], in order of arrival."""
         if not self._batches:
             return []
         stamps = self.stamps()
