@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 import time
 from collections import Counter
@@ -14,6 +15,14 @@ from typing import Any
 
 # What can go wrong with a request, beside nothing.
 FAULTS = ("429", "500", "junk", "not json", "wrong json", "half", "cut", "silence", "hang up")
+
+
+class QuietServer(ThreadingHTTPServer):
+    """Says nothing about a client that has gone before its answer came."""
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
 
 
 class FakeEndpoint:
@@ -45,7 +54,7 @@ class FakeEndpoint:
             def log_message(self, *_: object) -> None:
                 pass
 
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        server = QuietServer(("127.0.0.1", 0), Handler)
         server.daemon_threads = True
         thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
         thread.start()
