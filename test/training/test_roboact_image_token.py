@@ -108,7 +108,7 @@ def test_it_says_what_it_is_and_takes_the_other_sensors(place):
     encoder = open_encoder(place / "models" / "encoder.onnx")
     assert isinstance(encoder, RoboActEncoder) and encoder.metadata.image_token
     assert encoder.layout.cameras == ("hama1", "hama2")
-    assert encoder.layout.signals == ("wrench", "gripper") and not encoder.layout.audio
+    assert tuple(encoder.layout.signals) == ("wrench", "gripper") and not encoder.layout.audio
     assert encoder.metadata.training_data.startswith("2 recordings")
     with pytest.raises(M2R2Error, match="actions can be named for a RoboAct encoder only"):
         open_head(place / "models", ["Pick USB", "Insert USB"])
