@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import time
+from array import array
 from ast import literal_eval
 
 import pytest
@@ -17,7 +18,7 @@ from rcl_interfaces.srv import SetParameters
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from robot import SECOND, TOPICS, Robot, image, set_stamp, stamp_of
 
-from m2r2_msgs.msg import ActionSegment
+from m2r2_msgs.msg import ActionSegment, AudioChunk
 from m2r2_ros.inference.segment_events import SegmentStatus
 
 
@@ -100,6 +101,46 @@ def test_a_topic_that_never_appeared_and_then_does(chain):
     assert chain.without_gripper > 0
     chain.is_well()
     chain.until(lambda: not chain.says("no publisher"), "the all-clear")
+
+
+def joined(count):
+    """So many messages of audio become one, sent when the last is there."""
+    waiting = []
+
+    def change(message):
+        waiting.append(message)
+        if len(waiting) < count:
+            return []
+        samples = sum((part.samples for part in waiting), array("f"))
+        whole = AudioChunk(header=waiting[0].header, sample_rate=16_000, channels=1)
+        whole.samples = samples
+        waiting.clear()
+        return [whole]
+
+    return change
+
+
+@pytest.mark.parametrize("length_ms", [300, 500])
+def test_a_microphone_with_long_messages_is_waited_for(chain, length_ms):
+    chain.robot.fault = only("audio", joined(length_ms // 20))
+    seen = {"masked": -1, "windows": 0}
+
+    def heard_throughout():
+        """20 windows in a row have sound; a busy machine may have to try again."""
+        masked, windows = chain.count("audio.masked"), chain.count("windows")
+        if masked != seen["masked"]:
+            seen.update(masked=masked, windows=windows)
+        return windows - seen["windows"] >= 20
+
+    chain.until(heard_throughout, "windows with sound")
+    chain.is_well()
+
+
+def test_a_microphone_with_messages_that_are_too_long_is_masked_by_name(chain):
+    chain.robot.fault = only("audio", joined(50))
+    chain.until(lambda: chain.says("max_audio_chunk_s"), "the reason")
+    assert chain.rejected("audio", "long") > 0
+    chain.is_well()
 
 
 @pytest.mark.parametrize("name", ["wrench", "audio"])
