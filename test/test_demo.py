@@ -85,8 +85,8 @@ def test_published_segments_are_scored_drawn_and_equal_the_offline_ones(inputs, 
     metrics = json.loads((tmp_path / "metrics.json").read_text())
     assert set(metrics) == {"coarse", "fine"}
     for scores in metrics.values():
-        assert set(scores) == {"acc", "edit", "f1@10", "f1@25", "f1@50", "dr"}
-        assert all(0 <= value <= 100 for value in scores.values())
+        assert {"f1@50", "dr", "dr_truth", "held_acc", "recognised", "delay_s"} <= set(scores)
+        assert all(0 <= value <= 100 for value in scores.values() if value is not None)
     assert (tmp_path / "timeline.png").read_bytes().startswith(b"\x89PNG")
     assert not programs_that_name(tmp_path)
 
@@ -109,16 +109,27 @@ def test_an_interrupted_demo_leaves_no_program_and_no_result(inputs, tmp_path, n
 
 
 def test_nodes_that_cannot_start_are_one_clear_line(inputs, tmp_path):
-    config = tmp_path / "typo.yaml"
-    config.write_text(CONFIG.read_text().replace("topics:", "silence_warning: 3.0\n    topics:"))
+    """Only the nodes ask for a GPU; no machine of these tests has one."""
+    config = tmp_path / "gpu.yaml"
+    config.write_text(CONFIG.read_text().replace("topics:", "require_gpu: true\n    topics:"))
     demo = start([*inputs, "--config", str(config)], tmp_path / "out")
     _, errors = demo.communicate(timeout=120)
     assert demo.returncode == 2
     line = errors.splitlines()[-1]
     assert line.startswith("m2r2 demo: the online nodes failed: ")
-    assert "silence_warning" in line
+    assert "require_gpu" in line
+
+
+def test_a_misspelled_parameter_is_named_before_anything_starts(inputs, tmp_path):
+    config = tmp_path / "typo.yaml"
+    config.write_text(CONFIG.read_text().replace("topics:", "silence_warning: 3.0\n    topics:"))
+    demo = start([*inputs, "--config", str(config)], tmp_path / "out")
+    output, errors = demo.communicate(timeout=120)
+    assert demo.returncode == 2 and "playing" not in output
+    line = errors.splitlines()[-1]
+    assert line.startswith(f"m2r2 demo: {config}: unknown parameter 'silence_warning'")
     assert "did you mean 'silence_warning_s'" in line
-    assert not programs_that_name(tmp_path)
+
 
 
 def test_a_recording_without_labels_is_one_clear_line(inputs, tmp_path):
