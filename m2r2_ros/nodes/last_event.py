@@ -15,7 +15,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from m2r2_ros.errors import printable
+from m2r2_ros.errors import brief, printable
 from m2r2_ros.inference.segment_events import SegmentEvent, SegmentStatus
 from m2r2_ros.nodes.ros_home import state_file
 
@@ -124,17 +124,17 @@ def _event(content: bytes) -> SegmentEvent:
     for name, (low, high) in _RANGES.items():
         value = getattr(event, name)
         if type(value) is not int or not low <= value <= high:
-            raise ValueError(f"{name} cannot be {value!r:.40}")
+            raise ValueError(f"{name} cannot be {brief(value)}")
     for name in _SHARES:
         value = getattr(event, name)
         # A mean of float32 may exceed 1 by their rounding; NaN is in no range.
         if type(value) not in (int, float) or not 0 <= value <= 1.001:
-            raise ValueError(f"{name} cannot be {value!r:.40}")
+            raise ValueError(f"{name} cannot be {brief(value)}")
     for name in _TEXTS:
         value = getattr(event, name)
         # A lone surrogate cannot be sent, and a text of DDS ends at a NUL.
         if type(value) is not str or "\0" in value or not _is_text(value):
-            raise ValueError(f"{name} cannot be {value!r:.40}")
+            raise ValueError(f"{name} cannot be {brief(value)}")
     if not event.start_ns <= event.end_ns or type(event.status) is not int:
         raise ValueError("it ends before it starts, or its status is no number")
     return replace(event, status=SegmentStatus(event.status))
