@@ -67,14 +67,14 @@ def _left_out(name: str, clocks: ClockStates) -> ClockTrouble:
     others, kept = _others(clocks.astray, clocks)
     reading = clocks.readings.get(name)
     off = reading.text(others) if reading else f"more than {clocks.jump_s:g} s off {others}"
-    return ClockTrouble(name, True, f"{name} is left out: its clock is {off}{kept}")
+    return ClockTrouble(name, True, f"{name} is masked: its clock is {off}{kept}")
 
 
 def _late(name: str, clocks: ClockStates) -> ClockTrouble:
     others, kept = _others(clocks.late, clocks)
     reading = clocks.readings.get(name)
     off = reading.text(others) if reading else f"behind {others}"
-    text = f"{name} is left out: it is {off}{kept}; windows wait {clocks.patience_s(name):.3f} s"
+    text = f"{name} is masked: it is {off}{kept}; windows wait {clocks.patience_s(name):.3f} s"
     return ClockTrouble(name, True, text)
 
 
