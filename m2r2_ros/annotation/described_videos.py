@@ -13,7 +13,8 @@ from typing import Any
 
 from m2r2_ros.datasets.clips import is_path
 from m2r2_ros.datasets.reassemble import open_recording
-from m2r2_ros.datasets.recording_source import REASSEMBLE_SUFFIXES, RECORDING_SUFFIXES
+from m2r2_ros.datasets.recording_source import REASSEMBLE_SUFFIXES
+from m2r2_ros.datasets.source import RECORDING_SUFFIXES
 from m2r2_ros.descriptions import HUMAN
 from m2r2_ros.errors import M2R2Error, brief
 

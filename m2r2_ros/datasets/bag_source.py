@@ -40,7 +40,7 @@ def open_bag_source(path: Path, topics: TopicMap) -> Iterator[BagSource]:
 
 
 class BagSource:
-    """See `source.RecordingSource`. Messages that cannot be read are counted in `problems`."""
+    """See `RecordingSource`. Messages that cannot be read are counted in `problems`."""
 
     def __init__(self, bag: Bag, topics: TopicMap) -> None:
         self.name = bag.path.stem if bag.path.is_file() else bag.path.name
@@ -56,7 +56,7 @@ class BagSource:
         self._report(labels.problems)
 
     def batches(self, layout: SensorLayout) -> Iterator[SensorBatch]:
-        """See `source.RecordingSource`."""
+        """See `RecordingSource`."""
         chosen = present_topics(self.name, self._bag.types, self._topics, layout, self.problems)
         self._choose_clock(chosen)
         decoder = _Decoder(chosen, layout, self._topics)

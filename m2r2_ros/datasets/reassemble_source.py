@@ -35,7 +35,7 @@ def open_reassemble_source(path: Path, topics: TopicMap) -> Iterator[ReassembleS
 
 
 class ReassembleSource:
-    """See `source.RecordingSource`."""
+    """See `RecordingSource`."""
 
     def __init__(self, recording: ReassembleRecording, topics: TopicMap) -> None:
         self.name = recording.name
@@ -49,7 +49,7 @@ class ReassembleSource:
         self.complete = recording.complete
 
     def batches(self, layout: SensorLayout) -> Iterator[SensorBatch]:
-        """See `source.RecordingSource`."""
+        """See `RecordingSource`."""
         chosen = present_topics(self.name, self._types, self._topics, layout, self.problems)
         signals = {
             name: self._rows(chosen[name], reading_of(signal, self._topics.gripper_joints))

@@ -18,10 +18,8 @@ from m2r2_ros.sensing.layout import SensorLayout
 # Length of a block of data; what is in memory at once.
 BLOCK_NS = 50_000_000
 
-# Files that are a recording each; a rosbag2 folder is one, too.
 REASSEMBLE_SUFFIXES = (".h5", ".hdf5")
 BAG_SUFFIXES = (".mcap", ".db3")
-RECORDING_SUFFIXES = (*REASSEMBLE_SUFFIXES, *BAG_SUFFIXES)
 
 
 @dataclass

@@ -6,6 +6,7 @@ A recording and the bag made from it give the same windows, bit for bit.
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +26,15 @@ from m2r2_ros.sensing.layout import SensorLayout
 from m2r2_ros.sensing.limits import SensingLimits
 from m2r2_ros.sensing.window import SensorWindow
 
+# The ending of a file's name -> its reader: `open_READER` in the module of this name, which imports
+# h5py or rosbags only when it is needed.
+_READERS = {
+    **dict.fromkeys(REASSEMBLE_SUFFIXES, "reassemble_source"),
+    **dict.fromkeys(BAG_SUFFIXES, "bag_source"),
+}
+# Files that are a recording each; a rosbag2 folder is one, too.
+RECORDING_SUFFIXES = tuple(_READERS)
+
 
 @contextmanager
 def open_source(path: Path | str, topics: TopicMap | None = None) -> Iterator[RecordingSource]:
@@ -32,20 +42,21 @@ def open_source(path: Path | str, topics: TopicMap | None = None) -> Iterator[Re
 
     Raises M2R2Error.
     """
-    # h5py and rosbags are imported by the reader that needs them.
-    path, topics = Path(path), topics or TopicMap()
-    if path.is_dir() or path.suffix in BAG_SUFFIXES:
-        from m2r2_ros.datasets.bag_source import open_bag_source as open_it
-    elif path.suffix in REASSEMBLE_SUFFIXES:
-        from m2r2_ros.datasets.reassemble_source import open_reassemble_source as open_it
-    elif not path.exists():
-        raise M2R2Error(f"{path}: no such recording")
-    else:
-        what = what_it_is(path)
-        known = f": it {what}" if what else ""
-        raise M2R2Error(f"{path}: neither a REASSEMBLE .h5 nor a bag (folder, .mcap, .db3){known}")
-    with open_it(path, topics) as source:
+    path = Path(path)
+    reader = "bag_source" if path.is_dir() else _READERS.get(path.suffix)
+    if reader is None:
+        raise M2R2Error(f"{path}: {_refusal(path)}")
+    module = importlib.import_module(f"m2r2_ros.datasets.{reader}")
+    with getattr(module, f"open_{reader}")(path, topics or TopicMap()) as source:
         yield source
+
+
+def _refusal(path: Path) -> str:
+    if not path.exists():
+        return "no such recording"
+    what = what_it_is(path)
+    known = f": it {what}" if what else ""
+    return f"neither a REASSEMBLE .h5 nor a bag (folder, .mcap, .db3){known}"
 
 
 def windows(

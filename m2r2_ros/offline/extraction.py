@@ -13,8 +13,8 @@ import numpy as np
 
 from m2r2_ros.datasets.bag_files import is_bag_folder
 from m2r2_ros.datasets.mstcn import check_name, frame_labels
-from m2r2_ros.datasets.recording_source import RECORDING_SUFFIXES, RecordingSource
-from m2r2_ros.datasets.source import open_source
+from m2r2_ros.datasets.recording_source import RecordingSource
+from m2r2_ros.datasets.source import RECORDING_SUFFIXES, open_source
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.inference.encoder import Encoder
 from m2r2_ros.inference.models import open_encoder

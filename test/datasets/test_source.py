@@ -17,12 +17,13 @@ from m2r2_ros.datasets.reassemble import epoch_ns
 from m2r2_ros.datasets.reassemble_writer import write_recording
 from m2r2_ros.datasets.recording import SignalTrack
 from m2r2_ros.datasets.recording_source import BLOCK_NS
-from m2r2_ros.datasets.source import open_source, windows
+from m2r2_ros.datasets.source import RECORDING_SUFFIXES, open_source, windows
 from m2r2_ros.datasets.topics import DEFAULT_TOPICS, TopicMap
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.messages.definitions import typestore
 from m2r2_ros.messages.encode import encode_segment, encode_vectors
 from m2r2_ros.messages.signals import WRENCH
+from m2r2_ros.offline.extraction import recording_name
 from m2r2_ros.sensing.layout import SensorLayout
 
 LAYOUT = SensorLayout(cameras=("hama1", "hama2", "hand"))
@@ -205,6 +206,15 @@ def test_no_recording(tmp_path, name, content, text):
     if content is not None:
         (tmp_path / name).write_bytes(content)
     assert text in error_of(tmp_path / name)
+
+
+@pytest.mark.parametrize("suffix", RECORDING_SUFFIXES)
+def test_every_format_has_a_reader_and_commands_know_it(suffix, tmp_path):
+    path = tmp_path / f"take{suffix}"
+    path.touch()
+    assert recording_name(path) == "take"
+    with pytest.raises(M2R2Error, match="is empty"), open_source(path):
+        pass
 
 
 def test_a_folder_that_is_no_bag(tmp_path):
