@@ -23,7 +23,7 @@ from m2r2_ros.evaluation.segments import (
     segments_from_events,
 )
 from m2r2_ros.evaluation.timeline import Curves, plot_timeline
-from m2r2_ros.inference.segment_events import FramePrediction, SegmentEvent
+from m2r2_ros.inference.segment_events import FramePrediction, SegmentEvent, fields_of
 from m2r2_ros.labels import FINE_LABELS, LABEL_LEVELS
 from m2r2_ros.offline.segmentation import write_segments
 
@@ -89,15 +89,12 @@ def first_difference(
 ) -> int | None:
     """Index of the first event that differs, None when all are equal.
 
-    A message carries confidences as float32, so `offline` is compared at that precision.
+    A message carries shares as float32, so `offline` is compared at that precision.
     """
     pairs = zip_longest(published, map(_as_message, offline))
     return next((index for index, (a, b) in enumerate(pairs) if a != b), None)
 
 
 def _as_message(event: SegmentEvent) -> SegmentEvent:
-    return replace(
-        event,
-        confidence=float(np.float32(event.confidence)),
-        boundary_confidence=float(np.float32(event.boundary_confidence)),
-    )
+    shares = {name: float(np.float32(getattr(event, name))) for name in fields_of(float)}
+    return replace(event, **shares)

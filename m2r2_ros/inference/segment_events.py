@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import IntEnum
 
 import numpy as np
@@ -43,7 +43,7 @@ class SegmentEvent:
     given one, once, by an ONGOING.
     While a segment is open `end_ns` is the time up to which it is known to last.
     class_id is -1 for the label "unknown" and for an activity whose object is not certain: its
-    label is the activity alone ("Insert"), its object "".
+    label is the activity alone ("Insert"), its object "". Every float is a share, 0 to 1.
     """
 
     stamp_ns: int
@@ -57,3 +57,8 @@ class SegmentEvent:
     start_ns: int
     end_ns: int
     boundary_confidence: float
+
+
+def fields_of(kind: type) -> tuple[str, ...]:
+    """Names of the fields of SegmentEvent that are declared as `kind`."""
+    return tuple(entry.name for entry in fields(SegmentEvent) if entry.type == kind.__name__)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Sequence
+from dataclasses import fields
 
 import numpy as np
 from builtin_interfaces.msg import Time as RosTime
@@ -28,6 +29,12 @@ from m2r2_ros.sensing.layout import SensorLayout
 from m2r2_ros.sensing.window import SensorWindow
 
 _IMAGE_ENCODING = "rgb8"
+# Fields of SegmentEvent that ActionSegment has under the same name and in the same form.
+_SAME = tuple(
+    entry.name
+    for entry in fields(SegmentEvent)
+    if entry.name not in ("stamp_ns", "status", "start_ns", "end_ns")
+)
 
 
 def time_to_ros(time_ns: int) -> RosTime:
@@ -169,37 +176,25 @@ def event_to_ros(event: SegmentEvent) -> RosActionSegment:
     """One event of one segment."""
     return RosActionSegment(
         header=header_to_ros(event.stamp_ns),
-        segment_id=event.segment_id,
         status=int(event.status),
-        label=event.label,
-        action=event.action,
-        object=event.object,
-        class_id=event.class_id,
-        confidence=event.confidence,
         start_time=time_to_ros(event.start_ns),
         end_time=time_to_ros(event.end_ns),
-        boundary_confidence=event.boundary_confidence,
+        **{name: getattr(event, name) for name in _SAME},
     )
 
 
 def event_from_ros(message: RosActionSegment) -> SegmentEvent:
-    """The inverse of `event_to_ros`, with confidences rounded to float32."""
+    """The inverse of `event_to_ros`, with shares rounded to float32."""
     try:
         status = SegmentStatus(message.status)
     except ValueError as error:
         raise M2R2Error(f"segment {message.segment_id} has status {message.status}") from error
     return SegmentEvent(
         stamp_ns=time_from_ros(message.header.stamp),
-        segment_id=message.segment_id,
         status=status,
-        label=message.label,
-        action=message.action,
-        object=message.object,
-        class_id=message.class_id,
-        confidence=message.confidence,
         start_ns=time_from_ros(message.start_time),
         end_ns=time_from_ros(message.end_time),
-        boundary_confidence=message.boundary_confidence,
+        **{name: getattr(message, name) for name in _SAME},
     )
 
 

@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from m2r2_ros.errors import brief, printable
-from m2r2_ros.inference.segment_events import SegmentEvent, SegmentStatus
+from m2r2_ros.inference.segment_events import SegmentEvent, SegmentStatus, fields_of
 from m2r2_ros.nodes.ros_home import state_file
 
 # The open segment is written once a second; whoever has been away longer begins a new run.
@@ -28,8 +28,8 @@ _RANGES = {
     "class_id": (-1, 2**31 - 1),
     **dict.fromkeys(("stamp_ns", "start_ns", "end_ns"), (0, 2**31 * 10**9 - 1)),
 }
-_TEXTS = ("label", "action", "object")
-_SHARES = ("confidence", "boundary_confidence")
+_TEXTS = fields_of(str)
+_SHARES = fields_of(float)
 
 
 class LastEvent:

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rclpy.serialization import deserialize_message, serialize_message
 
+from m2r2_msgs.msg import ActionSegment as RosActionSegment
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.inference.segment_events import FramePrediction, SegmentEvent, SegmentStatus
 from m2r2_ros.inference.window_feature import WindowFeature
@@ -133,6 +134,13 @@ def test_event():
     message.status = 7
     with pytest.raises(M2R2Error, match="status 7"):
         conversions.event_from_ros(message)
+
+
+def test_an_event_has_the_fields_of_its_message():
+    """A field of the message that the event lacks would be sent as 0 without a word."""
+    ours = {"stamp_ns": "header", "start_ns": "start_time", "end_ns": "end_time"}
+    names = [ours.get(field.name, field.name) for field in fields(SegmentEvent)]
+    assert sorted(names) == sorted(RosActionSegment.get_fields_and_field_types())
 
 
 @given(st.integers(-(2**31) * 10**9, 2**31 * 10**9 - 1))
