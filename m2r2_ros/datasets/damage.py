@@ -68,11 +68,16 @@ def recover(file: Path) -> str:
 
 
 def _emptiness(path: Path) -> str:
+    if path.exists() and not path.is_file():
+        return "is no file but a pipe or a device: give a file"
     size = path.stat().st_size if path.is_file() else 0
     return "begins with zeros: its disk lost what was written" if size else "is empty"
 
 
 def _head(path: Path) -> bytes:
+    # A pipe would be waited for, without an end.
+    if not path.is_file():
+        return b""
     try:
         with path.open("rb") as file:
             return file.read(_HEAD_BYTES).lstrip(b"\xef\xbb\xbf")

@@ -34,6 +34,8 @@ class ManagedNode(LifecycleNode):
 
     def __init__(self, name: str, values: dict[str, Any] | None = None) -> None:
         """`values` override parameters, as a parameter file does."""
+        # A node that cannot even be made is destroyed, too.
+        self._locks: list[NameLock] = []
         given = [Parameter(name, value=value) for name, value in (values or {}).items()]
         super().__init__(name, parameter_overrides=given)
         self.fault = ""
@@ -49,7 +51,6 @@ class ManagedNode(LifecycleNode):
         self._errors = 0
         self._last_error = ""
         self.add_on_set_parameters_callback(self._check_change)
-        self._locks: list[NameLock] = []
         self.diagnostics = Diagnostics(self, self._report)
 
     # For subclasses.
@@ -153,7 +154,8 @@ class ManagedNode(LifecycleNode):
 
     def fail(self, error: Exception) -> None:
         """Log `error` in one line and keep it in the diagnostics."""
-        if not isinstance(error, M2R2Error):
+        # What the system refuses (a name too long, a full disk) is the user's to mend.
+        if not isinstance(error, M2R2Error | OSError):
             # A fault of the program: its place is needed to mend it.
             for line in "".join(traceback.format_exception(error)).rstrip().split("\n"):
                 self.get_logger().error(printable(line))

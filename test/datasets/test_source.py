@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One view of .h5 and bag: the same data, the same windows, bit for bit."""
 
+import os
 import shutil
 from dataclasses import replace
 from itertools import pairwise
@@ -215,6 +216,13 @@ def test_every_format_has_a_reader_and_commands_know_it(suffix, tmp_path):
     assert recording_name(path) == "take"
     with pytest.raises(M2R2Error, match="is empty"), open_source(path):
         pass
+
+
+@pytest.mark.parametrize("name", ["a.h5", "a.mcap", "a.db3", "a"])
+def test_a_pipe_in_place_of_a_recording_is_not_waited_for(tmp_path, name):
+    os.mkfifo(tmp_path / name)
+    text = error_of(tmp_path / name)
+    assert "is no file but a pipe" in text or "no such file" in text
 
 
 def test_a_folder_that_is_no_bag(tmp_path):

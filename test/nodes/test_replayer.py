@@ -115,6 +115,7 @@ def test_clock_and_labels(node, tmp_path, bag):
     ("arguments", "message"),
     [
         (["/nowhere"], "/nowhere: no such bag"),
+        (["n" * 300], "File name too long"),
         (["{bag}", "--rate", "0"], "parameter rate must be in [0.01, 100]"),
     ],
 )
@@ -125,6 +126,12 @@ def test_bad_input_is_one_line_and_status_2(tmp_path, ros, bag, arguments, messa
     lines = [line for line in replay.output.splitlines() if "replay:" not in line and line.strip()]
     assert len(lines) == 1, replay.output
     assert message in lines[0]
+
+
+def test_a_path_that_no_parameter_can_hold_ends_in_one_line(tmp_path, ros):
+    with Program(tmp_path, "m2r2_ros.cli.main", "replay", "\udc80") as replay:
+        assert replay.end() == 2
+    assert "surrogates not allowed" in replay.output and "Traceback" not in replay.output
 
 
 def test_topics_that_cannot_be_played_are_left_out(node, tmp_path):
