@@ -117,10 +117,10 @@ def _print_estimate(
 
 def _write_lines(path: Path, records: Iterable[dict[str, Any]]) -> None:
     """One JSON object a line, paths relative to the file's folder."""
-    folder = path.parent.resolve()
+    folder = os.path.realpath(path.parent)
     with partial_file(path) as temporary, temporary.open("w", encoding="utf-8") as file:
         for record in records:
-            place = os.path.relpath(Path(record["path"]).resolve(), folder)
+            place = os.path.relpath(os.path.realpath(record["path"]), folder)
             record = record | {"path": place}
             line = json.dumps(record, ensure_ascii=False)
             # JSON's own escapes hold what UTF-8 cannot: names of files in another encoding.

@@ -28,6 +28,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections import Counter
 from pathlib import Path
@@ -128,10 +129,12 @@ def _predictions(args: argparse.Namespace, folder: FeatureFolder) -> list[Predic
 
 def _check_report(report: Path, scores: Path) -> None:
     """Three files are written: none may be another."""
+    if not report.name:
+        raise M2R2Error(f"--report {report}: is no name of a file")
     figures = report.with_suffix(".json")
     if figures == report:
         raise M2R2Error(f"--report {report}: is HTML; its figures are what {figures} is for")
-    if scores.resolve() in (report.resolve(), figures.resolve()):
+    if os.path.realpath(scores) in map(os.path.realpath, (report, figures)):
         raise M2R2Error(f"--json {scores}: the report writes that file, give it another name")
 
 

@@ -40,6 +40,7 @@ from m2r2_ros.parallel.cluster import add_ray_argument
 
 # Without --test: one recording in five is for testing.
 _TEST_EVERY = 5
+_LARGEST_BATCH = 100_000
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -82,6 +83,8 @@ def main(args: argparse.Namespace) -> int:
         raise M2R2Error(f"--workers must be at least 1, not {args.workers}")
     if args.batch < 1:
         raise M2R2Error(f"--batch must be at least 1, not {args.batch}")
+    if args.batch > _LARGEST_BATCH:
+        raise M2R2Error(f"--batch may be {_LARGEST_BATCH} at most, not {args.batch}")
     test = find_recordings(args.test or [])
     recordings = find_recordings([*args.recordings, *test])
     choice, record = _choose(args)

@@ -68,6 +68,9 @@ def main(args: argparse.Namespace) -> int:
 
 def _with_arguments(settings: Any, args: argparse.Namespace) -> Any:
     if args.seed is not None:
+        from m2r2_ros.training.settings import check_seed
+
+        check_seed(args.seed, "--seed")
         settings = replace(settings, seed=args.seed)
     if args.epochs is None:
         return settings

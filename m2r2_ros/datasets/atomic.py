@@ -15,7 +15,12 @@ from m2r2_ros.errors import M2R2Error
 
 @contextmanager
 def partial_file(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside `path`, renamed to it when the block ends without an error."""
+    """Give a temporary path beside `path`, renamed to it when the block ends without an error.
+
+    Raises M2R2Error where a folder stands, or a device: renaming would put a file in its place.
+    """
+    if os.path.lexists(path) and not path.is_file() and not _is_dangling(path):
+        raise M2R2Error(f"cannot write {path}: a folder, a pipe or a device is there: name a file")
     temporary = _beside(path)
     try:
         yield temporary
@@ -45,7 +50,13 @@ def partial_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def _is_dangling(path: Path) -> bool:
+    return path.is_symlink() and not os.path.exists(path)
+
+
 def _beside(path: Path) -> Path:
+    if not path.name:
+        raise M2R2Error(f"cannot write '{path}': it has no name")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -58,10 +58,10 @@ class Clip:
 
 def write_clips(path: Path, clips: Iterable[Clip]) -> int:
     """Write a list of clips, whole or not at all; returns how many there are."""
-    folder, count = path.parent.resolve(), 0
+    folder, count = os.path.realpath(path.parent), 0
     with partial_file(path) as temporary, temporary.open("w", encoding="utf-8") as file:
         for clip in clips:
-            place = os.path.relpath(clip.path.resolve(), folder)
+            place = os.path.relpath(os.path.realpath(clip.path), folder)
             file.write(json.dumps(asdict(clip) | {"path": place}, ensure_ascii=False) + "\n")
             count += 1
     return count

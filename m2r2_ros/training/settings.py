@@ -180,7 +180,15 @@ def _changed(default: Any, values: Any, where: str) -> Any:
             raise M2R2Error(f"{where}: unknown entry '{name}'{nearest_name(str(name), known)}")
         old = getattr(default, name)
         checked[name] = _checked(types[name], old, value, f"{where}: {name}")
+        if name == "seed":
+            check_seed(value, f"{where}: {name}")
     return replace(default, **checked)
+
+
+def check_seed(seed: int, where: str) -> None:
+    """Raises M2R2Error for a seed that a generator of NumPy or torch does not take."""
+    if not 0 <= seed < 2**32:
+        raise M2R2Error(f"{where} must be in [0, {2**32 - 1}], not {brief(seed)}")
 
 
 def settings_to_dict(settings: Any) -> dict[str, Any]:

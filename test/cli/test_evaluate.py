@@ -351,3 +351,13 @@ def test_no_file_of_a_report_replaces_another(
     assert evaluate(data, model, tmp_path / scores, "--report", str(tmp_path / report)) == 2
     assert message in capsys.readouterr().err.splitlines()[-1]
     assert not (tmp_path / scores).exists() and not (tmp_path / report).exists()
+
+
+@pytest.mark.parametrize("place", ["", ".", "/", "loop/report.html"])
+def test_a_report_that_cannot_be_written_is_one_line(
+    data, model, tmp_path, monkeypatch, capsys, place
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "loop").symlink_to("loop")
+    assert evaluate(data, model, tmp_path / "scores.json", "--report", place) == 2
+    assert capsys.readouterr().err.splitlines()[-1].startswith("m2r2 evaluate: ")

@@ -283,6 +283,7 @@ def empty(place: Path, tmp_path: Path) -> list[object]:
 BAD_INPUT = {
     "no encoder": (lambda p, t: ["--encoder", t / "none.onnx"], "none.onnx: cannot be read"),
     "no batch": (lambda p, t: ["--batch", 0], "--batch must be at least 1"),
+    "vast batch": (lambda p, t: ["--batch", 10**20], "--batch may be 100000 at most"),
     "no cluster": (lambda p, t: ["--ray", "127.0.0.1:1"], "no Ray cluster answers there"),
     "bad address": (lambda p, t: ["--ray", "here"], 'neither host:port nor "local"'),
     "no workers": (lambda p, t: ["--workers", 0], "--workers must be at least 1"),

@@ -4,6 +4,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -43,6 +44,25 @@ def test_a_failure_leaves_what_was_there(tmp_path, failure):
         (path / "half").write_text("")
         raise failure
     assert names(tmp_path) == ["a.txt"] and (tmp_path / "a.txt").read_text() == "old"
+
+
+@pytest.mark.parametrize("place", ["", ".", "/", "folder", "pipe", "link"])
+def test_only_a_file_is_replaced(tmp_path, monkeypatch, place):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("pipe")
+    before = names(tmp_path)
+    with pytest.raises(M2R2Error, match="cannot write"), partial_file(Path(place)) as path:
+        path.write_text("new")
+    assert names(tmp_path) == before and (tmp_path / "pipe").is_fifo()
+
+
+def test_a_link_to_nothing_is_replaced(tmp_path):
+    (tmp_path / "a.txt").symlink_to("nowhere")
+    with partial_file(tmp_path / "a.txt") as path:
+        path.write_text("new")
+    assert (tmp_path / "a.txt").read_text() == "new"
 
 
 def test_a_full_disk_is_one_line(tmp_path):

@@ -120,3 +120,10 @@ def test_a_file_that_is_missing_or_no_text_is_named(tmp_path):
     for path in (tmp_path / "none.jsonl", binary):
         with pytest.raises(M2R2Error, match=path.name):
             list(read_clips(path))
+
+
+def test_a_clip_behind_links_in_a_circle_is_written_as_it_is(tmp_path):
+    (tmp_path / "loop").symlink_to("loop")
+    clip = Clip(tmp_path / "loop" / "a.mp4", 0.0, None, "", "person", "grasp", "cup", "a cup")
+    assert write_clips(tmp_path / "clips.jsonl", [clip]) == 1
+    assert "loop/a.mp4" in (tmp_path / "clips.jsonl").read_text()

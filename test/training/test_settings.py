@@ -31,6 +31,8 @@ def test_plain_values_give_the_same_settings_back(kind, tmp_path):
         ("sed: 1", "unknown entry 'sed' .did you mean 'seed'"),
         ("model: {haeds: 2}", "model: unknown entry 'haeds' .did you mean 'heads'"),
         ("seed: one", "seed: expected int"),
+        ("seed: -1", "seed must be in"),
+        ("seed: 4294967296", "seed must be in"),
         ("optimiser: 3", "optimiser: expected entries"),
         ("[1, 2]", "expected entries"),
         ("a: b: c", "is not YAML"),
