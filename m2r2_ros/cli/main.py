@@ -15,6 +15,7 @@ import signal
 import sys
 import tokenize
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from m2r2_ros import __version__
@@ -49,6 +50,7 @@ def verbs() -> dict[str, Path]:
 
 def run_verb(verb: str, arguments: Sequence[str]) -> int:
     """Run one verb. What the user can mend is one line on stderr and exit status 2."""
+    _open_standard_streams()
     if verb not in verbs():
         return _complain("m2r2", f"unknown verb '{verb}'{nearest_name(verb, verbs())}")
     try:
@@ -70,6 +72,12 @@ def run_verb(verb: str, arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     return status
+
+
+def _open_standard_streams() -> None:
+    """A service or `>&-` starts a program without them; Python has None there then."""
+    sys.stdout = sys.stdout or os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
+    sys.stderr = sys.stderr or os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
 
 
 def load_verb(verb: str) -> Callable[[Sequence[str]], int]:
@@ -117,7 +125,9 @@ def _one_line(error: OSError) -> str:
 
 
 def _complain(program: str, message: str) -> int:
-    print(printable(f"{program}: {message}"), file=sys.stderr)
+    # Where it cannot be said (a log on a full disk), the status says it.
+    with suppress(OSError):
+        print(printable(f"{program}: {message}"), file=sys.stderr)
     return EXIT_BAD_INPUT
 
 

@@ -148,3 +148,18 @@ def test_reader_that_goes_away_leaves_no_traceback(tmp_path):
     assert writer.stderr.read() == b""
     writer.stderr.close()
     assert writer.wait(timeout=30) == 141
+
+
+@pytest.mark.parametrize("redirection", [">&-", "2>&-", ">&- 2>&-", "2>/dev/full"])
+def test_a_program_without_a_place_to_speak_still_gives_its_status(redirection):
+    program = (
+        "import sys; from m2r2_ros.cli import main as command;"
+        "body = lambda arguments: print('done') or print('odd', file=sys.stderr) or 3;"
+        "command.load_verb = lambda verb: body;"
+        "sys.exit(command.run_verb(sys.argv[1], []))"
+    )
+    # The unknown verb complains.
+    for verb, status in (("segment", 2 if "full" in redirection else 3), ("none", 2)):
+        line = f'"$0" -c "$1" {verb} {redirection}'
+        run = subprocess.run(["sh", "-c", line, sys.executable, program], capture_output=True)
+        assert run.returncode == status and b"Traceback" not in run.stdout + run.stderr
