@@ -116,10 +116,12 @@ def main(args: argparse.Namespace) -> int:
 def _predictions(args: argparse.Namespace, folder: FeatureFolder) -> list[Prediction]:
     split = folder.split(args.split)
     names = split.test
-    if args.predictions:
-        return list(read_predictions(args.predictions, folder, names, args.rate))
+    given = args.predictions
+    found = list(read_predictions(given, folder, names, args.rate)) if given else []
     for problem in split.problems:
         print(problem, file=sys.stderr)
+    if given:
+        return found
     head = open_head(args.model)
     if isinstance(head, StreamingHead) and head.metadata.look_ahead:
         late = head.metadata.look_ahead

@@ -93,8 +93,9 @@ class Clocks:
                 continue
             if unit := unix_unit(times):
                 known = times[np.isfinite(times)] * unit
-                # One wild stamp is not the start.
-                earliest.append(known[np.abs(known - np.median(known)) <= MAX_TIME_S].min())
+                # One wild stamp is not the start. None is where times in another unit are no clock.
+                near = known[np.abs(known - np.median(known)) <= MAX_TIME_S]
+                earliest += [near.min()] if len(near) else []
         return float(min(earliest, default=0.0))
 
     def stamp_values(self, values: np.ndarray, *names: str) -> Stamped:

@@ -361,3 +361,10 @@ def test_a_report_that_cannot_be_written_is_one_line(
     (tmp_path / "loop").symlink_to("loop")
     assert evaluate(data, model, tmp_path / "scores.json", "--report", place) == 2
     assert capsys.readouterr().err.splitlines()[-1].startswith("m2r2 evaluate: ")
+
+
+def test_test_recordings_that_are_trained_on_are_said_of_predictions_too(
+    data, predicted, tmp_path, capsys
+):
+    assert evaluate_files(data, predicted, tmp_path / "scores.json") == 0
+    assert "in train and in test" in capsys.readouterr().err

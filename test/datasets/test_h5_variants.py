@@ -131,6 +131,19 @@ def test_one_wild_unix_time_does_not_move_the_start(path):
     assert 0 <= found[0] < 0.1 and found[-1] < 1.1
 
 
+@pytest.mark.parametrize("scale", [1e6, 1e9, 1e12, 1e15])
+@pytest.mark.parametrize("offset_s", [0, 3e5])
+def test_times_in_another_unit_are_named_and_leave_the_others_alone(path, scale, offset_s):
+    change_times(path, ["pose"], lambda t: (t + offset_s) * scale)
+    with open_recording(path) as read:
+        assert len(read.stamps("hama1")) == len(times_of("hama1"))
+        np.testing.assert_allclose(
+            relative_s(read.stamps("hama1")), times_of("hama1"), rtol=0, atol=1e-6
+        )
+        assert read.signal("pose") is not None
+        assert any(("'pose'" in s and "dropped" in s) or "Unix times" in s for s in read.problems)
+
+
 def damage(choose, path):
     """One of the things that happen to files. Returns what a line must say."""
     with h5py.File(path, "a") as file:
