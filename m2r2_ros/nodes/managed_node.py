@@ -195,7 +195,7 @@ class ManagedNode(LifecycleNode):
         for lock in self._locks:
             lock.take()
         if problem := self._locks[0].problem:
-            self.get_logger().warning(problem, once=True)
+            self.get_logger().warning(printable(problem), once=True)
 
     def _release_names(self) -> None:
         for lock in self._locks:

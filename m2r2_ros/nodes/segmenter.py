@@ -79,7 +79,7 @@ class Segmenter(ManagedNode):
         self._last_event = LastEvent(self.get_fully_qualified_name())
         self._inherited = self._last_event.read()
         if self._last_event.damage:
-            self.get_logger().warning(self._last_event.damage)
+            self.get_logger().warning(printable(self._last_event.damage))
         first_id = self._inherited.segment_id + 1 if self._inherited else 0
         self._sequence = SegmentSequence(
             head, SegmentTracker(head.labels, TrackerConfig.from_dict(tracker), first_id)
@@ -163,7 +163,7 @@ class Segmenter(ManagedNode):
             topic = self._segments.topic_name
             return Report(WARN, f"a subscriber of {topic} does not confirm", values)
         if self._last_event.problem:
-            return Report(WARN, self._last_event.problem, values)
+            return Report(WARN, printable(self._last_event.problem), values)
         return Report(OK, "active" if self.is_active else "inactive", values)
 
     def _receive(self, message: RosFeatureVector) -> None:
@@ -196,7 +196,7 @@ class Segmenter(ManagedNode):
             # First, so that a successor knows of every published event.
             self._last_event.write(event)
             if self._last_event.problem:
-                self.get_logger().warning(self._last_event.problem, once=True)
+                self.get_logger().warning(printable(self._last_event.problem), once=True)
             self._segments.publish(event_to_ros(event))
             if event.status == SegmentStatus.ENDED:
                 timeout = Duration(seconds=_DELIVERY_S)

@@ -13,7 +13,8 @@ class Silence:
         self._positions: dict[str, int] = {}
         # How far each clock has run while it was going on ...
         self._ran: dict[str, int] = {}
-        # ... and how far all had when a stream last brought something.
+        # ... and how far each had when it first brought something after a stream did: the time
+        # since its message before is not all after that stream's.
         self._heard: dict[str, dict[str, int]] = {}
         # Asked for many times between two times that something comes.
         self._known: dict[str, int] = {}
@@ -29,9 +30,11 @@ class Silence:
             passed_ns = position - self._positions[name] if name in active else 0
             self._ran[name] = self._ran.get(name, 0) + max(0, passed_ns)
             self._positions[name] = position
-        ran = dict(self._ran)
+        for heard in self._heard.values():
+            for name in positions:
+                heard.setdefault(name, self._ran[name])
         for name in positions:
-            self._heard[name] = ran
+            self._heard[name] = {}
 
     def forget(self, name: str) -> None:
         self._known.clear()
@@ -46,7 +49,7 @@ class Silence:
     def silent_ns(self, name: str) -> int:
         """How far others have run since the stream brought something, at most."""
         if name not in self._known:
-            heard = self._heard[name]
-            # Who has come since then has run from zero.
-            self._known[name] = max(ran - heard.get(other, 0) for other, ran in self._ran.items())
+            heard = self._heard[name].items()
+            ran = (self._ran[other] - then for other, then in heard if other in self._ran)
+            self._known[name] = max(ran, default=0)
         return self._known[name]

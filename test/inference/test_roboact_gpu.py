@@ -4,13 +4,22 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.inference.encoder import blank_window
+from m2r2_ros.inference.metadata import EncoderMetadata
 from m2r2_ros.inference.models import open_encoder
+from m2r2_ros.sensing.window import SensorWindow
+
+
+def new_pictures(metadata: EncoderMetadata) -> SensorWindow:
+    """What warming up has not embedded yet."""
+    window = blank_window(metadata)
+    return replace(window, images={name: image + 1 for name, image in window.images.items()})
 
 
 @pytest.fixture
@@ -34,7 +43,7 @@ def failing(roboact, monkeypatch):
 
 def test_the_cpu_goes_on_where_it_may(roboact, failing, caplog):
     encoder = failing(require_gpu=False)
-    window = blank_window(encoder.metadata)
+    window = new_pictures(encoder.metadata)
     assert encoder.providers == ["CUDAExecutionProvider"]
     with caplog.at_level(logging.WARNING):
         feature = encoder(window)
@@ -48,4 +57,4 @@ def test_a_required_gpu_is_an_error_for_every_window(failing):
     encoder = failing(require_gpu=True)
     for _ in range(2):
         with pytest.raises(M2R2Error, match=r"frame\.onnx: failed: CUDA failure 700"):
-            encoder(blank_window(encoder.metadata))
+            encoder(new_pictures(encoder.metadata))

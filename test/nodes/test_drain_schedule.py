@@ -93,7 +93,7 @@ def arrivals_of(events: list[Event], delay_ms: dict[str, float]) -> Arrivals:
     return sorted(timed, key=lambda pair: pair[0])
 
 
-RECORDINGS = {hz: recording(1.1, hz, reference_hz=hz, batch=1) for hz in (7, 10, 15, 30, 60)}
+RECORDINGS = {hz: recording(1.7, hz, reference_hz=hz, batch=1) for hz in (7, 10, 15, 30, 60)}
 STREAMS = SensorLayout().modalities
 
 

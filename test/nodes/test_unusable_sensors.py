@@ -244,8 +244,8 @@ def test_it_is_masked_with_its_reason_live_as_offline(tmp_path, monkeypatch, num
     with open_source(write(tmp_path / "bag", messages), TOPICS) as source:
         offline = [window.mask for window in windows(source, LAYOUT, reference_camera="front")]
     assert offline == masks
-    (line,) = source.problems
-    assert sensor in line and reason in line
+    assert any(reason in line for line in source.problems)
+    assert all(sensor in line for line in source.problems)
 
 
 def test_when_no_driver_fills_its_stamps_that_is_said(tmp_path):
