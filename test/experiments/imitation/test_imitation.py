@@ -115,6 +115,7 @@ def write_run(roboact, folder) -> None:
             "settings": settings_to_dict(trained.settings),
         },
     )
+    run.begin()
     weights = {name: value.contiguous() for name, value in trained.module.state_dict().items()}
     save_file(weights, run.folder / BEST_FILE, {"epoch": "0"})
 
