@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 import signal
-from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -36,16 +35,23 @@ settings.load_profile("m2r2")
 
 
 # Programs that talk over DDS keep time with the clock: one such test at a time.
-TIMED = ("nodes", "test_demo.py", "benchmarks/test_benchmarks.py")
+TIMED = ("test/nodes/", "test/test_demo.py", "test/benchmarks/test_benchmarks.py")
+# A test of one of these uses what another one of its file has set up.
+WHOLE = ("test/parallel/test_cluster.py", "test/test_colcon.py")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
-    folder = Path(__file__).parent
-    timed = [folder / name for name in TIMED]
-    for item in items:
-        if any(item.path.is_relative_to(path) for path in timed):
-            item.add_marker(pytest.mark.xdist_group("timed"))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """What belongs together on one worker. Marks of groups do nothing under pytest 9.2."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            if nodeid.startswith(TIMED):
+                return "timed"
+            return nodeid.partition("::")[0] if nodeid.startswith(WHOLE) else nodeid
+
+    return Scheduling(config, log)
 
 
 @pytest.fixture(scope="session")

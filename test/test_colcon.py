@@ -14,7 +14,7 @@ import pytest
 from source_tree import ROOT, executables
 
 # One worker builds the workspace once.
-pytestmark = [pytest.mark.ros, pytest.mark.xdist_group("colcon")]
+pytestmark = pytest.mark.ros
 
 
 @pytest.fixture(scope="module")

@@ -131,7 +131,6 @@ def test_a_misspelled_parameter_is_named_before_anything_starts(inputs, tmp_path
     assert "did you mean 'silence_warning_s'" in line
 
 
-
 def test_a_recording_without_labels_is_one_clear_line(inputs, tmp_path):
     data = recording(2.0)
     data.actions.clear()

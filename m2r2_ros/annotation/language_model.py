@@ -7,12 +7,14 @@ import asyncio
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, wait
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 from urllib.parse import urlsplit
 
 from m2r2_ros.annotation.bounded_http import bounded_client
+from m2r2_ros.annotation.event_loop import event_loop
 from m2r2_ros.annotation.findings import Findings
 from m2r2_ros.annotation.prompt import (
     INSTRUCTIONS,
@@ -78,21 +80,16 @@ class LanguageModel:
 
         Raises M2R2Error when the endpoint refuses the key or the model, since it would refuse all.
         """
-        waiting, running, loop = iter(texts), {}, asyncio.new_event_loop()
+        waiting, running = iter(texts), {}
         client = self._open_client()
-        with kept_out_of_logs(self._key):
-            try:
-                while True:
-                    for text in islice(waiting, IN_FLIGHT - len(running)):
-                        running[loop.create_task(self._ask(client, text))] = text
-                    if not running:
-                        return
-                    first = asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-                    for task in loop.run_until_complete(first)[0]:
-                        yield running.pop(task), task.result()
-            finally:
-                loop.run_until_complete(_end(running, client))
-                loop.close()
+        with kept_out_of_logs(self._key), event_loop(client.close) as start:
+            while True:
+                for text in islice(waiting, IN_FLIGHT - len(running)):
+                    running[start(self._ask(client, text))] = text
+                if not running:
+                    return
+                for answered in wait(running, return_when=FIRST_COMPLETED).done:
+                    yield running.pop(answered), answered.result()
 
     def _open_client(self) -> Any:
         return self._openai.AsyncOpenAI(
@@ -162,13 +159,6 @@ class LanguageModel:
         """One line of an error, without the key (redacted first: a cut could leave half of it)."""
         line = " ".join(self._key.redact(str(error)).split())
         return printable(line[:200]) or type(error).__name__
-
-
-async def _end(tasks: Iterable[asyncio.Task[Any]], client: Any) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-    await client.close()
 
 
 class _Turns:

@@ -64,10 +64,14 @@ def test_nothing_that_the_chain_opens_is_denied(node, tmp_path, models, composed
             def there(names=names):
                 return set().union(*(opened(node, name, namespace) for name in names))
 
-            def as_allowed(enclave=enclave, there=there):
-                return policy.unused(enclave, there()) <= {THIRD_CAMERA}
+            def lacking(enclave=enclave, there=there):
+                return policy.unused(enclave, there()) - {THIRD_CAMERA}
 
-            spin_until(node, as_allowed, f"all that {enclave} may do")
+            try:
+                spin_until(node, lambda: not lacking(), f"all that {enclave} may do")
+            except AssertionError as error:
+                shown = node.get_node_names_and_namespaces()
+                pytest.fail(f"{error}: {lacking()}, {shown}, {program.output}")
             assert policy.denied(enclave, there()) == set()
             assert not program.ended, program.output
     rules = {enclave: policy.allowed(enclave) for enclave, _, _ in processes}

@@ -20,8 +20,6 @@ from m2r2_ros.sensing.layout import SensorLayout
 
 KEY = "sk-f4ke-0123456789abcdef"
 
-pytestmark = pytest.mark.xdist_group("ray")
-
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[str]:
