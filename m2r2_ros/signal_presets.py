@@ -119,7 +119,9 @@ PRESETS: Mapping[str, SignalPreset] = MappingProxyType(
             (IMU,),
         ),
         # The cells of a pad; drivers agree on no unit.
-        "tactile": SignalPreset((Quantity("pressure", ""),), (*STAMPED_ARRAYS, *STAMPED_NUMBERS)),
+        "tactile": SignalPreset(
+            (Quantity("pressure", ""),), (*STAMPED_ARRAYS, *STAMPED_NUMBERS, JOINTS)
+        ),
     }
 )
 

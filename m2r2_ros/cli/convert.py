@@ -21,6 +21,7 @@ from itertools import chain
 from pathlib import Path
 
 from m2r2_ros import __version__
+from m2r2_ros.datasets.bag_streams import bag_content
 from m2r2_ros.datasets.bag_writer import STORAGES, origin_of_bag, write_bag
 from m2r2_ros.datasets.reassemble import ReassembleRecording, open_recording
 from m2r2_ros.datasets.reassemble_state import QUATERNION_ORDERS
@@ -103,7 +104,7 @@ def _write(recording: ReassembleRecording, bag: Path, storage: str, origin: str)
             if elapsed_ns - bar.n * 1e9 > 5e8:
                 bar.update(elapsed_ns / 1e9 - bar.n)
 
-        write_bag(recording, bag, storage, origin, progress)
+        write_bag(bag_content(recording), bag, storage, origin, progress)
         bar.update(max(0.0, duration_s - bar.n))
 
 

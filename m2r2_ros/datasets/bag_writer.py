@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Write a REASSEMBLE recording as a rosbag2 bag, without ROS."""
+"""Write streams of messages as a rosbag2 bag, without ROS."""
 
 from __future__ import annotations
 
 import heapq
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import yaml
@@ -18,10 +19,9 @@ from rosbags.interfaces import (
     QosTime,
 )
 from rosbags.rosbag2 import StoragePlugin, Writer
+from rosbags.typesys.store import Typestore
 
 from m2r2_ros.datasets.atomic import partial_folder
-from m2r2_ros.datasets.bag_streams import streams, topic_types
-from m2r2_ros.datasets.reassemble import ReassembleRecording
 from m2r2_ros.errors import M2R2Error, nearest_name
 from m2r2_ros.messages.audio_chunks import AUDIO_CHUNK
 from m2r2_ros.messages.definitions import typestore
@@ -39,32 +39,51 @@ _FOREVER = QosTime(9223372036, 854775807)
 
 _ORIGIN = "origin"
 
+# (time at which a live system would have published it [ns], topic, message)
+Timed = tuple[int, str, bytes]
+
+
+@dataclass(frozen=True)
+class BagContent:
+    """What a bag is to hold.
+
+    types     topic -> message type.
+    streams   messages, each stream in order of time.
+    start_ns  where progress is counted from.
+    store     definitions of the types.
+    """
+
+    types: Mapping[str, str]
+    streams: list[Iterator[Timed]]
+    start_ns: int
+    store: Typestore = field(default_factory=typestore)
+
 
 def write_bag(
-    recording: ReassembleRecording,
+    content: BagContent,
     path: Path,
     storage: str = "mcap",
     origin: str = "",
     progress: Callable[[int], None] = lambda elapsed_ns: None,
 ) -> None:
-    """Write all streams and labels of a recording to the bag folder `path`.
+    """Write all streams to the bag folder `path`.
 
-    Log times are unique and strictly increasing; header stamps are the recording's. The folder
+    Log times are unique and strictly increasing; header stamps are as they come. The folder
     appears when it is complete and replaces one that was there; `origin` is kept in its metadata.
-    `progress` is told the time that has been written, in nanoseconds from the recording's start.
+    `progress` is told the time that has been written, in nanoseconds from `start_ns`.
     Raises M2R2Error.
     """
     if storage not in STORAGES:
         raise M2R2Error(f"unknown storage '{storage}'{nearest_name(storage, STORAGES)}")
     try:
-        _write(recording, path, storage, origin, progress)
+        _write(content, path, storage, origin, progress)
     except sqlite3.Error as error:
         # A full disk, above all, which SQLite does not report as an OSError.
         raise M2R2Error(f"{path}: cannot be written: {error}") from error
 
 
 def _write(
-    recording: ReassembleRecording,
+    content: BagContent,
     path: Path,
     storage: str,
     origin: str,
@@ -77,15 +96,15 @@ def _write(
         writer.set_custom_data(_ORIGIN, origin)
         connections = {
             topic: writer.add_connection(
-                topic, type_name, typestore=typestore(), offered_qos_profiles=[_qos(type_name)]
+                topic, type_name, typestore=content.store, offered_qos_profiles=[_qos(type_name)]
             )
-            for topic, type_name in topic_types(recording).items()
+            for topic, type_name in content.types.items()
         }
         newest = -1
-        for log_ns, topic, message in heapq.merge(*streams(recording)):
+        for log_ns, topic, message in heapq.merge(*content.streams):
             newest = max(log_ns, newest + 1)
             writer.write(connections[topic], newest, message)
-            progress(newest - recording.epoch_ns)
+            progress(newest - content.start_ns)
 
 
 def origin_of_bag(path: Path) -> str | None:

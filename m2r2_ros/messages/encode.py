@@ -12,7 +12,8 @@ from m2r2_ros.messages.audio_chunks import AUDIO_CHUNK
 from m2r2_ros.messages.cdr import NANOSECONDS
 from m2r2_ros.messages.definitions import typestore
 from m2r2_ros.messages.images import COMPRESSED_IMAGE, IMAGE
-from m2r2_ros.messages.signals import JOINTS, POSE, TWIST, WRENCH
+from m2r2_ros.messages.signals import IMU_COLUMNS, IMU_NUMBERS
+from m2r2_ros.signal_presets import IMU, JOINTS, POSE, TWIST, WRENCH
 
 ACTION_SEGMENT = "m2r2_msgs/msg/ActionSegment"
 TEXT = "std_msgs/msg/String"
@@ -23,16 +24,16 @@ _NOTHING = np.zeros(0)
 def encode_vectors(
     type_name: str, stamps: np.ndarray, values: np.ndarray, frame_id: str
 ) -> Iterator[bytes]:
-    """Yield one WrenchStamped, PoseStamped or TwistStamped a row of `values` (N, 6 or 7).
+    """Yield one WrenchStamped, PoseStamped, TwistStamped or Imu a row of `values` (N, 6 or 7).
 
     They differ in stamp and numbers only, so the first is serialised and serves as the mould of
     the others.
     """
     if not len(stamps):
         return
-    build = {WRENCH: _wrench, POSE: _pose, TWIST: _twist}[type_name]
-    body = build(values[0].tolist())
-    mould = _serialised(type_name, _header(int(stamps[0]), frame_id), body)
+    values = _imu_numbers(values) if type_name == IMU else values
+    body = _BODIES[type_name](values[0].tolist())
+    mould = _serialised(type_name, _header(int(stamps[0]), frame_id), *body)
     seconds, nanoseconds = np.divmod(stamps, NANOSECONDS)
     block = np.tile(np.frombuffer(mould, np.uint8), (len(stamps), 1))
     block[:, 4:8] = _little_endian(seconds, "<i4")
@@ -45,16 +46,16 @@ def encode_vectors(
 def encode_joints(
     stamps: np.ndarray,
     names: Sequence[str],
-    positions: np.ndarray,
+    positions: np.ndarray | None = None,
     velocities: np.ndarray | None = None,
     efforts: np.ndarray | None = None,
 ) -> Iterator[bytes]:
     """Yield one JointState a row; each quantity is float64 (N, joints) or absent."""
-    columns = [np.ascontiguousarray(q) if q is not None else None for q in (velocities, efforts)]
+    given = (positions, velocities, efforts)
+    columns = [np.ascontiguousarray(q) if q is not None else None for q in given]
     for index, stamp_ns in enumerate(stamps.tolist()):
-        rest = [_NOTHING if column is None else column[index] for column in columns]
-        header = _header(stamp_ns, "")
-        yield _serialised(JOINTS, header, list(names), np.array(positions[index]), *rest)
+        rows = [_NOTHING if column is None else column[index] for column in columns]
+        yield _serialised(JOINTS, _header(stamp_ns, ""), list(names), *rows)
 
 
 def encode_compressed_image(stamp_ns: int, frame_id: str, image_format: str, data: bytes) -> bytes:
@@ -107,17 +108,39 @@ def _header(stamp_ns: int, frame_id: str) -> Any:
     return _new("std_msgs/msg/Header", _time(stamp_ns), frame_id)
 
 
-def _wrench(row: list[float]) -> Any:
-    return _new("geometry_msgs/msg/Wrench", _vector(row[:3]), _vector(row[3:]))
+def _wrench(row: list[float]) -> list[Any]:
+    return [_new("geometry_msgs/msg/Wrench", _vector(row[:3]), _vector(row[3:]))]
 
 
-def _twist(row: list[float]) -> Any:
-    return _new("geometry_msgs/msg/Twist", _vector(row[:3]), _vector(row[3:]))
+def _twist(row: list[float]) -> list[Any]:
+    return [_new("geometry_msgs/msg/Twist", _vector(row[:3]), _vector(row[3:]))]
 
 
-def _pose(row: list[float]) -> Any:
+def _pose(row: list[float]) -> list[Any]:
     position = _new("geometry_msgs/msg/Point", *row[:3])
-    return _new("geometry_msgs/msg/Pose", position, _new("geometry_msgs/msg/Quaternion", *row[3:]))
+    return [_new("geometry_msgs/msg/Pose", position, _quaternion(row[3:]))]
+
+
+def _imu(row: list[float]) -> list[Any]:
+    spread = [np.array(row[start : start + 9]) for start in (4, 16, 28)]
+    turning, push = _vector(row[13:16]), _vector(row[25:28])
+    return [_quaternion(row[:4]), spread[0], turning, spread[1], push, spread[2]]
+
+
+def _imu_numbers(values: np.ndarray) -> np.ndarray:
+    """All numbers of an Imu (N, 37): the orientation is unknown, which is a covariance of -1."""
+    numbers = np.zeros((len(values), IMU_NUMBERS))
+    numbers[:, 3], numbers[:, 4] = 1.0, -1.0
+    numbers[:, IMU_COLUMNS] = values
+    return numbers
+
+
+# The fields behind the header, from a row.
+_BODIES = {WRENCH: _wrench, POSE: _pose, TWIST: _twist, IMU: _imu}
+
+
+def _quaternion(row: list[float]) -> Any:
+    return _new("geometry_msgs/msg/Quaternion", *row)
 
 
 def _vector(row: list[float]) -> Any:

@@ -25,13 +25,15 @@ from m2r2_ros.signal_presets import (
     WRENCH,
 )
 
+# Orientation, angular velocity and acceleration, each with a covariance of 9 behind it.
+IMU_NUMBERS, IMU_COLUMNS = 37, (13, 14, 15, 25, 26, 27)
+
 # Number of float64 that follow the header, and which of them are the columns: all where none.
 _VECTORS: dict[str, tuple[int, tuple[int, ...]]] = {
     WRENCH: (6, ()),
     POSE: (7, ()),
     TWIST: (6, ()),
-    # Orientation, angular velocity and acceleration, each with a covariance of 9 behind it.
-    IMU: (37, (13, 14, 15, 25, 26, 27)),
+    IMU: (IMU_NUMBERS, IMU_COLUMNS),
 }
 _CODES = dict(zip((*STAMPED_NUMBERS, *STAMPED_ARRAYS), ("f8", "f4") * 2, strict=True))
 _JOINT_FIELDS = ("position", "velocity", "effort")

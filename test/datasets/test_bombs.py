@@ -21,6 +21,7 @@ from rosbags.rosbag2 import (
 
 from m2r2_ros.datasets import bag_writer, bounded_chunks
 from m2r2_ros.datasets.bag_reader import open_bag
+from m2r2_ros.datasets.bag_streams import bag_content
 from m2r2_ros.datasets.bounded_chunks import MAX_CHUNK_BYTES, BrokenChunkError, unpack_chunk
 from m2r2_ros.datasets.hdf5 import Hdf5Error, open_hdf5, read_text
 from m2r2_ros.datasets.reassemble import open_recording
@@ -195,5 +196,5 @@ def test_a_disk_that_is_full(tmp_path, monkeypatch):
 
     monkeypatch.setattr(bag_writer, "Writer", Full)
     with open_recording(path) as opened, pytest.raises(M2R2Error, match="disk is full"):
-        bag_writer.write_bag(opened, tmp_path / "bag", "sqlite3")
+        bag_writer.write_bag(bag_content(opened), tmp_path / "bag", "sqlite3")
     assert not (tmp_path / "bag").exists()

@@ -11,6 +11,8 @@ from ros_messages import header, joints, new, pose, serialised, twist, vector, w
 
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.messages.cdr import CdrReader, MessageError
+from m2r2_ros.messages.definitions import typestore
+from m2r2_ros.messages.encode import encode_vectors
 from m2r2_ros.messages.reading import Reading, reading_of
 from m2r2_ros.messages.signals import (
     IMU,
@@ -268,6 +270,18 @@ def test_an_imu_gives_turn_and_acceleration():
     check_type(SensorLayout((), False, {"wrist_imu": {}}), "wrist_imu", IMU)
 
 
+def test_an_imu_that_is_written_is_read_by_rosbags():
+    """As REP 145 wants it: what has no orientation says so by a covariance of -1."""
+    values = np.random.default_rng(7).normal(size=(3, 6))
+    made = list(encode_vectors(IMU, np.array([1, 2, 5 * 10**9]), values, "hand"))
+    read = [typestore().deserialize_cdr(message, IMU) for message in made]
+    for row, message in zip(values.tolist(), read, strict=True):
+        turn, push = message.angular_velocity, message.linear_acceleration
+        assert [turn.x, turn.y, turn.z, push.x, push.y, push.z] == row
+        assert message.orientation_covariance[0] == -1 and message.header.frame_id == "hand"
+    np.testing.assert_array_equal(decode_batch(IMU, made)[1], values)
+
+
 @pytest.mark.parametrize(
     ("name", "code"), [("Float64ArrayStamped", "d"), ("Float32ArrayStamped", "f")]
 )
@@ -310,7 +324,7 @@ DECLARED = SensorLayout(
         ("joint_effort", [JOINTS], [WRENCH, "a/msg/Float64ArrayStamped"]),
         ("torque", [JOINTS, "a/msg/Float64Stamped", "a/msg/Float64ArrayStamped"], [WRENCH]),
         ("pad", [JOINTS, "a/msg/Float64ArrayStamped"], [WRENCH, "a/msg/Float64Stamped"]),
-        ("cell", ["a/msg/Float32Stamped", "a/msg/Float32ArrayStamped"], [JOINTS]),
+        ("cell", ["a/msg/Float32Stamped", "a/msg/Float32ArrayStamped", JOINTS], [WRENCH]),
     ],
 )
 def test_types_of_declared_signals(modality, takes, refuses):

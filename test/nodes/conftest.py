@@ -45,6 +45,7 @@ def bag(tmp_path_factory):
     """A short recording of all sensors as a bag folder."""
     from recordings import recording
 
+    from m2r2_ros.datasets.bag_streams import bag_content
     from m2r2_ros.datasets.bag_writer import write_bag
     from m2r2_ros.datasets.reassemble import open_recording
     from m2r2_ros.datasets.reassemble_writer import write_recording
@@ -54,7 +55,7 @@ def bag(tmp_path_factory):
     file = folder / f"{data.name}.h5"
     write_recording(file, data)
     with open_recording(file) as opened:
-        write_bag(opened, folder / "bag")
+        write_bag(bag_content(opened), folder / "bag")
     return folder / "bag"
 
 
