@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which topic carries which modality, and how the gripper's fingers are called."""
+"""Where a robot publishes its sensors, as its parameter file says it."""
 
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
-from m2r2_ros.errors import M2R2Error, brief, nearest_name
+from m2r2_ros.datasets.sensor_input import PREFIX, SensorInput, entries
+from m2r2_ros.errors import M2R2Error, nearest_name
 from m2r2_ros.sensing.layout import AUDIO
 from m2r2_ros.signal_presets import PRESETS, preset_of
 
@@ -31,8 +31,6 @@ ANNOTATIONS_TOPIC = "/ground_truth/annotations"
 FINGER_JOINTS = ("panda_finger_joint1", "panda_finger_joint2")
 
 _PREFIX = "topics."
-# Absolute, or relative to the nodes' namespace.
-_TOPIC_NAME = re.compile(r"/?\w+(/\w+)*", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -50,13 +48,17 @@ class TopicMap:
     topics: Mapping[str, str] = field(default_factory=lambda: DEFAULT_TOPICS)
     gripper_joints: tuple[str, ...] = FINGER_JOINTS
     reference_camera: str = "hama1"
+    signals: Mapping[str, SensorInput] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not isinstance(self.topics, Mapping) or not self.topics:
             raise M2R2Error("'topics' must map modalities to topics")
-        for modality, topic in self.topics.items():
-            if not isinstance(topic, str) or (topic and not _TOPIC_NAME.fullmatch(topic)):
-                raise M2R2Error(f"topic of '{modality}' is no topic name: {brief(topic)}")
+        for modality in self.signals:
+            if modality not in self.topics:
+                near = nearest_name(modality, self.topics)
+                raise M2R2Error(f"{PREFIX}{modality} has no topic{near}")
+        for modality in self.topics:
+            self.input(modality).check(modality)
         if not _is_texts(self.gripper_joints):
             raise M2R2Error("'gripper_joints' must be a list of joint names")
         if self.reference_camera and not self.topics.get(self.reference_camera):
@@ -65,21 +67,28 @@ class TopicMap:
                 f"{nearest_name(self.reference_camera, self.topics)}"
             )
 
+    def input(self, modality: str) -> SensorInput:
+        """All that is said of a modality."""
+        topic = self.topics.get(modality, "")
+        return replace(self.signals.get(modality, SensorInput()), topic=topic)
+
     @classmethod
-    def from_parameters(cls, given: Mapping[str, Any], namespace: str = "") -> TopicMap:
+    def from_parameters(cls, given: Mapping[str, Any], namespace: str | None = None) -> TopicMap:
         """What the parameters of the node `synchronizer` say, by their dotted names.
 
-        A relative topic is one of the `namespace`, "" being the root. Raises M2R2Error.
+        A relative topic is one of the `namespace`, "" being the root; without it, as written.
+        Raises M2R2Error.
         """
+        signals = entries(given)
         topics = {
-            name.removeprefix(_PREFIX): _absolute(topic, namespace)
-            for name, topic in given.items()
-            if name.startswith(_PREFIX)
+            name: _absolute(topic, namespace) for name, topic in _topics(given, signals).items()
         }
         values: dict[str, Any] = {}
         if topics:
             cameras = _cameras(topics)
             values = {"topics": topics, "reference_camera": first_camera(cameras, topics)}
+        more = {name: {k: v for k, v in e.items() if k != "topic"} for name, e in signals.items()}
+        values["signals"] = {name: SensorInput(**entry) for name, entry in more.items() if entry}
         if given.get("reference_camera"):
             values["reference_camera"] = given["reference_camera"]
         if "gripper_joints" in given:
@@ -117,8 +126,22 @@ def first_camera(cameras: Sequence[str], topics: Mapping[str, Any]) -> str:
     return next((name for name in cameras if topics.get(name)), "")
 
 
-def _absolute(topic: object, namespace: str) -> object:
+def _topics(
+    given: Mapping[str, Any], signals: Mapping[str, Mapping[str, Any]]
+) -> dict[str, object]:
+    """Modality -> topic, in short or as an entry of `signals`."""
+    topics = {n.removeprefix(_PREFIX): t for n, t in given.items() if n.startswith(_PREFIX)}
+    for name, entry in signals.items():
+        if "topic" in entry:
+            if topics.get(name):
+                raise M2R2Error(f"topics.{name} and {PREFIX}{name}.topic are both given: keep one")
+            topics[name] = entry["topic"]
+    return topics
+
+
+def _absolute(topic: object, namespace: str | None) -> object:
     is_relative = isinstance(topic, str) and topic and not topic.startswith("/")
+    is_relative = is_relative and namespace is not None
     return f"{namespace}/{topic}" if is_relative else topic
 
 

@@ -6,10 +6,12 @@ Defaults come from the core (`SensingLimits`, `TopicMap`, `TrackerConfig`) where
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from pathlib import Path
 
+from m2r2_ros.datasets.sensor_input import entry_of
+from m2r2_ros.datasets.sensor_input import names as signal_names
 from m2r2_ros.datasets.topics import TopicMap
 from m2r2_ros.inference.tracker import TrackerConfig
 from m2r2_ros.nodes.setting import Setting
@@ -191,6 +193,28 @@ def topic_settings(topics: Mapping[str, str]) -> tuple[Setting, ...]:
         Setting(f"topics.{modality}", topic, f"Topic of the modality '{modality}'.")
         for modality, topic in topics.items()
     )
+
+
+# `signals.<sensor>.<key>`: the key's default and what it says of the sensor.
+_SIGNALS: Mapping[str, tuple[str | tuple[str, ...] | tuple[float, ...], str]] = {
+    "topic": ("", "Its topic, unless topics.<sensor> names it."),
+    "type": ("", "Its message type; what is found on the topic when empty."),
+    "fields": (
+        (),
+        "Where in a message its columns are, in their order: wrench.force, position[a_joint], "
+        "data[0:16], rpy(pose[3:6]). Numbers of a gripper are added up.",
+    ),
+    "scale": ((1.0,), "By what its numbers are multiplied, one for all or one each."),
+    "offset": ((0.0,), "What is then added, one for all columns or one each."),
+    "unit": ("", "The unit of the values that result."),
+    "frame": ("", "The frame_id that is expected; on /tf the fixed frame."),
+    "child_frame": ("", "On /tf the frame that moves."),
+}
+
+
+def signal_settings(given: Iterable[str]) -> tuple[Setting, ...]:
+    """Those of the `given` names that are `signals.<sensor>.<key>`. Raises M2R2Error."""
+    return tuple(Setting(name, *_SIGNALS[entry_of(name)[1]]) for name in signal_names(given))
 
 
 def tracker_settings(defaults: TrackerConfig) -> tuple[Setting, ...]:

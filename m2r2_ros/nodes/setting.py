@@ -9,14 +9,16 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from m2r2_ros.datasets.sensor_input import PREFIX, entry_of
 from m2r2_ros.errors import M2R2Error, brief
 
 # Declared by rclpy itself, or read from the overrides by it or by ingest.
 _BUILT_IN = ("use_sim_time", "start_type_description_service")
-_GROUPS = ("qos_overrides", "topics")
+_GROUPS = ("qos_overrides", "topics", "signals")
 # Closer than this to a name of ours is a slip; other nodes' parameters are further away.
 _SLIP = 0.8
 
@@ -27,14 +29,18 @@ _KIND_NAMES = {
     str: "a text",
     tuple: "a list of texts",
 }
+_NUMBERS = "a number or a list of numbers"
 
 
 @dataclass(frozen=True)
 class Setting:
-    """One parameter. Its type is the type of `default`; a tuple is a list of texts."""
+    """One parameter. Its type is the type of `default`.
+
+    A tuple is a list of texts; one with a number in it is a list of numbers.
+    """
 
     name: str
-    default: bool | int | float | str | tuple[str, ...]
+    default: bool | int | float | str | tuple[str, ...] | tuple[float, ...]
     description: str
     minimum: float = -math.inf
     maximum: float = math.inf
@@ -63,16 +69,27 @@ class Setting:
             return float(value)
         if kind is int and type(value) is float and value.is_integer():
             return int(value)
-        if kind is tuple and not isinstance(value, str | bytes):
-            try:
-                value = tuple(value)
-            except TypeError:
-                value = (value,)
-            if all(isinstance(entry, str) for entry in value):
-                return value
-        if type(value) is kind and kind is not tuple:
+        if kind is tuple:
+            return self._as_list(value)
+        if type(value) is kind:
             return value
-        raise M2R2Error(f"parameter {self.name} must be {_KIND_NAMES[kind]}, got {brief(value)}")
+        raise self._mistyped(_KIND_NAMES[kind], value)
+
+    def _as_list(self, value: Any) -> tuple[str, ...] | tuple[float, ...]:
+        entries = (value,)
+        if not isinstance(value, str | bytes):
+            with suppress(TypeError):
+                entries = tuple(value)
+        if self.default and isinstance(self.default[0], float):
+            if all(type(entry) in (int, float) for entry in entries):
+                return tuple(map(float, entries))
+            raise self._mistyped(_NUMBERS, value)
+        if not isinstance(value, str) and all(isinstance(entry, str) for entry in entries):
+            return entries
+        raise self._mistyped(_KIND_NAMES[tuple], value)
+
+    def _mistyped(self, wanted: str, value: Any) -> M2R2Error:
+        return M2R2Error(f"parameter {self.name} must be {wanted}, got {brief(value)}")
 
     @property
     def is_bounded(self) -> bool:
@@ -89,6 +106,8 @@ def foreign_names(given: Iterable[str], known: Iterable[str]) -> list[str]:
     foreign = []
     for name in given:
         group, dot, _ = name.partition(".")
+        if name.startswith(PREFIX):
+            entry_of(name)
         if name in known or (group in _GROUPS and dot):
             continue
         if name in _GROUPS:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import count
 from math import inf
 from typing import Any
@@ -20,6 +21,7 @@ from rclpy.timer import Timer
 from std_srvs.srv import Trigger
 
 from m2r2_msgs.msg import SensorWindow as RosSensorWindow
+from m2r2_ros.datasets.sensor_input import is_entry
 from m2r2_ros.datasets.topics import DEFAULT_TOPICS, TopicMap, first_camera
 from m2r2_ros.errors import M2R2Error, nearest_name, printable
 from m2r2_ros.inference.models import ENCODER_FILE
@@ -63,8 +65,7 @@ class Synchronizer(ManagedNode):
         values: dict[str, Any] | None = None,
     ) -> None:
         super().__init__("synchronizer", values)
-        topics = dict.fromkeys(self._given_topics(), "") or DEFAULT_TOPICS
-        self.declare_lasting(parameters.topic_settings(topics))
+        self._declare_inputs()
         self._on_windows = on_windows
         self._builder: WindowBuilder | None = None
         self._pairs: CameraPairs | None = None
@@ -302,24 +303,37 @@ class Synchronizer(ManagedNode):
         response.message = "all samples forgotten; the next window has index 0"
         return response
 
+    def _declare_inputs(self) -> None:
+        """What the parameter file says of sensors; the default topics where it names none."""
+        given = parameter_declaration.overrides(self)
+        topics = [name.removeprefix("topics.") for name in given if name.startswith("topics.")]
+        known = [name for name in given if is_entry(name)]
+        is_silent = not topics and not any(name.endswith(".topic") for name in known)
+        default = DEFAULT_TOPICS if is_silent else dict.fromkeys(topics, "")
+        self.declare_lasting(parameters.topic_settings(default))
+        self.declare_lasting(parameters.signal_settings(known))
+
     def _read_topics(self, values: dict[str, Any]) -> TopicMap:
-        """The topics that the parameters name; the default ones when they name none.
+        """The inputs that the parameters name.
 
         Each sensor of the encoder has its parameter from now on, also one that the robot lacks.
         """
-        declared = self.get_parameters_by_prefix("topics")
-        topics = {name: parameter.value for name, parameter in declared.items()}
-        reference = values["reference_camera"] or first_camera(self._layout.cameras, topics)
-        topic_map = TopicMap(topics, values["gripper_joints"], reference)
+        given = {
+            f"{group}.{name}": parameter.value
+            for group in ("topics", "signals")
+            for name, parameter in self.get_parameters_by_prefix(group).items()
+        }
+        signals = {s.name: s.read(given[s.name]) for s in parameters.signal_settings(given)}
+        joints = {"gripper_joints": values["gripper_joints"]}
+        topic_map = TopicMap.from_parameters(given | signals | joints)
+        reference = values["reference_camera"] or first_camera(
+            self._layout.cameras, topic_map.topics
+        )
+        topic_map = replace(topic_map, reference_camera=reference)
         topic_map.served(self._layout.modalities)
-        missing = dict.fromkeys(self._layout.modalities - topics.keys(), "")
+        missing = dict.fromkeys(self._layout.modalities - topic_map.topics.keys(), "")
         self.declare_lasting(parameters.topic_settings(missing))
         return topic_map
-
-    def _given_topics(self) -> list[str]:
-        """The sensors that the parameter file gives topics to."""
-        names = parameter_declaration.overrides(self)
-        return [name.removeprefix("topics.") for name in names if name.startswith("topics.")]
 
 
 class _Rates:

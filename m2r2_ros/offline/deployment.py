@@ -43,11 +43,12 @@ class Deployment:
         try:
             foreign = foreign_names(inputs | segmentation, parameters.ALL_NAMES)
             sensing = _read(inputs, parameters.SYNCHRONIZER)
+            signals = _read(inputs, parameters.signal_settings(inputs))
             labels = _read(segmentation, parameters.SEGMENTER)
             tracker = _read(segmentation, parameters.tracker_settings(TrackerConfig()))
             limits = {e.name: sensing[e.name] for e in fields(SensingLimits) if e.name in sensing}
             return cls(
-                TopicMap.from_parameters(inputs | sensing, namespace),
+                TopicMap.from_parameters(inputs | sensing | signals, namespace),
                 SensingLimits(**limits),
                 sensing.get("reference_camera", ""),
                 tracker,

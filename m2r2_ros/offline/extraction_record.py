@@ -38,8 +38,9 @@ class ExtractionRecord:
     def _read(self) -> dict[str, Any]:
         try:
             stored = json.loads(self._path.read_text("utf-8"))
-            # Records from before there was a choice do not name a batch.
-            made_with, recordings = {"batch": 1} | stored["made_with"], stored["recordings"]
+            # Records from before there was a choice do not name these.
+            made_with = {"batch": 1, "signals": {}} | stored["made_with"]
+            recordings = stored["recordings"]
             differing = [k for k, v in self._made_with.items() if made_with.get(k) != v]
             complete = all(isinstance(entry, dict) for entry in recordings.values())
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -104,6 +105,7 @@ def _made_with(
         "topics": dict(topics.topics),
         "gripper_joints": topics.gripper_joints,
         "reference_camera": topics.reference_camera,
+        "signals": {name: asdict(each) for name, each in topics.signals.items()},
         "limits": asdict(deployment.limits),
     }
     # As it will be read back, so that it can be compared with it.

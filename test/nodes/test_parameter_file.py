@@ -13,7 +13,9 @@ from m2r2_ros.errors import M2R2Error
 from m2r2_ros.nodes.managed_node import ManagedNode
 from m2r2_ros.nodes.parameter_declaration import overrides
 from m2r2_ros.nodes.parameters import SYNCHRONIZER
+from m2r2_ros.nodes.synchronizer import Synchronizer
 from m2r2_ros.offline.deployment import Deployment
+from m2r2_ros.sensing.layout import SensorLayout
 
 FILES = 300
 # What is refused by name though rcl makes something of it.
@@ -119,6 +121,12 @@ FORMS = {
         "/**: {ros__parameters: {gripper_joints: [], topics: {hama1: /h}}}\n",
         {"gripper_joints": []},
     ),
+    "inputs in full": (
+        "/**:\n  ros__parameters:\n    topics: {hama1: /h}\n    signals:\n"
+        "      gripper: {topic: hand, fields: ['position[j]'], scale: [2], unit: m}\n"
+        "      pad: {topic: /p, fields: ['data[0:3]', 'data[5]'], scale: [1.0, 2.5], offset: 3}\n",
+        {"signals.gripper.scale": [2], "signals.pad.offset": 3},
+    ),
 }
 
 
@@ -134,9 +142,30 @@ def test_the_node_and_the_commands_read_one_thing(ros, tmp_path, text, values):
         if setting.name in given and hasattr(deployment.limits, setting.name):
             assert getattr(deployment.limits, setting.name) == setting.read(given[setting.name])
     topics = {k.removeprefix("topics."): v for k, v in given.items() if k.startswith("topics.")}
-    assert not topics or deployment.topics.topics == topics
+    signals = [name for name in given if name.startswith("signals.")]
+    assert not topics or signals or deployment.topics.topics == topics
     if "gripper_joints" in given:
         assert deployment.topics.gripper_joints == tuple(given["gripper_joints"])
+
+
+def test_the_node_reads_inputs_as_the_commands_do(ros, tmp_path, monkeypatch):
+    path = tmp_path / "robot.yaml"
+    path.write_text(FORMS["inputs in full"][0])
+    context = ros.Context()
+    ros.init(args=["x", "--ros-args", "--params-file", str(path)], context=context)
+    monkeypatch.setattr("rclpy.node.get_default_context", lambda: context)
+    node = Synchronizer()
+    try:
+        node._layout = SensorLayout(("hama1",), False, ["gripper"])
+        values = {s.name: node.get_parameter(s.name).value for s in SYNCHRONIZER}
+        read, by_command = node._read_topics(values), Deployment.load(path).topics
+        # A relative topic is resolved where it is subscribed to.
+        assert read.topics == {**by_command.topics, "gripper": "hand"}
+        assert read.signals == by_command.signals
+        assert read.signals["pad"].scale == (1.0, 2.5)
+    finally:
+        node.destroy_node()
+        ros.shutdown(context=context)
 
 
 def test_a_node_takes_an_empty_list_for_all_joints(ros, tmp_path, monkeypatch):
