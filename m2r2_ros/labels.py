@@ -7,14 +7,13 @@ activity alone, "Insert". "No action" is its own coarse label.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import groupby
+from collections import Counter
+from collections.abc import Iterable, Sequence
 
 from m2r2_ros.errors import escaped
+from m2r2_ros.vocabulary import Parts, Vocabulary
 
 NO_ACTION = "No action"
-# Of a frame of which nobody said what is done in it: no class, neither learned nor scored.
-UNLABELLED = "unlabelled"
 ACTIVITIES = ("Pick", "Insert", "Remove", "Place")
 OBJECTS = (
     "round peg 1",
@@ -49,16 +48,6 @@ def label_from_text(text: str) -> str:
     return escaped(text.strip(_BLANK).rstrip(f".{_BLANK}"))
 
 
-def labelled_runs(labels: Sequence[str]) -> list[slice]:
-    """The frames between unlabelled ones."""
-    runs, start = [], 0
-    for is_known, group in groupby(labels, lambda label: label != UNLABELLED):
-        end = start + len(list(group))
-        runs += [slice(start, end)] if is_known else []
-        start = end
-    return runs
-
-
 def text_from_label(label: str) -> str:
     """The inverse of `label_from_text`."""
     return f"{label}."
@@ -83,3 +72,28 @@ def coarse_label(label: str) -> str:
 
 # From the labels of a data set to those that are learned and scored.
 LABEL_LEVELS = {"fine": str, "coarse": coarse_label}
+
+
+def legacy_vocabulary(labels: Sequence[str]) -> Vocabulary:
+    """What heads and folders mean that state no vocabulary: all were REASSEMBLE's at first.
+
+    "No action" is idle, a label whose first word is one of the activities is that and an object,
+    and actions are in lower case. Raises M2R2Error on labels that no vocabulary can have.
+    """
+    lower = Counter(label.lower() for label in labels if not split_label(label)[1])
+    parts = {}
+    for label in labels:
+        activity, name = split_label(label)
+        if activity and (name or lower[label.lower()] == 1):
+            parts[label] = Parts(activity.lower(), name)
+    idle = tuple(label for label in labels if label == NO_ACTION)
+    return Vocabulary(tuple(labels), idle, parts)
+
+
+def is_reassemble(labels: Iterable[str]) -> bool:
+    """Whether they are REASSEMBLE's: one of them names one of its actions, or all are idle."""
+    given = set(labels)
+    return bool(given) and (given == {NO_ACTION} or not given.isdisjoint(FINE_LABELS[1:]))
+
+
+REASSEMBLE = legacy_vocabulary(FINE_LABELS)

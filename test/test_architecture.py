@@ -34,6 +34,7 @@ ROOMS = (
     "errors",
     "shipped",
     "descriptions",
+    "vocabulary",
     "labels",
     "signal_presets",
     "parallel",

@@ -89,12 +89,12 @@ def write_untrained(folder: Path, frames: FrameEncoder, model: RoboActConfig) ->
     from m2r2_ros.training.roboact import roboact_pretraining
     from m2r2_ros.training.roboact.roboact_export import video_graphs
     from m2r2_ros.training.roboact.roboact_settings import RoboActSettings
-    from m2r2_ros.training.roboact.sampling import Vocabulary
+    from m2r2_ros.training.roboact.sampling import FactorClasses
     from m2r2_ros.training.roboact.text_encoder import text_encoder
     from m2r2_ros.training.roboact.trained import TrainedRoboAct
 
     settings, texts = RoboActSettings(cameras=("hama1",), model=model), text_encoder(COMPACT)
-    vocabulary = Vocabulary({"subject": ("Robot",), "object": ("USB",), "action": ("pick",)})
+    vocabulary = FactorClasses({"subject": ("Robot",), "object": ("USB",), "action": ("pick",)})
     module = roboact_pretraining.build(settings, frames.dimension, texts, vocabulary).eval()
     trained = TrainedRoboAct(module, frames, texts, "none: untrained")
     graphs, _ = video_graphs(trained, (3,))

@@ -49,7 +49,8 @@ from m2r2_ros.experiments.head_predictions import (
 )
 from m2r2_ros.inference.head import StreamingHead
 from m2r2_ros.inference.models import HEAD_FILE
-from m2r2_ros.labels import LABEL_LEVELS, UNLABELLED
+from m2r2_ros.labels import LABEL_LEVELS
+from m2r2_ros.vocabulary import UNLABELLED
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

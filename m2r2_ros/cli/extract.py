@@ -27,7 +27,7 @@ from m2r2_ros.errors import M2R2Error, printable
 from m2r2_ros.inference.models import open_encoder
 from m2r2_ros.inference.roboact_encoder import RoboActEncoder
 from m2r2_ros.inference.session import CPU, CUDA
-from m2r2_ros.labels import FINE_LABELS, UNLABELLED
+from m2r2_ros.labels import FINE_LABELS
 from m2r2_ros.offline.extraction import (
     EncoderChoice,
     ExtractionJob,
@@ -37,6 +37,7 @@ from m2r2_ros.offline.extraction import (
 )
 from m2r2_ros.offline.extraction_record import ExtractionRecord
 from m2r2_ros.parallel.cluster import add_ray_argument
+from m2r2_ros.vocabulary import UNLABELLED
 
 # Without --test: one recording in five is for testing.
 _TEST_EVERY = 5

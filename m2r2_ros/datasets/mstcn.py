@@ -26,8 +26,8 @@ from m2r2_ros.datasets.atomic import partial_file
 from m2r2_ros.datasets.damage import what_it_is
 from m2r2_ros.datasets.recording import Action
 from m2r2_ros.errors import M2R2Error, brief, nearest_name
-from m2r2_ros.inference.segment_events import UNKNOWN
-from m2r2_ros.labels import NO_ACTION, UNLABELLED, coarse_label, label_from_text
+from m2r2_ros.labels import NO_ACTION, coarse_label, label_from_text
+from m2r2_ros.vocabulary import UNKNOWN, UNLABELLED
 
 # What a file may make us allocate: 1 GiB of float32.
 MAX_FEATURE_VALUES = 2**28

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from m2r2_ros.inference.segment_events import UNKNOWN
 from m2r2_ros.labels import ACTIVITIES, NO_ACTION, OBJECTS, split_label
+from m2r2_ros.vocabulary import UNKNOWN
 
 Colour = tuple[float, float, float]
 

@@ -13,8 +13,8 @@ from m2r2_ros.evaluation.delay import held_at, summary, timeliness
 from m2r2_ros.evaluation.frame_times import nominal_edges, segments_from_frames
 from m2r2_ros.evaluation.metrics import boundary_f1, find_boundaries, score_many
 from m2r2_ros.evaluation.segments import FRAME_RATE_HZ, Segment
-from m2r2_ros.inference.segment_events import UNKNOWN
-from m2r2_ros.labels import NO_ACTION, labelled_runs
+from m2r2_ros.labels import NO_ACTION
+from m2r2_ros.vocabulary import UNKNOWN, labelled_runs
 
 # Two boundaries this close to each other are one.
 BOUNDARY_TOLERANCE_S = 0.5

@@ -9,9 +9,10 @@ import numpy as np
 
 from m2r2_ros.inference.head import StreamingHead
 from m2r2_ros.inference.pipeline import SegmentSequence
-from m2r2_ros.inference.segment_events import UNKNOWN, FramePrediction, SegmentEvent, SegmentStatus
+from m2r2_ros.inference.segment_events import FramePrediction, SegmentEvent, SegmentStatus
 from m2r2_ros.inference.tracker import SegmentTracker
 from m2r2_ros.labels import NO_ACTION
+from m2r2_ros.vocabulary import UNKNOWN
 
 
 @dataclass(frozen=True)

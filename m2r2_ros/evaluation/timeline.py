@@ -16,8 +16,9 @@ from m2r2_ros.evaluation.colours import Palette
 from m2r2_ros.evaluation.literal_text import literal_text
 from m2r2_ros.evaluation.segments import Segment
 from m2r2_ros.evaluation.tracks import draw_track
-from m2r2_ros.inference.segment_events import UNKNOWN, FramePrediction
+from m2r2_ros.inference.segment_events import FramePrediction
 from m2r2_ros.labels import NO_ACTION
+from m2r2_ros.vocabulary import UNKNOWN
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

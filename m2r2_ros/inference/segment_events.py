@@ -8,8 +8,6 @@ from enum import IntEnum
 
 import numpy as np
 
-UNKNOWN = "unknown"
-
 
 @dataclass(frozen=True)
 class FramePrediction:

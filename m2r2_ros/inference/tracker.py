@@ -26,8 +26,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from m2r2_ros.errors import M2R2Error, brief, nearest_name
-from m2r2_ros.inference.segment_events import UNKNOWN, FramePrediction, SegmentEvent, SegmentStatus
+from m2r2_ros.inference.segment_events import FramePrediction, SegmentEvent, SegmentStatus
 from m2r2_ros.labels import split_label
+from m2r2_ros.vocabulary import UNKNOWN
 
 UNKNOWN_ID = -1
 HISTORY_LENGTH = 1000

@@ -19,7 +19,6 @@ from m2r2_ros.errors import M2R2Error
 from m2r2_ros.inference.encoder import Encoder
 from m2r2_ros.inference.models import open_encoder
 from m2r2_ros.inference.roboact_encoder import RoboActEncoder
-from m2r2_ros.labels import UNLABELLED
 from m2r2_ros.offline.deployment import Deployment
 from m2r2_ros.offline.segmentation import watched_windows
 from m2r2_ros.parallel.cluster import over_cluster
@@ -27,6 +26,7 @@ from m2r2_ros.parallel.processes import in_processes
 from m2r2_ros.parallel.progress import Progress
 from m2r2_ros.parallel.read_ahead import read_ahead
 from m2r2_ros.sensing.window import SensorWindow
+from m2r2_ros.vocabulary import UNLABELLED
 
 # A reader that is further ahead than this only takes memory.
 _READ_AHEAD_WINDOWS = 32

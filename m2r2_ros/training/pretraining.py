@@ -15,7 +15,6 @@ from torch.nn import functional
 
 from m2r2_ros.datasets.atomic import partial_file
 from m2r2_ros.errors import M2R2Error
-from m2r2_ros.labels import UNLABELLED
 from m2r2_ros.networks.fusion import PretrainingHeads
 from m2r2_ros.networks.m2r2 import AST, CLIP, COMPACT, M2R2
 from m2r2_ros.networks.pretrained import load_audio, load_images
@@ -44,6 +43,7 @@ from m2r2_ros.training.settings import (
     settings_to_dict,
 )
 from m2r2_ros.training.stored_sentences import StoredSentences
+from m2r2_ros.vocabulary import UNLABELLED
 
 STATISTICS_FILE = "statistics.json"
 # Windows that are encoded at once.

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from m2r2_ros.labels import UNLABELLED
+from m2r2_ros.vocabulary import UNLABELLED
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,9 @@ from torch import Tensor
 
 from m2r2_ros.datasets.mstcn import FeatureFolder, LabelledFeatures
 from m2r2_ros.errors import M2R2Error
-from m2r2_ros.labels import LABEL_LEVELS, coarse_label, labelled_runs
+from m2r2_ros.labels import LABEL_LEVELS, coarse_label
 from m2r2_ros.training.sampler import soft_boundaries
+from m2r2_ros.vocabulary import labelled_runs
 
 # Class of padding; torch's cross entropy ignores it.
 PADDING = -100

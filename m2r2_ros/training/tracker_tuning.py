@@ -21,10 +21,10 @@ from m2r2_ros.evaluation.metrics import score_many
 from m2r2_ros.evaluation.predictions import IDLE, Prediction
 from m2r2_ros.evaluation.segments import FRAME_RATE_HZ
 from m2r2_ros.evaluation.streamed_predictions import nominal_stamps, track
-from m2r2_ros.inference.segment_events import UNKNOWN
 from m2r2_ros.inference.tracker import SegmentTracker, TrackerConfig
 from m2r2_ros.labels import coarse_label
 from m2r2_ros.parallel.progress import Progress
+from m2r2_ros.vocabulary import UNKNOWN
 
 # What is tried, one group after the other: all combinations within it, the rest as found best so
 # far. Waiting always and waiting in doubt compete for the same time. Seconds lie between multiples

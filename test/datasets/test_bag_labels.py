@@ -18,8 +18,9 @@ from m2r2_ros.datasets.mstcn import frame_labels
 from m2r2_ros.datasets.recording import Action
 from m2r2_ros.datasets.topics import ANNOTATIONS_TOPIC, GROUND_TRUTH_TOPIC
 from m2r2_ros.errors import M2R2Error
-from m2r2_ros.labels import UNLABELLED, label_from_text, labelled_runs
+from m2r2_ros.labels import label_from_text
 from m2r2_ros.messages.encode import encode_segment, encode_text
+from m2r2_ros.vocabulary import UNLABELLED, labelled_runs
 
 EPOCH_NS = 1_700_000_000 * 10**9
 

@@ -13,7 +13,7 @@ from m2r2_ros.networks.roboact.frames import frame_encoder
 from m2r2_ros.training.roboact import roboact_pretraining
 from m2r2_ros.training.roboact.roboact_export import export_roboact
 from m2r2_ros.training.roboact.roboact_settings import RoboActSettings
-from m2r2_ros.training.roboact.sampling import Vocabulary
+from m2r2_ros.training.roboact.sampling import FactorClasses
 from m2r2_ros.training.roboact.text_encoder import text_encoder
 from m2r2_ros.training.roboact.trained import TrainedRoboAct
 
@@ -38,7 +38,7 @@ def write_roboact(place: Path) -> TinyRoboAct:
     model = RoboActConfig(frames=FRAMES, width=8, layers=1, heads=2)
     settings = RoboActSettings(clip=clip, model=model, cameras=CAMERAS)
     frames, texts = frame_encoder(clip), text_encoder(clip)
-    module = roboact_pretraining.build(settings, frames.dimension, texts, Vocabulary(VOCABULARY))
+    module = roboact_pretraining.build(settings, frames.dimension, texts, FactorClasses(VOCABULARY))
     trained = TrainedRoboAct(module.eval(), frames, texts, "made up")
     folder = place / "models"
     return TinyRoboAct(trained, folder, export_roboact(trained, folder, STRIDES))

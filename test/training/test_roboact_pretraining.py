@@ -50,7 +50,7 @@ from m2r2_ros.training.roboact.evaluation import (  # noqa: E402
 from m2r2_ros.training.roboact.roboact_settings import LossWeights, RoboActSettings  # noqa: E402
 from m2r2_ros.training.roboact.sampling import (  # noqa: E402
     ClipSampler,
-    Vocabulary,
+    FactorClasses,
     nearest_frames,
 )
 from m2r2_ros.training.sentence_encoder import SentenceEncoder  # noqa: E402
@@ -153,7 +153,9 @@ def module_and_batch(clips, tmp_path, **changes):
     sampler = ClipSampler(
         clips, embeddings.embed_videos(videos, encoder, 10.0, tmp_path / "cache"), 4
     )
-    module = roboact_pretraining.build(chosen, encoder.dimension, TinyTexts(), Vocabulary.of(clips))
+    module = roboact_pretraining.build(
+        chosen, encoder.dimension, TinyTexts(), FactorClasses.of(clips)
+    )
     return module, sampler.ordered(len(clips))[0]
 
 
@@ -242,7 +244,7 @@ def test_the_frozen_encoder_has_no_gradient_and_does_not_change(clips, tmp_path)
     found = embeddings.embed_videos(videos, encoder, 10.0, tmp_path / "cache")
     sampler = ClipSampler(clips, found, 4)
     module = roboact_pretraining.build(
-        settings(), encoder.dimension, TinyTexts(), Vocabulary.of(clips)
+        settings(), encoder.dimension, TinyTexts(), FactorClasses.of(clips)
     )
     batch = sampler.ordered(8)[0]
     assert not batch().frames.requires_grad

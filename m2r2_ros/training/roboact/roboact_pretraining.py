@@ -25,7 +25,7 @@ from m2r2_ros.training.roboact.roboact_losses import (
     similarity_loss,
 )
 from m2r2_ros.training.roboact.roboact_settings import RoboActSettings
-from m2r2_ros.training.roboact.sampling import ClipBatch, ClipSampler, Vocabulary
+from m2r2_ros.training.roboact.sampling import ClipBatch, ClipSampler, FactorClasses
 from m2r2_ros.training.roboact.text_encoder import text_encoder
 from m2r2_ros.training.run import TrainingRun, describe_data
 from m2r2_ros.training.sentence_encoder import SentenceEncoder
@@ -44,7 +44,7 @@ class RoboActPretraining(nn.Module):
         settings: RoboActSettings,
         dimension: int,
         embed_text: SentenceEncoder,
-        vocabulary: Vocabulary,
+        vocabulary: FactorClasses,
     ) -> None:
         """`dimension` is that of the frame embeddings."""
         super().__init__()
@@ -174,7 +174,7 @@ def pretrain_roboact(
     clips are too few or unreadable.
     """
     split = split_clips(clips, settings)
-    vocabulary = Vocabulary.of(split.training)
+    vocabulary = FactorClasses.of(split.training)
     encoder = frame_encoder(settings.clip)
     stored = {
         "kind": KIND,
@@ -206,7 +206,10 @@ def pretrain_roboact(
 
 
 def build(
-    settings: RoboActSettings, dimension: int, embed_text: SentenceEncoder, vocabulary: Vocabulary
+    settings: RoboActSettings,
+    dimension: int,
+    embed_text: SentenceEncoder,
+    vocabulary: FactorClasses,
 ) -> RoboActPretraining:
     """The module, initialised by the settings' seed."""
     torch.manual_seed(settings.seed)

@@ -18,13 +18,13 @@ from m2r2_ros.training.roboact.embeddings import Video, VideoEmbeddings
 
 
 @dataclass(frozen=True)
-class Vocabulary:
+class FactorClasses:
     """The classes of each factor, sorted, and the sentence of every pair that is known."""
 
     classes: dict[str, tuple[str, ...]]
 
     @classmethod
-    def of(cls, clips: Iterable[Clip]) -> Vocabulary:
+    def of(cls, clips: Iterable[Clip]) -> FactorClasses:
         """All that the clips name."""
         clips = list(clips)
         return cls({name: tuple(sorted({getattr(c, name) for c in clips})) for name in FACTORS})

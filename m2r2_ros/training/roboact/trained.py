@@ -13,7 +13,7 @@ from m2r2_ros.networks.roboact.frames import FrameEncoder, frame_encoder
 from m2r2_ros.networks.roboact.model import VideoBranches
 from m2r2_ros.training.roboact.roboact_pretraining import KIND, RoboActPretraining, build
 from m2r2_ros.training.roboact.roboact_settings import RoboActSettings
-from m2r2_ros.training.roboact.sampling import Vocabulary
+from m2r2_ros.training.roboact.sampling import FactorClasses
 from m2r2_ros.training.roboact.text_encoder import text_encoder
 from m2r2_ros.training.run import best_weights, read_settings
 from m2r2_ros.training.sentence_encoder import SentenceEncoder
@@ -49,7 +49,7 @@ def load_trained(run: Path) -> TrainedRoboAct:
             f"{run}: was trained on another '{settings.clip}' than the one there is now"
         )
     texts = text_encoder(settings.clip)
-    module = build(settings, frames.dimension, texts, Vocabulary(classes))
+    module = build(settings, frames.dimension, texts, FactorClasses(classes))
     module.load_state_dict(best_weights(run))
     return TrainedRoboAct(module.eval(), frames, texts, str(stored.get("data", "")))
 

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`vocabulary.yaml`, beside recordings and in a folder of features."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from m2r2_ros.datasets.atomic import partial_file
+from m2r2_ros.errors import M2R2Error, brief
+from m2r2_ros.vocabulary import Vocabulary
+
+VOCABULARY_FILE = "vocabulary.yaml"
+_MAX_BYTES = 1 << 20
+
+
+def read_vocabulary(path: Path) -> Vocabulary:
+    """Raises M2R2Error that names the file."""
+    try:
+        if path.stat().st_size > _MAX_BYTES:
+            raise M2R2Error(f"no vocabulary: more than {_MAX_BYTES} bytes")
+        return Vocabulary.from_dict(_Loader(path.read_text("utf-8")).get_single_data())
+    except (OSError, UnicodeDecodeError) as error:
+        raise M2R2Error(f"cannot read {path}: {error}") from error
+    # Numbers and dates that YAML takes for such but Python refuses are a ValueError.
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise M2R2Error(f"{path}: not YAML: {' '.join(str(error).split())}") from error
+    except M2R2Error as error:
+        raise M2R2Error(f"{path}: {error}") from error
+
+
+def find_vocabulary(folder: Path) -> Vocabulary | None:
+    """A folder's own, None where it has none. Raises M2R2Error."""
+    path = folder / VOCABULARY_FILE
+    return read_vocabulary(path) if path.exists() else None
+
+
+def write_vocabulary(folder: Path, vocabulary: Vocabulary) -> None:
+    """Write a folder's vocabulary, to appear when it is complete."""
+    with partial_file(folder / VOCABULARY_FILE) as temporary:
+        yaml_text = yaml.safe_dump(vocabulary.to_dict(), sort_keys=False, allow_unicode=True)
+        temporary.write_text(yaml_text, "utf-8")
+
+
+class _Loader(yaml.SafeLoader):
+    """Refuses a key that is there twice, of which YAML would keep the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = Counter(key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode))
+        if twice := [key for key, count in keys.items() if count > 1]:
+            raise yaml.YAMLError(f"{brief(twice[0])} is there twice{node.start_mark}")
+        return super().construct_mapping(node, deep)
