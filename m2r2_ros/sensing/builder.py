@@ -15,6 +15,7 @@ from m2r2_ros.sensing.camera_stream import CameraStream, Image
 from m2r2_ros.sensing.clock_offsets import ClockReading
 from m2r2_ros.sensing.clock_troubles import ClockStates, ClockTrouble, clock_troubles
 from m2r2_ros.sensing.counters import Counters
+from m2r2_ros.sensing.derived_signals import DerivedSignals
 from m2r2_ros.sensing.layout import AUDIO, SensorLayout
 from m2r2_ros.sensing.limits import SensingLimits, to_ns
 from m2r2_ros.sensing.memory_budget import MemoryBudget
@@ -62,6 +63,7 @@ class WindowBuilder:
             n: SignalStream(signal, layout.signal_rate(n), limits, counts[n])
             for n, signal in layout.signals.items()
         }
+        self._derived = DerivedSignals(layout.derived, limits)
         self._streams: dict[str, Stream] = {**self._cameras, **self._audio, **self._signals}
         self._reference = self._find_reference(reference_camera)
         self._progress = StreamProgress(self._streams, limits)
@@ -103,7 +105,9 @@ class WindowBuilder:
 
         Rows with NaN, inf or out of range are counted and mask the windows they touch.
         """
-        _find(self._signals, name, "signal").add(stamps_ns, values)
+        rows = _find(self._signals, name, "signal").add(stamps_ns, values)
+        for derived, samples in self._derived.add(name, *rows).items():
+            self._signals[derived].add(*samples)
 
     def add_audio(self, stamp_ns: int, samples: np.ndarray, rate_hz: int) -> None:
         """Add a chunk: float32 (n, channels) or (n,), the first sample stamped `stamp_ns`."""
@@ -116,9 +120,10 @@ class WindowBuilder:
     def expect(self, streams: Collection[str]) -> None:
         """Name the streams that can bring data: windows do not wait for the others.
 
-        All of the layout, unless named. It stays through `reset`.
+        All of the layout, unless named; what is derived from a named one is, too. It stays through
+        `reset`.
         """
-        self._progress.expected = frozenset(streams)
+        self._progress.expected = frozenset((*streams, *self._derived.names(streams)))
 
     def poll(self) -> list[SensorWindow]:
         """Return the windows that can be closed. Call it after all that has arrived was added.
@@ -189,6 +194,7 @@ class WindowBuilder:
         """Forget all samples and start with window 0; the counts stay."""
         for stream in self._streams.values():
             stream.inbox.clear()
+        self._derived.clear()
         self._clear()
 
     def _judge(self) -> Verdict | None:

@@ -7,10 +7,12 @@ from it (design: one graph, raw in).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Collection
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from m2r2_ros.errors import M2R2Error, brief, nearest_name
+from m2r2_ros.sensing.derived_signals import Derived, checked_derived
 from m2r2_ros.sensing.signal_set import Signals
 
 AUDIO = "audio"
@@ -34,9 +36,12 @@ class SensorLayout:
     signal_rate_hz: int = 300
     # Mono, after resampling (M2R2 III-B).
     audio_rate_hz: int = 16_000
+    # (signal, source): the signal is computed from the source's samples. Also taken as a mapping.
+    derived: Derived = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "signals", Signals.of(self.signals))
+        object.__setattr__(self, "derived", checked_derived(self.derived, self.signals))
         self._check_cameras()
         if not isinstance(self.audio, bool):
             raise M2R2Error(f"audio must be true or false, got {brief(self.audio)}")
@@ -66,6 +71,21 @@ class SensorLayout:
     def modalities(self) -> tuple[str, ...]:
         """All modality names in token order."""
         return (*self.cameras, *([AUDIO] * self.audio), *self.signals)
+
+    @property
+    def sensed(self) -> tuple[str, ...]:
+        """The modalities that a robot publishes: all but those that are derived."""
+        return tuple(name for name in self.modalities if name not in dict(self.derived))
+
+    def only(self, modalities: Collection[str]) -> SensorLayout:
+        """This layout with these of its modalities."""
+        return replace(
+            self,
+            cameras=tuple(name for name in self.cameras if name in modalities),
+            audio=self.audio and AUDIO in modalities,
+            signals=self.signals.only(modalities),
+            derived=tuple(pair for pair in self.derived if pair[0] in modalities),
+        )
 
     @property
     def period_ns(self) -> int:
@@ -104,7 +124,10 @@ class SensorLayout:
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form, the inverse of `from_dict`."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return values | {"signals": self.signals.to_plain()}
+        values["signals"] = self.signals.to_plain()
+        derived = values.pop("derived")
+        # Older layouts have no such entry, and models that need none are read by older versions.
+        return values | ({"derived": dict(derived)} if derived else {})
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> SensorLayout:

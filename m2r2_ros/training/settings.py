@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
@@ -11,7 +11,8 @@ import yaml
 
 from m2r2_ros.errors import M2R2Error, brief, nearest_name
 from m2r2_ros.networks.m2r2 import M2R2Config
-from m2r2_ros.sensing.layout import AUDIO, SensorLayout
+from m2r2_ros.sensing.derived_signals import Derived
+from m2r2_ros.sensing.layout import SensorLayout
 from m2r2_ros.sensing.signal_set import Signals
 from m2r2_ros.training.augmentation import Augmentation
 
@@ -115,12 +116,7 @@ class PretrainSettings:
     def encoder_layout(self) -> SensorLayout:
         """The layout of the modalities that the encoder sees."""
         seen = self.modalities or self.layout.modalities
-        return replace(
-            self.layout,
-            cameras=tuple(name for name in self.layout.cameras if name in seen),
-            audio=AUDIO in seen,
-            signals=self.layout.signals.only(seen),
-        )
+        return self.layout.only(seen)
 
 
 def load_settings(kind: type[Settings], path: Path | None) -> Settings:
@@ -193,7 +189,7 @@ def check_seed(seed: int, where: str) -> None:
 
 def settings_to_dict(settings: Any) -> dict[str, Any]:
     """Plain values for YAML or JSON, the inverse of `settings_from_dict`."""
-    return _plain(asdict(settings))
+    return _plain(settings)
 
 
 def _checked(kind: Any, default: Any, value: Any, where: str) -> Any:
@@ -203,6 +199,8 @@ def _checked(kind: Any, default: Any, value: Any, where: str) -> Any:
         return _signals(value, where)
     if kind is float and type(value) is int and abs(value) <= _LARGEST:
         return float(value)
+    if isinstance(value, dict) and kind == Derived:
+        return tuple(value.items())
     if isinstance(value, list) and kind not in _SCALARS:
         return tuple(value)
     expected = kind if kind in _SCALARS else tuple
@@ -220,8 +218,10 @@ def _signals(value: Any, where: str) -> Signals:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, Signals):
-        value = value.to_plain()
+    if isinstance(value, SensorLayout):
+        value = value.to_dict()
+    elif is_dataclass(value):
+        value = {entry.name: getattr(value, entry.name) for entry in fields(value)}
     if isinstance(value, dict):
         return {key: _plain(entry) for key, entry in value.items()}
     return [_plain(entry) for entry in value] if isinstance(value, tuple | list) else value

@@ -56,6 +56,9 @@ def signals(draw: st.DrawFn) -> tuple[str, dict[str, Any]]:
     return (preset if how == "alone" else f"{prefix}_{preset}"), entry
 
 
+POSE_AND_TWIST = {"arm_a_pose": {}, "arm_b_twist": {"preset": "twist"}}
+
+
 @st.composite
 def layouts(draw: st.DrawFn) -> SensorLayout:
     """Any sensors, with at least one signal or camera."""
@@ -65,7 +68,8 @@ def layouts(draw: st.DrawFn) -> SensorLayout:
     return SensorLayout(
         tuple(cameras),
         draw(st.booleans()),
-        dict(named),
+        dict(named) | (pair := draw(st.sampled_from([{}, POSE_AND_TWIST]))),
         window_rate_hz=draw(st.floats(1.0, 60.0)),
         signal_rate_hz=draw(st.integers(1, 1000)),
+        derived={"arm_b_twist": "arm_a_pose"} if pair and draw(st.booleans()) else {},
     )

@@ -123,6 +123,19 @@ def test_sensors_that_users_declare_are_settings_like_others():
         settings_from_dict(PretrainSettings, given | {"modalities": ["pda"]}, "x")
 
 
+def test_a_derived_signal_is_kept_and_goes_with_its_source():
+    names = ["wrench", "pose", "twist"]
+    given = {"cameras": [], "audio": False, "signals": names, "derived": {"twist": "pose"}}
+    settings = settings_from_dict(PretrainSettings, {"layout": given}, "x")
+    assert settings.layout.derived == (("twist", "pose"),)
+    plain = settings_to_dict(settings)
+    assert plain["layout"]["derived"] == {"twist": "pose"}
+    assert settings_from_dict(PretrainSettings, plain, "x") == settings
+    assert replace(settings, modalities=("wrench", "pose")).encoder_layout.derived == ()
+    with pytest.raises(M2R2Error, match="derived 'twist': 'pose': the layout has no signal 'pose'"):
+        replace(settings, modalities=("wrench", "twist")).encoder_layout  # noqa: B018
+
+
 @pytest.mark.parametrize("signals", [3, "pose", {"pad": {}}, ["pad"], {"pad": 3}, [3], None])
 def test_signals_that_cannot_be_are_one_line(signals):
     with pytest.raises(M2R2Error, match=r"^x: layout: signals: ") as refused:
