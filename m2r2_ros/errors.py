@@ -5,10 +5,14 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from itertools import islice
+from pathlib import Path
 from reprlib import Repr
 
 # A path may have 4096 characters; a line of a file that is no text may have millions.
 _MAX_SHOWN = 5000
+# Files of a folder that are compared with a name; a data set may have very many.
+_MAX_COMPARED = 10_000
 
 
 # Packages that pip does not install.
@@ -67,6 +71,22 @@ def nearest_name(name: str, valid: Iterable[str]) -> str:
     # The search compares every pair of characters: no name of ours is longer.
     matches = difflib.get_close_matches(str(name)[:200], list(valid), n=1, cutoff=0.5)
     return f" (did you mean '{matches[0]}'?)" if matches else ""
+
+
+def nearest_path(path: Path) -> str:
+    """As `nearest_name`, for a path that is not there: the first part of it that is missing."""
+    try:
+        missing = next(part for part in (*reversed(path.parents), path) if not part.exists())
+        beside = [entry.name for entry in islice(missing.parent.iterdir(), _MAX_COMPARED)]
+    except (OSError, StopIteration):
+        return ""
+    return nearest_name(missing.name, beside)
+
+
+def why_unreadable(path: Path, error: Exception) -> str:
+    """Return why a file cannot be read; of one that is not there, with the nearest name."""
+    reason = getattr(error, "strerror", None) or str(error)
+    return reason + (nearest_path(path) if isinstance(error, FileNotFoundError) else "")
 
 
 def _escaped(character: str) -> str:

@@ -16,7 +16,7 @@ from m2r2_ros.datasets.reassemble import open_recording
 from m2r2_ros.datasets.recording_source import REASSEMBLE_SUFFIXES
 from m2r2_ros.datasets.source import RECORDING_SUFFIXES
 from m2r2_ros.descriptions import HUMAN
-from m2r2_ros.errors import M2R2Error, brief
+from m2r2_ros.errors import M2R2Error, brief, nearest_path
 
 RH20T_TASKS = "task_description.json"
 
@@ -62,7 +62,7 @@ def read_described_videos(path: Path) -> Iterator[DescribedVideo]:
         else:
             raise M2R2Error(f"{path}: holds neither .h5 recordings nor RH20T's {RH20T_TASKS}")
     elif not path.exists():
-        raise M2R2Error(f"{path}: no such file or folder")
+        raise M2R2Error(f"{path}: no such file or folder{nearest_path(path)}")
     elif path.suffix in REASSEMBLE_SUFFIXES:
         yield from _read_reassemble(path)
     elif path.suffix in _MANIFESTS:

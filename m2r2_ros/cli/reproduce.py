@@ -33,7 +33,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from m2r2_ros.errors import M2R2Error, nearest_name
+from m2r2_ros.errors import M2R2Error, nearest_name, nearest_path
 from m2r2_ros.experiments.ablation_table import ROBOACT, VARIANTS
 from m2r2_ros.experiments.paper_figures import TABLES, Row
 from m2r2_ros.shipped import shipped
@@ -95,7 +95,7 @@ def main(args: argparse.Namespace) -> int:
         return _reproduce_roboact(args)
     seeds, rows = _seeds(args.seeds), _rows(args.table, args.rows, args.head)
     if args.encoder and not args.encoder.is_file():
-        raise M2R2Error(f"{args.encoder}: no such file")
+        raise M2R2Error(f"{args.encoder}: no such file{nearest_path(args.encoder)}")
     # Late: reading recordings and training need packages that a refusal does not.
     from m2r2_ros.cli.main import call_verb
     from m2r2_ros.experiments.reproduction import DataSet, Reproduction, Stages

@@ -22,7 +22,7 @@ from m2r2_ros.datasets.bag_sqlite import SqliteStorage
 from m2r2_ros.datasets.bag_storage import CDR, BagMessage, Span, Storage, in_order
 from m2r2_ros.datasets.bounded_chunks import ZSTD_MAGIC, unpack_file, unpack_message
 from m2r2_ros.datasets.damage import MCAP, SQLITE, ZSTD, file_kind, reindex, what_it_is
-from m2r2_ros.errors import M2R2Error
+from m2r2_ros.errors import M2R2Error, nearest_path
 
 __all__ = ["Bag", "BagMessage", "BagTopic", "open_bag"]
 
@@ -143,7 +143,7 @@ def open_bag(path: Path | str) -> Iterator[Bag]:
     """Open a bag for reading. Raises M2R2Error, in one line, when that fails."""
     path = Path(path)
     if not path.exists():
-        raise M2R2Error(f"{path}: no such bag")
+        raise M2R2Error(f"{path}: no such bag{nearest_path(path)}")
     with ExitStack() as stack:
         with _one_line(path):
             bag = _open(path, stack)

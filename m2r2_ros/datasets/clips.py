@@ -17,7 +17,7 @@ from typing import Any
 
 from m2r2_ros.datasets.atomic import partial_file
 from m2r2_ros.descriptions import HUMAN, ROBOT, clip_sentence
-from m2r2_ros.errors import M2R2Error, brief
+from m2r2_ros.errors import M2R2Error, brief, why_unreadable
 
 __all__ = ["HUMAN", "ROBOT", "Clip", "clip_sentence", "read_clips", "write_clips"]
 
@@ -77,7 +77,7 @@ def read_clips(path: Path) -> Iterator[Clip]:
                 if line.strip():
                     yield _clip(line, path.parent, f"{path}, line {number}")
     except (OSError, UnicodeDecodeError) as error:
-        raise M2R2Error(f"cannot read {path}: {error}") from error
+        raise M2R2Error(f"cannot read {path}: {why_unreadable(path, error)}") from error
 
 
 def _clip(line: str, folder: Path, where: str) -> Clip:

@@ -13,7 +13,7 @@ import h5py
 import numpy as np
 
 from m2r2_ros.datasets.damage import HDF5, file_kind, what_it_is
-from m2r2_ros.errors import M2R2Error
+from m2r2_ros.errors import M2R2Error, nearest_path
 
 # What a file may make us allocate: an hour of seven columns at 1 kHz, and one 1 GiB payload.
 MAX_VALUES = 30_000_000
@@ -35,7 +35,7 @@ class Hdf5Error(M2R2Error):
 def open_hdf5(path: Path) -> Iterator[h5py.File]:
     """Open a file for reading. Raises Hdf5Error, in one line, when that fails."""
     if not path.is_file():
-        raise Hdf5Error(f"{path}: no such file")
+        raise Hdf5Error(f"{path}: no such file{nearest_path(path)}")
     try:
         file = h5py.File(path, "r")
     except HDF5_ERRORS as error:

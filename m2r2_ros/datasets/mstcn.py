@@ -25,7 +25,7 @@ import numpy as np
 from m2r2_ros.datasets.atomic import partial_file
 from m2r2_ros.datasets.damage import what_it_is
 from m2r2_ros.datasets.recording import Action
-from m2r2_ros.errors import M2R2Error, brief, nearest_name
+from m2r2_ros.errors import M2R2Error, brief, nearest_name, nearest_path
 from m2r2_ros.labels import NO_ACTION, coarse_label, label_from_text
 from m2r2_ros.vocabulary import UNKNOWN, UNLABELLED
 
@@ -79,7 +79,7 @@ class FeatureFolder:
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
         if not self.path.is_dir():
-            raise M2R2Error(f"{self.path}: no such folder")
+            raise M2R2Error(f"{self.path}: no such folder{nearest_path(self.path)}")
 
     @cached_property
     def labels(self) -> list[str]:

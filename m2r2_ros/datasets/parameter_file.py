@@ -17,7 +17,7 @@ from typing import Any
 
 import yaml
 
-from m2r2_ros.errors import M2R2Error, nearest_name
+from m2r2_ros.errors import M2R2Error, nearest_name, why_unreadable
 
 MAX_BYTES = 1_000_000
 PARAMETERS = "ros__parameters"
@@ -135,7 +135,7 @@ def _bytes_of(path: Path) -> bytes:
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise M2R2Error(f"cannot read {path}: {error.strerror}") from error
+        raise M2R2Error(f"cannot read {path}: {why_unreadable(path, error)}") from error
     if len(content) > MAX_BYTES:
         raise M2R2Error(f"{path}: a parameter file may have {MAX_BYTES} bytes")
     return content

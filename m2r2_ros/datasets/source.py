@@ -19,7 +19,7 @@ from m2r2_ros.datasets.recording_source import (
     SensorBatch,
 )
 from m2r2_ros.datasets.topics import TopicMap
-from m2r2_ros.errors import M2R2Error
+from m2r2_ros.errors import M2R2Error, nearest_path
 from m2r2_ros.sensing.builder import WindowBuilder
 from m2r2_ros.sensing.counters import Counters
 from m2r2_ros.sensing.layout import SensorLayout
@@ -43,6 +43,8 @@ def open_source(path: Path | str, topics: TopicMap | None = None) -> Iterator[Re
     Raises M2R2Error.
     """
     path = Path(path)
+    if not path.exists():
+        raise M2R2Error(f"{path}: no such file or folder{nearest_path(path)}")
     reader = "bag_source" if path.is_dir() else _READERS.get(path.suffix)
     if reader is None:
         raise M2R2Error(f"{path}: {_refusal(path)}")
@@ -52,8 +54,6 @@ def open_source(path: Path | str, topics: TopicMap | None = None) -> Iterator[Re
 
 
 def _refusal(path: Path) -> str:
-    if not path.exists():
-        return "no such recording"
     what = what_it_is(path)
     known = f": it {what}" if what else ""
     return f"neither a REASSEMBLE .h5 nor a bag (folder, .mcap, .db3){known}"

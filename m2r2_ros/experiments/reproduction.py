@@ -29,7 +29,7 @@ from m2r2_ros.datasets.mstcn import (
     write_recording_features,
     write_split,
 )
-from m2r2_ros.errors import M2R2Error
+from m2r2_ros.errors import M2R2Error, nearest_path
 from m2r2_ros.evaluation.predictions import Prediction, score_predictions
 from m2r2_ros.evaluation.segments import FRAME_RATE_HZ
 from m2r2_ros.experiments.baselines.baseline_signals import read_signals
@@ -99,6 +99,8 @@ class DataSet:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        if not path.is_dir():
+            raise M2R2Error(f"{path}: no such folder{nearest_path(path)}")
         present = [split for split in TEST_SPLITS if split == "test" or (path / split).is_dir()]
         for split in (TRAIN, VALIDATION, "test"):
             if not (path / split).is_dir():

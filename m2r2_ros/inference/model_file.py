@@ -7,7 +7,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from m2r2_ros.errors import M2R2Error
+from m2r2_ros.errors import M2R2Error, why_unreadable
 from m2r2_ros.inference.digest_list import check_digest
 
 # Protobuf itself cannot hold more, and two ViT-B/16 with an AST (M2R2 in full) need half of it.
@@ -38,7 +38,7 @@ def read_model(path: str | Path) -> ModelFile:
             raise M2R2Error(f"{path}: {size} bytes, a model may have {MAX_MODEL_BYTES}")
         data = path.read_bytes()
     except OSError as error:
-        raise M2R2Error(f"{path}: cannot be read: {error.strerror}") from error
+        raise M2R2Error(f"{path}: cannot be read: {why_unreadable(path, error)}") from error
     digest = hashlib.sha256(data).hexdigest()
     check_digest(path, digest)
     return ModelFile(path, data, digest)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from m2r2_ros.errors import M2R2Error
+from m2r2_ros.errors import M2R2Error, nearest_path
 from m2r2_ros.inference.encoder import Encoder
 from m2r2_ros.inference.head import StreamingHead
 from m2r2_ros.inference.metadata import RoboActMetadata
@@ -70,7 +70,7 @@ class Models:
         """
         folder = Path(folder)
         if not folder.is_dir():
-            raise M2R2Error(f"{folder}: no such models folder")
+            raise M2R2Error(f"{folder}: no such models folder{nearest_path(folder)}")
         for name in (ENCODER_FILE,) if actions else (ENCODER_FILE, HEAD_FILE):
             if not (folder / name).is_file():
                 raise M2R2Error(f"{folder}: this models folder has no {name}")

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from m2r2_ros.errors import M2R2Error
+from m2r2_ros.errors import M2R2Error, why_unreadable
 from m2r2_ros.inference.metadata import METADATA_KEY, EncoderMetadata
 
 _METADATA_FIELD = 14
@@ -30,7 +30,7 @@ def read_encoder_metadata(path: str | Path) -> EncoderMetadata:
         with path.open("rb") as file:
             text = dict(_entries(file)).get(METADATA_KEY)
     except OSError as error:
-        raise M2R2Error(f"{path}: cannot be read: {error.strerror}") from error
+        raise M2R2Error(f"{path}: cannot be read: {why_unreadable(path, error)}") from error
     except (ValueError, EOFError) as error:
         raise M2R2Error(f"{path}: no usable ONNX model: {error}") from error
     return EncoderMetadata.from_json(text, path)

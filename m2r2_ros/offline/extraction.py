@@ -15,7 +15,7 @@ from m2r2_ros.datasets.bag_files import is_bag_folder
 from m2r2_ros.datasets.mstcn import check_name, frame_labels
 from m2r2_ros.datasets.recording_source import RecordingSource
 from m2r2_ros.datasets.source import RECORDING_SUFFIXES, open_source
-from m2r2_ros.errors import M2R2Error
+from m2r2_ros.errors import M2R2Error, nearest_path
 from m2r2_ros.inference.encoder import Encoder
 from m2r2_ros.inference.models import open_encoder
 from m2r2_ros.inference.roboact_encoder import RoboActEncoder
@@ -96,10 +96,12 @@ class ExtractionResult:
 def find_recordings(paths: Iterable[Path]) -> list[Path]:
     """Recordings as given; a folder that is no bag stands for the recordings in it.
 
-    Raises M2R2Error when a folder holds none, or two recordings have the same name.
+    Raises M2R2Error when one is not there, a folder holds none, or two have the same name.
     """
     found: dict[str, Path] = {}
     for path in paths:
+        if not path.exists():
+            raise M2R2Error(f"{path}: no such file or folder{nearest_path(path)}")
         inside = sorted(filter(_is_recording, path.iterdir())) if _is_plain_folder(path) else [path]
         if not inside:
             raise M2R2Error(f"{path}: holds no recording (.h5 or bag)")

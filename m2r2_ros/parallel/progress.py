@@ -23,6 +23,7 @@ class Progress(tqdm):
         stream = options.get("file") or sys.stderr
         self._in_lines = not getattr(stream, "isatty", bool)()
         self._said_at: float | None = None
+        self._said_count: float = 0
         super().__init__(*arguments, **options)
 
     def display(self, msg: str | None = None, pos: int | None = None) -> None:
@@ -36,16 +37,16 @@ class Progress(tqdm):
             self._say(now)
 
     def close(self) -> None:
-        """End; in a file, with a line about the whole if there was one before."""
+        """End; in a file, with a line about the whole if those before are of less."""
         if self._in_lines and not self.disable:
-            if self._said_at is not None:
+            if self._said_at is not None and self._said_count != self.n:
                 self._say(self._time())
             self.leave = False
             self.fp = _Nothing()
         super().close()
 
     def _say(self, now: float) -> None:
-        self._said_at = now
+        self._said_at, self._said_count = now, self.n
         self.fp.write(f"{self}\n")
         self.fp.flush()
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import yaml
 
-from m2r2_ros.errors import M2R2Error
+from m2r2_ros.errors import M2R2Error, why_unreadable
 from m2r2_ros.sensing.layout import SensorLayout
 
 _MAX_BYTES = 1 << 20
@@ -42,7 +42,7 @@ def _read(path: Path) -> Any:
             raise M2R2Error(f"{path}: no layout: more than {_MAX_BYTES} bytes")
         return yaml.safe_load(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        raise M2R2Error(f"cannot read {path}: {error}") from error
+        raise M2R2Error(f"cannot read {path}: {why_unreadable(path, error)}") from error
     # Numbers and dates that YAML takes for such but Python refuses are a ValueError.
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise M2R2Error(f"{path}: not YAML: {' '.join(str(error).split())}") from error

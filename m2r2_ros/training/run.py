@@ -22,7 +22,7 @@ from torch import nn
 from torch.utils.tensorboard import SummaryWriter
 
 from m2r2_ros.datasets.atomic import partial_file
-from m2r2_ros.errors import M2R2Error, brief
+from m2r2_ros.errors import M2R2Error, brief, nearest_path
 from m2r2_ros.training import distributed
 
 SETTINGS_FILE = "settings.yaml"
@@ -145,7 +145,10 @@ def read_settings(folder: Path) -> dict[str, Any]:
     try:
         settings = yaml.safe_load(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-        raise M2R2Error(f"{folder} is no training run: cannot read {SETTINGS_FILE}") from error
+        near = nearest_path(file) if isinstance(error, FileNotFoundError) else ""
+        raise M2R2Error(
+            f"{folder} is no training run: cannot read {SETTINGS_FILE}{near}"
+        ) from error
     if not isinstance(settings, dict):
         raise M2R2Error(f"{file} holds no settings")
     return settings

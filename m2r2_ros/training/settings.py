@@ -9,7 +9,7 @@ from typing import Any, TypeVar, get_type_hints
 
 import yaml
 
-from m2r2_ros.errors import M2R2Error, brief, nearest_name
+from m2r2_ros.errors import M2R2Error, brief, nearest_name, why_unreadable
 from m2r2_ros.networks.m2r2 import M2R2Config
 from m2r2_ros.sensing.derived_signals import Derived
 from m2r2_ros.sensing.layout import SensorLayout
@@ -133,7 +133,7 @@ def read_values(path: Path, depth: int = 0) -> Any:
     try:
         values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        raise M2R2Error(f"cannot read {path}: {error}") from error
+        raise M2R2Error(f"cannot read {path}: {why_unreadable(path, error)}") from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise M2R2Error(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     values = {} if values is None else values

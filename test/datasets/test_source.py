@@ -195,8 +195,8 @@ def test_gripper_joints_that_do_not_exist(h5, mcap):
     ("name", "content", "text"),
     [
         ("a.h5", None, "no such file"),
-        ("a.mcap", None, "no such bag"),
-        ("nothing", None, "no such recording"),
+        ("a.mcap", None, "no such file"),
+        ("nothing", None, "no such file"),
         ("a.txt", b"hello", "neither a REASSEMBLE .h5 nor a bag"),
         ("a.mcap", b"", "cannot read this bag"),
         ("a.mcap", b"hello" * 99, "cannot read this bag"),
