@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from m2r2_ros.labels import UNLABELLED
+from m2r2_ros.vocabulary import UNKNOWN, UNLABELLED
 
 # Seconds of a stamp's unit.
 STAMP_UNITS = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 PIXEL_ORDERS = ("rgb", "bgr")
 # What is said of frames without a label.
-NO_LABELS = ("unknown", UNLABELLED)
+NO_LABELS = (UNKNOWN, UNLABELLED)
 
 
 @dataclass(frozen=True)
