@@ -6,7 +6,7 @@ stamps from the recording's own clocks, and the ground truth as /ground_truth/ac
 
 REASSEMBLE files (.h5) need nothing else. Arrays (.npz, HDF5) need --mapping, which array is which
 sensor, and --layout, which sensors there are (docs/dataset.md); their bags get a robot.yaml beside
-them, for --config and --robot. ROS 1 bags (.bag) keep their topics.
+them, for --config and --robot, and a vocabulary.yaml. ROS 1 bags (.bag) keep their topics.
 Cameras are stored without loss. A bag that was made from the same file is kept: a command that was
 interrupted can simply be run again.
 
@@ -75,7 +75,7 @@ def main(args: argparse.Namespace) -> int:
     for path in chain.from_iterable(_files(path, options) for path in args.recordings):
         convert(path, args.out, options, args.overwrite, said)
     if arrays:
-        print(f"{arrays.write_robot_file(args.out)}: where the bags have which sensor")
+        print(f"{arrays.describe_bags(args.out)}: where the bags have which sensor")
     return 0
 
 

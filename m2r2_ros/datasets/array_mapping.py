@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from m2r2_ros.vocabulary import UNKNOWN, UNLABELLED
+from m2r2_ros.vocabulary import UNKNOWN, UNLABELLED, Vocabulary
 
 # Seconds of a stamp's unit.
 STAMP_UNITS = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
@@ -61,9 +61,11 @@ class CameraArray:
 
 @dataclass(frozen=True)
 class LabelArrays:
-    """Labels by segments (label, start, end) or frame by frame; `names` translates what is stored.
+    """Labels by segments (label, start, end) or frame by frame.
 
-    A name of None leaves its frames unlabelled. `complete`: nothing is done where no label is.
+    names       what is stored -> label; None leaves its frames unlabelled.
+    complete    nothing is done where no label is.
+    vocabulary  of the labels in `names`.
     """
 
     segments: str = ""
@@ -71,6 +73,7 @@ class LabelArrays:
     clock: Clock = field(default_factory=Clock)
     names: Mapping[str, str | None] | None = None
     complete: bool = False
+    vocabulary: Vocabulary | None = None
 
 
 @dataclass(frozen=True)

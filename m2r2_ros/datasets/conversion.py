@@ -22,6 +22,7 @@ from m2r2_ros.datasets.mapping_file import load_mapping
 from m2r2_ros.datasets.reassemble import open_recording
 from m2r2_ros.datasets.recording_source import REASSEMBLE_SUFFIXES
 from m2r2_ros.datasets.ros1_bag import ROS1_SUFFIX, open_ros1_bag
+from m2r2_ros.datasets.vocabulary_file import write_vocabulary
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.sensing.layout import SensorLayout
 from m2r2_ros.sensing.layout_file import load_layout
@@ -48,8 +49,14 @@ class Arrays:
             raise M2R2Error(f"{mapping}: {error}") from error
         return cls(*read, f"{_sha256(mapping)} {_sha256(layout)}")
 
-    def write_robot_file(self, out: Path) -> Path:
-        """Write where the bags have which sensor, for `--config` and `--robot`."""
+    def describe_bags(self, out: Path) -> Path:
+        """Write where the bags have which sensor, for `--config` and `--robot`, and their labels.
+
+        Returns the first of these files.
+        """
+        labels = self.mapping.labels
+        if labels is not None and labels.vocabulary is not None:
+            write_vocabulary(out, labels.vocabulary)
         mapping = self.mapping
         values = {
             "topics": {name: mapping.topic(name) for name in mapping.sensors},

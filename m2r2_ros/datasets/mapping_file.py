@@ -6,7 +6,7 @@ signals:
   pose: [eef/position, eef/quaternion_wxyz[1:4], eef/quaternion_wxyz[0]]
   gripper: {arrays: finger, scale: 0.1176, unit: m}
 cameras: {front: images/front}
-labels: {frames: tag, names: {0: idle, 1: pick}}
+labels: {frames: tag, names: {0: wait, 1: tighten cap}, idle: [wait]}
 """
 
 from __future__ import annotations
@@ -31,12 +31,13 @@ from m2r2_ros.datasets.array_mapping import (
 from m2r2_ros.datasets.sensor_input import is_topic_name
 from m2r2_ros.errors import M2R2Error, brief, nearest_name
 from m2r2_ros.sensing.layout_file import read_yaml
+from m2r2_ros.vocabulary import FORMAT, Vocabulary
 
 _CLOCK = ("stamps", "stamps_unit", "rate_hz")
 _MAPPING = (*_CLOCK, "recordings", "epoch_s", "signals", "cameras", "labels")
 _SIGNAL = (*_CLOCK, "arrays", "scale", "offset", "unit", "topic")
 _CAMERA = (*_CLOCK, "array", "pixels", "topic")
-_LABELS = (*_CLOCK, "segments", "frames", "names", "complete")
+_LABELS = (*_CLOCK, "segments", "frames", "names", "complete", "idle", "parts")
 _COLUMNS = re.compile(r"([^\[\]]+)(?:\[(\d+)(?:(:)(\d+))?\])?")
 
 
@@ -114,20 +115,36 @@ def _labels(entry: Any, clock: Clock) -> LabelArrays:
     complete = given.get("complete", False)
     if not isinstance(complete, bool):
         raise M2R2Error(f"labels: complete must be true or false, got {brief(complete)}")
+    names = _names(given["names"]) if "names" in given else None
     return LabelArrays(
         **{kinds[0]: _array(given[kinds[0]], kinds[0])},
         clock=_clock(given, clock, needed=kinds[0] == "frames"),
-        names=_names(given["names"]) if "names" in given else None,
+        names=names,
         complete=complete,
+        vocabulary=_vocabulary(given, names),
     )
+
+
+def _vocabulary(
+    given: Mapping[str, Any], names: Mapping[str, str | None] | None
+) -> Vocabulary | None:
+    """What `idle` and `parts` say of the labels in `names`, in their order."""
+    entries = {key: given[key] for key in ("idle", "parts") if key in given}
+    if names is None:
+        if entries:
+            raise M2R2Error("labels: idle and parts are of the labels in `names`: give them, too")
+        return None
+    labels = list(dict.fromkeys(name for name in names.values() if name is not None))
+    try:
+        return Vocabulary.from_dict({"format": FORMAT, "labels": labels, **entries})
+    except M2R2Error as error:
+        raise M2R2Error(f"labels: {error}") from error
 
 
 def _names(table: Any) -> dict[str, str | None]:
     names = {str(key): name for key, name in _entries(table, "labels: names", None).items()}
     for key, name in names.items():
-        if name is not None and not (isinstance(name, str) and name.strip()):
-            raise M2R2Error(f"labels: names: {key}: a label is a text, or null for none")
-        if name in NO_LABELS:
+        if isinstance(name, str) and name in NO_LABELS:
             raise M2R2Error(f"labels: names: {key}: '{name}' is no label: null says unlabelled")
     return names
 

@@ -18,6 +18,7 @@ from m2r2_ros.cli.main import run_verb
 from m2r2_ros.datasets.bag_reader import open_bag
 from m2r2_ros.datasets.mapping_file import load_mapping
 from m2r2_ros.datasets.source import open_source
+from m2r2_ros.datasets.vocabulary_file import find_vocabulary
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.offline.deployment import Deployment
 from m2r2_ros.sensing.layout_file import load_layout
@@ -50,7 +51,12 @@ MAPPING = {
         "glue": {"arrays": "glue", "stamps": "glue_ms", "stamps_unit": "ms", "scale": [1, 2]},
     },
     "cameras": {"top": "pictures", "side": {"array": "files", "stamps": "t", "pixels": "bgr"}},
-    "labels": {"frames": "tag", "names": {0: "waiting", 7: "apply glue", -1: None}},
+    "labels": {
+        "frames": "tag",
+        "names": {0: "waiting", 7: "apply glue", -1: None},
+        "idle": ["waiting"],
+        "parts": {"apply glue": {"action": "apply", "object": "glue"}},
+    },
 }
 
 
@@ -192,7 +198,11 @@ def test_many_files_go_on_where_they_were(tmp_path, capsys):
         "first",
         "robot.yaml",
         "second",
+        "vocabulary.yaml",
     ]
+    vocabulary = find_vocabulary(tmp_path / "bags")
+    assert vocabulary.labels == ("waiting", "apply glue") and vocabulary.idle == ("waiting",)
+    assert vocabulary.parts == {"apply glue": ("apply", "glue")}
     changed = {**MAPPING, "rate_hz": 20, "stamps": None}
     del changed["stamps"]
     assert convert_file(tmp_path, tmp_path / "first.npz", changed) == 2
@@ -388,7 +398,7 @@ def test_damaged_bytes_are_one_line_or_read(tmp_path_factory, data):
         ),
         (
             {"rate_hz": 5, "signals": {"glue": "g"}, "labels": {"frames": "f", "names": {1: 2}}},
-            "a label is a text",
+            "2 is no text",
         ),
         (
             {
@@ -397,6 +407,18 @@ def test_damaged_bytes_are_one_line_or_read(tmp_path_factory, data):
                 "labels": {"frames": "f", "names": {1: "unknown"}},
             },
             "'unknown' is no label",
+        ),
+        (
+            {
+                "rate_hz": 5,
+                "signals": {"glue": "g"},
+                "labels": {"frames": "f", "names": {1: "stir"}, "idle": ["sit"]},
+            },
+            "'sit' is none of the labels",
+        ),
+        (
+            {"rate_hz": 5, "signals": {"glue": "g"}, "labels": {"frames": "f", "idle": []}},
+            "give them, too",
         ),
     ],
 )
