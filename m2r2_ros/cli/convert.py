@@ -27,7 +27,7 @@ from pathlib import Path
 
 from m2r2_ros.datasets import conversion
 from m2r2_ros.datasets.bag_writer import STORAGES
-from m2r2_ros.datasets.conversion import Arrays, Conversion, Options
+from m2r2_ros.datasets.conversion import Arrays, Conversion, ConversionOptions
 from m2r2_ros.datasets.reassemble_state import QUATERNION_ORDERS
 from m2r2_ros.errors import M2R2Error, printable
 from m2r2_ros.parallel.progress import Progress
@@ -70,7 +70,7 @@ def main(args: argparse.Namespace) -> int:
     if (args.mapping is None) != (args.layout is None):
         raise M2R2Error("--mapping and --layout belong together: arrays and what they measure")
     arrays = args.mapping and Arrays.load(args.mapping, args.layout)
-    options = Options(args.storage, args.quaternion_order, arrays)
+    options = ConversionOptions(args.storage, args.quaternion_order, arrays)
     said: set[str] = set()
     for path in chain.from_iterable(_files(path, options) for path in args.recordings):
         convert(path, args.out, options, args.overwrite, said)
@@ -82,7 +82,7 @@ def main(args: argparse.Namespace) -> int:
 def convert(
     path: Path,
     out: Path,
-    options: Options = Options(),  # noqa: B008 (frozen)
+    options: ConversionOptions = ConversionOptions(),  # noqa: B008 (frozen)
     overwrite: bool = False,
     said: set[str] | None = None,
 ) -> Path:
@@ -105,7 +105,7 @@ def convert(
     return bag
 
 
-def _files(path: Path, options: Options) -> list[Path]:
+def _files(path: Path, options: ConversionOptions) -> list[Path]:
     """The file itself, or those of a folder. Raises M2R2Error when it holds none."""
     if not path.is_dir():
         return [path]

@@ -93,7 +93,7 @@ class Conversion:
 
 
 @dataclass(frozen=True)
-class Options:
+class ConversionOptions:
     """`arrays` for files of arrays, `quaternion_order` for those of REASSEMBLE."""
 
     storage: str = "mcap"
@@ -119,7 +119,7 @@ def write(
 
 
 @contextmanager
-def open_conversions(path: Path, options: Options) -> Iterator[list[Conversion]]:
+def open_conversions(path: Path, options: ConversionOptions) -> Iterator[list[Conversion]]:
     """The recordings in a file. Raises M2R2Error that names it."""
     if path.suffix == ROS1_SUFFIX:
         opened = _ros1(path, options)
@@ -132,14 +132,14 @@ def open_conversions(path: Path, options: Options) -> Iterator[list[Conversion]]
 
 
 @contextmanager
-def _ros1(path: Path, options: Options) -> Iterator[list[Conversion]]:
+def _ros1(path: Path, options: ConversionOptions) -> Iterator[list[Conversion]]:
     with open_ros1_bag(path) as bag:
         origin = f"m2r2_ros {__version__} {options.storage} ros1 sha256:{_sha256(path)}"
         yield [Conversion(path.stem, lambda: (bag.content(), bag.duration_s, bag.problems), origin)]
 
 
 @contextmanager
-def _reassemble(path: Path, options: Options) -> Iterator[list[Conversion]]:
+def _reassemble(path: Path, options: ConversionOptions) -> Iterator[list[Conversion]]:
     if path.suffix in set(ARRAY_SUFFIXES) - set(REASSEMBLE_SUFFIXES):
         raise M2R2Error(f"{path}: which array is which sensor? Give --mapping and --layout")
     order = options.quaternion_order
@@ -151,7 +151,7 @@ def _reassemble(path: Path, options: Options) -> Iterator[list[Conversion]]:
 
 
 @contextmanager
-def _arrays(path: Path, options: Options, arrays: Arrays) -> Iterator[list[Conversion]]:
+def _arrays(path: Path, options: ConversionOptions, arrays: Arrays) -> Iterator[list[Conversion]]:
     how = f"m2r2_ros {__version__} {options.storage} arrays {arrays.digest}"
     with open_arrays(path) as file:
         groups = _groups(path, file, arrays.mapping.recordings)
