@@ -76,6 +76,8 @@ TEST = [
     "pytest",
     "pytest-timeout",
     "pytest-xdist",
+    # Poses composed by another library.
+    "pytransform3d",
     "ruff",
     "scipy",
     # From version 80 on, setuptools lacks what colcon's --symlink-install uses.

@@ -48,10 +48,18 @@ class CdrReader:
 
     def text(self, limit: int = MAX_TEXT_BYTES) -> str:
         """Read a string of at most `limit` bytes."""
+        return self.raw_text(limit).decode(errors="replace")
+
+    def raw_text(self, limit: int = MAX_TEXT_BYTES) -> bytes:
+        """Read a string of at most `limit` bytes, undecoded."""
         length = self.number("I")
         if length > limit:
             raise MessageError(f"a text of {length} bytes; the limit is {limit}")
-        return bytes(self._take(length)).rstrip(b"\0").decode(errors="replace")
+        return bytes(self._take(length)).rstrip(b"\0")
+
+    def skip(self, size: int) -> None:
+        """Pass over some bytes."""
+        self._take(size)
 
     def array(self, code: str) -> np.ndarray:
         """Read a sequence of numbers as a view of the message."""
