@@ -7,7 +7,7 @@ Message types are names here: nothing below `messages` reads one.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 WRENCH = "geometry_msgs/msg/WrenchStamped"
@@ -18,6 +18,30 @@ IMU = "sensor_msgs/msg/Imu"
 # A header and one number, or a list of numbers; from any package.
 STAMPED_NUMBERS = ("*/msg/Float64Stamped", "*/msg/Float32Stamped")
 STAMPED_ARRAYS = ("*/msg/Float64ArrayStamped", "*/msg/Float32ArrayStamped")
+# States under the names of joints and of what is known of each.
+NAMED_STATES = "control_msgs/msg/DynamicJointState"
+
+# Types that are read by their definition -> the fields that are the columns.
+_WRENCHES = {"geometry_msgs/msg/Wrench": ("force", "torque")}
+_POSES = {
+    "geometry_msgs/msg/PoseWithCovarianceStamped": ("pose.pose",),
+    "nav_msgs/msg/Odometry": ("pose.pose",),
+    "geometry_msgs/msg/TransformStamped": ("transform",),
+    "geometry_msgs/msg/Pose": ("position", "orientation"),
+    "geometry_msgs/msg/Transform": ("translation", "rotation"),
+}
+_TWISTS = {
+    "geometry_msgs/msg/TwistWithCovarianceStamped": ("twist.twist",),
+    "nav_msgs/msg/Odometry": ("twist.twist",),
+    "geometry_msgs/msg/Twist": ("linear", "angular"),
+}
+NUMBERS = {"std_msgs/msg/Float64": ("data",), "std_msgs/msg/Float32": ("data",)}
+_ARRAYS = {
+    "std_msgs/msg/Float64MultiArray": ("data",),
+    "std_msgs/msg/Float32MultiArray": ("data",),
+}
+# Which of its fields, the names of joints say.
+_NAMED: Mapping[str, tuple[str, ...]] = {NAMED_STATES: ()}
 
 
 # Largest magnitudes of what SensingLimits has no entry for; without a limit float32 is one.
@@ -45,6 +69,7 @@ class SignalPreset:
     """A kind of signal.
 
     types        message types that may carry it; `*` stands for any package.
+    fields       further types, which are read by their definition, and the fields that are columns.
     topic        where `m2r2 convert` writes it and the nodes expect it unless told otherwise.
     joint_field  the field of a JointState that holds it; with `sums_joints` the joints' sum is its
                  one column.
@@ -55,6 +80,7 @@ class SignalPreset:
     topic: str = ""
     joint_field: str = "position"
     sums_joints: bool = False
+    fields: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def width(self) -> int:
@@ -74,6 +100,7 @@ PRESETS: Mapping[str, SignalPreset] = MappingProxyType(
             ),
             (WRENCH,),
             "/wrist/wrench",
+            fields=_WRENCHES,
         ),
         # Of the end effector in the base frame.
         "pose": SignalPreset(
@@ -83,6 +110,7 @@ PRESETS: Mapping[str, SignalPreset] = MappingProxyType(
             ),
             (POSE,),
             "/end_effector/pose",
+            fields=_POSES,
         ),
         # Of the end effector.
         "twist": SignalPreset(
@@ -92,6 +120,7 @@ PRESETS: Mapping[str, SignalPreset] = MappingProxyType(
             ),
             (TWIST,),
             "/end_effector/twist",
+            fields=_TWISTS,
         ),
         # Between the fingers; of a JointState the sum of the positions of `gripper_joints`.
         "gripper": SignalPreset(
@@ -99,17 +128,24 @@ PRESETS: Mapping[str, SignalPreset] = MappingProxyType(
             (JOINTS, *STAMPED_NUMBERS),
             "/gripper/joint_states",
             sums_joints=True,
+            fields=NUMBERS | _NAMED,
         ),
         "joint_position": SignalPreset(
-            (Quantity("joint position", "rad", limit=_MAX_JOINT),), (JOINTS,)
+            (Quantity("joint position", "rad", limit=_MAX_JOINT),),
+            (JOINTS,),
+            fields=_ARRAYS | _NAMED,
         ),
         "joint_velocity": SignalPreset(
             (Quantity("joint velocity", "rad/s", limit=_MAX_JOINT),),
             (JOINTS,),
             joint_field="velocity",
+            fields=_ARRAYS | _NAMED,
         ),
         "joint_effort": SignalPreset(
-            (Quantity("joint effort", "N m", limit=_MAX_EFFORT),), (JOINTS,), joint_field="effort"
+            (Quantity("joint effort", "N m", limit=_MAX_EFFORT),),
+            (JOINTS,),
+            joint_field="effort",
+            fields=_ARRAYS | _NAMED,
         ),
         "imu": SignalPreset(
             (
@@ -126,7 +162,11 @@ PRESETS: Mapping[str, SignalPreset] = MappingProxyType(
 )
 
 # A signal of no preset: what can carry any numbers.
-OTHER = SignalPreset((Quantity("value", ""),), (*STAMPED_NUMBERS, *STAMPED_ARRAYS, JOINTS))
+OTHER = SignalPreset(
+    (Quantity("value", ""),),
+    (*STAMPED_NUMBERS, *STAMPED_ARRAYS, JOINTS),
+    fields=_ARRAYS | NUMBERS | _NAMED,
+)
 
 
 def preset_of(name: str) -> str:

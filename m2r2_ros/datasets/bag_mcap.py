@@ -46,8 +46,8 @@ class McapStorage:
         self.start_ns, self.end_ns = self._contents.start_ns, self._contents.end_ns
         counts = dict(self._contents.counts)
         self.topics = [
-            StoredTopic(c.topic, c.type_name, c.encoding, counts.pop(number, 0), c.qos)
-            for number, c in self._contents.channels.items()
+            StoredTopic(c.topic, c.type_name, c.encoding, counts.pop(n, 0), c.qos, c.definition)
+            for n, c in self._contents.channels.items()
         ]
         if lost := sum(counts.values()):
             self.problems.append(f"{path.name}: {lost} messages belong to no topic")

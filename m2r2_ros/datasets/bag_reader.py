@@ -23,6 +23,7 @@ from m2r2_ros.datasets.bag_storage import CDR, BagMessage, Span, Storage, in_ord
 from m2r2_ros.datasets.bounded_chunks import ZSTD_MAGIC, unpack_file, unpack_message
 from m2r2_ros.datasets.damage import MCAP, SQLITE, ZSTD, file_kind, reindex, what_it_is
 from m2r2_ros.errors import M2R2Error, nearest_path
+from m2r2_ros.messages.definitions import stored_definitions
 
 __all__ = ["Bag", "BagMessage", "BagTopic", "open_bag"]
 
@@ -51,6 +52,7 @@ class Bag:
     """An open bag.
 
     topics    by name; `types` maps each to its message type.
+    definitions  fields of the types that it holds, as `messages.definition.Definitions`.
     start_ns, end_ns   log times: of the first message, and one after that of the last.
     problems  what is damaged, left out or otherwise than stated, a line each; reading adds to it.
     """
@@ -62,6 +64,9 @@ class Bag:
         self._codec = stated.codec
         self.topics = self._readable_topics(stated)
         self.types = {name: topic.type_name for name, topic in self.topics.items()}
+        self.definitions = stored_definitions(
+            {t.type_name: t.definition for s in storages for t in s.topics if t.definition}
+        )
         self.message_count = sum(topic.count for topic in self.topics.values())
         filled = [s for s in storages if any(topic.count for topic in s.topics)]
         self.start_ns = min((s.start_ns for s in filled), default=0)

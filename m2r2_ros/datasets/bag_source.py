@@ -12,6 +12,7 @@ from pathlib import Path
 from m2r2_ros.datasets.annotations import shifted
 from m2r2_ros.datasets.bag_labels import read_bag_labels
 from m2r2_ros.datasets.bag_reader import Bag, BagMessage, open_bag
+from m2r2_ros.datasets.input_types import is_depth, signal_reading
 from m2r2_ros.datasets.recording_source import BLOCK_NS, SensorBatch, present_topics
 from m2r2_ros.datasets.stream_clocks import (
     OTHER_CLOCK_NS,
@@ -21,10 +22,11 @@ from m2r2_ros.datasets.stream_clocks import (
     start_of,
 )
 from m2r2_ros.datasets.topics import TopicMap
-from m2r2_ros.messages.audio_chunks import decode_audio
 from m2r2_ros.messages.cdr import MessageError, stamp_ns
+from m2r2_ros.messages.common_audio import AUDIO_INFO, INFO_TOPIC, AudioDecoder
+from m2r2_ros.messages.field_check import is_stamped
 from m2r2_ros.messages.images import decode_image
-from m2r2_ros.messages.reading import Reading, reading_of
+from m2r2_ros.messages.reading import Reading
 from m2r2_ros.messages.signals import Stamped, check_message, decode_batch
 from m2r2_ros.sensing.layout import AUDIO, SensorLayout
 
@@ -57,9 +59,19 @@ class BagSource:
 
     def batches(self, layout: SensorLayout) -> Iterator[SensorBatch]:
         """See `RecordingSource`."""
-        chosen = present_topics(self.name, self._bag.types, self._topics, layout, self.problems)
-        self._choose_clock(chosen)
-        decoder = _Decoder(chosen, layout, self._topics)
+        bag = self._bag
+        chosen = present_topics(
+            self.name, bag.types, self._topics, layout, self.problems, bag.definitions
+        )
+        used = self._choose_clock(chosen)
+        readings = {
+            name: signal_reading(self._topics, layout.signals[name], bag.definitions)
+            for name in chosen
+            if name in layout.signals
+        }
+        depths = {name for name in chosen if is_depth(self._topics, name)}
+        decoder = _Decoder(chosen, readings, depths, self._clock_offset_ns(used))
+        decoder.audio = self._microphone(chosen.get(AUDIO, ""))
         block: list[BagMessage] = []
         for message in self._bag.messages(chosen.values()):
             if block and message.log_ns >= block[0].log_ns + BLOCK_NS:
@@ -71,11 +83,23 @@ class BagSource:
         self._report(decoder.problems())
         self._report(self._bag.problems)
 
+    def _microphone(self, topic: str) -> AudioDecoder:
+        """A decoder that knows what the recording says of the sound's form."""
+        decoder = AudioDecoder(self._bag.definitions)
+        beside = f"{topic.rpartition('/')[0]}/{INFO_TOPIC}"
+        if self._bag.types.get(beside) == AUDIO_INFO:
+            for message in islice(self._bag.messages([beside]), 1):
+                decoder.note_info(message.data)
+        return decoder
+
     def _report(self, lines: Iterable[str]) -> None:
         self.problems += [line for line in lines if line not in self.problems]
 
-    def _choose_clock(self, chosen: Iterable[str]) -> None:
-        """Count from the first data that is used when these streams are read; name the others."""
+    def _choose_clock(self, chosen: Iterable[str]) -> Collection[str]:
+        """Count from the first data that is used when these streams are read; name the others.
+
+        Returns the streams whose clock it is.
+        """
         first = self._known([*chosen, self._topics.reference_camera])
         used = common_clock(first, self._topics.reference_camera)
         self._report(clock_problems(first, used))
@@ -83,6 +107,7 @@ class BagSource:
         if start_ns != self.start_ns and self.actions is not None:
             self.actions = shifted(self.actions, start_ns - self.start_ns)
         self.start_ns = start_ns
+        return used
 
     def _known(self, names: Iterable[str]) -> dict[str, FirstStamp]:
         return {name: first for name in names if (first := self._first.get(name))}
@@ -98,6 +123,9 @@ class BagSource:
         return middle if abs(middle) > OTHER_CLOCK_NS else 0
 
     def _first_stamp(self, topic: str) -> FirstStamp | None:
+        """None without a message, or where messages have no stamp."""
+        if not self._has_stamps(topic):
+            return None
         for message in islice(self._bag.messages([topic]), _STAMPS_TRIED):
             try:
                 return FirstStamp(stamp_ns(message.data), message.log_ns)
@@ -105,21 +133,39 @@ class BagSource:
                 continue
         return None
 
+    def _has_stamps(self, topic: str) -> bool:
+        type_name = self._bag.types.get(topic, "")
+        try:
+            return is_stamped(type_name, self._bag.definitions)
+        except MessageError:
+            # Of a type that no definition is known of; stamps stand first where there are some.
+            return True
+
 
 class _Decoder:
     """Turns blocks of messages into batches and keeps count of those that cannot be read."""
 
-    def __init__(self, chosen: dict[str, str], layout: SensorLayout, topics: TopicMap) -> None:
-        """`chosen`: modality -> topic; one topic may carry several."""
+    def __init__(
+        self,
+        chosen: dict[str, str],
+        readings: dict[str, Reading],
+        depths: Collection[str],
+        offset_ns: int,
+    ) -> None:
+        """`chosen`: modality -> topic; one topic may carry several. `depths`: cameras of distances.
+
+        `offset_ns`: of the stamps' clock from that of log times, which stand for stamps where
+        messages have none.
+        """
         self._modalities: dict[str, list[str]] = {}
         for modality, topic in chosen.items():
             self._modalities.setdefault(topic, []).append(modality)
-        self._readings = {
-            name: reading_of(signal, topics.gripper_joints)
-            for name, signal in layout.signals.items()
-        }
+        self.audio = AudioDecoder()
+        self._readings, self._depths = readings, depths
+        self._offset_ns = offset_ns
         self._unread: Counter[str] = Counter()
         self._reasons: dict[str, str] = {}
+        self._unstamped: dict[str, str] = {}
 
     def decode(self, block: list[BagMessage]) -> SensorBatch:
         batch = SensorBatch()
@@ -136,18 +182,24 @@ class _Decoder:
         return batch
 
     def problems(self) -> list[str]:
-        """One line for each topic that had unreadable messages."""
-        return [
+        """One line for each topic that had unreadable messages, or whose messages have no stamp."""
+        unread = [
             f"{topic}: {count} messages cannot be read: {self._reasons[topic]}"
             for topic, count in self._unread.items()
         ]
+        unstamped = [
+            f"{topic}: {type_name} has no stamp, the time of recording is taken"
+            for topic, type_name in self._unstamped.items()
+        ]
+        return unread + unstamped
 
     def _add(self, batch: SensorBatch, modality: str, message: BagMessage) -> None:
         try:
             if modality == AUDIO:
-                batch.audio.append(decode_audio(message.data))
+                batch.audio.append(self.audio.decode(message.type_name, message.data))
             else:
-                frame = decode_image(message.type_name, message.data)
+                is_depth = modality in self._depths
+                frame = decode_image(message.type_name, message.data, is_depth)
                 batch.images.append((modality, *frame))
         except MessageError as error:
             self._reject(message.topic, str(error))
@@ -155,7 +207,11 @@ class _Decoder:
     def _signal(self, messages: list[BagMessage], reading: Reading) -> Stamped:
         type_name = messages[0].type_name
         data = [message.data for message in messages]
-        stamped = decode_batch(type_name, data, reading)
+        arrivals: list[int] = []
+        if not reading.is_stamped(type_name):
+            self._unstamped[messages[0].topic] = type_name
+            arrivals = [message.log_ns + self._offset_ns for message in messages]
+        stamped = decode_batch(type_name, data, reading, arrivals)
         if len(stamped[0]) < len(messages):
             for message in messages:
                 try:

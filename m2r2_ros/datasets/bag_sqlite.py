@@ -18,6 +18,7 @@ from rosbags.rosbag2.storage_sqlite3 import apsw
 
 from m2r2_ros.datasets.bag_storage import BagMessage, StoredTopic
 from m2r2_ros.datasets.damage import recover
+from m2r2_ros.datasets.mcap_records import MSG_FILES
 from m2r2_ros.errors import M2R2Error
 
 # SQLite's file formats (sqlite.org/fileformat2.html): the main file, the write-ahead log, and the
@@ -130,14 +131,34 @@ class SqliteStorage:
         rows = self._connection.execute(
             f"SELECT id, name, type, serialization_format, {qos} FROM topics ORDER BY id"
         ).fetchall()
+        texts = self._read_definitions()
         topics = {
-            number: StoredTopic(str(name), str(kind), str(encoding), counts.get(number, 0), stored)
+            number: StoredTopic(
+                str(name),
+                str(kind),
+                str(encoding),
+                counts.get(number, 0),
+                stored,
+                texts.get(kind, ""),
+            )
             for number, name, kind, encoding, stored in rows
         }
         lost = sum(count for number, count in counts.items() if number not in topics)
         if lost:
             self.problems.append(f"{self.path.name}: {lost} messages belong to no topic")
         return topics
+
+    def _read_definitions(self) -> dict[str, str]:
+        """Type -> its definition as .msg files say it, in bags of Iron and later."""
+        columns = {r[1] for r in self._connection.execute("PRAGMA table_info(message_definitions)")}
+        if not {"topic_type", "encoding", "encoded_message_definition"} <= columns:
+            return {}
+        rows = self._connection.execute(
+            "SELECT topic_type, encoded_message_definition FROM message_definitions "
+            "WHERE encoding = ?",
+            (MSG_FILES,),
+        )
+        return {str(kind): str(text) for kind, text in rows}
 
     def _span(self) -> tuple[int, int]:
         ((first, last),) = self._connection.execute(

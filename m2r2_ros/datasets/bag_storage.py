@@ -25,13 +25,17 @@ class BagMessage(NamedTuple):
 
 @dataclass
 class StoredTopic:
-    """A topic of a storage file. `count`: its messages; `qos`: as written, a text or a list."""
+    """A topic of a storage file. `count`: its messages; `qos`: as written, a text or a list.
+
+    `definition`: of its type, as .msg files say it, "" where the file has none.
+    """
 
     name: str
     type_name: str
     encoding: str
     count: int
     qos: Any = ""
+    definition: str = ""
 
 
 class Storage(Protocol):

@@ -16,6 +16,8 @@ PREFIX = struct.Struct("<BQ")
 MESSAGE_RECORD = struct.Struct("<BQHIQQ")
 
 _QOS_KEY = "offered_qos_profiles"
+# How a definition is written: as .msg files, one after the other.
+MSG_FILES = "ros2msg"
 
 
 class BrokenRecordError(Exception):
@@ -79,12 +81,16 @@ def records(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 @dataclass(frozen=True)
 class Channel:
-    """One publisher's topic: `encoding` of its messages, `qos` as rosbag2 writes it."""
+    """One publisher's topic: `encoding` of its messages, `qos` as rosbag2 writes it.
+
+    `definition`: of its type, as ROS's .msg files say it; "" where it is said in another way.
+    """
 
     topic: str
     type_name: str
     encoding: str
     qos: str
+    definition: str = ""
 
 
 @dataclass(frozen=True)
@@ -115,14 +121,17 @@ class Contents:
     chunks: list[McapChunk] = field(default_factory=list)
     start_ns: int = 0
     end_ns: int = 0
-    _schemas: dict[int, str] = field(default_factory=dict)
+    # Name and definition.
+    _schemas: dict[int, tuple[str, str]] = field(default_factory=dict)
 
     def describe(self, opcode: int, record: Cursor) -> None:
         """Take a schema or a channel; other records are not looked at."""
         if opcode == SCHEMA:
             number = record.number("H")
-            self._schemas[number] = record.text()
+            name, encoding, definition = record.text(), record.text(), record.text()
+            self._schemas[number] = name, definition if encoding == MSG_FILES else ""
         elif opcode == CHANNEL:
             number, schema = record.number("H"), record.number("H")
-            name, topic, encoding = self._schemas.get(schema, ""), record.text(), record.text()
-            self.channels[number] = Channel(topic, name, encoding, record.map_entry(_QOS_KEY))
+            name, definition = self._schemas.get(schema, ("", ""))
+            topic, encoding, qos = record.text(), record.text(), record.map_entry(_QOS_KEY)
+            self.channels[number] = Channel(topic, name, encoding, qos, definition)

@@ -11,6 +11,7 @@ import numpy as np
 
 from m2r2_ros.datasets.annotations import shifted
 from m2r2_ros.datasets.blocks import ItemStream, RowStream
+from m2r2_ros.datasets.input_types import signal_reading
 from m2r2_ros.datasets.reassemble import ReassembleRecording, open_recording
 from m2r2_ros.datasets.reassemble_topics import (
     TOPICS,
@@ -22,8 +23,10 @@ from m2r2_ros.datasets.reassemble_topics import (
 )
 from m2r2_ros.datasets.recording_source import BLOCK_NS, SensorBatch, present_topics
 from m2r2_ros.datasets.topics import TopicMap
-from m2r2_ros.messages.reading import Reading, reading_of
-from m2r2_ros.messages.signals import combined, joint_columns
+from m2r2_ros.messages.definitions import stored_definitions
+from m2r2_ros.messages.encode import encode_joints, encode_vectors
+from m2r2_ros.messages.reading import Reading
+from m2r2_ros.messages.signals import Stamped, decode_batch, joint_columns
 from m2r2_ros.sensing.layout import AUDIO, SensorLayout
 
 
@@ -50,9 +53,12 @@ class ReassembleSource:
 
     def batches(self, layout: SensorLayout) -> Iterator[SensorBatch]:
         """See `RecordingSource`."""
-        chosen = present_topics(self.name, self._types, self._topics, layout, self.problems)
+        definitions = stored_definitions({})
+        chosen = present_topics(
+            self.name, self._types, self._topics, layout, self.problems, definitions
+        )
         signals = {
-            name: self._rows(chosen[name], reading_of(signal, self._topics.gripper_joints))
+            name: self._rows(chosen[name], signal_reading(self._topics, signal, definitions))
             for name, signal in layout.signals.items()
             if name in chosen
         }
@@ -83,8 +89,11 @@ class ReassembleSource:
         return int(tracks[0][0]), max(int(track[-1]) for track in tracks)
 
     def _rows(self, topic: str, reading: Reading) -> RowStream:
+        if reading.paths:
+            return RowStream(*self._by_paths(topic, reading))
         if not TOPICS[topic].joints:
-            return RowStream(*vector_track(self._recording, topic))
+            stamps, values = vector_track(self._recording, topic)
+            return RowStream(stamps, reading.values(values))
         track = joint_track(self._recording, topic)
         columns = joint_columns(TOPICS[topic].joints, reading)
         values = {
@@ -95,7 +104,20 @@ class ReassembleSource:
         if values is None:
             self.problems.append(f"{topic}: its joints have no {reading.field}")
             return RowStream(track.stamps[:0], np.zeros((0, reading.width)))
-        return RowStream(track.stamps, combined(values, columns, reading.is_sum))
+        numbers = values[:, list(columns)]
+        return RowStream(track.stamps, reading.values(numbers, reading.is_sum))
+
+    def _by_paths(self, topic: str, reading: Reading) -> Stamped:
+        """What the paths find in the messages that the bag would hold."""
+        stream = TOPICS[topic]
+        if stream.joints:
+            track = joint_track(self._recording, topic)
+            rows = track.positions, track.velocities, track.efforts
+            messages = encode_joints(track.stamps, stream.joints, *rows)
+        else:
+            track = vector_track(self._recording, topic)
+            messages = encode_vectors(stream.type_name, *track, stream.frame_id)
+        return decode_batch(stream.type_name, list(messages), reading)
 
     def _chunks(self, topic: str) -> Iterator[tuple[int, int, np.ndarray, int]]:
         for chunk in audio_chunks(self._recording, topic):

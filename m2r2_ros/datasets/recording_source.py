@@ -9,10 +9,11 @@ from typing import Protocol
 
 import numpy as np
 
+from m2r2_ros.datasets.input_types import check_input
 from m2r2_ros.datasets.recording import Action
 from m2r2_ros.datasets.topics import TopicMap
 from m2r2_ros.errors import M2R2Error, nearest_name
-from m2r2_ros.messages.types import check_type
+from m2r2_ros.messages.definition import Definitions, no_definitions
 from m2r2_ros.sensing.layout import SensorLayout
 
 # Length of a block of data; what is in memory at once.
@@ -63,12 +64,17 @@ class RecordingSource(Protocol):
 
 
 def present_topics(
-    name: str, there: dict[str, str], topics: TopicMap, layout: SensorLayout, problems: list[str]
+    name: str,
+    there: dict[str, str],
+    topics: TopicMap,
+    layout: SensorLayout,
+    problems: list[str],
+    definitions: Definitions = no_definitions,
 ) -> dict[str, str]:
     """Modality -> topic for those of the layout's modalities whose topic is `there`.
 
     The others are added to `problems`. Raises M2R2Error when no topic is there, or one has a type
-    that cannot carry its modality.
+    that cannot carry its modality as the robot file says.
     """
     wanted = topics.served(layout.modalities)
     missing = {modality: topic for modality, topic in wanted.items() if topic not in there}
@@ -82,5 +88,5 @@ def present_topics(
     problems += [line for line in lines if line not in problems]
     chosen = {name: topic for name, topic in wanted.items() if topic in there}
     for modality, topic in chosen.items():
-        check_type(layout, modality, there[topic])
+        check_input(topics, definitions, layout, modality, there[topic])
     return chosen

@@ -12,10 +12,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from m2r2_ros.errors import M2R2Error, brief
 
 MAX_PATH = 256
+# Roll, pitch and yaw.
+RPY = 3
 _STEP = re.compile(r"([A-Za-z]\w*)(?:\[([^\[\]]+)\])?(?:\.(?=[A-Za-z])|$)", re.ASCII)
 _TURN = re.compile(r"rpy\((.*)\)")
 _WHOLE = re.compile(r"\d{1,9}", re.ASCII)
@@ -55,6 +58,7 @@ class FieldPath:
         return f"rpy({path})" if self.is_rpy else path
 
 
+@lru_cache(1024)
 def parse_path(text: str) -> FieldPath:
     """Read a path. Raises M2R2Error."""
     turn = _TURN.fullmatch(text)

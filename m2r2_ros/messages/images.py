@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import io
 import re
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from m2r2_ros.errors import brief, nearest_name
+from m2r2_ros.messages import depth
 from m2r2_ros.messages.cdr import CdrReader, MessageError
 from m2r2_ros.sensing.picture import Decoded, Picture, block_means, reduced, reduction
 
@@ -41,22 +43,23 @@ _PLAIN_MODES = ("L", "RGB", "RGBA", "P")
 _DRAFTS = (8, 4, 2)
 
 
-def decode_image(type_name: str, message: bytes) -> tuple[int, Picture]:
+def decode_image(type_name: str, message: bytes, is_depth: bool = False) -> tuple[int, Picture]:
     """Stamp [ns] and the picture, uint8 (H, W, 3) RGB when it is decoded.
 
     Header and sizes are checked at once; pixels are decoded when they are asked for, so a frame
-    that is not used costs little. Both raise MessageError.
+    that is not used costs little. Both raise MessageError. Distances are a picture with `is_depth`
+    only: a robot's file says so, for they may also be a colour topic's neighbour.
     """
     if type_name == IMAGE:
-        return _raw(CdrReader(message))
+        return _raw(CdrReader(message), is_depth)
     if type_name == COMPRESSED_IMAGE:
-        return _compressed(CdrReader(message))
+        return _compressed(CdrReader(message), is_depth)
     raise MessageError(
         f"cannot read pictures from {type_name}{nearest_name(type_name, IMAGE_TYPES)}"
     )
 
 
-def _raw(reader: CdrReader) -> tuple[int, Picture]:
+def _raw(reader: CdrReader, is_depth: bool) -> tuple[int, Picture]:
     stamp_ns, _ = reader.header()
     height, width = reader.number("I"), reader.number("I")
     encoding, is_bigendian, step = reader.text(), reader.number("B"), reader.number("I")
@@ -71,6 +74,8 @@ def _raw(reader: CdrReader) -> tuple[int, Picture]:
         rows = data[: step * height].reshape(height, step)[:, : width * size]
         pixels = rows.reshape(height, width, size)
         return stamp_ns, Picture(lambda most: _plain(pixels, channels, most), data.nbytes)
+    if is_depth and encoding in depth.ENCODINGS:
+        return stamp_ns, _distances(data, (height, width, step), encoding, is_bigendian)
     if _NO_COLOUR.fullmatch(encoding):
         return stamp_ns, Picture(lambda _: _refuse_colourless(encoding), data.nbytes)
     image = SimpleNamespace(
@@ -78,6 +83,20 @@ def _raw(reader: CdrReader) -> tuple[int, Picture]:
     )
     image.data = data
     return stamp_ns, Picture(lambda most: _through_cv_bridge(image, most), data.nbytes)
+
+
+def _distances(
+    data: np.ndarray, sizes: tuple[int, int, int], encoding: str, is_bigendian: int
+) -> Picture:
+    height, width, step = sizes
+    kind = np.dtype((">" if is_bigendian else "<") + depth.ENCODINGS[encoding])
+    if step < width * kind.itemsize:
+        raise MessageError(f"image has rows of {step} bytes, {width} x {encoding} need more")
+    rows = np.ascontiguousarray(
+        data[: step * height].reshape(height, step)[:, : width * kind.itemsize]
+    )
+    distances = depth.in_millimetres(rows.view(kind), encoding)
+    return Picture(lambda most: depth.grey_of(distances, most), data.nbytes)
 
 
 def _plain(pixels: np.ndarray, channels: slice, max_pixels: int | None) -> Decoded:
@@ -108,19 +127,25 @@ def _through_cv_bridge(image: SimpleNamespace, max_pixels: int | None) -> Decode
     return reduced(picture, max_pixels), picture.shape[:2]
 
 
-def _compressed(reader: CdrReader) -> tuple[int, Picture]:
+def _compressed(reader: CdrReader, is_depth: bool) -> tuple[int, Picture]:
     stamp_ns, _ = reader.header()
-    is_depth = "compressedDepth" in reader.text()
+    image_format = reader.text()
     data = reader.array("u1")
     if not len(data):
         raise MessageError("compressed image is empty")
-    if is_depth:
-        return stamp_ns, Picture(lambda _: _refuse_colourless("compressedDepth"), data.nbytes)
+    if depth.COMPRESSED in image_format:
+        if is_depth:
+            decode = partial(depth.decode_compressed, image_format, data)
+            return stamp_ns, Picture(decode, data.nbytes)
+        return stamp_ns, Picture(lambda _: _refuse_colourless(depth.COMPRESSED), data.nbytes)
     return stamp_ns, Picture(lambda most: _decompressed(data, most), data.nbytes)
 
 
 def _refuse_colourless(encoding: str) -> Decoded:
-    raise MessageError(f"{encoding} is no colour: choose the camera's colour topic")
+    raise MessageError(
+        f"{encoding} is no colour: choose the camera's colour topic, or say by "
+        "signals.<camera>.unit: m that it is a picture of distances"
+    )
 
 
 def picture_format(type_name: str, reader: CdrReader) -> str:

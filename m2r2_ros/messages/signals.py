@@ -2,7 +2,8 @@
 """Stamped proprioceptive messages, thousands a second, as arrays.
 
 One topic's messages have the same layout almost always. It is worked out from the first; those
-that share it are then read by one strided NumPy view, the others one by one.
+that share it are then read by one strided NumPy view, the others one by one. Where the numbers of
+the usual types are is known here; those of others are found by field paths and the definition.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from m2r2_ros.errors import nearest_name
-from m2r2_ros.messages.cdr import NANOSECONDS, CdrReader, MessageError
+from m2r2_ros.messages.cdr import ENCAPSULATION_BYTES, NANOSECONDS, CdrReader, MessageError
+from m2r2_ros.messages.field_path import RPY, FieldPath
+from m2r2_ros.messages.field_walk import Run, find
 from m2r2_ros.messages.reading import Reading
 from m2r2_ros.signal_presets import (
     IMU,
@@ -45,14 +48,16 @@ def decode_batch(
     type_name: str,
     messages: Sequence[bytes],
     reading: Reading = Reading(),  # noqa: B008 (frozen)
+    arrivals: Sequence[int] = (),
 ) -> Stamped:
     """Read serialised messages of one type: stamps int64 (n,) [ns], values float64 (n, D).
 
+    `arrivals` [ns] are the stamps of messages that have none.
     Malformed messages are left out, so n may be less than the number given; the difference is
     for the caller to count. Raises MessageError on a type that is not read here.
     """
     width = _width(type_name, reading)
-    batch = _Batch(np.zeros(len(messages), np.int64), np.zeros((len(messages), width)))
+    batch = _Batch(np.zeros(len(messages), np.int64), np.zeros((len(messages), width)), arrivals)
     everything = np.arange(len(messages))
     if not batch.fill(type_name, messages, reading, everything):
         for rows in _alike(messages):
@@ -64,6 +69,8 @@ def decode_batch(
 
 def _width(type_name: str, reading: Reading) -> int:
     """Columns of a row. Raises MessageError on a type that is not read here."""
+    if reading.paths_in(type_name):
+        return reading.width
     if type_name in _VECTORS:
         numbers, chosen = _VECTORS[type_name]
         return len(chosen) or numbers
@@ -76,8 +83,8 @@ def _width(type_name: str, reading: Reading) -> int:
 
 def check_message(type_name: str, message: bytes, reading: Reading) -> None:
     """Raise a MessageError that says why `decode_batch` leaves this message out, if it does."""
-    CdrReader(message).header()
-    _layout(type_name, message, reading)
+    layout = _layout(type_name, message, reading)
+    layout.read(np.frombuffer(bytes(message), np.uint8)[None], reading)
 
 
 def why_unreadable(type_name: str, message: bytes, reading: Reading) -> str:
@@ -92,9 +99,10 @@ def why_unreadable(type_name: str, message: bytes, reading: Reading) -> str:
 class _Batch:
     """The answer of `decode_batch`, filled in parts; `read` marks the messages that are in it."""
 
-    def __init__(self, stamps: np.ndarray, values: np.ndarray) -> None:
+    def __init__(self, stamps: np.ndarray, values: np.ndarray, arrivals: Sequence[int]) -> None:
         self.stamps, self.values = stamps, values
         self.read = np.zeros(len(stamps), bool)
+        self._arrivals = np.array(arrivals, np.int64)
 
     def fill(
         self, type_name: str, messages: Sequence[bytes], reading: Reading, rows: np.ndarray
@@ -105,12 +113,14 @@ class _Batch:
             return False
         try:
             layout = _layout(type_name, chosen[0], reading)
+            block = np.frombuffer(b"".join(chosen), np.uint8).reshape(len(chosen), -1)
+            if not layout.fits(block):
+                return False
+            self.stamps[rows], self.values[rows], self.read[rows] = layout.read(block, reading)
         except MessageError:
             return False
-        block = np.frombuffer(b"".join(chosen), np.uint8).reshape(len(chosen), -1)
-        if not layout.fits(block):
-            return False
-        self.stamps[rows], self.values[rows], self.read[rows] = layout.read(block)
+        if layout.stamp is None:
+            self.stamps[rows] = self._arrivals[rows]
         return True
 
 
@@ -128,17 +138,19 @@ class _Layout:
     """Where one message keeps its values.
 
     structure  bytes [start, stop) that another message must share to have this layout.
-    offset     of `width` numbers of the NumPy type `code`.
-    columns    those of them that are the row, all if none is named; with `is_sum` added up.
+    runs       the numbers, in order.
+    columns    those of them that are meant, all if none is named; with `is_sum` added up.
+    turned     columns at which roll, pitch and yaw stand.
+    stamp      byte of the stamp, None without one.
     """
 
     byte_order: str
     structure: tuple[tuple[int, int, bytes], ...]
-    offset: int
-    code: str
-    width: int
+    runs: tuple[Run, ...]
     columns: tuple[int, ...] = ()
     is_sum: bool = False
+    turned: tuple[int, ...] = ()
+    stamp: int | None = ENCAPSULATION_BYTES
 
     def fits(self, block: np.ndarray) -> bool:
         """Whether all messages, rows of uint8 (n, length), have this layout."""
@@ -147,38 +159,43 @@ class _Layout:
             for start, stop, expected in self.structure
         )
 
-    def read(self, block: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Stamps (n,), values (n, D) and the mask (n,) of those whose stamp is well formed."""
-        order = self.byte_order
-        fields = np.dtype(
-            {
-                "names": ["sec", "nanosec", "values"],
-                "formats": [order + "i4", order + "u4", (order + self.code, (self.width,))],
-                "offsets": [4, 8, self.offset],
-                "itemsize": block.shape[1],
-            }
-        )
-        rows = block.view(fields)[:, 0]
+    def read(
+        self, block: np.ndarray, reading: Reading
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Stamps (n,), values (n, D) and the mask (n,) of those whose stamp is well formed.
+
+        Raises MessageError when the numbers do not make the columns of the reading.
+        """
+        rows = block.view(self._fields(block.shape[1]))[:, 0]
+        parts = [rows[f"run{index}"].astype(np.float64) for index in range(len(self.runs))]
+        numbers = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+        if self.columns:
+            numbers = numbers[:, list(self.columns)]
+        values = reading.values(numbers, self.is_sum, self.turned)
+        if self.stamp is None:
+            return np.zeros(len(block), np.int64), values, np.ones(len(block), bool)
         nanoseconds = rows["nanosec"].astype(np.int64)
         stamps = rows["sec"].astype(np.int64) * NANOSECONDS + nanoseconds
-        values = rows["values"].astype(np.float64)
-        if self.columns:
-            values = combined(values, self.columns, self.is_sum)
         return stamps, values, nanoseconds < NANOSECONDS
 
-
-def combined(values: np.ndarray, columns: Sequence[int], is_sum: bool) -> np.ndarray:
-    """Columns of (n, D), or their sum (n, 1), added from left to right."""
-    if not is_sum:
-        return values[:, list(columns)]
-    total = values[:, columns[0]].copy()
-    for column in columns[1:]:
-        total += values[:, column]
-    return total[:, None]
+    def _fields(self, length: int) -> np.dtype:
+        order = self.byte_order
+        at = {
+            f"run{i}": (each.offset, (order + each.code, (each.count,)))
+            for i, each in enumerate(self.runs)
+        }
+        if self.stamp is not None:
+            at["sec"], at["nanosec"] = (self.stamp, order + "i4"), (self.stamp + 4, order + "u4")
+        offsets, formats = zip(*at.values(), strict=True)
+        return np.dtype(
+            {"names": list(at), "formats": formats, "offsets": offsets, "itemsize": length}
+        )
 
 
 def _layout(type_name: str, message: bytes, reading: Reading) -> _Layout:
     reader = CdrReader(message)
+    if paths := reading.paths_in(type_name):
+        return _layout_by_paths(type_name, reader, paths, reading)
     reader.header()
     # Encapsulation and the length of frame_id fix everything up to the end of the header.
     structure = [(0, 2, bytes(message[:2])), (12, 16, bytes(message[12:16]))]
@@ -192,7 +209,33 @@ def _layout(type_name: str, message: bytes, reading: Reading) -> _Layout:
     reader.align(size)
     if reader.position + width * size > len(message):
         raise MessageError(f"{len(message)} bytes, too short for {type_name}")
-    return _Layout(reader.byte_order, tuple(structure), reader.position, code, width, chosen)
+    runs = (Run(reader.position, code, width),)
+    return _Layout(reader.byte_order, tuple(structure), runs, chosen)
+
+
+def _layout_by_paths(
+    type_name: str, reader: CdrReader, paths: Sequence[FieldPath], reading: Reading
+) -> _Layout:
+    found = find(type_name, paths, reading.definitions, reader.message)
+    turned, columns = [], 0
+    for path, runs in zip(paths, found.runs, strict=True):
+        count = sum(run.count for run in runs)
+        if path.is_rpy:
+            turned.append(columns)
+            if count != RPY:
+                raise MessageError(f"'{path}': {count} numbers, not roll, pitch and yaw")
+        columns += count
+    width = columns + len(turned)
+    if not width or not (reading.is_sum or width == reading.width):
+        raise MessageError(f"{width} numbers, the layout has {reading.width} columns")
+    return _Layout(
+        reader.byte_order,
+        tuple(found.structure),
+        tuple(run for each in found.runs for run in each),
+        is_sum=reading.is_sum,
+        turned=tuple(turned),
+        stamp=found.stamp,
+    )
 
 
 def _array_layout(reader: CdrReader, structure: list, code: str, width: int) -> _Layout:
@@ -200,7 +243,7 @@ def _array_layout(reader: CdrReader, structure: list, code: str, width: int) -> 
     if len(numbers) != width:
         raise MessageError(f"{len(numbers)} numbers, the layout has {width} columns")
     start = reader.position - numbers.nbytes
-    return _Layout(reader.byte_order, tuple(structure), start, code, width)
+    return _Layout(reader.byte_order, tuple(structure), (Run(start, code, width),))
 
 
 def _joint_layout(reader: CdrReader, structure: list, reading: Reading) -> _Layout:
@@ -216,8 +259,8 @@ def _joint_layout(reader: CdrReader, structure: list, reading: Reading) -> _Layo
         raise MessageError(f"{len(names)} joint names but {len(values)} {reading.field}s")
     columns = joint_columns(names, reading)
     start -= values.nbytes
-    order = reader.byte_order
-    return _Layout(order, tuple(structure), start, "f8", len(names), columns, reading.is_sum)
+    runs = (Run(start, "f8", len(names)),)
+    return _Layout(reader.byte_order, tuple(structure), runs, columns, reading.is_sum)
 
 
 def _array(reader: CdrReader, structure: list, start: int, code: str) -> np.ndarray:

@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 from m2r2_ros.errors import M2R2Error, nearest_name
-from m2r2_ros.messages.audio_chunks import AUDIO_CHUNK
 from m2r2_ros.messages.cdr import MessageError
+from m2r2_ros.messages.common_audio import AUDIO_TYPES
 from m2r2_ros.messages.images import IMAGE_TYPES
 from m2r2_ros.messages.signals import of_any_package
 from m2r2_ros.sensing.layout import AUDIO, SensorLayout
 from m2r2_ros.sensing.signal import Signal
-from m2r2_ros.signal_presets import STAMPED_NUMBERS
+from m2r2_ros.signal_presets import NUMBERS, STAMPED_NUMBERS
 
 
 def accepted_types(layout: SensorLayout, modality: str) -> tuple[str, ...]:
@@ -20,18 +20,23 @@ def accepted_types(layout: SensorLayout, modality: str) -> tuple[str, ...]:
         raise M2R2Error(f"the sensor layout has no '{modality}'{near}")
     if modality in layout.cameras:
         return IMAGE_TYPES
-    return (AUDIO_CHUNK,) if modality == AUDIO else _signal_types(layout.signals[modality])
+    return AUDIO_TYPES if modality == AUDIO else _signal_types(layout.signals[modality])
 
 
 def _signal_types(signal: Signal) -> tuple[str, ...]:
-    types = signal.kind.types
+    types = (*signal.kind.types, *signal.kind.fields)
     if signal.width == 1:
         return types
-    return tuple(name for name in types if name not in STAMPED_NUMBERS)
+    return tuple(name for name in types if name not in (*STAMPED_NUMBERS, *NUMBERS))
 
 
 def check_type(layout: SensorLayout, modality: str, type_name: str) -> None:
     """Raise MessageError unless messages of `type_name` can carry `modality`."""
     accepted = accepted_types(layout, modality)
-    if not {type_name, of_any_package(type_name)}.intersection(accepted):
-        raise MessageError(f"'{modality}' needs {' or '.join(accepted)}, not {type_name}")
+    if {type_name, of_any_package(type_name)}.intersection(accepted):
+        return
+    remedy = ""
+    if modality in layout.signals:
+        accepted = layout.signals[modality].kind.types
+        remedy = f"; signals.{modality}.fields says where its numbers are in another type"
+    raise MessageError(f"'{modality}' needs {' or '.join(accepted)}, not {type_name}{remedy}")

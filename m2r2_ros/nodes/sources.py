@@ -3,20 +3,23 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Protocol
 
 from rclpy.node import Node
 
+from m2r2_ros.datasets.input_types import check_input, is_depth, signal_reading
 from m2r2_ros.datasets.topics import TopicMap
-from m2r2_ros.messages.audio_chunks import decode_audio
 from m2r2_ros.messages.cdr import MessageError
+from m2r2_ros.messages.common_audio import AudioDecoder
 from m2r2_ros.messages.images import decode_image
-from m2r2_ros.messages.reading import Reading, reading_of
+from m2r2_ros.messages.reading import Reading
 from m2r2_ros.messages.signals import decode_batch, why_unreadable
-from m2r2_ros.messages.types import check_type
+from m2r2_ros.nodes.audio_input import AudioInput
 from m2r2_ros.nodes.camera_sync import CameraPairs
+from m2r2_ros.nodes.message_definitions import installed_fields
 from m2r2_ros.nodes.stream_signature import StreamSignature
 from m2r2_ros.nodes.topic_input import TopicInput
 from m2r2_ros.sensing.builder import WindowBuilder
@@ -33,6 +36,9 @@ _SHORTEST_AUDIO_CHUNK_S = 0.005
 # part of that.
 _QUEUES, _OF_CAMERAS = 0.5, 0.75
 
+# Whose clock a sensor's samples have.
+HEADER, ARRIVAL = "header", "arrival"
+
 # Raises M2R2Error on a message type that cannot carry the modality.
 CheckType = Callable[[str], None]
 
@@ -45,6 +51,8 @@ class Source(Protocol):
     # Messages that could not be read.
     malformed: int
     signature: StreamSignature
+    # HEADER or ARRIVAL.
+    stamps: str
 
     def feed(self, builder: WindowBuilder, until_ns: int | None) -> None:
         """Take all that had come by `until_ns` and add it."""
@@ -52,6 +60,8 @@ class Source(Protocol):
 
 class CameraSource:
     """Frames are decoded only when a window uses them."""
+
+    stamps = HEADER
 
     def __init__(
         self,
@@ -62,9 +72,11 @@ class CameraSource:
         on_arrival: Callable[[bytes], None] | None,
         pairs: CameraPairs | None,
         max_bytes: float,
+        is_depth: bool = False,
     ) -> None:
         """With `on_arrival` it is the reference camera; with `pairs` the others wait for it."""
         self.name = name
+        self._is_depth = is_depth
         self.malformed = 0
         self.signature = StreamSignature()
         self.input = TopicInput(node, topic, check, _CAMERA_DEPTH, on_arrival, max_bytes)
@@ -74,7 +86,7 @@ class CameraSource:
     def feed(self, builder: WindowBuilder, until_ns: int | None) -> None:
         for message in self.input.take(until_ns):
             try:
-                stamp_ns, picture = decode_image(self.input.type_name, message)
+                stamp_ns, picture = decode_image(self.input.type_name, message, self._is_depth)
             except MessageError as error:
                 self.malformed += 1
                 builder.explain(self.name, str(error))
@@ -95,6 +107,8 @@ class CameraSource:
 class AudioSource:
     """Chunks of samples of any length, rate and number of channels."""
 
+    stamps = HEADER
+
     def __init__(
         self, node: Node, topic: str, check: CheckType, limits: SensingLimits, max_bytes: float
     ) -> None:
@@ -102,13 +116,15 @@ class AudioSource:
         self.malformed = 0
         self.signature = StreamSignature()
         depth = round(limits.buffer_s / _SHORTEST_AUDIO_CHUNK_S)
-        self.input = TopicInput(node, topic, check, depth, max_bytes=max_bytes)
+        self.input = AudioInput(node, topic, check, depth, max_bytes=max_bytes)
+        self._decoder = AudioDecoder(installed_fields)
 
     def feed(self, builder: WindowBuilder, until_ns: int | None) -> None:
         messages = self.input.take(until_ns)
+        self.input.take_info(self._decoder.note_info)
         for message in messages:
             try:
-                stamp_ns, samples, rate_hz = decode_audio(message)
+                stamp_ns, samples, rate_hz = self._decoder.decode(self.input.type_name, message)
             except MessageError as error:
                 self.malformed += 1
                 builder.explain(self.name, str(error))
@@ -135,20 +151,52 @@ class SignalSource:
         self.malformed = 0
         self.signature = StreamSignature()
         depth = round(limits.buffer_s * limits.max_signal_rate_hz)
-        self._reading = reading
+        self._node, self._reading = node, reading
+        self._stamped: dict[str, bool] = {}
         self.input = TopicInput(node, topic, check, depth, max_bytes=max_bytes)
 
+    @property
+    def stamps(self) -> str:
+        """Whose clock the samples have."""
+        return HEADER if self._stamped.get(self.input.type_name, True) else ARRIVAL
+
     def feed(self, builder: WindowBuilder, until_ns: int | None) -> None:
-        messages = self.input.take(until_ns)
-        if messages:
-            stamps, values = decode_batch(self.input.type_name, messages, self._reading)
-            self.malformed += len(messages) - len(stamps)
-            builder.add_signal(self.name, stamps, values)
-            if not len(stamps):
-                why = why_unreadable(self.input.type_name, messages[-1], self._reading)
-                builder.explain(self.name, why)
+        type_name = self.input.type_name
+        is_stamped = self._is_stamped(type_name)
+        if is_stamped:
+            messages, arrivals = self.input.take(until_ns), []
+        else:
+            messages, arrivals = self._take_arrived(until_ns)
+        if not messages:
+            return
+        stamps, values = decode_batch(type_name, messages, self._reading, arrivals)
+        self.malformed += len(messages) - len(stamps)
+        builder.add_signal(self.name, stamps, values)
+        if not len(stamps):
+            why = why_unreadable(type_name, messages[-1], self._reading)
+            builder.explain(self.name, why)
+        if is_stamped:
             # One a batch: at a kilohertz there is no time to check each.
-            self.signature.note(self.input.type_name, messages[-1])
+            self.signature.note(type_name, messages[-1])
+
+    def _is_stamped(self, type_name: str) -> bool:
+        """Whether messages of a type have stamps; says it once of one without."""
+        if type_name and type_name not in self._stamped:
+            self._stamped[type_name] = self._reading.is_stamped(type_name)
+            if not self._stamped[type_name]:
+                self._node.get_logger().info(
+                    f"{self.name}: {type_name} has no stamp, the time of arrival is taken"
+                )
+        return self._stamped.get(type_name, True)
+
+    def _take_arrived(self, until_ns: int | None) -> tuple[list[bytes], list[int]]:
+        """Messages, and when they came in the node's time."""
+        messages, arrivals = self.input.take_with_arrivals(until_ns)
+        clock = self._node.get_clock()
+        if clock.ros_time_is_active:
+            shift_ns = clock.now().nanoseconds - time.time_ns()
+            arrivals = [arrival + shift_ns for arrival in arrivals]
+        return messages, arrivals
 
 
 def make_sources(
@@ -167,15 +215,15 @@ def make_sources(
     sources: list[Source] = []
     of_camera, of_other = _shares(layout, limits)
     for name, topic in topics.served(layout.modalities).items():
-        check = partial(check_type, layout, name)
+        check = partial(check_input, topics, installed_fields, layout, name)
         if name in layout.cameras:
             on_arrival = on_reference_frame if name == topics.reference_camera else None
-            source = CameraSource(node, name, topic, check, on_arrival, pairs, of_camera)
-            sources.append(source)
+            options = (on_arrival, pairs, of_camera, is_depth(topics, name))
+            sources.append(CameraSource(node, name, topic, check, *options))
         elif name == AUDIO:
             sources.append(AudioSource(node, topic, check, limits, of_other))
         else:
-            reading = reading_of(layout.signals[name], topics.gripper_joints)
+            reading = signal_reading(topics, layout.signals[name], installed_fields)
             source = SignalSource(node, name, topic, check, limits, reading, of_other)
             sources.append(source)
     return sources

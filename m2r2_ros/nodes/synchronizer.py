@@ -359,6 +359,7 @@ def _describe(source: Source, rate_hz: float, counters: StreamCounters) -> dict[
         "messages": source.input.received,
         "lost": source.input.lost,
         "malformed": source.malformed,
+        "stamps": source.stamps,
         "form": source.signature.now,
         "form_changes": source.signature.changes,
         **counters.as_dict(),

@@ -72,8 +72,11 @@ class TopicInput:
         depth: int,
         on_arrival: Callable[[bytes], None] | None = None,
         max_bytes: float = inf,
+        keeps_last: bool = False,
     ) -> None:
         """`check_type` raises M2R2Error on a type that cannot be read. `depth`: how many may wait.
+
+        With `keeps_last` also what was published before, where the publishers keep it.
 
         They take `max_bytes` at most, half of it in the middleware, though never fewer than one
         message there and one here: fewer may wait where messages are large.
@@ -90,6 +93,8 @@ class TopicInput:
         self._check_type = check_type
         self._most = self._depth = depth
         self._max_bytes = max_bytes / 2
+        self._keeps_last = keeps_last
+        self._durability = DurabilityPolicy.VOLATILE
         # Of the largest message, and of those that wait here.
         self._largest = self._waiting_bytes = 0
         self._on_arrival = on_arrival
@@ -137,7 +142,7 @@ class TopicInput:
             history=HistoryPolicy.KEEP_LAST,
             depth=self._depth,
             reliability=reliability,
-            durability=DurabilityPolicy.VOLATILE,
+            durability=self._durability,
         )
         self._subscription = self._node.create_subscription(
             message_class(type_name),
@@ -155,17 +160,25 @@ class TopicInput:
         With `until_ns` (of `time.time_ns`) only those that had come by then: topics that are taken
         one after the other then stand at one moment, however busy the machine is in between.
         """
+        return [message for message, _ in self._take(until_ns)]
+
+    def take_with_arrivals(self, until_ns: int | None = None) -> tuple[list[bytes], list[int]]:
+        """As `take`, and when each had come, of `time.time_ns`."""
+        taken = self._take(until_ns)
+        arrivals = [info["received_timestamp"] for _, info in taken]
+        return [message for message, _ in taken], arrivals
+
+    def _take(self, until_ns: int | None) -> list[_Taken]:
         self.fetch(until_ns)
         keep = len(self._waiting)
         while keep and not _is_due(self._waiting[keep - 1], until_ns):
             keep -= 1
         due, self._waiting = self._waiting[:keep], self._waiting[keep:]
-        messages = [message for message, _ in due]
-        self._waiting_bytes -= sum(map(len, messages))
+        self._waiting_bytes -= sum(len(message) for message, _ in due)
         # Inside of its own callback a subscription stays as it is.
         if self.is_too_deep and self._on_arrival is None:
             self.follow()
-        return messages
+        return due
 
     def fetch(self, until_ns: int | None = None) -> None:
         """Move messages from the middleware to this object, for `take`: as many as may wait.
@@ -257,11 +270,18 @@ class TopicInput:
             if wanted == ReliabilityPolicy.RELIABLE != weakest:
                 raise M2R2Error("is published best effort, but qos_overrides ask for reliable")
             offer = kind, wanted
+            self._durability = self._offered_durability(publishers)
         except M2R2Error as error:
             self.problem = f"{self.topic}: {error}"
             return None
         self.problem = ""
         return offer
+
+    def _offered_durability(self, publishers: Sequence[TopicEndpointInfo]) -> DurabilityPolicy:
+        kept = DurabilityPolicy.TRANSIENT_LOCAL
+        if self._keeps_last and all(p.qos_profile.durability == kept for p in publishers):
+            return kept
+        return DurabilityPolicy.VOLATILE
 
     def _overridden(self) -> ReliabilityPolicy | None:
         """The user's word, given as for any subscription: qos_overrides.<topic>.subscription."""

@@ -19,6 +19,8 @@ import lz4.frame
 import yaml
 from rosbags.rosbag2.storage_mcap import zstd
 
+from m2r2_ros.messages.definitions import typestore
+
 MAGIC = b"\x89MCAP0\r\n"
 TYPE = "std_msgs/msg/String"
 COMPRESS = {"": bytes, "zstd": zstd.compress, "lz4": lz4.frame.compress}
@@ -46,6 +48,13 @@ def make_messages(count=30, topics=("/a", "/b"), start_ns=1_700_000_000 * 10**9,
     ]
 
 
+def definition(type_name: str) -> str:
+    """As a recorder writes it: the .msg file, and those that it needs."""
+    if type_name == TYPE:
+        return "string data"
+    return typestore().generate_msgdef(type_name, ros_version=2)[0]
+
+
 def write_mcap(
     path: Path,
     messages,
@@ -68,7 +77,7 @@ def write_mcap(
     """Write an MCAP file. `chunk`: messages a chunk, 0 without chunks; `stated`: a wrong count;
     `foreign`: topic that is described and has no message."""
     topics = list(dict.fromkeys([m.topic for m in messages] + ([foreign] if foreign else [])))
-    schema = struct.pack("<H", 1) + text(type_name) + text("ros2msg") + text("string data")
+    schema = struct.pack("<H", 1) + text(type_name) + text("ros2msg") + text(definition(type_name))
     described = record(3, schema)
     for number, topic in enumerate(topics):
         metadata = text(text("offered_qos_profiles") + text(qos))

@@ -16,7 +16,7 @@ from m2r2_ros.datasets.annotations import actions_to_json
 from m2r2_ros.datasets.recording import Action
 from m2r2_ros.datasets.topics import ANNOTATIONS_TOPIC
 from m2r2_ros.messages.encode import TEXT, encode_joints, encode_text, encode_vectors
-from m2r2_ros.signal_presets import JOINTS, POSE, TWIST
+from m2r2_ros.signal_presets import JOINTS, POSE, TWIST, preset_of
 
 EPOCH, SECOND, SECONDS = 1_700_000_000 * 10**9, 10**9, 5
 PAD = "lab_msgs/msg/Float32ArrayStamped"
@@ -135,5 +135,7 @@ def labels() -> list[Action]:
 def write_robot(path: Path, rig: Rig, **parameters: object) -> Path:
     """The parameter file of the rig's nodes."""
     values = {"topics": rig.modalities, "gripper_joints": [], **parameters}
+    signals = {name: {"unit": "m"} for name in rig.modalities if preset_of(name) == "gripper"}
+    values |= {"signals": signals} if signals else {}
     path.write_text(yaml.safe_dump({"/**": {"ros__parameters": values}}))
     return path

@@ -13,6 +13,7 @@ import ros_messages as ros
 from PIL import Image
 from rosbags.rosbag2 import StoragePlugin, Writer
 
+from m2r2_ros.datasets.sensor_input import SensorInput
 from m2r2_ros.datasets.source import open_source, windows
 from m2r2_ros.datasets.topics import TopicMap
 from m2r2_ros.messages.definitions import typestore
@@ -27,7 +28,12 @@ EPOCH = 1_700_000_000 * SECOND
 STEP = SECOND // 10
 COUNT = 12
 LAYOUT = SensorLayout(cameras=("front", "side"))
-TOPICS = TopicMap({name: f"/{name}" for name in LAYOUT.modalities}, ("left", "right"), "front")
+TOPICS = TopicMap(
+    {name: f"/{name}" for name in LAYOUT.modalities},
+    ("left", "right"),
+    "front",
+    {"gripper": SensorInput(unit="m")},
+)
 PICTURE = np.full((4, 6, 3), 77, np.uint8)
 ROWS = {"wrench": (0.5,) * 6, "pose": (0.1, 0.2, 0.3, 0.0, 0.0, 0.0, 1.0), "twist": (0.1,) * 6}
 
