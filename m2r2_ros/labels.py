@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from m2r2_ros.errors import escaped
-from m2r2_ros.vocabulary import Parts, Vocabulary
+from m2r2_ros.vocabulary import UNKNOWN, UNLABELLED, Parts, Vocabulary
 
 NO_ACTION = "No action"
 ACTIVITIES = ("Pick", "Insert", "Remove", "Place")
@@ -34,6 +34,8 @@ OBJECTS = (
     "medium gear",
     "small gear",
 )
+# What recordings may say that is no class.
+NO_CLASS = ("", UNKNOWN, UNLABELLED)
 # Texts of fixed length are filled up with NUL.
 _BLANK = " \t\r\n\v\f\0"
 FINE_LABELS = (NO_ACTION, *(f"{activity} {name}" for activity in ACTIVITIES for name in OBJECTS))
@@ -70,10 +72,6 @@ def coarse_label(label: str) -> str:
     return split_label(label)[0] or label
 
 
-# From the labels of a data set to those that are learned and scored.
-LABEL_LEVELS = {"fine": str, "coarse": coarse_label}
-
-
 def legacy_vocabulary(labels: Sequence[str]) -> Vocabulary:
     """What heads and folders mean that state no vocabulary: all were REASSEMBLE's at first.
 
@@ -94,6 +92,20 @@ def is_reassemble(labels: Iterable[str]) -> bool:
     """Whether they are REASSEMBLE's: one of them names one of its actions, or all are idle."""
     given = set(labels)
     return bool(given) and (given == {NO_ACTION} or not given.isdisjoint(FINE_LABELS[1:]))
+
+
+def shown_vocabulary(labels: Iterable[str]) -> Vocabulary | None:
+    """REASSEMBLE's, if the labels are its, with any others that are among them; else None."""
+    given = set(labels)
+    if not is_reassemble(given):
+        return None
+    return legacy_vocabulary([*FINE_LABELS, *sorted(given.difference(FINE_LABELS, NO_CLASS))])
+
+
+def vocabulary_of_labels(labels: Iterable[str]) -> Vocabulary:
+    """What they show, else each an action without an object, in order."""
+    given = set(labels)
+    return shown_vocabulary(given) or Vocabulary(tuple(sorted(given.difference(NO_CLASS))))
 
 
 REASSEMBLE = legacy_vocabulary(FINE_LABELS)

@@ -30,7 +30,7 @@ UNKNOWN = "unknown"
 UNLABELLED = "unlabelled"
 
 MAX_LABELS = 5000
-MAX_LABEL_CHARACTERS = 200
+MAX_LABEL_CHARACTERS = 1000
 # Of the vocabulary as JSON: twice as much fits into a model's metadata.
 MAX_CHARACTERS = 400_000
 
@@ -79,8 +79,11 @@ class Vocabulary:
                 raise M2R2Error(f"no entry {brief(name)}{nearest_name(str(name), known)}")
         if type(values.get("format")) is not int or values["format"] != FORMAT:
             raise M2R2Error(f"'format' must be {FORMAT}, got {brief(values.get('format'))}")
+        labels = _texts("labels", values.get("labels"))
+        if not labels:
+            raise M2R2Error("names no label")
         return cls(
-            _texts("labels", values.get("labels")),
+            labels,
             _texts("idle", values.get("idle", [])),
             {label: _parts(label, entry) for label, entry in _entries("parts", values).items()},
             _entries("world", values),
@@ -135,6 +138,12 @@ class Vocabulary:
         """The same with other idle labels. Raises M2R2Error when one is no label."""
         parts = {label: part for label, part in self.parts.items() if label not in idle}
         return replace(self, idle=tuple(idle), parts=parts)
+
+    def on(self, labels: Sequence[str]) -> Vocabulary:
+        """What it says of these labels, of which it may know some. Raises M2R2Error."""
+        idle = tuple(label for label in self.idle if label in labels)
+        parts = {label: part for label, part in self.parts.items() if label in labels}
+        return Vocabulary(tuple(labels), idle, parts, self.world)
 
     def difference(self, other: Vocabulary) -> str:
         """What the two say differently of the labels that both have, in words; "" for nothing."""
@@ -200,8 +209,6 @@ def _spelling(label: str, part: Parts) -> str:
 
 
 def _check_labels(labels: Sequence[Any]) -> None:
-    if not labels:
-        raise M2R2Error("names no label")
     if len(labels) > MAX_LABELS:
         raise M2R2Error(f"names {len(labels)} labels, more than {MAX_LABELS}")
     for label in labels:

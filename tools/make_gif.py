@@ -50,10 +50,11 @@ Picture = Callable[[], np.ndarray]
 
 def main() -> int:
     with open_source(RECORDING) as source:
-        run = segment_source(source, Models.load(MODELS), Deployment())
+        models = Models.load(MODELS)
+        run = segment_source(source, models, Deployment())
         truth = segments_from_actions(source.actions)
         labels = {one.label for one in truth} | {event.label for event in run.events}
-        drawing = Drawing(Palette(labels))
+        drawing = Drawing(Palette(labels, models.head.vocabulary))
     with open_source(RECORDING) as source:
         times_s = np.arange(STEP_S, END_S, STEP_S)
         frames = []

@@ -33,7 +33,7 @@ import onnxruntime
 
 from m2r2_ros.cli._run_results import Truth, score_run
 from m2r2_ros.datasets.mstcn import frame_labels
-from m2r2_ros.datasets.recording_source import RecordingSource, SensorBatch
+from m2r2_ros.datasets.recording_source import RecordingSource, SensorBatch, gap_label
 from m2r2_ros.datasets.source import open_source
 from m2r2_ros.inference import session
 from m2r2_ros.inference.models import Models
@@ -176,7 +176,10 @@ def figures(run: OfflineRun, models: Models, source: RecordingSource) -> Figures
 def _likelihoods(run: OfflineRun, models: Models, source: RecordingSource) -> Figures:
     half_ns = models.encoder.layout.period_ns / 2
     times_s = [(one.stamp_ns - half_ns - source.start_ns) / 1e9 for one in run.predictions]
-    labels, known = frame_labels(source.actions, times_s), list(models.head.labels)
+    labels, known = (
+        frame_labels(source.actions, times_s, gap_label(source)),
+        list(models.head.labels),
+    )
     right = [
         one.probabilities[known.index(label)]
         for one, label in zip(run.predictions, labels, strict=True)

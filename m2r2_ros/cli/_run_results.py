@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from m2r2_ros.datasets.atomic import partial_file
-from m2r2_ros.datasets.recording_source import RecordingSource
+from m2r2_ros.datasets.recording_source import RecordingSource, gap_label, vocabulary_of
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.evaluation.predictions import Prediction, score_predictions
 from m2r2_ros.evaluation.segments import (
@@ -24,8 +24,8 @@ from m2r2_ros.evaluation.segments import (
 )
 from m2r2_ros.evaluation.timeline import Curves, plot_timeline
 from m2r2_ros.inference.segment_events import FramePrediction, SegmentEvent, fields_of
-from m2r2_ros.labels import FINE_LABELS, LABEL_LEVELS
 from m2r2_ros.offline.segmentation import write_segments
+from m2r2_ros.vocabulary import UNKNOWN, Vocabulary
 
 SEGMENTS, TIMELINE, METRICS = "segments.json", "timeline.png", "metrics.json"
 
@@ -34,12 +34,17 @@ Metrics = dict[str, dict[str, float | None]]
 
 @dataclass(frozen=True)
 class Truth:
-    """What was done: segments in seconds from the first frame, which is stamped `start_ns`."""
+    """What was done: segments in seconds from the first frame, which is stamped `start_ns`.
+
+    gap  the label of time that no segment covers.
+    """
 
     name: str
     segments: list[Segment]
     start_ns: int
     duration_s: float
+    vocabulary: Vocabulary
+    gap: str
 
     @classmethod
     def of(cls, source: RecordingSource) -> Truth:
@@ -47,7 +52,14 @@ class Truth:
         if not source.actions:
             raise M2R2Error(f"{source.name}: has no labels to compare with")
         duration_s = (source.end_ns - source.start_ns) / 1e9
-        return cls(source.name, segments_from_actions(source.actions), source.start_ns, duration_s)
+        return cls(
+            source.name,
+            segments_from_actions(source.actions),
+            source.start_ns,
+            duration_s,
+            vocabulary_of(source),
+            gap_label(source),
+        )
 
 
 def write_results(
@@ -56,16 +68,17 @@ def write_results(
     predictions: Sequence[FramePrediction],
     truth: Truth,
 ) -> Metrics:
-    """Write segments, timeline and metrics; return the metrics in percent, coarse and fine."""
+    """Write segments, timeline and metrics; return the metrics in percent by level."""
     published = segments_from_events(events, truth.start_ns)
     metrics = score_run(events, truth)
+    scores = [f"{values['f1@50']:.1f} % {level}" for level, values in metrics.items()]
     write_segments(folder / SEGMENTS, events, truth.start_ns)
     plot_timeline(
         folder / TIMELINE,
         {"ground truth": truth.segments, "published": published},
+        truth.vocabulary,
         Curves.of(predictions, truth.start_ns),
-        title=f"{truth.name}: F1@50 {metrics['coarse']['f1@50']:.1f} % coarse, "
-        f"{metrics['fine']['f1@50']:.1f} % fine",
+        title=f"{truth.name}: F1@50 {', '.join(scores)}",
     )
     with partial_file(folder / METRICS) as temporary:
         temporary.write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
@@ -73,14 +86,19 @@ def write_results(
 
 
 def score_run(events: Sequence[SegmentEvent], truth: Truth) -> Metrics:
-    """Scores of what was published, {"coarse": {...}, "fine": {...}}, on frames of 0.1 s."""
-    published = segments_from_events(events, truth.start_ns)
-    labels, true = (frame_labels(x, truth.duration_s) for x in (published, truth.segments))
+    """Scores of what was published on frames of 0.1 s: {"coarse": {...}, "fine": {...}}.
+
+    "coarse" is there where labels have objects.
+    """
+    vocabulary, published = truth.vocabulary, segments_from_events(events, truth.start_ns)
+    silence = next(iter(vocabulary.idle), UNKNOWN)
+    labels = frame_labels(published, truth.duration_s, silence)
+    true = frame_labels(truth.segments, truth.duration_s, truth.gap)
     believed = decisions_from_events(events, truth.start_ns)
-    fine = Prediction(truth.name, labels, true, believed, FINE_LABELS)
+    fine = Prediction(truth.name, labels, true, believed, vocabulary.labels, idle=vocabulary.idle)
     return {
         level: score_predictions([fine.renamed(rename)])
-        for level, rename in reversed(LABEL_LEVELS.items())
+        for level, rename in reversed(vocabulary.levels.items())
     }
 
 

@@ -13,6 +13,9 @@ that says its label and is held for 0.5 s. They are over the recognised actions 
 without `recognised` and `false_starts` (per true action). "held" is what a planner had at each
 frame, without hindsight; the others are of the segments as published, whose starts are back-dated.
 
+Which labels are idle, and what is action and object, says vocabulary.yaml in the folder, else
+--idle, else the head; "coarse" (actions without objects) is there where labels have objects.
+
 The report is one HTML file that needs no network: all scores, fine and coarse, per recording
 (worst first) and per class, timelines, confusion, calibration. REPORT.json holds its figures.
 
@@ -34,23 +37,27 @@ from collections import Counter
 from pathlib import Path
 
 from m2r2_ros import __version__
+from m2r2_ros.cli._vocabulary import add_idle_argument, say
 from m2r2_ros.datasets.atomic import partial_file
+from m2r2_ros.datasets.feature_vocabulary import FolderVocabulary, folder_vocabulary
 from m2r2_ros.datasets.mstcn import FeatureFolder
+from m2r2_ros.datasets.vocabulary_file import VOCABULARY_FILE
 from m2r2_ros.errors import M2R2Error, nearest_name
 from m2r2_ros.evaluation.predictions import Prediction, score_predictions
 from m2r2_ros.evaluation.segments import FRAME_RATE_HZ
 from m2r2_ros.evaluation.tables import scores_text
 from m2r2_ros.experiments.evaluated import describe_method, describe_test
 from m2r2_ros.experiments.head_predictions import (
+    Head,
     check_classes,
     open_head,
     predict,
     read_predictions,
+    stated_vocabulary,
 )
 from m2r2_ros.inference.head import StreamingHead
 from m2r2_ros.inference.models import HEAD_FILE
-from m2r2_ros.labels import LABEL_LEVELS
-from m2r2_ros.vocabulary import UNLABELLED
+from m2r2_ros.vocabulary import UNLABELLED, Vocabulary
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -65,10 +72,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--report", type=Path, metavar="HTML", help="file for the report")
     parser.add_argument(
         "--labels",
-        choices=tuple(LABEL_LEVELS),
+        choices=("fine", "coarse"),
         default="fine",
-        help="coarse: activities without objects (default: %(default)s)",
+        help="coarse: actions without objects (default: %(default)s)",
     )
+    add_idle_argument(parser)
     parser.add_argument(
         "--background",
         nargs="+",
@@ -92,42 +100,66 @@ def main(args: argparse.Namespace) -> int:
     if args.report:
         _check_report(args.report, args.json)
     folder = FeatureFolder(args.data)
-    rename = LABEL_LEVELS[args.labels]
-    classes = list(dict.fromkeys(map(rename, folder.labels)))
+    head = None if args.predictions else open_head(args.model)
+    vocabulary, assumed = _vocabulary(args, folder, head)
+    classes, rename = vocabulary.at(args.labels).labels, vocabulary.levels[args.labels]
     for label in args.background:
         if label not in classes:
             near = nearest_name(label, classes)
             raise M2R2Error(f"--background: '{label}' is no label of {args.data}{near}")
-    whole = _predictions(args, folder)
+    whole = _predictions(args, folder, head, vocabulary)
     fine = [part for prediction in whole for part in prediction.labelled_parts()]
     if left_out := sum(prediction.truth.count(UNLABELLED) for prediction in whole):
         print(f"{left_out} frames are unlabelled and not scored", file=sys.stderr)
     known = dict.fromkeys(label for prediction in fine for label in prediction.classes)
     predictions = [prediction.renamed(rename) for prediction in fine]
     check_classes(args.model or args.predictions, list(map(rename, known)), classes, folder.path)
+    say(assumed)
     scores = score_predictions(predictions, args.background)
     with partial_file(args.json) as temporary:
         temporary.write_text(json.dumps(scores, indent=1) + "\n", encoding="utf-8")
     if args.report:
-        _write_report(args, fine, folder)
+        _write_report(args, fine, folder, vocabulary)
     print(scores_text(scores, f"{args.labels}, {len(whole)} recordings"))
     return 0
 
 
-def _predictions(args: argparse.Namespace, folder: FeatureFolder) -> list[Prediction]:
+def _vocabulary(
+    args: argparse.Namespace, folder: FeatureFolder, head: Head | None
+) -> FolderVocabulary:
+    """The folder's; the head's in a folder that says nothing of its labels.
+
+    Raises M2R2Error where the two disagree.
+    """
+    found = vocabulary, assumed = folder_vocabulary(folder, args.idle)
+    stated = None if head is None else stated_vocabulary(head)
+    if stated is None:
+        return found
+    if assumed and not args.idle:
+        said = f"{folder.path} has no {VOCABULARY_FILE}: its labels are read as {head.path} says"
+        return FolderVocabulary(stated.on(folder.labels), said)
+    if what := vocabulary.difference(stated):
+        given = "--idle" if args.idle else folder.path / VOCABULARY_FILE
+        raise M2R2Error(f"{given} and {head.path} disagree on {what}")
+    return found
+
+
+def _predictions(
+    args: argparse.Namespace, folder: FeatureFolder, head: Head | None, vocabulary: Vocabulary
+) -> list[Prediction]:
     split = folder.split(args.split)
     names = split.test
-    given = args.predictions
-    found = list(read_predictions(given, folder, names, args.rate)) if given else []
+    if head is None:
+        given = args.predictions
+        found = list(read_predictions(given, folder, names, args.rate, vocabulary))
     for problem in split.problems:
         print(problem, file=sys.stderr)
-    if given:
+    if head is None:
         return found
-    head = open_head(args.model)
     if isinstance(head, StreamingHead) and head.metadata.look_ahead:
         late = head.metadata.look_ahead
         print(f"{head.path}: looks ahead by {late} frames, {late / args.rate:.2f} s of its delay")
-    return list(predict(head, folder, names, args.rate))
+    return list(predict(head, folder, names, args.rate, vocabulary.idle))
 
 
 def _check_report(report: Path, scores: Path) -> None:
@@ -142,13 +174,15 @@ def _check_report(report: Path, scores: Path) -> None:
 
 
 def _write_report(
-    args: argparse.Namespace, predictions: list[Prediction], folder: FeatureFolder
+    args: argparse.Namespace,
+    predictions: list[Prediction],
+    folder: FeatureFolder,
+    vocabulary: Vocabulary,
 ) -> None:
     from m2r2_ros.evaluation.report import write_report
 
     method = args.model or args.predictions
     title = f"{method} on {args.data}, split {args.split}"
-    levels = list(LABEL_LEVELS)[list(LABEL_LEVELS).index(args.labels) :]
     training = folder.split(args.split).train
     trained = Counter(label for name in training for label in folder.ground_truth(name))
     about = {
@@ -157,4 +191,5 @@ def _write_report(
         "scored on": describe_test(predictions, len(training)),
     }
     commonest = trained.most_common(1)[0][0]
-    write_report(args.report, title, predictions, levels, about, commonest, args.background)
+    chosen = vocabulary, args.labels
+    write_report(args.report, title, predictions, *chosen, about, commonest, args.background)

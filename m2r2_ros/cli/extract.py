@@ -2,10 +2,10 @@
 """Extract the encoder's features from recordings, in the folder layout of MS-TCN.
 
 Writes features/<recording>.npy (float32, D x T, a frame for each window),
-groundTruth/<recording>.txt, mapping.txt, splits/{train,test}.split1.bundle and extraction.json
-(what the features were made with). The features are those of the online nodes, bit for bit;
-with --batch, up to rounding. A command that was interrupted, or given more recordings, goes on
-where it was.
+groundTruth/<recording>.txt, mapping.txt, splits/{train,test}.split1.bundle, vocabulary.yaml (what
+the labels mean, where that is known) and extraction.json (what the features were made with). The
+features are those of the online nodes, bit for bit; with --batch, up to rounding. A command that
+was interrupted, or given more recordings, goes on where it was.
 
 Examples:
     m2r2 extract data/taskboard --encoder models/taskboard_compact/encoder.onnx --out features
@@ -22,12 +22,14 @@ import sys
 from pathlib import Path
 
 from m2r2_ros.cli._config import load_deployment
-from m2r2_ros.datasets.mstcn import Split, write_mapping, write_split
+from m2r2_ros.datasets.feature_vocabulary import write_classes
+from m2r2_ros.datasets.mstcn import Split, read_lines, write_split
+from m2r2_ros.datasets.source import stated_vocabulary
+from m2r2_ros.datasets.vocabulary_file import VOCABULARY_FILE, read_vocabulary
 from m2r2_ros.errors import M2R2Error, printable
 from m2r2_ros.inference.models import open_encoder
 from m2r2_ros.inference.roboact_encoder import RoboActEncoder
 from m2r2_ros.inference.session import CPU, CUDA
-from m2r2_ros.labels import FINE_LABELS
 from m2r2_ros.offline.extraction import (
     EncoderChoice,
     ExtractionJob,
@@ -37,7 +39,7 @@ from m2r2_ros.offline.extraction import (
 )
 from m2r2_ros.offline.extraction_record import ExtractionRecord
 from m2r2_ros.parallel.cluster import add_ray_argument
-from m2r2_ros.vocabulary import UNLABELLED
+from m2r2_ros.vocabulary import UNLABELLED, Vocabulary
 
 # Without --test: one recording in five is for testing.
 _TEST_EVERY = 5
@@ -62,6 +64,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="recordings of the test split (default: every fifth one, in order of name)",
     )
     parser.add_argument("--config", type=Path, help="parameter file of the nodes: topics, limits")
+    parser.add_argument(
+        "--vocabulary",
+        type=Path,
+        metavar="YAML",
+        help=f"what the labels mean (default: {VOCABULARY_FILE} beside the recordings)",
+    )
     parser.add_argument(
         "--workers", type=int, default=1, metavar="N", help="processes (default: %(default)s)"
     )
@@ -88,10 +96,13 @@ def main(args: argparse.Namespace) -> int:
         raise M2R2Error(f"--batch may be {_LARGEST_BATCH} at most, not {args.batch}")
     test = find_recordings(args.test or [])
     recordings = find_recordings([*args.recordings, *test])
-    choice, record = _choose(args)
+    vocabulary = _vocabulary(args.vocabulary, recordings)
+    choice, record = _choose(args, vocabulary)
 
     config = args.config and args.config.absolute()
-    jobs = [ExtractionJob(recording.absolute(), choice, config) for recording in recordings]
+    jobs = [
+        ExtractionJob(recording.absolute(), choice, config, vocabulary) for recording in recordings
+    ]
     pending = [job for job in jobs if not record.has(job)]
     failures = []
     for result in run_jobs(pending, args.workers, args.ray):
@@ -104,8 +115,9 @@ def main(args: argparse.Namespace) -> int:
 
     done = [job.name for job in jobs if record.has(job)]
     labelled = sorted(filter(record.is_labelled, done))
-    _write_mapping(args.out, labelled)
-    _write_split(args.out, labelled, [recording_name(path) for path in test])
+    split = _split(labelled, [recording_name(path) for path in test])
+    _write_mapping(args.out, labelled, split, vocabulary)
+    _write_split(args.out, split)
     print(
         f"{args.out}: {len(done)} recordings, {len(labelled)} with labels; "
         f"{len(jobs) - len(pending)} were there already"
@@ -115,7 +127,29 @@ def main(args: argparse.Namespace) -> int:
     return 0
 
 
-def _choose(args: argparse.Namespace) -> tuple[EncoderChoice, ExtractionRecord]:
+def _vocabulary(given: Path | None, recordings: list[Path]) -> Vocabulary | None:
+    """The given one, else that beside the recordings, which must not disagree; None without."""
+    if given is not None:
+        return read_vocabulary(given)
+    found: dict[Path, Vocabulary] = {}
+    for recording in recordings:
+        stated = stated_vocabulary(recording)
+        if stated is not None:
+            found.setdefault(recording, stated)
+    first = next(iter(found), None)
+    for recording, stated in found.items():
+        if stated != found[first]:
+            what = stated.difference(found[first]) or "which labels there are"
+            raise M2R2Error(
+                f"the {VOCABULARY_FILE} beside {first} and beside {recording} disagree on {what}: "
+                "give one by --vocabulary"
+            )
+    return found.get(first)
+
+
+def _choose(
+    args: argparse.Namespace, vocabulary: Vocabulary | None
+) -> tuple[EncoderChoice, ExtractionRecord]:
     """The encoder, and the record of the folder that its features go to."""
     deployment = load_deployment(args.config)
     # A cluster's GPUs are not this machine's, and it hands out none that nobody asked for.
@@ -128,24 +162,36 @@ def _choose(args: argparse.Namespace) -> tuple[EncoderChoice, ExtractionRecord]:
     provider = encoder.providers[0]
     if args.ray:
         provider = CUDA if args.require_gpu else CPU
-    record = ExtractionRecord(args.out, encoder, provider, args.batch, deployment)
+    record = ExtractionRecord(args.out, encoder, provider, args.batch, deployment, vocabulary)
     path = args.encoder.absolute()
     return EncoderChoice(path, encoder.sha256, provider, args.require_gpu, args.batch), record
 
 
-def _write_mapping(folder: Path, names: list[str]) -> None:
-    """REASSEMBLE's classes with their ids, then any others."""
-    truths = [(folder / "groundTruth" / f"{name}.txt").read_text("utf-8") for name in names]
-    labels = {label for truth in truths for label in truth.splitlines()}
-    others = labels.difference(FINE_LABELS, [UNLABELLED])
-    if truths:
-        write_mapping(folder, [*FINE_LABELS, *sorted(others)])
+def _write_mapping(
+    folder: Path, names: list[str], split: Split, vocabulary: Vocabulary | None
+) -> None:
+    """What is stated or occurs; says what is assumed of it."""
+    seen = {
+        name: {*read_lines(folder / "groundTruth" / f"{name}.txt")} - {UNLABELLED} for name in names
+    }
+    if not seen:
+        return
+    training = set().union(*(seen[name] for name in names if name not in split.test))
+    others = set().union(*(seen[name] for name in split.test)) - training
+    assumed = write_classes(folder, training, others, vocabulary)
+    if assumed:
+        print(printable(assumed), file=sys.stderr)
+    if others:
+        print(printable(f"only in test recordings: {', '.join(sorted(others))}"), file=sys.stderr)
 
 
-def _write_split(folder: Path, names: list[str], test: list[str]) -> None:
+def _split(names: list[str], test: list[str]) -> Split:
     chosen = [name for name in names if name in test] if test else names[::-_TEST_EVERY]
-    rest = [name for name in names if name not in chosen]
-    if chosen and rest:
-        write_split(folder, 1, Split(tuple(rest), tuple(sorted(chosen))))
+    return Split(tuple(name for name in names if name not in chosen), tuple(sorted(chosen)))
+
+
+def _write_split(folder: Path, split: Split) -> None:
+    if split.test and split.train:
+        write_split(folder, 1, split)
     else:
         print("no split written: it takes a recording to train on and one to test on")

@@ -4,8 +4,8 @@
 The head is a run folder of `m2r2 train`, of any head but a causal one. Writes, in the folder --out:
 predictions/<recording>.txt (a label a frame, T lines, as groundTruth has them),
 probabilities/<recording>.npy (float32, C x T, as features are), and mapping.txt (id and label of
-the C classes). Recordings that are there already are left as they are: a command that was
-interrupted goes on where it was.
+the C classes), and vocabulary.yaml if the head states what its labels mean. Recordings that are
+there already are left as they are: a command that was interrupted goes on where it was.
 
 Examples:
     m2r2 predict --data features --split 1 --model out/asrf --out out/asrf/test
@@ -18,6 +18,7 @@ import argparse
 from pathlib import Path
 
 from m2r2_ros.datasets.mstcn import FeatureFolder, write_mapping, write_prediction
+from m2r2_ros.datasets.vocabulary_file import write_vocabulary
 from m2r2_ros.parallel.progress import Progress
 
 
@@ -40,6 +41,8 @@ def main(args: argparse.Namespace) -> int:
     names = folder.split(args.split).test
     head = OfflineHead.load(args.model)
     write_mapping(args.out, head.labels)
+    if head.vocabulary is not None:
+        write_vocabulary(args.out, head.vocabulary)
     for name in Progress(names, unit="recording"):
         if not (args.out / "predictions" / f"{name}.txt").exists():
             found = head.predict(folder.features(name), name)

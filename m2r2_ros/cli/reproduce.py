@@ -38,6 +38,7 @@ from m2r2_ros.experiments.ablation_table import ROBOACT, VARIANTS
 from m2r2_ros.experiments.paper_figures import TABLES, Row
 from m2r2_ros.shipped import shipped
 from m2r2_ros.training.head_registry import head_names
+from m2r2_ros.vocabulary import Vocabulary
 
 # Test recordings of each split that are drawn.
 _DRAWN = 3
@@ -106,7 +107,7 @@ def main(args: argparse.Namespace) -> int:
     scores: dict[str, dict[str, dict[str, list]]] = {}
     for split in work.data.test_splits:
         for row in rows:
-            for level in _levels(args.table, row):
+            for level in _levels(args.table, row, work.vocabulary(row)):
                 # A baseline has no chance in it.
                 drawn = seeds if row.encoder != "signals" else seeds[:1]
                 found = [work.scores(row, level, seed, split) for seed in drawn]
@@ -133,9 +134,11 @@ def _reproduce_roboact(args: argparse.Namespace) -> int:
     return 0
 
 
-def _levels(table: str, row: Row) -> tuple[str, ...]:
+def _levels(table: str, row: Row, vocabulary: Vocabulary) -> tuple[str, ...]:
     """Table II is of fine labels; so are the baselines, which get theirs by overlap (IV-D)."""
-    return ("fine",) if table == "table2" or row.encoder == "signals" else ("fine", "coarse")
+    if table == "table2" or row.encoder == "signals":
+        return ("fine",)
+    return tuple(vocabulary.levels)
 
 
 def _write_table(args: argparse.Namespace, rows, seeds, work, scores) -> None:
@@ -150,7 +153,8 @@ def _write_table(args: argparse.Namespace, rows, seeds, work, scores) -> None:
         **({"head": args.head} if args.head else {}),
     }
     content = table_json(args.table, data, rows, scores)
-    text = table_markdown(content, ("fine",) if args.table == "table2" else ("fine", "coarse"))
+    levels = ("fine",) if args.table == "table2" else tuple(work.vocabulary(rows[0]).levels)
+    text = table_markdown(content, levels)
     name = f"{args.table}_{args.head}" if args.head else args.table
     for ending, written in ((".json", json.dumps(content, indent=1) + "\n"), (".md", text)):
         with partial_file(args.out / f"{name}{ending}") as temporary:
@@ -166,6 +170,7 @@ def _draw(folder: Path, rows: Sequence[Row], seed: int, work) -> None:
     from m2r2_ros.evaluation.timeline import plot_timeline
     from m2r2_ros.parallel.progress import Progress
 
+    vocabulary = work.vocabulary(rows[0])
     names = [name for s in work.data.test_splits for name in work.data.names(s)[:_DRAWN]]
     for name in Progress(names, "timelines"):
         tracks = {"ground truth": work.truth(rows[0], name)}
@@ -173,7 +178,7 @@ def _draw(folder: Path, rows: Sequence[Row], seed: int, work) -> None:
         edges = nominal_edges(len(tracks["ground truth"]), FRAME_RATE_HZ)
         segments = {k: segments_from_frames(v, edges) for k, v in tracks.items()}
         for ending in (".png", ".svg"):
-            plot_timeline(folder / f"{name}{ending}", segments, title=name)
+            plot_timeline(folder / f"{name}{ending}", segments, vocabulary, title=name)
 
 
 def _short(row: Row) -> str:

@@ -24,6 +24,7 @@ from m2r2_ros.errors import printable
 from m2r2_ros.inference.models import Models
 from m2r2_ros.inference.segment_events import SegmentStatus
 from m2r2_ros.offline.segmentation import OfflineRun, segment_source, write_segments
+from m2r2_ros.vocabulary import Vocabulary
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -54,12 +55,12 @@ def main(args: argparse.Namespace) -> int:
             print(printable(f"{source.name}: {problem}"), file=sys.stderr)
         write_segments(args.json, run.events, source.start_ns)
         if args.plot:
-            _plot(args.plot, source, run)
+            _plot(args.plot, source, run, models.head.vocabulary)
     _report(run, elapsed_s, models, args.json)
     return 0
 
 
-def _plot(path: Path, source: RecordingSource, run: OfflineRun) -> None:
+def _plot(path: Path, source: RecordingSource, run: OfflineRun, vocabulary: Vocabulary) -> None:
     from m2r2_ros.evaluation.segments import segments_from_actions, segments_from_events
     from m2r2_ros.evaluation.timeline import Curves, plot_timeline
 
@@ -67,7 +68,7 @@ def _plot(path: Path, source: RecordingSource, run: OfflineRun) -> None:
     if source.actions is not None:
         tracks = {"ground truth": segments_from_actions(source.actions), **tracks}
     curves = Curves.of(run.predictions, source.start_ns)
-    plot_timeline(path, tracks, curves, title=source.name)
+    plot_timeline(path, tracks, vocabulary, curves, title=source.name)
 
 
 def _report(run: OfflineRun, elapsed_s: float, models: Models, path: Path) -> None:

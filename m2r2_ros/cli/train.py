@@ -6,6 +6,8 @@ The data set is a folder in the MS-TCN layout (features, groundTruth, mapping.tx
 epoch (by F1@50) and calibrate the causal head; the test recordings are not looked at. The run
 folder that it writes can be given to `m2r2 evaluate`: `causal`, the robot's head, as head.onnx;
 the others see a whole recording at once, and `m2r2 predict` applies them, too.
+What the labels mean (which are idle, what is action and what object) says vocabulary.yaml in the
+folder, else --idle; the trained head carries it.
 A command that was interrupted goes on where it was. The names and defaults of a head's settings,
 the papers' where it is a paper's, are in m2r2_ros/training/heads/HEAD.py.
 
@@ -14,7 +16,8 @@ Examples:
     m2r2 train --data features --split 1 --head asrf --out out/asrf --labels coarse --seed 2
     m2r2 train --data features --split 1 --head mstcn --out out/mstcn \\
         --config config/training/mstcn_taskboard.yaml
-    m2r2 train --data 50salads --split 3 --head causal --out out/salads --epochs 100 --seed 1
+    m2r2 train --data 50salads --split 3 --head causal --out out/salads --epochs 100 --seed 1 \\
+        --idle action_start action_end
     m2r2 train --data features --split 1 --head causal --out out/causal \\
         --config config/training/causal_taskboard.yaml
 """
@@ -27,6 +30,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from m2r2_ros.cli._vocabulary import add_idle_argument, say
+from m2r2_ros.datasets.feature_vocabulary import folder_vocabulary
 from m2r2_ros.datasets.mstcn import FeatureFolder
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.training.head_registry import find_head, head_names
@@ -41,8 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--labels",
         choices=("fine", "coarse"),
         default="fine",
-        help="coarse: learn activities without objects (default: %(default)s)",
+        help="coarse: learn actions without objects (default: %(default)s)",
     )
+    add_idle_argument(parser)
     parser.add_argument("--config", type=Path, metavar="YAML", help="settings that differ")
     parser.add_argument("--epochs", type=int, metavar="N", help="instead of the settings'")
     parser.add_argument("--seed", type=int, metavar="N", help="instead of the settings'")
@@ -54,15 +60,16 @@ def main(args: argparse.Namespace) -> int:
     split = folder.split(args.split)
     for problem in split.problems:
         print(problem, file=sys.stderr)
-    names = split.train
+    names, (vocabulary, assumed) = split.train, folder_vocabulary(folder, args.idle)
 
     from m2r2_ros.training.sequences import read_sequences
     from m2r2_ros.training.settings import load_settings
 
     head = find_head(args.head)
     settings = _with_arguments(load_settings(head.settings, args.config), args)
-    sequences, classes = read_sequences(folder, names, args.labels)
-    print(head.train(args.head, sequences, classes, args.out, settings, args.data))
+    sequences, learned = read_sequences(folder, names, vocabulary, args.labels)
+    say(assumed)
+    print(head.train(args.head, sequences, learned, args.out, settings, args.data))
     return 0
 
 

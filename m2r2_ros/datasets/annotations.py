@@ -13,7 +13,7 @@ from m2r2_ros.datasets.clocks import MAX_TIME_S
 from m2r2_ros.datasets.recording import Action, LowLevelSkill
 from m2r2_ros.errors import M2R2Error, brief
 from m2r2_ros.inference.segment_events import SegmentStatus
-from m2r2_ros.labels import FINE_LABELS, label_from_text, split_label
+from m2r2_ros.labels import label_from_text, vocabulary_of_labels
 from m2r2_ros.messages.cdr import NANOSECONDS, CdrReader
 from m2r2_ros.messages.encode import encode_segment
 
@@ -45,12 +45,17 @@ def shifted(actions: Iterable[Action], offset_ns: int) -> list[Action]:
 
 
 def segment_messages(actions: Iterable[Action], epoch_ns: int) -> Iterator[tuple[int, bytes]]:
-    """Yield (stamp_ns, ActionSegment): STARTED and ENDED of each action, in order of time."""
+    """Yield (stamp_ns, ActionSegment): STARTED and ENDED of each action, in order of time.
+
+    The class is -1 where the labels do not show whose they are.
+    """
+    actions = list(actions)
+    vocabulary = vocabulary_of_labels(label_from_text(action.text) for action in actions)
+    ids = {label: index for index, label in enumerate(vocabulary.labels) if vocabulary.idle}
     for segment_id, action in enumerate(actions):
         start_ns = epoch_ns + round(action.start_s * 1e9)
         end_ns = epoch_ns + round(action.end_s * 1e9)
         label = label_from_text(action.text)
-        activity, name = split_label(label)
         for status, stamp_ns in ((SegmentStatus.STARTED, start_ns), (SegmentStatus.ENDED, end_ns)):
             yield (
                 stamp_ns,
@@ -61,9 +66,9 @@ def segment_messages(actions: Iterable[Action], epoch_ns: int) -> Iterator[tuple
                     segment_id=segment_id,
                     status=int(status),
                     label=label,
-                    action=activity.lower(),
-                    object=name,
-                    class_id=FINE_LABELS.index(label) if label in FINE_LABELS else -1,
+                    action=vocabulary.action_of(label),
+                    object=vocabulary.object_of(label),
+                    class_id=ids.get(label, -1),
                     confidence=1.0,
                     boundary_confidence=1.0,
                 ),

@@ -26,7 +26,7 @@ from m2r2_ros.datasets.atomic import partial_file
 from m2r2_ros.datasets.damage import what_it_is
 from m2r2_ros.datasets.recording import Action
 from m2r2_ros.errors import M2R2Error, brief, nearest_name, nearest_path
-from m2r2_ros.labels import NO_ACTION, coarse_label, label_from_text
+from m2r2_ros.labels import label_from_text
 from m2r2_ros.vocabulary import UNKNOWN, UNLABELLED
 
 # What a file may make us allocate: 1 GiB of float32.
@@ -211,16 +211,16 @@ def write_prediction(
 
 
 def read_prediction(
-    folder: Path, name: str, classes: Sequence[str]
+    folder: Path, name: str, classes: Sequence[str], coarse: Iterable[str] = ()
 ) -> tuple[list[str], np.ndarray | None]:
     """Read what `write_prediction` wrote: T labels and the posterior float32 (T, C), if any.
 
-    `classes` are those of the folder's mapping.txt. A segment tracker also says "unknown", and the
-    activity alone when it cannot tell the object. Raises M2R2Error that names the file.
+    `classes` are those of the folder's mapping.txt. A segment tracker also says "unknown", and a
+    `coarse` label when it cannot tell the object. Raises M2R2Error that names the file.
     """
     path = folder / "predictions" / f"{name}.txt"
     labels, posterior = read_lines(path), folder / "probabilities" / f"{name}.npy"
-    for label in set(labels).difference(classes, map(coarse_label, classes), [UNKNOWN]):
+    for label in set(labels).difference(classes, coarse, [UNKNOWN]):
         near = nearest_name(label, classes)
         raise M2R2Error(f"{path}: label {brief(label)} is not in mapping.txt{near}")
     if not posterior.exists():
@@ -247,14 +247,14 @@ def write_split(folder: Path, number: int, split: Split) -> None:
 
 
 def frame_labels(
-    actions: Iterable[Action], times_s: Sequence[float] | np.ndarray, complete: bool = True
+    actions: Iterable[Action], times_s: Sequence[float] | np.ndarray, gap: str = UNLABELLED
 ) -> list[str]:
     """Label of each time (same origin as the actions): of the action in [start, end).
 
-    Where none is, "No action", or "unlabelled" when the actions are not `complete`; where several
-    are, the one that started last. An action without a name, or "unknown", is unlabelled.
+    Where none is, `gap`; where several are, the one that started last. An action without a name,
+    or "unknown", is unlabelled.
     """
-    labels = np.full(len(times_s), NO_ACTION if complete else UNLABELLED, dtype=object)
+    labels = np.full(len(times_s), gap, dtype=object)
     times = np.asarray(times_s, dtype=np.float64)
     for action in sorted(actions, key=lambda action: action.start_s):
         inside = (times >= action.start_s) & (times < action.end_s)

@@ -13,8 +13,10 @@ from m2r2_ros.datasets.input_types import check_input
 from m2r2_ros.datasets.recording import Action
 from m2r2_ros.datasets.topics import TopicMap
 from m2r2_ros.errors import M2R2Error, nearest_name
+from m2r2_ros.labels import label_from_text, vocabulary_of_labels
 from m2r2_ros.messages.definition import Definitions, no_definitions
 from m2r2_ros.sensing.layout import SensorLayout
+from m2r2_ros.vocabulary import UNLABELLED, Vocabulary
 
 # Length of a block of data; what is in memory at once.
 BLOCK_NS = 50_000_000
@@ -45,6 +47,7 @@ class RecordingSource(Protocol):
     end_ns    stamp of the last data.
     actions   ground truth, seconds from `start_ns`; None when the recording has none.
     complete  whether nothing is done where no action is; else that is unlabelled.
+    vocabulary  what the labels mean, None where neither a file nor the labels themselves say it.
     problems  what is missing or odd, a line each; reading may add to it.
     """
 
@@ -53,6 +56,7 @@ class RecordingSource(Protocol):
     end_ns: int
     actions: list[Action] | None
     complete: bool
+    vocabulary: Vocabulary | None
     problems: list[str]
 
     def batches(self, layout: SensorLayout) -> Iterator[SensorBatch]:
@@ -61,6 +65,19 @@ class RecordingSource(Protocol):
         Raises M2R2Error when none of them is there.
         """
         ...
+
+
+def vocabulary_of(source: RecordingSource) -> Vocabulary:
+    """Its vocabulary, else its labels in order, none of them idle. Raises M2R2Error."""
+    labels = (label_from_text(action.text) for action in source.actions or ())
+    return source.vocabulary or vocabulary_of_labels(labels)
+
+
+def gap_label(source: RecordingSource) -> str:
+    """What is done where no action is: nothing, if the labels are complete and one says so."""
+    if not source.complete or source.vocabulary is None or not source.vocabulary.idle:
+        return UNLABELLED
+    return source.vocabulary.idle[0]
 
 
 def present_topics(

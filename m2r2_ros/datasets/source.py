@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from m2r2_ros.datasets.bag_files import is_bag_folder
 from m2r2_ros.datasets.damage import what_it_is
 from m2r2_ros.datasets.recording_source import (
     BAG_SUFFIXES,
@@ -19,12 +20,15 @@ from m2r2_ros.datasets.recording_source import (
     SensorBatch,
 )
 from m2r2_ros.datasets.topics import TopicMap
+from m2r2_ros.datasets.vocabulary_file import find_vocabulary
 from m2r2_ros.errors import M2R2Error, nearest_path
+from m2r2_ros.labels import label_from_text, shown_vocabulary
 from m2r2_ros.sensing.builder import WindowBuilder
 from m2r2_ros.sensing.counters import Counters
 from m2r2_ros.sensing.layout import SensorLayout
 from m2r2_ros.sensing.limits import SensingLimits
 from m2r2_ros.sensing.window import SensorWindow
+from m2r2_ros.vocabulary import Vocabulary
 
 # The ending of a file's name -> its reader: `open_READER` in the module of this name, which imports
 # h5py or rosbags only when it is needed.
@@ -50,7 +54,15 @@ def open_source(path: Path | str, topics: TopicMap | None = None) -> Iterator[Re
         raise M2R2Error(f"{path}: {_refusal(path)}")
     module = importlib.import_module(f"m2r2_ros.datasets.{reader}")
     with getattr(module, f"open_{reader}")(path, topics or TopicMap()) as source:
+        labels = (label_from_text(action.text) for action in source.actions or ())
+        source.vocabulary = stated_vocabulary(path) or shown_vocabulary(labels)
         yield source
+
+
+def stated_vocabulary(path: Path) -> Vocabulary | None:
+    """The vocabulary.yaml beside a recording, None without one. Raises M2R2Error."""
+    inside_bag = path.is_file() and is_bag_folder(path.parent)
+    return find_vocabulary(path.parent.parent if inside_bag else path.parent)
 
 
 def _refusal(path: Path) -> str:

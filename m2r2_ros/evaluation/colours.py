@@ -4,66 +4,59 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import cycle, filterfalse
 
-from m2r2_ros.labels import ACTIVITIES, NO_ACTION, OBJECTS, split_label
-from m2r2_ros.vocabulary import UNKNOWN
+from m2r2_ros.vocabulary import UNKNOWN, Vocabulary
 
 Colour = tuple[float, float, float]
 
-# Okabe and Ito, "Color Universal Design" (2008). Activities of other data sets take the rest first.
-_HUES = {
-    "Pick": "#0072B2",
-    "Insert": "#E69F00",
-    "Remove": "#CC79A7",
-    "Place": "#009E73",
-}
-_MORE_HUES = ("#56B4E9", "#D55E00", "#F0E442", *_HUES.values())
-_GREYS = {NO_ACTION: "#E4E4E4", UNKNOWN: "#6B6B6B"}
-# Paul Tol's "muted" scheme (2021): told apart from each other, and read in a row of their own.
-SKILL_HUES = {
-    "Approach": "#88CCEE",
-    "Align": "#DDCC77",
-    "Grasp": "#332288",
-    "Lift": "#117733",
-    "Push": "#CC6677",
-    "Pull": "#882255",
-    "Twist": "#AA4499",
-    "Nudge": "#999933",
-    "Release": "#44AA99",
-}
+# Okabe and Ito, "Color Universal Design" (2008), for activities in the order of the vocabulary.
+_HUES = ("#0072B2", "#E69F00", "#CC79A7", "#009E73", "#56B4E9", "#D55E00", "#F0E442")
+_IDLE_HUE, UNKNOWN_HUE = "#E4E4E4", "#6B6B6B"
 # The palest shade is this far on the way to white: still clearly coloured on paper.
 _PALEST = 0.55
 
 
 class Palette:
-    """Colours for the labels of one picture."""
+    """Colours for the labels of one picture, fine or coarse.
 
-    def __init__(self, labels: Iterable[str]) -> None:
-        parts = [split_label(label) for label in labels if label not in _GREYS]
-        activities = {activity for activity, _ in parts}
-        # Shades are spread over the objects that occur, so that few objects differ clearly.
-        self.objects = sorted({name for _, name in parts if name}, key=_object_order)
-        self.activities = [name for name in ACTIVITIES if name in activities]
-        others = sorted(activities.difference(ACTIVITIES))
-        self.activities += others
-        hues = {name: _MORE_HUES[i % len(_MORE_HUES)] for i, name in enumerate(others)}
-        self._hues = _HUES | hues | _GREYS
+    activities  those that occur, idle and "unknown" left out, in the order of the vocabulary.
+    objects     those that occur. Shades are spread over them, so that few differ clearly.
+    """
+
+    def __init__(self, labels: Iterable[str], vocabulary: Vocabulary) -> None:
+        self.vocabulary = vocabulary
+        greys = dict.fromkeys(vocabulary.idle, _IDLE_HUE) | {UNKNOWN: UNKNOWN_HUE}
+        occurring = sorted(set(labels).difference(greys))
+        named = dict.fromkeys((*vocabulary.labels, *occurring))
+        activities = dict.fromkeys(map(vocabulary.coarse, filterfalse(greys.__contains__, named)))
+        hues = dict(zip(activities, cycle(_HUES)))
+        self._hues = hues | greys
+        here = set(map(vocabulary.coarse, occurring))
+        self.activities = [name for name in hues if name in here]
+        objects = dict.fromkeys(map(vocabulary.object_of, named))
+        shown = set(map(vocabulary.object_of, occurring))
+        self.objects = [name for name in objects if name and name in shown]
 
     def colour(self, label: str) -> Colour:
-        """RGB in [0, 1] of a fine or coarse label."""
-        activity, name = split_label(label)
-        return self.shade(self._hues[activity or label], name)
+        """RGB in [0, 1] of a label."""
+        return self.shade(
+            self._hues[self.vocabulary.coarse(label)], self.vocabulary.object_of(label)
+        )
+
+    def lines(self, label: str) -> str:
+        """A label on a line for its action and one for its object; "" of idle ones."""
+        if self.vocabulary.is_idle(label):
+            return ""
+        return "\n".join(
+            filter(None, (self.vocabulary.coarse(label), self.vocabulary.object_of(label)))
+        )
 
     def shade(self, hue: str, name: str) -> Colour:
         """A "#RRGGBB" hue in the shade of an object; unchanged for an object of another picture."""
         position = self.objects.index(name) if name in self.objects else 0
         amount = _PALEST * position / max(1, len(self.objects) - 1)
-        return tuple(part + (1 - part) * amount for part in _rgb(hue))
-
-
-def skill_colour(name: str) -> Colour:
-    """RGB in [0, 1] of a low-level skill; grey for one that REASSEMBLE does not have."""
-    return _rgb(SKILL_HUES.get(name, _GREYS[UNKNOWN]))
+        return tuple(part + (1 - part) * amount for part in rgb(hue))
 
 
 def ink(colour: Colour) -> str:
@@ -72,10 +65,7 @@ def ink(colour: Colour) -> str:
     return "black" if 0.299 * red + 0.587 * green + 0.114 * blue > 0.5 else "white"
 
 
-def _rgb(hue: str) -> Colour:
+def rgb(hue: str) -> Colour:
+    """A "#RRGGBB" hue, parts in [0, 1]."""
     red, green, blue = (int(hue[i : i + 2], 16) / 255 for i in (1, 3, 5))
     return red, green, blue
-
-
-def _object_order(name: str) -> tuple[int, str]:
-    return (OBJECTS.index(name) if name in OBJECTS else len(OBJECTS), name)

@@ -13,13 +13,10 @@ from m2r2_ros.evaluation.delay import held_at, summary, timeliness
 from m2r2_ros.evaluation.frame_times import nominal_edges, segments_from_frames
 from m2r2_ros.evaluation.metrics import boundary_f1, find_boundaries, score_many
 from m2r2_ros.evaluation.segments import FRAME_RATE_HZ, Segment
-from m2r2_ros.labels import NO_ACTION
 from m2r2_ros.vocabulary import UNKNOWN, labelled_runs
 
 # Two boundaries this close to each other are one.
 BOUNDARY_TOLERANCE_S = 0.5
-# Labels that say that nothing is done.
-IDLE = (NO_ACTION,)
 
 
 @dataclass(frozen=True)
@@ -31,6 +28,7 @@ class Prediction:
     classes        the C classes of `probabilities`, () without them.
     probabilities  float (T, C), rows sum to 1; None when the method has none.
     edges_s        float64 (T + 1,): frame i is `[edges_s[i], edges_s[i + 1])`; None: 10 Hz.
+    idle           labels that say that nothing is done; a planner takes silence for the first.
     """
 
     name: str
@@ -40,6 +38,7 @@ class Prediction:
     classes: tuple[str, ...] = ()
     probabilities: np.ndarray | None = None
     edges_s: np.ndarray | None = None
+    idle: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if len(self.labels) != len(self.truth):
@@ -98,9 +97,12 @@ class Prediction:
 
     @property
     def held(self) -> list[str]:
-        """The label that a planner held at the end of each frame; idle where it had none."""
-        idle = next((label for label in IDLE if label in {*self.truth, *self.classes}), UNKNOWN)
-        return held_at(self.believed or (), self.edges[1:], idle)
+        """The label that a planner held at the end of each frame; idle where it had none.
+
+        Where no label is idle, "unknown", which is wrong.
+        """
+        silence = next(iter(self.idle), UNKNOWN)
+        return held_at(self.believed or (), self.edges[1:], silence)
 
 
 def score_predictions(
@@ -118,7 +120,7 @@ def score_predictions(
     """
     predictions = [part for each in predictions for part in each.labelled_parts()]
     pairs = [(p.labels, p.truth) for p in predictions]
-    idle = {*background, *IDLE}
+    idle = {*background, *(label for p in predictions for label in p.idle)}
     scores: dict[str, float | None] = dict(score_many(pairs, background))
     scores["f1@50_actions"] = score_many(pairs, idle)["f1@50"]
     scores["boundary_f1"] = boundary_f1(map(_boundaries, predictions), BOUNDARY_TOLERANCE_S)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,8 @@ from m2r2_ros.evaluation.confusion import confusion, per_class_accuracy
 from m2r2_ros.evaluation.predictions import Prediction, score_predictions
 from m2r2_ros.evaluation.reliability import reliability
 from m2r2_ros.evaluation.report_figures import confusion_png, reliability_png, timeline_png
-from m2r2_ros.labels import LABEL_LEVELS
 from m2r2_ros.parallel.progress import Progress
+from m2r2_ros.vocabulary import Vocabulary
 
 # By this recordings are ordered, worst first; equal ones by accuracy.
 _ORDER = ("f1@50", "acc")
@@ -28,21 +28,23 @@ def write_report(
     path: Path,
     title: str,
     predictions: Sequence[Prediction],
-    levels: Sequence[str],
+    vocabulary: Vocabulary,
+    level: str,
     about: Mapping[str, str],
     commonest: str,
     background: Collection[str] = (),
 ) -> None:
     """Write the report to `path` and its figures beside it, with the ending .json.
 
-    `levels`: of "fine" and "coarse", the one that the labels have and those that follow from it.
-    Recordings are ordered and drawn at the first. `about` says what was scored on what;
+    `level`: of the vocabulary's levels the first to score, at which recordings are ordered and
+    drawn; those that follow from it are scored, too. `about` says what was scored on what;
     `commonest` is the label that a method without any sensor would always give. Raises M2R2Error
     when there is no prediction.
     """
+    levels = _levels_from(level, vocabulary)
     found = {
-        level: _Level([p.renamed(LABEL_LEVELS[level]) for p in predictions], background)
-        for level in levels
+        level: _Level([p.renamed(rename) for p in predictions], background)
+        for level, rename in levels.items()
     }
     figures = {
         "title": title,
@@ -53,17 +55,18 @@ def write_report(
         "always": {
             "label": commonest,
             "levels": {
-                level: _always(commonest, predictions, level, background) for level in levels
+                level: _always(commonest, predictions, rename, background)
+                for level, rename in levels.items()
             },
         },
     }
-    first = found[levels[0]]
+    first = found[level]
     page = _template().render(
         figures,
-        first=levels[0],
+        first=level,
         pictures={level: content.pictures() for level, content in found.items()},
         timelines={
-            name: _embedded(timeline_png(prediction))
+            name: _embedded(timeline_png(prediction, vocabulary))
             for name, prediction in Progress(first.worst_first.items(), "timelines")
         },
     )
@@ -72,12 +75,20 @@ def write_report(
             temporary.write_text(text + "\n", encoding="utf-8")
 
 
+def _levels_from(first: str, vocabulary: Vocabulary) -> dict[str, Callable[[str], str]]:
+    names = list(vocabulary.levels)
+    return {name: vocabulary.levels[name] for name in names[names.index(first) :]}
+
+
 def _always(
-    label: str, predictions: Sequence[Prediction], level: str, background: Collection[str]
+    label: str,
+    predictions: Sequence[Prediction],
+    rename: Callable[[str], str],
+    background: Collection[str],
 ) -> dict[str, float | None]:
     """Scores of the same label for every frame."""
     same = [replace(p, labels=[label] * len(p.truth), believed=None) for p in predictions]
-    return score_predictions([p.renamed(LABEL_LEVELS[level]) for p in same], background)
+    return score_predictions([p.renamed(rename) for p in same], background)
 
 
 class _Level:

@@ -14,6 +14,7 @@ from m2r2_ros.evaluation.literal_text import literal_text
 from m2r2_ros.evaluation.predictions import Prediction
 from m2r2_ros.evaluation.reliability import Reliability
 from m2r2_ros.evaluation.timeline import draw_timeline
+from m2r2_ros.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -24,11 +25,12 @@ _MOST_WRITTEN = 12
 
 
 @literal_text()
-def timeline_png(prediction: Prediction) -> bytes:
+def timeline_png(prediction: Prediction, vocabulary: Vocabulary) -> bytes:
     """Ground truth above prediction."""
     tracks = {"ground truth": prediction.truth, "prediction": prediction.labels}
     edges = prediction.edges
-    return _png(draw_timeline({k: segments_from_frames(v, edges) for k, v in tracks.items()}))
+    segments = {name: segments_from_frames(labels, edges) for name, labels in tracks.items()}
+    return _png(draw_timeline(segments, vocabulary))
 
 
 @literal_text()

@@ -10,7 +10,7 @@ import numpy as np
 
 from m2r2_ros.datasets.recording import Action
 from m2r2_ros.inference.segment_events import SegmentEvent, SegmentStatus
-from m2r2_ros.labels import NO_ACTION, label_from_text
+from m2r2_ros.labels import label_from_text
 
 # M2R2's features come at 10 Hz, so its metrics count frames of 0.1 s.
 FRAME_RATE_HZ = 10.0
@@ -56,14 +56,14 @@ def decisions_from_events(events: Iterable[SegmentEvent], origin_ns: int) -> lis
 
 
 def frame_labels(
-    segments: Iterable[Segment], duration_s: float, rate_hz: float = FRAME_RATE_HZ
+    segments: Iterable[Segment], duration_s: float, gap: str, rate_hz: float = FRAME_RATE_HZ
 ) -> list[str]:
-    """The label in the middle of each frame of `[0, duration_s)`; "No action" where none stands.
+    """The label in the middle of each frame of `[0, duration_s)`; `gap` where none stands.
 
     Where segments overlap, the later one in the list wins.
     """
     middles = (np.arange(round(duration_s * rate_hz)) + 0.5) / rate_hz
-    labels = [NO_ACTION] * len(middles)
+    labels = [gap] * len(middles)
     for label, start_s, end_s in segments:
         first, last = np.searchsorted(middles, (start_s, end_s))
         labels[first:last] = [label] * (last - first)

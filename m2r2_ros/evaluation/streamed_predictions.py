@@ -11,7 +11,6 @@ from m2r2_ros.inference.head import StreamingHead
 from m2r2_ros.inference.pipeline import SegmentSequence
 from m2r2_ros.inference.segment_events import FramePrediction, SegmentEvent, SegmentStatus
 from m2r2_ros.inference.tracker import SegmentTracker
-from m2r2_ros.labels import NO_ACTION
 from m2r2_ros.vocabulary import UNKNOWN
 
 
@@ -40,7 +39,7 @@ def stream(head: StreamingHead, features: np.ndarray, stamps_ns: np.ndarray) -> 
     stamps_ns int64 (T,) are the ends of the frames. Frames without a published segment are
     "unknown". Raises M2R2Error as `StreamingHead.step` does.
     """
-    segmenter = SegmentSequence(head, SegmentTracker(head.labels, head.metadata.tracker))
+    segmenter = SegmentSequence(head, SegmentTracker(head.vocabulary, head.metadata.tracker))
     head.reset()
     events: list[SegmentEvent] = []
     held = []
@@ -78,10 +77,10 @@ def track(
 
 
 def _open_label(tracker: SegmentTracker) -> str:
-    """Before the first segment a planner has heard nothing, which is idle."""
+    """Before the first segment a planner has heard nothing, which is idle, if anything is."""
     if tracker.current:
         return tracker.current.label
-    return NO_ACTION if NO_ACTION in tracker.labels else UNKNOWN
+    return next(iter(tracker.vocabulary.idle), UNKNOWN)
 
 
 def _published(events: list[SegmentEvent], stamps_ns: np.ndarray) -> list[str]:

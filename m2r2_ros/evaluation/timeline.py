@@ -17,8 +17,7 @@ from m2r2_ros.evaluation.literal_text import literal_text
 from m2r2_ros.evaluation.segments import Segment
 from m2r2_ros.evaluation.tracks import draw_track
 from m2r2_ros.inference.segment_events import FramePrediction
-from m2r2_ros.labels import NO_ACTION
-from m2r2_ros.vocabulary import UNKNOWN
+from m2r2_ros.vocabulary import UNKNOWN, Vocabulary
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -49,6 +48,7 @@ class Curves:
 def plot_timeline(
     path: Path,
     tracks: Mapping[str, Sequence[Segment]],
+    vocabulary: Vocabulary,
     curves: Curves | None = None,
     title: str = "",
 ) -> None:
@@ -60,13 +60,16 @@ def plot_timeline(
         raise M2R2Error(f"{path}: a timeline is written as .png or .svg")
     if not any(tracks.values()):
         raise M2R2Error(f"{path}: there is no segment to draw")
-    figure = draw_timeline(tracks, curves, title)
+    figure = draw_timeline(tracks, vocabulary, curves, title)
     with partial_file(path) as temporary:
         figure.savefig(temporary, format=path.suffix[1:], dpi=120)
 
 
 def draw_timeline(
-    tracks: Mapping[str, Sequence[Segment]], curves: Curves | None = None, title: str = ""
+    tracks: Mapping[str, Sequence[Segment]],
+    vocabulary: Vocabulary,
+    curves: Curves | None = None,
+    title: str = "",
 ) -> Figure:
     """Draw `tracks` (name -> segments in order of time) one above the other, curves below.
 
@@ -74,11 +77,11 @@ def draw_timeline(
     """
     segments = [segment for track in tracks.values() for segment in track]
     duration_s = max(segment.end_s for segment in segments)
-    palette = Palette(segment.label for segment in segments)
+    palette = Palette((segment.label for segment in segments), vocabulary)
 
     figure, axes = _layout(len(tracks), curves is not None, duration_s)
     for axis, (name, track) in zip(axes, tracks.items(), strict=False):
-        draw_track(axis, name, track, palette.colour, (_WIDTH_IN * 0.92 / duration_s, _TRACK_IN))
+        draw_track(axis, name, track, palette, (_WIDTH_IN * 0.92 / duration_s, _TRACK_IN))
     if curves is not None:
         _draw_curves(axes[-1], curves, list(tracks.values())[-1])
     axes[0].set_title(title, loc="left", fontsize=12)
@@ -126,7 +129,8 @@ def _draw_curves(axis: Axes, curves: Curves, track: Sequence[Segment]) -> None:
 def _draw_legend(figure: Figure, palette: Palette, labels: set[str]) -> None:
     from matplotlib.patches import Patch
 
-    activities = [*palette.activities, *(name for name in (NO_ACTION, UNKNOWN) if name in labels)]
+    greys = (*palette.vocabulary.idle, UNKNOWN)
+    activities = [*palette.activities, *(name for name in greys if name in labels)]
     shades = {name: palette.shade("#404040", name) for name in palette.objects}
     colours = {name: palette.colour(name) for name in activities}
     groups = [(colours, "colour: activity", "lower left"), (shades, "shade: object", "lower right")]

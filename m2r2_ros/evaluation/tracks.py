@@ -3,13 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import product
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from m2r2_ros.evaluation.colours import Colour, ink
 from m2r2_ros.evaluation.segments import Segment
-from m2r2_ros.labels import NO_ACTION, split_label
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,11 +18,19 @@ _LETTER = 0.62
 _FONT_SIZES = (9, 8, 7, 6)
 
 
+class Colours(Protocol):
+    """As `Palette`: the colour of a label, and the lines that are written on it, "" for none."""
+
+    def colour(self, label: str) -> Colour: ...
+
+    def lines(self, label: str) -> str: ...
+
+
 def draw_track(
     axis: Axes,
     name: str,
     track: Sequence[Segment],
-    colour_of: Callable[[str], Colour],
+    palette: Colours,
     scale: tuple[float, float],
 ) -> None:
     """Fill `axis` with a block a segment, its label inside where it can be read.
@@ -32,20 +39,21 @@ def draw_track(
     """
     inches_per_s, height_in = scale
     for segment in track:
-        colour = colour_of(segment.label)
+        colour, lines = palette.colour(segment.label), palette.lines(segment.label)
         length_s = segment.end_s - segment.start_s
         axis.barh(0.5, length_s, 1.0, segment.start_s, color=colour, edgecolor="white", lw=0.8)
-        if segment.label != NO_ACTION:
-            _write(axis, segment, (length_s * inches_per_s, height_in), ink(colour))
+        if lines:
+            _write(axis, segment, lines, (length_s * inches_per_s, height_in), ink(colour))
     axis.set(ylim=(0, 1), yticks=[])
     axis.set_ylabel(name, rotation=0, ha="right", va="center")
 
 
-def _write(axis: Axes, segment: Segment, size_in: tuple[float, float], colour: str) -> None:
-    """Write the label, on two lines if need be: level if it fits, else upright, else not."""
-    two_lines = "\n".join(filter(None, split_label(segment.label)))
+def _write(
+    axis: Axes, segment: Segment, lines: str, size_in: tuple[float, float], colour: str
+) -> None:
+    """Write the label, on its lines if need be: level if it fits, else upright, else not."""
     middle = (segment.start_s + segment.end_s) / 2
-    for upright, size, text in product((False, True), _FONT_SIZES, (segment.label, two_lines)):
+    for upright, size, text in product((False, True), _FONT_SIZES, (segment.label, lines)):
         if _fits(text, size, *(size_in[::-1] if upright else size_in)):
             axis.text(
                 middle,

@@ -11,7 +11,7 @@ import yaml
 
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.evaluation.frame_times import segments_from_frames
-from m2r2_ros.evaluation.predictions import IDLE, Prediction
+from m2r2_ros.evaluation.predictions import Prediction
 from m2r2_ros.experiments.head_predictions import RUN_FILE
 from m2r2_ros.inference.model_file import read_model
 from m2r2_ros.inference.models import HEAD_FILE
@@ -50,9 +50,10 @@ def describe_test(predictions: Sequence[Prediction], trained: int) -> str:
 
 def _totals(predictions: Sequence[Prediction]) -> dict[str, Any]:
     segments = [s for p in predictions for s in segments_from_frames(p.truth, p.edges)]
+    idle = {label for p in predictions for label in p.idle}
     return {
         "minutes": sum(float(p.edges[-1]) for p in predictions) / 60,
         "frames": sum(len(p.truth) for p in predictions),
-        "actions": sum(segment.label not in IDLE for segment in segments),
+        "actions": sum(segment.label not in idle for segment in segments),
         "classes": len({segment.label for segment in segments}),
     }

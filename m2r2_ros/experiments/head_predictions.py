@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -18,11 +18,12 @@ from m2r2_ros.evaluation.streamed_predictions import nominal_stamps, stream
 from m2r2_ros.inference.head import StreamingHead
 from m2r2_ros.inference.models import HEAD_FILE
 from m2r2_ros.parallel.progress import Progress
+from m2r2_ros.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from m2r2_ros.training.offline_heads import OfflineHead
 
-    Head = StreamingHead | OfflineHead
+Head: TypeAlias = "StreamingHead | OfflineHead"
 
 # Of `m2r2 train`; the folder of a causal head has it beside its head.onnx.
 RUN_FILE = "settings.yaml"
@@ -37,10 +38,15 @@ def open_head(model: Path) -> Head:
     return OfflineHead.load(model)
 
 
+def stated_vocabulary(head: Head) -> Vocabulary | None:
+    """What the head's file says of its labels, None where it says nothing."""
+    return head.metadata.vocabulary if isinstance(head, StreamingHead) else head.vocabulary
+
+
 def predict(
-    head: Head, folder: FeatureFolder, names: Iterable[str], rate_hz: float
+    head: Head, folder: FeatureFolder, names: Iterable[str], rate_hz: float, idle: Sequence[str]
 ) -> Iterator[Prediction]:
-    """The head's prediction of each recording, with a progress bar.
+    """The head's prediction of each recording, with a progress bar; `idle` are the data's labels.
 
     Of a causal head that is what the robot would publish, frame by frame. Raises M2R2Error when
     the head was not made for these features.
@@ -61,7 +67,8 @@ def predict(
             found = head.predict(recording.features, name)
             labels, believed = found.labels, None
         classes, probabilities = tuple(head.labels), found.probabilities
-        yield Prediction(name, labels, recording.labels, believed, classes, probabilities, edges)
+        told = labels, recording.labels, believed, classes, probabilities, edges
+        yield Prediction(name, *told, tuple(idle))
 
 
 def frame_stamps(folder: FeatureFolder, name: str, frames: int, rate_hz: float) -> np.ndarray:
@@ -78,15 +85,24 @@ def frame_stamps(folder: FeatureFolder, name: str, frames: int, rate_hz: float) 
 
 
 def read_predictions(
-    predicted: Path, folder: FeatureFolder, names: Iterable[str], rate_hz: float
+    predicted: Path,
+    folder: FeatureFolder,
+    names: Iterable[str],
+    rate_hz: float,
+    vocabulary: Vocabulary,
 ) -> Iterator[Prediction]:
-    """Earlier predictions: predictions/, probabilities/ if any, and mapping.txt."""
+    """Earlier predictions: predictions/, probabilities/ if any, and mapping.txt.
+
+    `vocabulary` is the data's.
+    """
     classes = FeatureFolder(predicted).labels
+    coarse = {vocabulary.coarse(label) for label in (*classes, *vocabulary.labels)}
     for name in names:
-        labels, probabilities = read_prediction(predicted, name, classes)
+        labels, probabilities = read_prediction(predicted, name, classes, coarse)
         truth = folder.ground_truth(name)
         edges = edges_from_stamps(frame_stamps(folder, name, len(truth), rate_hz), rate_hz)
-        yield Prediction(name, labels, truth, None, tuple(classes), probabilities, edges)
+        told = labels, truth, None, tuple(classes), probabilities, edges
+        yield Prediction(name, *told, vocabulary.idle)
 
 
 def check_classes(where: object, known: Sequence[str], wanted: Sequence[str], data: Path) -> None:

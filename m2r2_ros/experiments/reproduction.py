@@ -20,6 +20,7 @@ from typing import Any
 import yaml
 
 from m2r2_ros.datasets.atomic import partial_file
+from m2r2_ros.datasets.feature_vocabulary import folder_vocabulary, write_classes
 from m2r2_ros.datasets.mstcn import (
     FeatureFolder,
     Split,
@@ -29,6 +30,7 @@ from m2r2_ros.datasets.mstcn import (
     write_recording_features,
     write_split,
 )
+from m2r2_ros.datasets.vocabulary_file import find_vocabulary
 from m2r2_ros.errors import M2R2Error, nearest_path
 from m2r2_ros.evaluation.predictions import Prediction, score_predictions
 from m2r2_ros.evaluation.segments import FRAME_RATE_HZ
@@ -39,11 +41,11 @@ from m2r2_ros.experiments.head_predictions import open_head, predict
 from m2r2_ros.experiments.paper_figures import Row
 from m2r2_ros.experiments.stored_scores import read_stored
 from m2r2_ros.inference.models import ENCODER_FILE, HEAD_FILE
-from m2r2_ros.labels import FINE_LABELS, LABEL_LEVELS
 from m2r2_ros.offline.extraction import find_recordings, recording_name
 from m2r2_ros.parallel.progress import Progress
 from m2r2_ros.training.head_registry import find_head
 from m2r2_ros.training.settings import extended, read_values
+from m2r2_ros.vocabulary import UNLABELLED, Vocabulary
 
 TRAIN, VALIDATION = "train", "validation"
 # Test split -> number of the split in a feature folder.
@@ -146,7 +148,7 @@ class Reproduction:
         path = self._place("scores", row, level, seed) / f"{split}.json"
         if read_stored(path) is None:
             predictions = list(self._predict(row, level, seed, split))
-            rename = LABEL_LEVELS[level]
+            rename = self.vocabulary(row).levels[level]
             scores = score_predictions([p.renamed(rename) for p in predictions])
             folder = self._place("predictions", row, level, seed)
             # A head that streams may say "unknown", which is no class.
@@ -162,6 +164,10 @@ class Reproduction:
         """The fine labels that `scores` left for a recording."""
         folder = self._place("predictions", row, "fine", seed)
         return read_prediction(folder, name, FeatureFolder(folder).labels)[0]
+
+    def vocabulary(self, row: Row) -> Vocabulary:
+        """What the labels of the data set mean."""
+        return folder_vocabulary(self.features(row.encoder)).vocabulary
 
     def truth(self, row: Row, name: str) -> list[str]:
         """The fine labels of a recording's frames."""
@@ -192,7 +198,8 @@ class Reproduction:
         # A head that streams writes head.onnx last; the others go on where they were by themselves.
         if not (model / HEAD_FILE).exists():
             self._train(row.head, learned, seed, folder.path, model)
-        return predict(open_head(model), folder, names, FRAME_RATE_HZ)
+        idle = self.vocabulary(row).idle
+        return predict(open_head(model), folder, names, FRAME_RATE_HZ, idle)
 
     def _train(self, head: str, level: str, seed: int, features: Path, model: Path) -> None:
         settings = self.out / "heads" / f"{head}.yaml"
@@ -208,9 +215,12 @@ class Reproduction:
         self, name: str, folder: FeatureFolder, names: Sequence[str]
     ) -> Iterator[Prediction]:
         segmentation, _ = self._tuned(name, folder)
+        idle = folder_vocabulary(folder).vocabulary.idle
         for recording in map(folder.read, Progress(names, name)):
             labels = label_by_overlap(segmentation(recording.features), recording.labels)
-            yield Prediction(recording.name, labels, recording.labels, classes=tuple(folder.labels))
+            yield Prediction(
+                recording.name, labels, recording.labels, classes=tuple(folder.labels), idle=idle
+            )
 
     def _tuned(self, name: str, folder: FeatureFolder):
         """Tuned on the validation recordings, once for both test splits."""
@@ -271,7 +281,7 @@ class Reproduction:
             if not path.is_file():
                 raise M2R2Error(f"{path}: is missing: the recording has no labels")
         seen = {label for path in truths for label in path.read_text("utf-8").splitlines()}
-        write_mapping(folder, [*FINE_LABELS, *sorted(seen.difference(FINE_LABELS))])
+        write_classes(folder, seen - {UNLABELLED}, (), find_vocabulary(folder))
         training = self.data.names(TRAIN, VALIDATION)
         for split in self.data.test_splits:
             write_split(folder, TEST_SPLITS[split], Split(training, self.data.names(split)))

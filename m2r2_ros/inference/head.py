@@ -20,8 +20,8 @@ _CHUNK = 1024
 class StreamingHead:
     """A `head.onnx` ready to run, on the CPU: it is too small to be worth a trip to a GPU.
 
-    `labels` (index = class id), `feature_dimension`, `sha256`; `metadata.tracker` holds the
-    tracker's defaults for this head.
+    `labels` (index = class id), their `vocabulary`, `feature_dimension`, `sha256`;
+    `metadata.tracker` holds the tracker's defaults for this head.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -36,7 +36,7 @@ class StreamingHead:
         self.metadata = HeadMetadata.from_json(text, model.path)
         self.path = model.path
         self.sha256 = model.sha256
-        self.labels = self.metadata.labels
+        self.labels, self.vocabulary = self.metadata.labels, self.metadata.known_vocabulary
         self.feature_dimension = self.metadata.feature_dimension
         inputs, outputs = _tensor_types(self.metadata)
         check_tensors(model, "input", self._session.get_inputs(), inputs)

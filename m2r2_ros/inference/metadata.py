@@ -5,13 +5,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from math import prod
 from typing import Any
 
 from m2r2_ros.errors import M2R2Error, brief, nearest_name
 from m2r2_ros.inference.tracker import TrackerConfig
+from m2r2_ros.labels import legacy_vocabulary
 from m2r2_ros.sensing.layout import SensorLayout
+from m2r2_ros.vocabulary import Vocabulary
 
 METADATA_KEY = "m2r2"
 FORMAT = 1
@@ -156,6 +158,7 @@ class HeadMetadata:
 
     look_ahead  frames by which the answer lags: that at frame t is about frame t - look_ahead,
                 before that about the first frame. Absent: 0.
+    vocabulary  what the labels mean, as the file states it; None in one that does not.
     """
 
     labels: tuple[str, ...]
@@ -165,10 +168,19 @@ class HeadMetadata:
     training_data: str
     tracker: TrackerConfig = field(default_factory=TrackerConfig)
     look_ahead: int = 0
+    vocabulary: Vocabulary | None = None
+
+    @property
+    def known_vocabulary(self) -> Vocabulary:
+        """The stated vocabulary, else what the labels meant before there was one."""
+        return self.vocabulary or legacy_vocabulary(self.labels)
 
     def to_json(self) -> str:
         """Text for the ONNX file, the inverse of `from_json`."""
-        return _dump("head", asdict(self))
+        values = asdict(replace(self, vocabulary=None))
+        del values["vocabulary"]
+        stated = {} if self.vocabulary is None else {"vocabulary": self.vocabulary.to_dict()}
+        return _dump("head", values | stated)
 
     def check_encoder(self, head: object, sha256: str, encoder: object = "the one in use") -> None:
         """Raise M2R2Error, naming the head, unless the encoder with this SHA-256 gave its features.
@@ -185,8 +197,10 @@ class HeadMetadata:
     def from_json(cls, text: str | None, source: object) -> HeadMetadata:
         """Parse the text found in `source`. Raises M2R2Error that names it."""
         entry = _Entry(text, ("head",), source)
+        labels = _labels(entry)
         try:
             tracker = TrackerConfig.from_dict(entry.get("tracker", dict))
+            vocabulary = _vocabulary(entry, labels)
         except M2R2Error as error:
             raise entry.error(str(error)) from error
         look_ahead = entry.get("look_ahead", int, default=0)
@@ -195,14 +209,24 @@ class HeadMetadata:
                 f"look_ahead must be in [0, {MOST_LOOK_AHEAD}], got {brief(look_ahead)}"
             )
         return cls(
-            labels=_labels(entry),
+            labels=labels,
             feature_dimension=entry.dimension(),
             states=_states(entry),
             encoder_sha256=entry.get("encoder_sha256", str),
             training_data=entry.get("training_data", str),
             tracker=tracker,
             look_ahead=look_ahead,
+            vocabulary=vocabulary,
         )
+
+
+def _vocabulary(entry: _Entry, labels: tuple[str, ...]) -> Vocabulary | None:
+    """The stated one, None without. Raises M2R2Error when it, or `labels` alone, cannot be."""
+    values = entry.get("vocabulary", dict, {})
+    vocabulary = Vocabulary.from_dict(values) if values else None
+    if (vocabulary or legacy_vocabulary(labels)).labels != labels:
+        raise M2R2Error("'vocabulary' has other labels than 'labels'")
+    return vocabulary
 
 
 def _labels(entry: _Entry) -> tuple[str, ...]:

@@ -83,5 +83,5 @@ class Models:
         """The whole chain at the start of a sequence; the head's own tracker by default."""
         if isinstance(self.encoder, RoboActEncoder):
             self.encoder.reset()
-        tracker = SegmentTracker(self.head.labels, config or self.head.metadata.tracker)
+        tracker = SegmentTracker(self.head.vocabulary, config or self.head.metadata.tracker)
         return SegmentationPipeline(self.encoder, self.head, tracker)

@@ -5,12 +5,13 @@ A label that wins must keep winning for a while before it is believed (`confirm_
 head sees a boundary), and longer where the head is not sure (`sure_above`, `patience_s`): an arm
 sets out before one can see whether it is to pick or to remove. Until a label is believed its time
 is not published, so nothing is ever revised. A segment starts where the label before it stopped
-winning, even if a third label won for a moment. "No action" and "unknown" are segments as well:
+winning, even if a third label won for a moment. Idle labels and "unknown" are segments as well:
 segments cover all the time, a planner can tell "idle" from "no news", and `if event.action` drops
 both.
 
-An activity can be seen early, its object often only when the arm is there. A segment may therefore
-start without its object and be given one, once, as soon as it is believed.
+An activity can be seen early, its object often only when the arm is there. Where labels have
+objects, a segment may therefore start without its object and be given one, once, as soon as it is
+believed.
 
 OnlineTAS (NeurIPS 2024) reports that a confidence threshold and a minimum length make usable online
 segments of frame predictions, at the price of a delay.
@@ -19,7 +20,6 @@ segments of frame predictions, at the price of a delay.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, NamedTuple
 
@@ -27,8 +27,7 @@ import numpy as np
 
 from m2r2_ros.errors import M2R2Error, brief, nearest_name
 from m2r2_ros.inference.segment_events import FramePrediction, SegmentEvent, SegmentStatus
-from m2r2_ros.labels import split_label
-from m2r2_ros.vocabulary import UNKNOWN
+from m2r2_ros.vocabulary import UNKNOWN, Vocabulary
 
 UNKNOWN_ID = -1
 HISTORY_LENGTH = 1000
@@ -153,12 +152,13 @@ class SegmentTracker:
     """
 
     def __init__(
-        self, labels: Sequence[str], config: TrackerConfig | None = None, first_id: int = 0
+        self, vocabulary: Vocabulary, config: TrackerConfig | None = None, first_id: int = 0
     ) -> None:
-        self.labels = tuple(labels)
+        self.vocabulary, self.labels = vocabulary, vocabulary.labels
         self.config = config or TrackerConfig()
-        activities = [split_label(label)[0] for label in self.labels]
-        self._activities = sorted(set(activities))
+        activities = [vocabulary.coarse(label) for label in self.labels]
+        # Of equal ones the first wins: idle before any action.
+        self._activities = sorted(set(activities), key=lambda x: (not vocabulary.is_idle(x), x))
         # Class id -> index of its activity.
         self._activity_of = np.array([self._activities.index(name) for name in activities])
         self._next_id = first_id
@@ -331,14 +331,13 @@ class SegmentTracker:
     def _event(self, status: SegmentStatus, stamp_ns: int, end_ns: int) -> SegmentEvent:
         span = self._open
         label = self._label(span.choice)
-        action, name = split_label(label) if label != UNKNOWN else ("", "")
         return SegmentEvent(
             stamp_ns=stamp_ns,
             segment_id=self._next_id,
             status=status,
             label=label,
-            action=action.lower(),
-            object=name,
+            action=self.vocabulary.action_of(label),
+            object=self.vocabulary.object_of(label),
             class_id=max(span.choice, UNKNOWN_ID),
             confidence=span.total / span.frames,
             start_ns=span.start_ns,

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
+from itertools import filterfalse
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,8 @@ from m2r2_ros.inference.encoder import Encoder
 from m2r2_ros.inference.metadata import HeadMetadata, RoboActMetadata
 from m2r2_ros.inference.roboact_encoder import RoboActEncoder
 from m2r2_ros.inference.text_features import text_features
+from m2r2_ros.labels import legacy_vocabulary
+from m2r2_ros.vocabulary import Parts, Vocabulary
 
 
 class ZeroShotHead:
@@ -41,7 +45,8 @@ class ZeroShotHead:
                 f"actions must be two or more different texts, got {brief(list(actions))}"
             )
         self.path = folder
-        self.labels = tuple(actions)
+        self.vocabulary = _named(actions)
+        self.labels = self.vocabulary.labels
         self.feature_dimension = encoder.feature_dimension
         self._blocks, self._temperature = encoder.blocks, encoder.temperature
         width = encoder.feature_dimension // encoder.blocks
@@ -49,7 +54,12 @@ class ZeroShotHead:
         self._texts = _unit(texts)
         self.sha256 = hashlib.sha256(self._texts.tobytes()).hexdigest()
         self.metadata = HeadMetadata(
-            self.labels, self.feature_dimension, {}, sha256, encoder.training_data
+            self.labels,
+            self.feature_dimension,
+            {},
+            sha256,
+            encoder.training_data,
+            vocabulary=self.vocabulary,
         )
 
     def check_encoder(self, encoder: Encoder | RoboActEncoder) -> None:
@@ -80,6 +90,19 @@ class ZeroShotHead:
         scores = (blocks @ self._texts.T).mean(1) / self._temperature
         weights = np.exp(scores - scores.max(1, keepdims=True, initial=-np.inf))
         return weights / weights.sum(1, keepdims=True), np.zeros(len(features), np.float32)
+
+
+def _named(actions: Sequence[str]) -> Vocabulary:
+    """A text is its action, lower case, and its object; a sentence is an action alone."""
+    try:
+        known = legacy_vocabulary(actions)
+        parts = {}
+        for text in filterfalse(known.is_idle, actions):
+            verb, _, name = ("", "", "") if text.endswith(".") else text.partition(" ")
+            parts[text] = Parts((verb or text).lower(), name.strip())
+        return replace(known, parts=parts)
+    except M2R2Error as error:
+        raise M2R2Error(f"actions: {error}") from error
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:

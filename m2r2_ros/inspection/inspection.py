@@ -11,7 +11,7 @@ import numpy as np
 
 from m2r2_ros.datasets.annotations import label_digest
 from m2r2_ros.datasets.recording import Action, LowLevelSkill
-from m2r2_ros.datasets.recording_source import RecordingSource
+from m2r2_ros.datasets.recording_source import RecordingSource, vocabulary_of
 from m2r2_ros.datasets.topics import TopicMap, likely_slip
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.inspection.film_strip import FilmStrip
@@ -24,10 +24,11 @@ from m2r2_ros.inspection.recording_checks import (
 from m2r2_ros.inspection.recording_digest import GatheredAudio, GatheredCamera, GatheredSignal
 from m2r2_ros.inspection.spectrogram import Spectrogram
 from m2r2_ros.inspection.stream_summary import StreamSummary
-from m2r2_ros.labels import label_from_text, split_label
+from m2r2_ros.labels import label_from_text
 from m2r2_ros.sensing.layout import AUDIO, SensorLayout
 from m2r2_ros.sensing.limits import SensingLimits
 from m2r2_ros.signal_presets import PRESETS, preset_of
+from m2r2_ros.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ class Inspection:
     films, sound, signals   their pictures, spectrogram, and times (N,) with values (N, D), NaN
               where they are not usable.
     actions   ground truth; None when there is none.
+    vocabulary  of their labels.
     problems  a line each.
     """
 
@@ -49,6 +51,7 @@ class Inspection:
     sound: Spectrogram | None
     signals: dict[str, tuple[np.ndarray, np.ndarray]]
     actions: list[Action] | None
+    vocabulary: Vocabulary
     problems: list[str]
 
     @property
@@ -69,10 +72,13 @@ class Inspection:
             "start_s": start_s,
             "end_s": end_s,
             "streams": missing | {name: each.to_dict() for name, each in self.streams.items()},
-            "actions": [_action_entry(action) for action in self.actions] if labelled else None,
+            "actions": self._actions() if labelled else None,
             "label_sha256": label_digest(self.actions) if labelled else None,
             "problems": self.problems,
         }
+
+    def _actions(self) -> list[dict[str, Any]]:
+        return [_action_entry(action, self.vocabulary) for action in self.actions or ()]
 
 
 def inspect_source(
@@ -114,6 +120,7 @@ def inspect_source(
         sound=audio.spectrogram,
         signals=arrays,
         actions=source.actions,
+        vocabulary=vocabulary_of(source),
         problems=[
             *source.problems,
             *(
@@ -148,10 +155,11 @@ def _place(name: str) -> int:
     return list(PRESETS).index(preset_of(name)) if preset_of(name) else -1
 
 
-def _action_entry(action: Action) -> dict[str, Any]:
-    activity, name = split_label(label_from_text(action.text))
+def _action_entry(action: Action, vocabulary: Vocabulary) -> dict[str, Any]:
+    label = label_from_text(action.text)
+    activity, name = vocabulary.action_of(label), vocabulary.object_of(label)
     (entry,), skills = _spans([action]), _spans(action.low_level)
-    return {**entry, "action": activity.lower(), "object": name, "low_level": skills}
+    return {**entry, "action": activity, "object": name, "low_level": skills}
 
 
 def _spans(spans: Iterable[Action | LowLevelSkill]) -> list[dict[str, Any]]:

@@ -14,12 +14,13 @@ import numpy as np
 from m2r2_ros.datasets.atomic import partial_file
 from m2r2_ros.datasets.recording import Action, LowLevelSkill
 from m2r2_ros.errors import M2R2Error
-from m2r2_ros.evaluation.colours import SKILL_HUES, Colour, Palette, skill_colour
+from m2r2_ros.evaluation.colours import Colour, Palette
 from m2r2_ros.evaluation.segments import Segment, segments_from_actions
-from m2r2_ros.evaluation.tracks import draw_track
+from m2r2_ros.evaluation.tracks import Colours, draw_track
 from m2r2_ros.inspection.inspection import Inspection
+from m2r2_ros.inspection.skill_colours import SKILL_HUES, SkillColours
 from m2r2_ros.inspection.stream_summary import StreamSummary
-from m2r2_ros.labels import NO_ACTION, label_from_text
+from m2r2_ros.labels import label_from_text
 from m2r2_ros.sensing.layout import AUDIO
 from m2r2_ros.sensing.signal import Signal
 from m2r2_ros.signal_presets import Quantity
@@ -171,7 +172,8 @@ def _title(inspection: Inspection) -> str:
     start_s, end_s = inspection.span_s
     words = [inspection.name, f"{end_s - start_s:.1f} s"]
     if inspection.actions is not None:
-        done = [a for a in inspection.actions if label_from_text(a.text) != NO_ACTION]
+        labels = inspection.vocabulary
+        done = [a for a in inspection.actions if not labels.is_idle(label_from_text(a.text))]
         failed = sum(not action.success for action in done)
         words += [f"{len(done)} actions", f"{failed} failed (hatched)" if failed else "none failed"]
     return "   |   ".join(words)
@@ -302,10 +304,10 @@ def _draw_actions(inspection: Inspection, axis: Axes) -> None:
         _say(axis, "no labels")
         return
     segments = segments_from_actions(inspection.actions)
-    palette = Palette(segment.label for segment in segments)
-    _draw_labels(inspection, axis, segments, palette.colour, _ACTIONS_IN)
+    palette = Palette((segment.label for segment in segments), inspection.vocabulary)
+    _draw_labels(inspection, axis, segments, palette, _ACTIONS_IN)
     _hatch_failures(axis, inspection.actions)
-    names = [*palette.activities, NO_ACTION]
+    names = [*palette.activities, *inspection.vocabulary.idle]
     _legend(axis, {name: palette.colour(name) for name in names})
 
 
@@ -315,23 +317,23 @@ def _draw_skills(inspection: Inspection, axis: Axes) -> None:
         _say(axis, "no low-level skills")
         return
     segments = [Segment(label_from_text(s.text), s.start_s, s.end_s) for s in skills]
-    _draw_labels(inspection, axis, segments, skill_colour, _SKILLS_IN)
+    _draw_labels(inspection, axis, segments, SkillColours(), _SKILLS_IN)
     _hatch_failures(axis, skills)
     there = {segment.label for segment in segments}
     names = [*(n for n in SKILL_HUES if n in there), *sorted(there.difference(SKILL_HUES))]
-    _legend(axis, {name: skill_colour(name) for name in names})
+    _legend(axis, {name: SkillColours().colour(name) for name in names})
 
 
 def _draw_labels(
     inspection: Inspection,
     axis: Axes,
     segments: Sequence[Segment],
-    colour_of: Callable[[str], Colour],
+    colours: Colours,
     height_in: float,
 ) -> None:
     start_s, end_s = inspection.span_s
     scale = (_AXIS_IN / (end_s - start_s), height_in)
-    draw_track(axis, axis.get_ylabel(), segments, colour_of, scale)
+    draw_track(axis, axis.get_ylabel(), segments, colours, scale)
 
 
 def _hatch_failures(axis: Axes, spans: Sequence[Action | LowLevelSkill]) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from m2r2_ros.datasets.recording import Action
 from m2r2_ros.inspection.stream_summary import StreamSummary
-from m2r2_ros.labels import FINE_LABELS, NO_ACTION, label_from_text
+from m2r2_ros.labels import FINE_LABELS, NO_ACTION, is_reassemble, label_from_text
 from m2r2_ros.sensing.layout import AUDIO, SensorLayout
 from m2r2_ros.sensing.limits import SensingLimits
 from m2r2_ros.signal_presets import PRESETS
@@ -92,11 +92,7 @@ def label_problems(actions: Sequence[Action] | None, last_s: float) -> list[str]
     if not actions:
         return ["the list of labels is empty"]
     labels = [label_from_text(action.text) for action in actions]
-    lines = []
-    if labels[0] != NO_ACTION:
-        lines.append("no 'No action' at the beginning")
-    if unknown := sorted(set(labels).difference(FINE_LABELS)):
-        lines.append(f"labels that REASSEMBLE does not have: {', '.join(unknown)}")
+    lines = _strange_labels(labels) if is_reassemble(labels) else []
     overlaps = sum(b.start_s < a.end_s - _ROUNDING_S for a, b in pairwise(actions))
     if overlaps:
         lines.append(f"{overlaps} actions begin before the one before has ended")
@@ -109,6 +105,15 @@ def label_problems(actions: Sequence[Action] | None, last_s: float) -> list[str]
         lines.append(f"{strays} low-level skills reach beyond their action")
     if actions[-1].end_s - last_s > 1.0:
         lines.append(f"the labels end {actions[-1].end_s - last_s:.1f} s after the data")
+    return lines
+
+
+def _strange_labels(labels: Sequence[str]) -> list[str]:
+    lines = []
+    if labels[0] != NO_ACTION:
+        lines.append("no 'No action' at the beginning")
+    if unknown := sorted(set(labels).difference(FINE_LABELS)):
+        lines.append(f"labels that REASSEMBLE does not have: {', '.join(unknown)}")
     return lines
 
 

@@ -82,7 +82,7 @@ class Segmenter(ManagedNode):
             self.get_logger().warning(printable(self._last_event.damage))
         first_id = self._inherited.segment_id + 1 if self._inherited else 0
         self._sequence = SegmentSequence(
-            head, SegmentTracker(head.labels, TrackerConfig.from_dict(tracker), first_id)
+            head, SegmentTracker(head.vocabulary, TrackerConfig.from_dict(tracker), first_id)
         )
         self._frames = self._silences = self._unconfirmed = 0
         self._is_confirmed = True

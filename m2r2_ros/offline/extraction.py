@@ -13,12 +13,14 @@ import numpy as np
 
 from m2r2_ros.datasets.bag_files import is_bag_folder
 from m2r2_ros.datasets.mstcn import check_name, frame_labels
-from m2r2_ros.datasets.recording_source import RecordingSource
+from m2r2_ros.datasets.recording_source import RecordingSource, gap_label
 from m2r2_ros.datasets.source import RECORDING_SUFFIXES, open_source
-from m2r2_ros.errors import M2R2Error, nearest_path
+from m2r2_ros.datasets.vocabulary_file import VOCABULARY_FILE
+from m2r2_ros.errors import M2R2Error, brief, nearest_name, nearest_path
 from m2r2_ros.inference.encoder import Encoder
 from m2r2_ros.inference.models import open_encoder
 from m2r2_ros.inference.roboact_encoder import RoboActEncoder
+from m2r2_ros.labels import NO_CLASS, label_from_text
 from m2r2_ros.offline.deployment import Deployment
 from m2r2_ros.offline.segmentation import watched_windows
 from m2r2_ros.parallel.cluster import over_cluster
@@ -26,7 +28,7 @@ from m2r2_ros.parallel.processes import in_processes
 from m2r2_ros.parallel.progress import Progress
 from m2r2_ros.parallel.read_ahead import read_ahead
 from m2r2_ros.sensing.window import SensorWindow
-from m2r2_ros.vocabulary import UNLABELLED
+from m2r2_ros.vocabulary import UNLABELLED, Vocabulary
 
 # A reader that is further ahead than this only takes memory.
 _READ_AHEAD_WINDOWS = 32
@@ -71,6 +73,8 @@ class ExtractionJob:
     recording: Path
     encoder: EncoderChoice
     config: Path | None = None
+    # What the labels mean, where a file states it.
+    vocabulary: Vocabulary | None = None
 
     @property
     def name(self) -> str:
@@ -158,6 +162,7 @@ def extract(job: ExtractionJob, show_progress: bool = True) -> ExtractionResult:
                 source, encoder, deployment, job.encoder.batch, show_progress
             )
             job.encoder.check_provider(encoder)
+            _check_labels(source, job.vocabulary)
             labels, problem = _frame_labels(source, bounds_ns)
             stamps_ns, problems = bounds_ns[:, 1], [*source.problems, *problem]
             if (np.diff(stamps_ns) <= 0).any():
@@ -168,6 +173,17 @@ def extract(job: ExtractionJob, show_progress: bool = True) -> ExtractionResult:
         return ExtractionResult(job, error=str(error))
 
 
+def _check_labels(source: RecordingSource, stated: Vocabulary | None) -> None:
+    """Raise M2R2Error unless the recording's labels are all in what is stated, if anything is."""
+    if stated is None:
+        return
+    source.vocabulary = stated
+    labels = {label_from_text(action.text) for action in source.actions or ()}
+    for label in sorted(labels.difference(stated.labels, NO_CLASS)):
+        near = nearest_name(label, stated.labels)
+        raise M2R2Error(f"label {brief(label)} is not in {VOCABULARY_FILE}{near}")
+
+
 def _frame_labels(
     source: RecordingSource, bounds_ns: np.ndarray
 ) -> tuple[list[str] | None, list[str]]:
@@ -175,12 +191,12 @@ def _frame_labels(
     if source.actions is None:
         return None, []
     times_s = (bounds_ns.sum(axis=1) // 2 - source.start_ns) / 1e9
-    covered = frame_labels(source.actions, times_s, complete=False)
+    covered = frame_labels(source.actions, times_s)
     unknown = covered.count(UNLABELLED)
     if unknown == len(covered):
         return None, [f"its {len(source.actions)} labels cover none of the {unknown} frames"]
-    if source.complete:
-        covered = frame_labels(source.actions, times_s)
+    if (gap := gap_label(source)) != UNLABELLED:
+        covered = frame_labels(source.actions, times_s, gap)
         unknown = covered.count(UNLABELLED)
     said = f"{unknown} of {len(covered)} frames are unlabelled: neither trained on nor scored"
     return covered, [said] if unknown else []

@@ -15,6 +15,7 @@ from m2r2_ros.errors import M2R2Error
 from m2r2_ros.inference.encoder import Encoder
 from m2r2_ros.offline.deployment import Deployment
 from m2r2_ros.offline.extraction import ExtractionJob, ExtractionResult
+from m2r2_ros.vocabulary import Vocabulary
 
 RECORD_FILE = "extraction.json"
 
@@ -26,11 +27,17 @@ class ExtractionRecord:
     """
 
     def __init__(
-        self, folder: Path, encoder: Encoder, provider: str, batch: int, deployment: Deployment
+        self,
+        folder: Path,
+        encoder: Encoder,
+        provider: str,
+        batch: int,
+        deployment: Deployment,
+        vocabulary: Vocabulary | None = None,
     ) -> None:
         self._folder = folder
         self._path = folder / RECORD_FILE
-        self._made_with = _made_with(encoder, provider, batch, deployment)
+        self._made_with = _made_with(encoder, provider, batch, deployment, vocabulary)
         self._recordings: dict[str, Any] = {}
         if self._path.exists():
             self._recordings = self._read()
@@ -93,7 +100,11 @@ def encoder_sha256(folder: Path) -> str:
 
 
 def _made_with(
-    encoder: Encoder, provider: str, batch: int, deployment: Deployment
+    encoder: Encoder,
+    provider: str,
+    batch: int,
+    deployment: Deployment,
+    vocabulary: Vocabulary | None,
 ) -> dict[str, Any]:
     topics = deployment.topics
     made_with = {
@@ -107,6 +118,7 @@ def _made_with(
         "reference_camera": topics.reference_camera,
         "signals": {name: asdict(each) for name, each in topics.signals.items()},
         "limits": asdict(deployment.limits),
+        "vocabulary": vocabulary and vocabulary.to_dict(),
     }
     # As it will be read back, so that it can be compared with it.
     return json.loads(json.dumps(made_with))

@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 from m2r2_ros.datasets.mstcn import LabelledFeatures
 from m2r2_ros.errors import M2R2Error, nearest_name
 from m2r2_ros.training import heads
+from m2r2_ros.vocabulary import Vocabulary
 
 
 class HeadMethod(ABC):
@@ -35,14 +36,15 @@ class HeadMethod(ABC):
         self,
         name: str,
         sequences: Sequence[LabelledFeatures],
-        classes: Sequence[str],
+        vocabulary: Vocabulary,
         out: Path,
         settings: Any,
         data: Path,
     ) -> str:
         """Train into the run folder `out`, going on if it was begun; returns a report in words.
 
-        `name` is the head's in the run's settings, `data` the folder that the features are from.
+        `name` is the head's in the run's settings, `vocabulary` that of the sequences' classes,
+        `data` the folder that the features are from.
         """
 
 

@@ -3,8 +3,8 @@
 
 folder = FeatureFolder("features")
 names = folder.split(1)
-sequences, classes = read_sequences(folder, names.train, "fine")
-train_offline_head("asrf", sequences, classes, Path("out/asrf"), seed=0)
+sequences, vocabulary = read_sequences(folder, names.train, folder_vocabulary(folder).vocabulary)
+train_offline_head("asrf", sequences, vocabulary, Path("out/asrf"), seed=0)
 head = OfflineHead.load(Path("out/asrf"))
 prediction = head.predict(folder.features(names.test[0]))
 """
@@ -20,11 +20,13 @@ import torch
 from torch import nn
 
 from m2r2_ros.datasets.mstcn import LabelledFeatures
+from m2r2_ros.datasets.vocabulary_file import VOCABULARY_FILE, find_vocabulary
 from m2r2_ros.errors import M2R2Error, nearest_name
 from m2r2_ros.training.head_registry import find_head, head_names
 from m2r2_ros.training.offline_method import OfflineMethod, OfflineSettings
-from m2r2_ros.training.run import BEST_FILE, best_weights, read_settings
+from m2r2_ros.training.run import BEST_FILE, SETTINGS_FILE, best_weights, read_settings
 from m2r2_ros.training.settings import settings_from_dict
+from m2r2_ros.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class OfflinePrediction:
 def train_offline_head(
     name: str,
     training: Sequence[LabelledFeatures],
-    classes: Sequence[str],
+    vocabulary: Vocabulary,
     run_folder: Path,
     *,
     validation: Sequence[LabelledFeatures] = (),
@@ -63,19 +65,25 @@ def train_offline_head(
     settings = settings or method.settings()
     if seed is not None:
         settings = replace(settings, seed=seed)
-    return method.fit(name, training, validation, classes, run_folder, settings)
+    return method.fit(name, training, validation, vocabulary, run_folder, settings)
 
 
 class OfflineHead:
     """A trained head: whole recordings in, labels and probabilities out.
 
-    `labels` (index = class id), `path` of the run's weights.
+    `labels` (index = class id), `path` of the run's weights, `vocabulary` of the labels as the run
+    states it, None where it does not.
     """
 
     def __init__(
-        self, path: Path, method: OfflineMethod, network: nn.Module, labels: Sequence[str]
+        self,
+        path: Path,
+        method: OfflineMethod,
+        network: nn.Module,
+        labels: Sequence[str],
+        vocabulary: Vocabulary | None = None,
     ) -> None:
-        self.path, self.labels = path, list(labels)
+        self.path, self.labels, self.vocabulary = path, list(labels), vocabulary
         self._method, self._network = method, network.eval()
 
     @classmethod
@@ -91,7 +99,7 @@ class OfflineHead:
             network.load_state_dict(best_weights(run_folder))
         except (KeyError, TypeError, RuntimeError) as error:
             raise M2R2Error(f"{run_folder}: weights and settings are not of one run") from error
-        return cls(run_folder / BEST_FILE, method, network, labels)
+        return cls(run_folder / BEST_FILE, method, network, labels, _stated(run_folder, labels))
 
     @property
     def feature_dimension(self) -> int:
@@ -115,6 +123,13 @@ class OfflineHead:
         tensor = torch.from_numpy(np.ascontiguousarray(features, np.float32))
         classes, probabilities = self._method.predict(self._network, tensor)
         return OfflinePrediction([self.labels[i] for i in classes], classes, probabilities)
+
+
+def _stated(run_folder: Path, labels: list[str]) -> Vocabulary | None:
+    vocabulary = find_vocabulary(run_folder)
+    if vocabulary is not None and list(vocabulary.labels) != labels:
+        raise M2R2Error(f"{run_folder}: {VOCABULARY_FILE} is not of the run in {SETTINGS_FILE}")
+    return vocabulary
 
 
 def _offline_method(name: str, where: str = "") -> OfflineMethod:

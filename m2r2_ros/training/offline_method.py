@@ -20,6 +20,7 @@ from m2r2_ros.training.run import BEST_FILE, TrainingRun
 from m2r2_ros.training.segmentation_losses import median_frequency_weights
 from m2r2_ros.training.sequences import feature_moments
 from m2r2_ros.training.settings import OptimiserSettings, settings_to_dict
+from m2r2_ros.vocabulary import Vocabulary
 
 SequenceLosses = Callable[[LabelledFeatures], Losses]
 # Of a network and features (T, D): classes int64 (T,) and probabilities float32 (T, C).
@@ -67,20 +68,20 @@ class OfflineMethod(HeadMethod):
         self,
         name: str,
         sequences: Sequence[LabelledFeatures],
-        classes: Sequence[str],
+        vocabulary: Vocabulary,
         out: Path,
         settings: OfflineSettings,
         data: Path,
     ) -> str:
         """Some of the sequences are held out for validation, as the settings say."""
-        return f"{self.fit(name, sequences, (), classes, out, settings)}: the best epoch"
+        return f"{self.fit(name, sequences, (), vocabulary, out, settings)}: the best epoch"
 
     def fit(
         self,
         name: str,
         training: Sequence[LabelledFeatures],
         validation: Sequence[LabelledFeatures],
-        classes: Sequence[str],
+        vocabulary: Vocabulary,
         out: Path,
         settings: OfflineSettings,
     ) -> Path:
@@ -89,17 +90,17 @@ class OfflineMethod(HeadMethod):
         dimension = training[0].features.shape[1]
         description = {
             "kind": name,
-            "classes": list(classes),
+            "classes": list(vocabulary.labels),
             "dimension": dimension,
             "training": [s.name for s in training],
             "validation": [s.name for s in validation],
             "settings": settings_to_dict(settings),
         }
-        run = TrainingRun(out, description)
+        run, classes = TrainingRun(out, description, vocabulary), len(vocabulary.labels)
         torch.manual_seed(settings.seed)
-        network = self.network(dimension, len(classes), settings.model)
+        network = self.network(dimension, classes, settings.model)
         network.standardise.mean, network.standardise.std = feature_moments(training)
-        losses = self.losses(network, training, len(classes), settings)
+        losses = self.losses(network, training, classes, settings)
         train_epochs(
             run,
             network,

@@ -9,7 +9,7 @@ import io
 import itertools
 import logging
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from m2r2_ros.networks.heads.causal import CausalHead
 from m2r2_ros.networks.m2r2 import M2R2, ROBOACT
 from m2r2_ros.sensing.layout import SensorLayout
 from m2r2_ros.training.preparation import OUTPUT_PREFIX
+from m2r2_ros.vocabulary import Vocabulary
 
 OPSET = 20
 # Largest difference between torch and the graph that is still rounding: absolute on features
@@ -128,7 +129,7 @@ def export_preparation(encoder: M2R2, path: Path) -> None:
 def export_head(
     head: CausalHead,
     path: Path,
-    labels: Iterable[str],
+    vocabulary: Vocabulary,
     encoder_sha256: str,
     tracker: TrackerConfig,
     training_data: str,
@@ -151,13 +152,14 @@ def export_head(
         ["probabilities", "boundary", *(f"next_{name}" for name in names)],
     )
     metadata = HeadMetadata(
-        labels=tuple(labels),
+        labels=vocabulary.labels,
         feature_dimension=head.dimension,
         states={name: tuple(state.shape) for name, state in zip(names, states, strict=True)},
         encoder_sha256=encoder_sha256,
         training_data=training_data,
         tracker=tracker,
         look_ahead=head.config.look_ahead,
+        vocabulary=vocabulary,
     )
     data = with_metadata(data, metadata.to_json())
     difference = check_head(head, data)

@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from m2r2_ros.datasets.mstcn import frame_labels
+from m2r2_ros.datasets.recording_source import gap_label
 from m2r2_ros.datasets.source import open_source, windows
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.offline.deployment import Deployment
@@ -33,7 +34,7 @@ def labelled_windows(
         for window in windows(source, layout, robot.limits, reference_camera(layout, robot)):
             middle_ns = (window.start_ns + window.end_ns) // 2
             time_s = (middle_ns - source.start_ns) / 1e9
-            (label,) = frame_labels(source.actions, [time_s], source.complete)
+            (label,) = frame_labels(source.actions, [time_s], gap_label(source))
             yield window, label
 
 

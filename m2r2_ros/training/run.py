@@ -5,6 +5,7 @@ settings.yaml           what the run was started with
 checkpoint.safetensors  last finished epoch: weights and optimiser
 best.safetensors        weights of the best epoch by validation (`cost`)
 metrics.jsonl           one line an epoch; also as TensorBoard events in tensorboard/
+vocabulary.yaml         of a head: what its labels mean
 """
 
 from __future__ import annotations
@@ -22,8 +23,14 @@ from torch import nn
 from torch.utils.tensorboard import SummaryWriter
 
 from m2r2_ros.datasets.atomic import partial_file
+from m2r2_ros.datasets.vocabulary_file import (
+    VOCABULARY_FILE,
+    find_vocabulary,
+    write_vocabulary,
+)
 from m2r2_ros.errors import M2R2Error, brief, nearest_path
 from m2r2_ros.training import distributed
+from m2r2_ros.vocabulary import Vocabulary
 
 SETTINGS_FILE = "settings.yaml"
 CHECKPOINT_FILE = "checkpoint.safetensors"
@@ -44,8 +51,10 @@ class TrainingRun:
     Of several processes that train together only the first writes.
     """
 
-    def __init__(self, folder: Path, settings: dict[str, Any]) -> None:
-        self.folder, self._settings = folder, settings
+    def __init__(
+        self, folder: Path, settings: dict[str, Any], vocabulary: Vocabulary | None = None
+    ) -> None:
+        self.folder, self._settings, self._vocabulary = folder, settings, vocabulary
         self._writes = distributed.rank() == 0
         self._writer: SummaryWriter | None = None
         if self._writes and (folder / SETTINGS_FILE).exists():
@@ -54,6 +63,9 @@ class TrainingRun:
                 raise M2R2Error(
                     f"{folder} holds a run with other settings ({differing}): choose another folder"
                 )
+            if vocabulary is not None and find_vocabulary(folder) not in (None, vocabulary):
+                said = f"{folder}: its {VOCABULARY_FILE} is not that of the data"
+                raise M2R2Error(f"{said}: choose another folder")
 
     def begin(self) -> None:
         """Write the settings. Data that cannot be read leaves no run that others would meet."""
@@ -63,6 +75,8 @@ class TrainingRun:
         if not file.exists():
             with partial_file(file) as partial:
                 partial.write_text(yaml.safe_dump(self._settings, sort_keys=False), "utf-8")
+        if self._vocabulary is not None:
+            write_vocabulary(self.folder, self._vocabulary)
         self._writer = SummaryWriter(str(self.folder / "tensorboard"))
 
     def resume(self, module: nn.Module, optimiser: torch.optim.Optimizer) -> tuple[int, float]:

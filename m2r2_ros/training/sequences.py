@@ -12,9 +12,8 @@ from torch import Tensor
 
 from m2r2_ros.datasets.mstcn import FeatureFolder, LabelledFeatures
 from m2r2_ros.errors import M2R2Error
-from m2r2_ros.labels import LABEL_LEVELS, coarse_label
 from m2r2_ros.training.sampler import soft_boundaries
-from m2r2_ros.vocabulary import labelled_runs
+from m2r2_ros.vocabulary import Vocabulary, labelled_runs
 
 # Class of padding; torch's cross entropy ignores it.
 PADDING = -100
@@ -38,17 +37,16 @@ class SequenceBatch:
 
 
 def read_sequences(
-    folder: FeatureFolder, names: Sequence[str], level: str = "fine"
-) -> tuple[list[LabelledFeatures], list[str]]:
-    """The recordings and the classes, fine or coarse.
+    folder: FeatureFolder, names: Sequence[str], vocabulary: Vocabulary, level: str = "fine"
+) -> tuple[list[LabelledFeatures], Vocabulary]:
+    """The recordings and their classes at a level of the folder's vocabulary.
 
     A recording with unlabelled frames gives a sequence for each of its labelled parts.
     Raises M2R2Error, which names the file, on a file that cannot be used and on features of
-    different dimensions.
+    different dimensions, and where there are no labels of the level.
     """
-    rename = LABEL_LEVELS[level]
-    classes = list(dict.fromkeys(map(rename, folder.labels)))
-    ids = np.array([classes.index(rename(label)) for label in folder.labels])
+    learned, rename = vocabulary.at(level), vocabulary.levels[level]
+    ids = np.array([learned.labels.index(rename(label)) for label in folder.labels])
     sequences = []
     for name in names:
         read = folder.read(name)
@@ -60,7 +58,7 @@ def read_sequences(
     dimensions = {sequence.features.shape[1] for sequence in sequences}
     if len(dimensions) > 1:
         raise M2R2Error(f"{folder.path}: features of different dimensions: {sorted(dimensions)}")
-    return sequences, classes
+    return sequences, learned
 
 
 def make_batch(sequences: Sequence[LabelledFeatures], boundary_sigma: float) -> SequenceBatch:
@@ -103,9 +101,9 @@ def feature_moments(sequences: Sequence[LabelledFeatures]) -> tuple[Tensor, Tens
     return torch.from_numpy(mean).float(), torch.from_numpy(std).float()
 
 
-def coarse_membership(labels: Sequence[str]) -> Tensor:
+def coarse_membership(vocabulary: Vocabulary) -> Tensor:
     """float32 (C, K): 1 where fine class C belongs to the coarse class K."""
-    coarse = [coarse_label(label) for label in labels]
+    coarse = [vocabulary.coarse(label) for label in vocabulary.labels]
     names = sorted(set(coarse))
     return torch.tensor([[float(label == name) for name in names] for label in coarse])
 

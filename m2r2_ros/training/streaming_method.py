@@ -34,6 +34,7 @@ from m2r2_ros.training.sequences import (
 )
 from m2r2_ros.training.settings import OptimiserSettings, settings_to_dict
 from m2r2_ros.training.tracker_tuning import Answers, TunedTracker, score_tracker, tune_tracker
+from m2r2_ros.vocabulary import Vocabulary
 
 # Entries that may change after training: the tracker only takes the head's probabilities.
 _LATER = ("tracker", "tracker_delay_s")
@@ -69,37 +70,38 @@ class StreamingMethod(HeadMethod):
 
     network  of (dimension, classes, settings.model): a module with the methods and buffers of
              CausalHead, whose `config.look_ahead` counts the frames that it answers late.
-    losses   of (network, labels, settings): a module that holds the network and whose method
+    losses   of (network, vocabulary, settings): a module that holds the network and whose method
              `losses` scores a SequenceBatch.
     """
 
     network: Callable[[int, int, Any], CausalHead]
     settings: type[StreamingSettings]
-    losses: Callable[[Any, Sequence[str], Any], nn.Module]
+    losses: Callable[[Any, Vocabulary, Any], nn.Module]
     streams: ClassVar[bool] = True
 
     def train(
         self,
         name: str,
         sequences: Sequence[LabelledFeatures],
-        classes: Sequence[str],
+        vocabulary: Vocabulary,
         out: Path,
         settings: StreamingSettings,
         data: Path,
     ) -> str:
         """Train and export; the report has the tracker's scores in validation."""
         encoder = encoder_sha256(data)
-        head, tracker = self.fit(name, sequences, classes, out, settings)
+        head, tracker = self.fit(name, sequences, vocabulary, out, settings)
         described = settings.training_data or describe_data([s.name for s in sequences])
         graph = out / HEAD_FILE
-        difference = export_head(head, graph, classes, encoder, tracker.config, described)
-        return f"{_describe(tracker)}\n{graph}: differs from torch by at most {difference:.1e}"
+        difference = export_head(head, graph, vocabulary, encoder, tracker.config, described)
+        said = _describe(tracker, vocabulary)
+        return f"{said}\n{graph}: differs from torch by at most {difference:.1e}"
 
     def fit(
         self,
         name: str,
         sequences: Sequence[LabelledFeatures],
-        labels: Sequence[str],
+        vocabulary: Vocabulary,
         out: Path,
         settings: StreamingSettings,
     ) -> tuple[CausalHead, TunedTracker]:
@@ -110,15 +112,16 @@ class StreamingMethod(HeadMethod):
         and the tracker: as the settings have it, or tuned if they say so.
         """
         names = [sequence.name for sequence in sequences]
-        run = TrainingRun(out, {"kind": name, "recordings": names, "settings": _recorded(settings)})
+        recorded = {"kind": name, "recordings": names, "settings": _recorded(settings)}
+        run = TrainingRun(out, recorded, vocabulary)
         training, validation = split_validation(
             names, settings.validation, settings.validation_recordings
         )
         chosen, held_out = [sequences[i] for i in training], [sequences[i] for i in validation]
         torch.manual_seed(settings.seed)
-        head = self.network(sequences[0].features.shape[1], len(labels), settings.model)
+        head = self.network(sequences[0].features.shape[1], len(vocabulary.labels), settings.model)
         head.mean, head.std = feature_moments(chosen)
-        module = self.losses(head, labels, settings)
+        module = self.losses(head, vocabulary, settings)
         late, sigma = settings.model.look_ahead, settings.boundary_sigma
         train_epochs(
             run,
@@ -128,11 +131,11 @@ class StreamingMethod(HeadMethod):
             batches=lambda random: _epoch(chosen, random, settings),
             losses=module.losses,
             validation=[make_batch([delayed(s, late)], sigma) for s in held_out],
-            score=lambda: _score(head, held_out, SegmentTracker(labels, settings.tracker)),
+            score=lambda: _score(head, held_out, SegmentTracker(vocabulary, settings.tracker)),
         )
         run.load_best(module)
         _calibrate(head, held_out)
-        return head.eval(), _tracker(head, held_out, labels, settings)
+        return head.eval(), _tracker(head, held_out, vocabulary, settings)
 
 
 def _recorded(settings: StreamingSettings) -> dict[str, Any]:
@@ -156,22 +159,24 @@ def _calibrate(head: CausalHead, sequences: Sequence[LabelledFeatures]) -> None:
 def _tracker(
     head: CausalHead,
     sequences: Sequence[LabelledFeatures],
-    labels: Sequence[str],
+    vocabulary: Vocabulary,
     settings: StreamingSettings,
 ) -> TunedTracker:
     answers = [_answers(head, sequence) for sequence in sequences]
     if settings.tracker_delay_s:
-        return tune_tracker(answers, labels, settings.tracker, settings.tracker_delay_s)
-    return score_tracker(answers, labels, settings.tracker)
+        return tune_tracker(answers, vocabulary, settings.tracker, settings.tracker_delay_s)
+    return score_tracker(answers, vocabulary, settings.tracker)
 
 
-def _describe(tracker: TunedTracker) -> str:
+def _describe(tracker: TunedTracker, vocabulary: Vocabulary) -> str:
     chosen = asdict(tracker.config).items()
+    delays = f"{tracker.label_delay_s:.2f} s"
+    if vocabulary.has_objects:
+        delays = f"{tracker.delay_s:.2f} s of the activity, {delays} of the label"
     return (
         f"tracker: {', '.join(f'{name} {value:g}' for name, value in chosen)}; on the validation "
         f"recordings F1@50 {tracker.f1:.1f}, {tracker.recognised:.0f} % of the actions recognised, "
-        f"mean delay over all actions (unrecognised: to their end) {tracker.delay_s:.2f} s of the "
-        f"activity, {tracker.label_delay_s:.2f} s of the label{_hint(tracker)}"
+        f"mean delay over all actions (unrecognised: to their end) {delays}{_hint(tracker)}"
     )
 
 

@@ -18,13 +18,12 @@ import numpy as np
 from m2r2_ros.evaluation.delay import beliefs_from_frames, timeliness
 from m2r2_ros.evaluation.frame_times import edges_from_stamps, segments_from_frames
 from m2r2_ros.evaluation.metrics import score_many
-from m2r2_ros.evaluation.predictions import IDLE, Prediction
+from m2r2_ros.evaluation.predictions import Prediction
 from m2r2_ros.evaluation.segments import FRAME_RATE_HZ
 from m2r2_ros.evaluation.streamed_predictions import nominal_stamps, track
 from m2r2_ros.inference.tracker import SegmentTracker, TrackerConfig
-from m2r2_ros.labels import coarse_label
 from m2r2_ros.parallel.progress import Progress
-from m2r2_ros.vocabulary import UNKNOWN
+from m2r2_ros.vocabulary import UNKNOWN, Vocabulary
 
 # What is tried, one group after the other: all combinations within it, the rest as found best so
 # far. Waiting always and waiting in doubt compete for the same time. Seconds lie between multiples
@@ -70,7 +69,7 @@ class TunedTracker:
 
 
 def tune_tracker(
-    answers: Sequence[Answers], labels: Sequence[str], start: TrackerConfig, most_delay_s: float
+    answers: Sequence[Answers], vocabulary: Vocabulary, start: TrackerConfig, most_delay_s: float
 ) -> TunedTracker:
     """The parameters of the highest F1@50 whose mean decision delay is at most `most_delay_s`.
 
@@ -81,7 +80,7 @@ def tune_tracker(
 
     def score(config: TrackerConfig) -> TunedTracker:
         if config not in scores:
-            scores[config] = score_tracker(answers, labels, config)
+            scores[config] = score_tracker(answers, vocabulary, config)
             progress.update()
         return scores[config]
 
@@ -100,10 +99,10 @@ def _cost(one: TunedTracker, most_delay_s: float) -> tuple[float, float, float]:
 
 
 def score_tracker(
-    answers: Sequence[Answers], labels: Sequence[str], config: TrackerConfig
+    answers: Sequence[Answers], vocabulary: Vocabulary, config: TrackerConfig
 ) -> TunedTracker:
     """F1@50 and mean decision delays of what a tracker would publish."""
-    tracker = SegmentTracker(labels, config)
+    tracker = SegmentTracker(vocabulary, config)
     predictions = []
     for one in answers:
         stamps_ns = one.stamps_ns
@@ -114,9 +113,11 @@ def score_tracker(
         held = ([UNKNOWN] * one.late + found.held)[: len(one.truth)]
         believed = beliefs_from_frames(held, edges)
         predictions.append(
-            Prediction(one.name, found.published, one.truth, believed, edges_s=edges)
+            Prediction(
+                one.name, found.published, one.truth, believed, edges_s=edges, idle=vocabulary.idle
+            )
         )
-    activities = [prediction.renamed(coarse_label) for prediction in predictions]
+    activities = [prediction.renamed(vocabulary.coarse) for prediction in predictions]
     f1 = score_many([(p.labels, p.truth) for p in predictions])["f1@50"]
     delay_s, (label_delay_s, recognised) = _lateness(activities)[0], _lateness(predictions)
     return TunedTracker(config, f1, delay_s, label_delay_s, recognised)
@@ -126,7 +127,7 @@ def _lateness(predictions: Sequence[Prediction]) -> tuple[float, float]:
     """Mean delay over all true actions and percent recognised; 0 and 100 where there is none."""
     delays, recognised = [], []
     for one in predictions:
-        actions = [s for s in segments_from_frames(one.truth, one.edges) if s.label not in IDLE]
+        actions = [s for s in segments_from_frames(one.truth, one.edges) if s.label not in one.idle]
         found = timeliness(one.believed, actions).delays_s
         recognised += [delay is not None for delay in found]
         delays += [

@@ -34,6 +34,7 @@ from m2r2_ros.evaluation.streamed_predictions import nominal_stamps, stream
 from m2r2_ros.inference.head import StreamingHead
 from m2r2_ros.inference.pipeline import SegmentSequence
 from m2r2_ros.inference.tracker import SegmentTracker
+from m2r2_ros.vocabulary import Vocabulary
 
 FRAMES = 200
 PUBLISHED = ["acc", "edit", "f1@10", "f1@25", "f1@50", "dr", "dr_truth", "f1@50_actions"]
@@ -97,7 +98,7 @@ def as_the_nodes_do(
     head: StreamingHead, recording: LabelledFeatures, stamps: list[int], period_s: float
 ) -> Prediction:
     """What comes of windows that end at these stamps: by the messages, and by their stamps."""
-    tracker = SegmentTracker(head.labels, head.metadata.tracker)
+    tracker = SegmentTracker(head.vocabulary, head.metadata.tracker)
     sequence, events = SegmentSequence(head, tracker), []
     for index, (stamp, feature) in enumerate(zip(stamps, recording.features, strict=True)):
         events += sequence.process(index, stamp, feature)[1]
@@ -115,7 +116,13 @@ def as_the_nodes_do(
     # What is open at the end stands for the last frame, too.
     believed.append(last._replace(end_s=last.end_s + period_s))
     return Prediction(
-        recording.name, labels, recording.labels, believed, tuple(head.labels), None, edges
+        recording.name,
+        labels,
+        recording.labels,
+        believed,
+        tuple(head.labels),
+        edges_s=edges,
+        idle=("No action",),
     )
 
 
@@ -330,7 +337,8 @@ def test_names_from_outside_cannot_write_html(tmp_path):
     # matplotlib would refuse this formula.
     formula = r"$\frac{$"
     prediction = Prediction("<b>name</b>", [label, formula], [formula, label])
-    write_report(path, "<i>title</i>", [prediction], ["fine"], {"<b>": "<i>"}, label)
+    vocabulary = Vocabulary((label, formula))
+    write_report(path, "<i>title</i>", [prediction], vocabulary, "fine", {"<b>": "<i>"}, label)
     page = path.read_text()
     assert not re.search("<script|<b>|<i>", page)
     assert "&lt;script&gt;" in page

@@ -61,11 +61,11 @@ def test_a_bag_that_was_cut_anywhere(tmp_path, seed):
     found = labels_of(tmp_path, inside, last_s)
     times = np.arange(first_s, last_s, 0.02)
     told = [a for a in actions if first_s <= a.start_s <= last_s or first_s <= a.end_s <= last_s]
-    expected = frame_labels(told, times, complete=False)
+    expected = frame_labels(told, times)
     if found.actions is None:
         assert not told
         return
-    labels = frame_labels(found.actions, times, found.complete)
+    labels = frame_labels(found.actions, times)
     assert labels == expected
     cut = any(a.start_s <= last_s < a.end_s and a.start_s >= first_s for a in actions)
     assert any("has no end: it lasts to the bag's end" in line for line in found.problems) == cut
@@ -170,8 +170,8 @@ def test_a_label_is_one_line(tmp_path, text, label):
 
 def test_no_name_and_unknown_are_no_label():
     actions = [Action(0.0, 1.0, ""), Action(1.0, 2.0, "unknown."), Action(2.0, 3.0, "Pick.")]
-    assert frame_labels(actions, [0.5, 1.5, 2.5, 3.5]) == [
-        UNLABELLED, UNLABELLED, "Pick", "No action",
+    assert frame_labels(actions, [0.5, 1.5, 2.5, 3.5], "rest") == [
+        UNLABELLED, UNLABELLED, "Pick", "rest",
     ]  # fmt: skip
 
 

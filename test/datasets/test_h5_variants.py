@@ -15,6 +15,7 @@ from m2r2_ros.datasets.mstcn import frame_labels
 from m2r2_ros.datasets.reassemble import epoch_ns, open_recording
 from m2r2_ros.datasets.reassemble_format import COMPONENTS
 from m2r2_ros.datasets.reassemble_writer import write_recording
+from m2r2_ros.datasets.recording_source import gap_label
 from m2r2_ros.datasets.source import open_source, windows
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.labels import label_from_text
@@ -211,7 +212,7 @@ def test_a_lost_label_is_unlabelled_in_the_bag_too(path, tmp_path):
     with open_source(convert(path, tmp_path / "bags")) as source:
         assert [action.text for action in source.actions] == ["No action."]
         assert not source.complete
-        labels = frame_labels(source.actions, [0.2, 0.7], source.complete)
+        labels = frame_labels(source.actions, [0.2, 0.7], gap_label(source))
     assert labels == ["No action", "unlabelled"]
 
 

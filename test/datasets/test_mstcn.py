@@ -147,10 +147,11 @@ def test_labels_of_frames():
     ]
     times = [0.0, 0.999, 1.0, 1.999, 2.0, 3.0, 3.6, 4.0, 9.0]
     none, pick, insert = "No action", "Pick USB", "Insert USB"
-    assert frame_labels(actions, times) == [
+    assert frame_labels(actions, times, none) == [
         none, none, pick, pick, insert, none, none, none, none,
     ]  # fmt: skip
-    assert frame_labels([], [1.0]) == [none] and frame_labels(actions, []) == []
+    assert frame_labels([], [1.0], none) == [none] and frame_labels(actions, []) == []
+    assert frame_labels([], [1.0]) == ["unlabelled"]
 
 
 CLASSES = ("No action", "Pick USB")
@@ -169,7 +170,7 @@ def test_predictions_keep_labels_with_spaces_and_the_posterior(tmp_path):
 def test_predictions_hold_whatever_a_segment_tracker_publishes(tmp_path):
     labels = ["unknown", "Pick", "Pick USB", "No action"]
     write_prediction(tmp_path, "a", labels)
-    assert read_prediction(tmp_path, "a", CLASSES) == (labels, None)
+    assert read_prediction(tmp_path, "a", CLASSES, ["Pick"]) == (labels, None)
 
 
 @pytest.mark.parametrize(

@@ -17,9 +17,10 @@ from m2r2_ros.evaluation.predictions import (
 )
 from m2r2_ros.evaluation.reliability import reliability
 from m2r2_ros.evaluation.segments import Segment
-from m2r2_ros.labels import coarse_label
+from m2r2_ros.labels import REASSEMBLE
 
 TRUTH = ["No action"] * 10 + ["Pick USB"] * 20 + ["Insert USB"] * 20
+IDLE = ("No action",)
 CLASSES = ("No action", "Pick USB", "Pick BNC", "Insert USB")
 
 
@@ -34,11 +35,11 @@ def late(labels: list[str], frames: int) -> list[str]:
 def test_scores_over_recordings():
     wrong_object = [label.replace("USB", "BNC") for label in TRUTH]
     predictions = [
-        Prediction("right", TRUTH, TRUTH, believed(late(TRUTH, 2))),
-        Prediction("wrong", TRUTH, wrong_object, believed(late(TRUTH, 2))),
+        Prediction("right", TRUTH, TRUTH, believed(late(TRUTH, 2)), idle=IDLE),
+        Prediction("wrong", TRUTH, wrong_object, believed(late(TRUTH, 2)), idle=IDLE),
     ]
     fine = score_predictions(predictions)
-    coarse = score_predictions([p.renamed(coarse_label) for p in predictions])
+    coarse = score_predictions([p.renamed(REASSEMBLE.coarse) for p in predictions])
     assert fine["acc"] == pytest.approx(60)
     assert fine["f1@50"] == pytest.approx(100 * 4 / 6)
     assert [coarse[key] for key in ("acc", "edit", "f1@50", "dr")] == [100] * 4
@@ -59,14 +60,14 @@ def test_no_recognised_segment_has_no_delay_and_offline_methods_have_none_at_all
 
 def test_idle_segments_do_not_raise_the_f1_of_actions():
     said = ["No action"] * 10 + ["Pick BNC"] * 40
-    scores = score_predictions([Prediction("a", said, TRUTH)])
+    scores = score_predictions([Prediction("a", said, TRUTH, idle=IDLE)])
     # One of two predicted and of three true segments; without idle none of one and of two.
     assert scores["f1@50"] == pytest.approx(100 * 2 / 5) and scores["f1@50_actions"] == 0
 
 
 def test_boundaries_are_matched_one_to_one_within_half_a_second():
     said = ["No action"] * 16 + ["Pick USB"] * 3 + ["No action"] * 2 + ["Insert USB"] * 29
-    scores = score_predictions([Prediction("a", said, TRUTH)])
+    scores = score_predictions([Prediction("a", said, TRUTH, idle=IDLE)])
     # True at 1.0 and 3.0 s; said at 1.6, 1.9 and 2.1.
     assert scores["boundary_f1"] == 0
     scores = score_predictions([Prediction("a", said[3:] + said[-3:], TRUTH)])
@@ -75,7 +76,7 @@ def test_boundaries_are_matched_one_to_one_within_half_a_second():
 
 
 def test_before_the_first_message_a_planner_takes_it_for_idle():
-    prediction = Prediction("a", TRUTH, TRUTH, [Segment("Pick USB", 2.0, 9.0)])
+    prediction = Prediction("a", TRUTH, TRUTH, [Segment("Pick USB", 2.0, 9.0)], idle=IDLE)
     assert prediction.held == ["No action"] * 19 + ["Pick USB"] * 31
     assert Prediction("a", ["x"], ["x"], []).held == ["unknown"]
 
@@ -83,7 +84,7 @@ def test_before_the_first_message_a_planner_takes_it_for_idle():
 def test_coarse_probabilities_are_sums():
     probabilities = np.array([[0.1, 0.2, 0.3, 0.4], [0.7, 0.1, 0.1, 0.1]])
     fine = Prediction("a", ["Pick BNC", "No action"], TRUTH[:2], None, CLASSES, probabilities)
-    coarse = fine.renamed(coarse_label)
+    coarse = fine.renamed(REASSEMBLE.coarse)
     assert coarse.classes == ("No action", "Pick", "Insert")
     np.testing.assert_allclose(coarse.probabilities, [[0.1, 0.5, 0.4], [0.7, 0.2, 0.1]])
     assert coarse.labels == ["Pick", "No action"]

@@ -12,6 +12,7 @@ from m2r2_ros.evaluation.metrics import find_runs
 from m2r2_ros.evaluation.streamed_predictions import StreamedLabels, nominal_stamps, stream, track
 from m2r2_ros.inference.metadata import HeadMetadata
 from m2r2_ros.inference.tracker import SegmentTracker, TrackerConfig
+from m2r2_ros.labels import legacy_vocabulary
 
 LABELS = ("No action", "Pick USB", "Insert USB")
 
@@ -19,7 +20,7 @@ LABELS = ("No action", "Pick USB", "Insert USB")
 class OneHotHead:
     """Its feature is its posterior; confirms after 0.3 s, which is three frames at 10 Hz."""
 
-    labels = LABELS
+    labels, vocabulary = LABELS, legacy_vocabulary(LABELS)
 
     def __init__(self, look_ahead: int = 0) -> None:
         tracker = TrackerConfig(boundary_trust=0.0)
@@ -79,7 +80,7 @@ def test_a_sequence_shorter_than_the_look_ahead():
 def test_tracking_posteriors_is_streaming_without_a_head():
     sequence = features("0" * 10 + "1" * 2 + "0" * 5 + "2" * 9)
     head = OneHotHead()
-    tracker = SegmentTracker(LABELS, head.metadata.tracker)
+    tracker = SegmentTracker(head.vocabulary, head.metadata.tracker)
     stamps_ns = nominal_stamps(len(sequence), 10)
     found = track(tracker, sequence, np.zeros(len(sequence)), stamps_ns)
     assert found == run(head, sequence)

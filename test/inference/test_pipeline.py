@@ -47,7 +47,7 @@ def test_is_encoder_then_head_then_tracker(models: Models) -> None:
     np.testing.assert_array_equal(features, expected)
     models.head.reset()
     probabilities, boundaries = models.head.run(np.array(expected))
-    tracker = SegmentTracker(models.head.labels, models.head.metadata.tracker)
+    tracker = SegmentTracker(models.head.vocabulary, models.head.metadata.tracker)
     pipeline = models.pipeline()
     tracked = []
     for i, window in enumerate(windows):
@@ -128,7 +128,7 @@ def test_head_and_encoder_must_belong_together(tmp_path: Path) -> None:
     other = write_encoder(tmp_path / "other.onnx", LAYOUT, seed=1)
     head = StreamingHead(write_head(tmp_path / "head.onnx", sha256_of(other)))
     with pytest.raises(M2R2Error, match="was trained on another encoder"):
-        SegmentationPipeline(encoder, head, SegmentTracker(head.labels))
+        SegmentationPipeline(encoder, head, SegmentTracker(head.vocabulary))
 
 
 def test_needs_neither_torch_nor_ros_nor_onnx() -> None:

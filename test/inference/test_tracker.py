@@ -14,11 +14,14 @@ from m2r2_ros.errors import M2R2Error
 from m2r2_ros.inference import tracker as trackers
 from m2r2_ros.inference.segment_events import FramePrediction, SegmentEvent, SegmentStatus
 from m2r2_ros.inference.tracker import SegmentTracker, TrackerConfig
+from m2r2_ros.labels import legacy_vocabulary
 
 STARTED, ONGOING, ENDED = SegmentStatus
 LABELS = ("No action", "Pick USB", "Insert large gear")
+VOCABULARY = legacy_vocabulary(LABELS)
 # Two activities with objects to choose from: for what must hold for any stream.
 MANY_LABELS = (*LABELS, "Insert USB", "Insert BNC", "Pick BNC")
+MANY = legacy_vocabulary(MANY_LABELS)
 PERIOD_NS = 100_000_000
 IMMEDIATE = TrackerConfig(confirm_s=0, min_duration_s=0, heartbeat_s=3600, hysteresis=0)
 
@@ -50,7 +53,9 @@ def brief(events: list[SegmentEvent]) -> list[tuple]:
 
 
 def test_a_label_is_published_when_it_has_won_long_enough() -> None:
-    tracker = SegmentTracker(LABELS, TrackerConfig(confirm_s=0.3, min_duration_s=0, heartbeat_s=9))
+    tracker = SegmentTracker(
+        VOCABULARY, TrackerConfig(confirm_s=0.3, min_duration_s=0, heartbeat_s=9)
+    )
     frames = [frame(i, 0) for i in range(5)] + [frame(i, 1) for i in range(5, 9)]
     assert brief(play(tracker, frames)) == [
         (3, "STARTED", 0, "No action", 0, 3),
@@ -61,7 +66,9 @@ def test_a_label_is_published_when_it_has_won_long_enough() -> None:
 
 
 def test_a_flicker_belongs_to_the_open_segment() -> None:
-    tracker = SegmentTracker(LABELS, TrackerConfig(confirm_s=0.3, min_duration_s=0, heartbeat_s=9))
+    tracker = SegmentTracker(
+        VOCABULARY, TrackerConfig(confirm_s=0.3, min_duration_s=0, heartbeat_s=9)
+    )
     labels = [0, 0, 0, 0, 1, 1, 0, 2, 0, 1, 2, 1, 0]
     play(tracker, [frame(i, label) for i, label in enumerate(labels)])
     assert brief([tracker.current]) == [(12, "ONGOING", 0, "No action", 0, 12)]
@@ -70,7 +77,7 @@ def test_a_flicker_belongs_to_the_open_segment() -> None:
 
 def test_a_heartbeat_never_claims_time_that_a_candidate_may_get() -> None:
     config = TrackerConfig(confirm_s=0.4, min_duration_s=0, heartbeat_s=0, boundary_trust=0)
-    tracker = SegmentTracker(LABELS, config)
+    tracker = SegmentTracker(VOCABULARY, config)
     labels = [0, 0, 0, 0, 0, 0, 1, 1, 1, 1]
     assert brief(play(tracker, [frame(i, label) for i, label in enumerate(labels)])) == [
         (4, "STARTED", 0, "No action", 0, 4),
@@ -84,7 +91,7 @@ def test_a_heartbeat_never_claims_time_that_a_candidate_may_get() -> None:
 
 
 def test_a_short_segment_is_held_until_its_minimum() -> None:
-    tracker = SegmentTracker(LABELS, replace(IMMEDIATE, min_duration_s=0.5))
+    tracker = SegmentTracker(VOCABULARY, replace(IMMEDIATE, min_duration_s=0.5))
     frames = [frame(0, 0), frame(1, 0), *(frame(i, 1) for i in range(2, 8))]
     assert brief(play(tracker, frames)) == [
         (0, "STARTED", 0, "No action", 0, 0),
@@ -98,7 +105,7 @@ def test_a_boundary_makes_a_label_believed_sooner(boundary: float, stamp: int) -
     config = TrackerConfig(confirm_s=0.4, boundary_trust=0.5, min_duration_s=0, heartbeat_s=9)
     for early in (0, 1):  # At the first frame of the label, or one frame before.
         frames = [frame(i, int(i >= 5), boundary=boundary * (i == 5 - early)) for i in range(9)]
-        started = play(SegmentTracker(LABELS, config), frames)[-1]
+        started = play(SegmentTracker(VOCABULARY, config), frames)[-1]
         assert brief([started]) == [(stamp, "STARTED", 1, "Pick USB", 4, stamp)]
         assert started.boundary_confidence == boundary
 
@@ -111,7 +118,7 @@ DOUBTING = TrackerConfig(
 def test_an_unsure_activity_is_published_once_it_is_sure() -> None:
     frames = [frame(i, 0) for i in range(5)]
     frames += [frame(i, 1, confidence=0.9 if i >= 8 else 0.6) for i in range(5, 10)]
-    assert brief(play(SegmentTracker(LABELS, DOUBTING), frames))[1:] == [
+    assert brief(play(SegmentTracker(VOCABULARY, DOUBTING), frames))[1:] == [
         (8, "ENDED", 0, "No action", 0, 4),
         (8, "STARTED", 1, "Pick USB", 4, 8),
     ]
@@ -119,7 +126,7 @@ def test_an_unsure_activity_is_published_once_it_is_sure() -> None:
 
 def test_an_activity_that_stays_unsure_is_published_when_patience_ends() -> None:
     frames = [frame(i, int(i >= 5), confidence=0.6 if i >= 5 else 0.9) for i in range(20)]
-    started = play(SegmentTracker(LABELS, DOUBTING), frames)[-1]
+    started = play(SegmentTracker(VOCABULARY, DOUBTING), frames)[-1]
     assert brief([started]) == [(14, "STARTED", 1, "Pick USB", 4, 14)]
 
 
@@ -128,7 +135,7 @@ def test_a_segment_starts_where_the_open_one_stopped_winning() -> None:
     frames = [frame(i, 0) for i in range(5)]
     frames += [frame(i, 1, confidence=0.6, boundary=0.7 * (i == 5)) for i in range(5, 8)]
     frames += [frame(i, 2) for i in range(8, 10)]
-    started = play(SegmentTracker(LABELS, DOUBTING), frames)[-1]
+    started = play(SegmentTracker(VOCABULARY, DOUBTING), frames)[-1]
     assert brief([started]) == [(8, "STARTED", 1, "Insert large gear", 4, 8)]
     assert started.boundary_confidence == 0.7
 
@@ -138,7 +145,7 @@ def test_a_segment_starts_anew_when_the_open_one_has_won_in_between() -> None:
     frames = [
         frame(i, label, confidence=0.9 if label != 1 else 0.6) for i, label in enumerate(labels)
     ]
-    assert brief(play(SegmentTracker(LABELS, DOUBTING), frames))[-1] == (
+    assert brief(play(SegmentTracker(VOCABULARY, DOUBTING), frames))[-1] == (
         6,
         "STARTED",
         1,
@@ -150,13 +157,13 @@ def test_a_segment_starts_anew_when_the_open_one_has_won_in_between() -> None:
 
 def test_unknown_is_no_doubt() -> None:
     frames = [frame(i, 0) for i in range(5)] + [frame(i, 1, confidence=0.35) for i in range(5, 8)]
-    started = play(SegmentTracker(LABELS, DOUBTING), frames)[-1]
+    started = play(SegmentTracker(VOCABULARY, DOUBTING), frames)[-1]
     assert brief([started]) == [(5, "STARTED", 1, "unknown", 4, 5)]
 
 
 def test_hysteresis_keeps_the_open_label() -> None:
     config = replace(IMMEDIATE, unknown_below=0.4, hysteresis=0.1)
-    tracker = SegmentTracker(LABELS, config)
+    tracker = SegmentTracker(VOCABULARY, config)
 
     def label_after(*probabilities: float) -> str:
         stamp = (tracker.current.stamp_ns if tracker.current else 0) + PERIOD_NS
@@ -173,7 +180,7 @@ def test_hysteresis_keeps_the_open_label() -> None:
 
 
 def test_unknown_is_a_segment_without_class_and_action() -> None:
-    tracker = SegmentTracker(LABELS, replace(IMMEDIATE, unknown_below=0.6))
+    tracker = SegmentTracker(VOCABULARY, replace(IMMEDIATE, unknown_below=0.6))
     (event,) = tracker.step(frame(0, 1, confidence=0.5))
     assert (event.label, event.class_id, event.action, event.object) == ("unknown", -1, "", "")
     assert event.confidence == pytest.approx(0.5)
@@ -185,6 +192,7 @@ def test_unknown_is_a_segment_without_class_and_action() -> None:
 
 
 OBJECTS = ("No action", "Insert USB", "Insert BNC", "Insert Ethernet", "Pick USB")
+WITH_OBJECTS = legacy_vocabulary(OBJECTS)
 
 
 def stamped(tenths: int, *probabilities: float) -> FramePrediction:
@@ -193,7 +201,7 @@ def stamped(tenths: int, *probabilities: float) -> FramePrediction:
 
 def test_the_activity_is_decided_before_its_object() -> None:
     """The most probable class is "No action", but most of the probability is on inserting."""
-    tracker = SegmentTracker(OBJECTS, replace(IMMEDIATE, object_unknown_below=0.4))
+    tracker = SegmentTracker(WITH_OBJECTS, replace(IMMEDIATE, object_unknown_below=0.4))
     (event,) = tracker.step(stamped(0, 0.35, 0.30, 0.18, 0.12, 0.05))
     assert (event.label, event.class_id, event.action, event.object) == (
         "Insert USB",
@@ -205,7 +213,7 @@ def test_the_activity_is_decided_before_its_object() -> None:
 
 
 def test_a_sure_activity_with_an_unsure_object_is_published_without_it() -> None:
-    tracker = SegmentTracker(OBJECTS, replace(IMMEDIATE, object_unknown_below=0.4))
+    tracker = SegmentTracker(WITH_OBJECTS, replace(IMMEDIATE, object_unknown_below=0.4))
     (event,) = tracker.step(stamped(0, 0.1, 0.30, 0.29, 0.28, 0.03))
     assert (event.label, event.class_id, event.action, event.object) == (
         "Insert",
@@ -225,7 +233,7 @@ def test_a_sure_activity_with_an_unsure_object_is_published_without_it() -> None
 
 def test_an_object_is_believed_like_a_label_and_never_exchanged() -> None:
     config = replace(IMMEDIATE, confirm_s=0.3, object_unknown_below=0.5, min_duration_s=2.0)
-    tracker = SegmentTracker(OBJECTS, config)
+    tracker = SegmentTracker(WITH_OBJECTS, config)
     unsure, usb, bnc = (0, 0.4, 0.3, 0.3, 0), (0, 0.8, 0.1, 0.1, 0), (0, 0.1, 0.8, 0.1, 0)
     posteriors = [unsure] * 4 + [usb] * 2 + [unsure] * 2 + [usb] * 4 + [bnc] * 14
     events = play(tracker, [stamped(i, *each) for i, each in enumerate(posteriors)])
@@ -239,14 +247,14 @@ def test_an_object_is_believed_like_a_label_and_never_exchanged() -> None:
 
 
 def test_an_activity_with_one_object_leaves_none_open() -> None:
-    tracker = SegmentTracker(OBJECTS, replace(IMMEDIATE, object_unknown_below=1.0))
+    tracker = SegmentTracker(WITH_OBJECTS, replace(IMMEDIATE, object_unknown_below=1.0))
     (event,) = tracker.step(stamped(0, 0.2, 0.1, 0.1, 0.1, 0.5))
     assert (event.label, event.class_id) == ("Pick USB", 4)
 
 
 def test_hysteresis_keeps_the_open_object_by_its_share() -> None:
     config = replace(IMMEDIATE, hysteresis=0.15, object_unknown_below=0.4)
-    tracker = SegmentTracker(OBJECTS, config)
+    tracker = SegmentTracker(WITH_OBJECTS, config)
 
     def label_after(*probabilities: float) -> str:
         stamp = (tracker.current.stamp_ns if tracker.current else 0) // PERIOD_NS + 1
@@ -265,14 +273,16 @@ def test_hysteresis_keeps_the_open_object_by_its_share() -> None:
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_a_posterior_that_is_not_finite_is_unknown(bad: float) -> None:
-    tracker = SegmentTracker(LABELS, IMMEDIATE)
+    tracker = SegmentTracker(VOCABULARY, IMMEDIATE)
     tracker.step(frame(0, 1))
     broken = replace(frame(1, 1), probabilities=np.array([0.1, bad, 0.1], np.float32))
     assert [event.label for event in tracker.step(broken)] == ["Pick USB", "unknown"]
 
 
 def test_confidence_is_the_mean_over_the_frames_that_decided() -> None:
-    tracker = SegmentTracker(LABELS, TrackerConfig(confirm_s=0.3, min_duration_s=0, heartbeat_s=9))
+    tracker = SegmentTracker(
+        VOCABULARY, TrackerConfig(confirm_s=0.3, min_duration_s=0, heartbeat_s=9)
+    )
     play(tracker, [frame(i, 0, confidence) for i, confidence in enumerate([0.6, 0.7, 0.8, 0.9])])
     play(tracker, [frame(4, 1, 0.8)])
     assert tracker.current.confidence == pytest.approx(0.75)
@@ -282,7 +292,7 @@ def test_confidence_is_the_mean_over_the_frames_that_decided() -> None:
 
 
 def test_a_jump_back_ends_the_segment_and_ids_count_on() -> None:
-    tracker = SegmentTracker(LABELS, IMMEDIATE)
+    tracker = SegmentTracker(VOCABULARY, IMMEDIATE)
     events = play(tracker, [frame(50, 0), frame(51, 0), frame(3, 0), frame(4, 0)])
     assert brief(events) == [
         (50, "STARTED", 0, "No action", 50, 50),
@@ -292,21 +302,21 @@ def test_a_jump_back_ends_the_segment_and_ids_count_on() -> None:
 
 
 def test_heartbeats_come_at_their_period() -> None:
-    tracker = SegmentTracker(LABELS, replace(IMMEDIATE, heartbeat_s=1.0))
+    tracker = SegmentTracker(VOCABULARY, replace(IMMEDIATE, heartbeat_s=1.0))
     events = play(tracker, [frame(i, 0) for i in range(35)])
     assert [event.stamp_ns // PERIOD_NS for event in events] == [0, 10, 20, 30]
 
 
 def test_history_is_bounded(monkeypatch) -> None:
     monkeypatch.setattr(trackers, "HISTORY_LENGTH", 3)
-    tracker = SegmentTracker(LABELS, IMMEDIATE)
+    tracker = SegmentTracker(VOCABULARY, IMMEDIATE)
     play(tracker, [frame(i, i % 2) for i in range(10)])
     assert [event.segment_id for event in tracker.history] == [6, 7, 8]
     assert all(event.status is ENDED for event in tracker.history)
 
 
 def test_close_without_a_segment_says_nothing() -> None:
-    tracker = SegmentTracker(LABELS)
+    tracker = SegmentTracker(VOCABULARY)
     assert tracker.close(0) == []
     assert tracker.current is None
     tracker.step(frame(0, 0))
@@ -396,7 +406,7 @@ class Planner:
 def test_a_planner_can_rely_on_any_stream(
     frames: list[FramePrediction], config: TrackerConfig
 ) -> None:
-    tracker, planner = SegmentTracker(MANY_LABELS, config), Planner(config)
+    tracker, planner = SegmentTracker(MANY, config), Planner(config)
     last_ns = None
     for prediction in frames:
         jumped = last_ns is not None and prediction.stamp_ns < last_ns
@@ -439,9 +449,9 @@ def test_the_epoch_does_not_matter(
             start_ns=event.start_ns + shift,
             end_ns=event.end_ns + shift,
         )
-        for event in play(SegmentTracker(MANY_LABELS, config), frames)
+        for event in play(SegmentTracker(MANY, config), frames)
     ]
-    found = play(SegmentTracker(MANY_LABELS, config), moved)
+    found = play(SegmentTracker(MANY, config), moved)
     assert found == expected
 
 
@@ -455,7 +465,7 @@ def test_a_lasting_change_is_published_within_its_delay(
     frames = [frame(i + offset, 0) for i in range(30)] + [
         frame(i + offset, 1) for i in range(30, 60)
     ]
-    started = [e for e in play(SegmentTracker(LABELS, config), frames) if e.status is STARTED]
+    started = [e for e in play(SegmentTracker(VOCABULARY, config), frames) if e.status is STARTED]
     assert [event.label for event in started] == ["No action", "Pick USB"]
     assert started[1].start_ns == frames[29].stamp_ns
     delay_ns = started[1].stamp_ns - started[1].start_ns

@@ -18,14 +18,16 @@ from m2r2_ros.datasets.recording import Action, LowLevelSkill, SignalTrack
 from m2r2_ros.datasets.source import open_source
 from m2r2_ros.datasets.topics import TopicMap
 from m2r2_ros.errors import M2R2Error
-from m2r2_ros.evaluation.colours import SKILL_HUES, Palette, skill_colour
+from m2r2_ros.evaluation.colours import Palette
 from m2r2_ros.inspection.dataset_card import card_text
 from m2r2_ros.inspection.dataset_statistics import LabelledRecording, dataset_statistics
 from m2r2_ros.inspection.film_strip import HEIGHT_PX, FilmStrip
 from m2r2_ros.inspection.inspection import inspect_source, layout_of
 from m2r2_ros.inspection.inspection_plot import inspection_figure, plot_inspection
+from m2r2_ros.inspection.skill_colours import SKILL_HUES, SkillColours
 from m2r2_ros.inspection.spectrogram import Spectrogram
 from m2r2_ros.inspection.stream_summary import Gap, summarise_chunks, summarise_samples
+from m2r2_ros.labels import REASSEMBLE
 from m2r2_ros.sensing.limits import SensingLimits
 
 DURATION_S = 6.0
@@ -199,8 +201,9 @@ def test_picture_shows_labels_in_their_colours(whole, tmp_path):
     seen = inspect(whole)
     plot_inspection(tmp_path / "a.png", seen)
     pixels = np.round(imread(tmp_path / "a.png")[..., :3] * 255).reshape(-1, 3)
-    palette = Palette(["No action", "Insert USB"])
-    for colour in (palette.colour("No action"), skill_colour("Approach"), skill_colour("Grasp")):
+    palette = Palette(["No action", "Insert USB"], REASSEMBLE)
+    skills = [SkillColours().colour(name) for name in ("Approach", "Grasp")]
+    for colour in (palette.colour("No action"), *skills):
         assert (np.abs(pixels - np.multiply(colour, 255)) < 1).all(axis=1).sum() > 1000
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
     with pytest.raises(M2R2Error, match=r"as \.png"):
@@ -215,7 +218,7 @@ def test_hostile_labels_are_drawn_as_they_are(tmp_path):
 
 
 def test_skills_have_colours_of_their_own():
-    assert len({skill_colour(name) for name in (*SKILL_HUES, "Juggle")}) == 10
+    assert len({SkillColours().colour(name) for name in (*SKILL_HUES, "Juggle")}) == 10
 
 
 def test_label_digest_is_that_of_the_written_out_track():

@@ -19,6 +19,7 @@ from m2r2_ros.datasets.mstcn import (
 )
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.evaluation.metrics import score_many
+from m2r2_ros.labels import legacy_vocabulary
 from m2r2_ros.networks.heads.asrf import AsrfConfig
 from m2r2_ros.networks.heads.diffact import DiffActConfig
 from m2r2_ros.networks.heads.mstcn import MsTcnConfig
@@ -32,6 +33,7 @@ from m2r2_ros.training.sequences import read_sequences
 from m2r2_ros.training.settings import OptimiserSettings
 
 LABELS = ["No action", "pour the milk", "stir"]
+VOCABULARY = legacy_vocabulary(LABELS)
 RATE_HZ, DIMENSION = 30, 7
 SETTINGS = {
     "mstcn": MsTcnSettings(
@@ -81,7 +83,7 @@ def recordings():
 @pytest.mark.parametrize("kind", SETTINGS)
 def test_a_head_learns_what_can_be_learned(kind, recordings, tmp_path):
     weights = train_offline_head(
-        kind, recordings, LABELS, tmp_path, validation=[recording(50)], settings=SETTINGS[kind]
+        kind, recordings, VOCABULARY, tmp_path, validation=[recording(50)], settings=SETTINGS[kind]
     )
     assert weights == tmp_path / "best.safetensors" and weights.is_file()
     head, unseen = OfflineHead.load(tmp_path), [recording(seed) for seed in (100, 101)]
@@ -103,7 +105,9 @@ def test_a_head_learns_what_can_be_learned(kind, recordings, tmp_path):
 def test_a_run_that_was_killed_goes_on_to_the_same_losses(kind, recordings, tmp_path, monkeypatch):
     settings = SETTINGS[kind]
     settings = replace(settings, optimiser=replace(settings.optimiser, epochs=2))
-    train_offline_head(kind, recordings[:3], LABELS, tmp_path / "whole", seed=4, settings=settings)
+    train_offline_head(
+        kind, recordings[:3], VOCABULARY, tmp_path / "whole", seed=4, settings=settings
+    )
 
     def killed_in_the_second_epoch(*arguments):
         if killed_in_the_second_epoch.calls == 1:
@@ -115,15 +119,17 @@ def test_a_run_that_was_killed_goes_on_to_the_same_losses(kind, recordings, tmp_
     monkeypatch.setattr(loop, "_descend", killed_in_the_second_epoch)
     with pytest.raises(KeyboardInterrupt):
         train_offline_head(
-            kind, recordings[:3], LABELS, tmp_path / "parts", seed=4, settings=settings
+            kind, recordings[:3], VOCABULARY, tmp_path / "parts", seed=4, settings=settings
         )
     monkeypatch.setattr(loop, "_descend", descend)
-    train_offline_head(kind, recordings[:3], LABELS, tmp_path / "parts", seed=4, settings=settings)
+    train_offline_head(
+        kind, recordings[:3], VOCABULARY, tmp_path / "parts", seed=4, settings=settings
+    )
     whole, parts = ((tmp_path / n / "metrics.jsonl").read_text() for n in ("whole", "parts"))
     assert whole == parts and whole.count("\n") == 2
     with pytest.raises(M2R2Error, match="other settings"):
         train_offline_head(
-            kind, recordings[:3], LABELS, tmp_path / "parts", seed=5, settings=settings
+            kind, recordings[:3], VOCABULARY, tmp_path / "parts", seed=5, settings=settings
         )
 
 
@@ -192,12 +198,13 @@ def test_coarse_labels_are_the_activities(tmp_path):
     labels = ["Pick USB", "No action", "Pick BNC", "Insert USB"]
     write_recording_features(tmp_path, "a", np.ones((4, 2)), labels)
     write_mapping(tmp_path, labels)
-    (one,), classes = read_sequences(FeatureFolder(tmp_path), ["a"], "coarse")
-    assert classes == ["Pick", "No action", "Insert"]
+    folder, vocabulary = FeatureFolder(tmp_path), legacy_vocabulary(labels)
+    (one,), learned = read_sequences(folder, ["a"], vocabulary, "coarse")
+    assert learned.labels == ("Pick", "No action", "Insert") and learned.idle == ("No action",)
     assert one.labels == ["Pick", "No action", "Pick", "Insert"]
     assert one.classes.tolist() == [0, 1, 0, 2]
-    (one,), classes = read_sequences(FeatureFolder(tmp_path), ["a"], "fine")
-    assert classes == labels and one.classes.tolist() == [0, 1, 2, 3]
+    (one,), learned = read_sequences(folder, ["a"], vocabulary, "fine")
+    assert learned == vocabulary and one.classes.tolist() == [0, 1, 2, 3]
 
 
 def spoil_features(folder):
@@ -264,7 +271,7 @@ def test_training_does_not_depend_on_what_torch_did_before(recordings, tmp_path)
     settings = replace(settings, optimiser=replace(settings.optimiser, epochs=1))
     for name in ("one", "other"):
         torch.rand(7)
-        train_offline_head("mstcn", recordings, LABELS, tmp_path / name, settings=settings)
+        train_offline_head("mstcn", recordings, VOCABULARY, tmp_path / name, settings=settings)
     one, other = ((tmp_path / n / "metrics.jsonl").read_text() for n in ("one", "other"))
     assert one == other
 
@@ -286,8 +293,8 @@ def cut_folder(folder):
 def test_unlabelled_frames_are_not_learned(tmp_path):
     folder = cut_folder(tmp_path)
     assert folder.labels == LABELS
-    sequences, classes = read_sequences(folder, ["cut", "whole"])
-    assert classes == LABELS
+    sequences, learned = read_sequences(folder, ["cut", "whole"], VOCABULARY)
+    assert learned == VOCABULARY
     assert [(s.name, len(s.labels)) for s in sequences] == [("cut", 20), ("cut", 20), ("whole", 50)]
     np.testing.assert_array_equal(sequences[1].features, folder.features("cut")[30:])
     assert sequences[1].classes.tolist() == [1] * 20
@@ -299,7 +306,7 @@ def test_sequences_keep_the_stamps_of_their_frames(tmp_path):
     read = folder.read("cut")
     stamps_ns = np.arange(50, dtype=np.int64) * 90_000_000
     write_recording_features(folder.path, "cut", read.features, read.labels, stamps_ns)
-    first, second, whole = read_sequences(folder, ["cut", "whole"])[0]
+    first, second, whole = read_sequences(folder, ["cut", "whole"], VOCABULARY)[0]
     np.testing.assert_array_equal(first.stamps_ns, stamps_ns[:20])
     np.testing.assert_array_equal(second.stamps_ns, stamps_ns[30:])
     assert whole.stamps_ns is None

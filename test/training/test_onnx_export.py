@@ -12,6 +12,7 @@ from m2r2_ros.inference.encoder import Encoder
 from m2r2_ros.inference.encoder_inputs import WindowPacker
 from m2r2_ros.inference.models import Models
 from m2r2_ros.inference.tracker import TrackerConfig
+from m2r2_ros.labels import legacy_vocabulary
 from m2r2_ros.networks.heads.causal import CausalConfig, CausalHead
 from m2r2_ros.networks.m2r2 import M2R2, M2R2Config
 from m2r2_ros.sensing.layout import SensorLayout
@@ -22,6 +23,7 @@ TINY = M2R2Config(
     feature_dimension=8, image_size=32, image_stages=2, image_cells=2, audio_width=8, heads=2
 )
 LABELS = ("No action", "Pick USB", "Insert USB")
+VOCABULARY = legacy_vocabulary(LABELS)
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +40,7 @@ def folder(networks, tmp_path_factory):
     onnx_export.export_encoder(encoder, folder / "encoder.onnx", "made up")
     digest = hashlib.sha256((folder / "encoder.onnx").read_bytes()).hexdigest()
     tracker = TrackerConfig(confirm_s=0.7)
-    onnx_export.export_head(head, folder / "head.onnx", LABELS, digest, tracker, "made up")
+    onnx_export.export_head(head, folder / "head.onnx", VOCABULARY, digest, tracker, "made up")
     return folder
 
 

@@ -23,6 +23,7 @@ from m2r2_ros.datasets.mstcn import (
 )
 from m2r2_ros.inference.head import StreamingHead
 from m2r2_ros.inference.tracker import TrackerConfig
+from m2r2_ros.labels import legacy_vocabulary
 from m2r2_ros.training.tracker_tuning import Answers, tune_tracker
 
 pytest.importorskip("torch")
@@ -152,7 +153,7 @@ def test_the_tracker_is_tuned_on_the_validation_recordings(data, causal):
     exported = StreamingHead(causal).metadata.tracker
     tuned = {
         group: tune_tracker(
-            answers(data, causal, group), LABELS, TrackerConfig(), MOST_DELAY_S
+            answers(data, causal, group), legacy_vocabulary(LABELS), TrackerConfig(), MOST_DELAY_S
         ).config
         for group in GROUPS
     }

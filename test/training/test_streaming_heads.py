@@ -10,6 +10,7 @@ import torch
 from m2r2_ros.datasets.mstcn import LabelledFeatures
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.inference.tracker import TrackerConfig
+from m2r2_ros.labels import legacy_vocabulary
 from m2r2_ros.networks.heads.causal import CausalConfig, CausalHead
 from m2r2_ros.training.heads.causal import HEAD, CausalSettings, CausalTraining
 from m2r2_ros.training.loop import learning_rate, split_validation
@@ -21,8 +22,10 @@ from m2r2_ros.training.sequences import (
     make_batch,
 )
 from m2r2_ros.training.settings import OptimiserSettings
+from m2r2_ros.vocabulary import Vocabulary
 
 LABELS = ("No action", "Pick USB", "Pick BNC", "Insert USB")
+VOCABULARY = legacy_vocabulary(LABELS)
 SETTINGS = CausalSettings(
     model=CausalConfig(channels=16, layers=3, refinements=1, dropout=0.1),
     optimiser=OptimiserSettings(epochs=30, batch_size=2, learning_rate=1e-2),
@@ -46,7 +49,7 @@ def sequence(seed: int, dimension: int = 6) -> LabelledFeatures:
 
 def test_it_learns_what_can_be_learned_and_resumes(tmp_path):
     sequences = [sequence(seed) for seed in range(8)]
-    head, _ = HEAD.fit("causal", sequences, LABELS, tmp_path / "run", SETTINGS)
+    head, _ = HEAD.fit("causal", sequences, VOCABULARY, tmp_path / "run", SETTINGS)
     unseen = sequence(100)
     with torch.no_grad():
         features = torch.from_numpy(unseen.features)[None]
@@ -56,7 +59,7 @@ def test_it_learns_what_can_be_learned_and_resumes(tmp_path):
     starts = np.flatnonzero(np.diff(unseen.classes)) + 1
     assert boundary[0, starts].mean() > 2 * boundary.mean()
     assert head.temperature != 1
-    again, _ = HEAD.fit("causal", sequences, LABELS, tmp_path / "run", SETTINGS)
+    again, _ = HEAD.fit("causal", sequences, VOCABULARY, tmp_path / "run", SETTINGS)
     for name, value in head.state_dict().items():
         assert torch.equal(value, again.state_dict()[name])
     lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
@@ -96,7 +99,11 @@ def test_look_ahead_sees_what_comes(tmp_path):
             smoothing_weight=0.0,
         )
         head, _ = HEAD.fit(
-            "causal", [early(seed) for seed in range(8)], LABELS, tmp_path / f"{frames}", settings
+            "causal",
+            [early(seed) for seed in range(8)],
+            VOCABULARY,
+            tmp_path / f"{frames}",
+            settings,
         )
         one = early(100)
         with torch.no_grad():
@@ -113,14 +120,14 @@ def test_look_ahead_has_limits():
 
 def test_the_best_epoch_is_chosen_by_what_would_be_published(tmp_path):
     settings = replace(SETTINGS, optimiser=replace(SETTINGS.optimiser, epochs=2))
-    HEAD.fit("causal", [sequence(seed) for seed in range(4)], LABELS, tmp_path, settings)
+    HEAD.fit("causal", [sequence(seed) for seed in range(4)], VOCABULARY, tmp_path, settings)
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert all(0 <= line["validation/f1@50"] <= 100 for line in lines)
 
 
 def test_padding_has_no_influence_on_the_losses():
     torch.manual_seed(0)
-    training = CausalTraining(CausalHead(6, 4, SETTINGS.model), LABELS, SETTINGS).eval()
+    training = CausalTraining(CausalHead(6, 4, SETTINGS.model), VOCABULARY, SETTINGS).eval()
     short = sequence(0)
     alone = training.losses(make_batch([short], 2.0))
     padded = make_batch([short], 2.0)
@@ -134,15 +141,25 @@ def test_padding_has_no_influence_on_the_losses():
 
 
 def test_coarse_loss_is_the_likelihood_of_summed_probabilities():
-    membership = coarse_membership(LABELS)
+    membership = coarse_membership(VOCABULARY)
     assert membership.tolist() == [[0, 1, 0], [0, 0, 1], [0, 0, 1], [1, 0, 0]]
-    training = CausalTraining(CausalHead(6, 4, SETTINGS.model), LABELS, SETTINGS)
+    training = CausalTraining(CausalHead(6, 4, SETTINGS.model), VOCABULARY, SETTINGS)
     logits = torch.randn(1, 5, 4, generator=torch.Generator().manual_seed(0))
     classes = torch.tensor([[1, 2, 0, 3, PADDING]])
     p = logits[0].softmax(-1).numpy()
     right = [p[0, 1] + p[0, 2], p[1, 1] + p[1, 2], p[2, 0], p[3, 3]]
     found = training._coarse_loss(logits, classes)
     assert found.item() == pytest.approx(-np.log(right).mean(), rel=1e-5)
+
+
+def test_labels_without_objects_have_no_coarse_loss():
+    plain = Vocabulary(("rest", "stir", "pour", "wipe"), ("rest",))
+    head = CausalHead(6, 4, SETTINGS.model)
+    batch = make_batch([sequence(0)], 2.0)
+    losses = CausalTraining(head, plain, SETTINGS).eval().losses(batch)
+    same = CausalTraining(head, VOCABULARY, SETTINGS).eval().losses(batch)
+    assert set(same) - set(losses) == {"coarse"} and losses["fine"] == same["fine"]
+    assert losses["loss"].item() == pytest.approx((same["loss"] - same["coarse"]).item())
 
 
 def test_crops_keep_the_end_and_at_least_half():

@@ -9,11 +9,12 @@ from m2r2_ros.evaluation.frame_times import nominal_edges, segments_from_frames
 from m2r2_ros.evaluation.metrics import score_many
 from m2r2_ros.evaluation.streamed_predictions import nominal_stamps, track
 from m2r2_ros.inference.tracker import SegmentTracker, TrackerConfig
-from m2r2_ros.labels import coarse_label
+from m2r2_ros.labels import legacy_vocabulary
 from m2r2_ros.training import tracker_tuning
 from m2r2_ros.training.tracker_tuning import Answers, score_tracker, tune_tracker
 
 LABELS = ("No action", "Pick USB", "Pick BNC", "Insert USB")
+VOCABULARY = legacy_vocabulary(LABELS)
 START = TrackerConfig(min_duration_s=0.2)
 
 
@@ -31,8 +32,8 @@ def answers(flickers: int, late: int = 0) -> Answers:
 
 
 def test_flickers_are_worth_waiting_for_only_if_there_is_time():
-    patient = tune_tracker([answers(flickers=3)], LABELS, START, most_delay_s=5.0)
-    hasty = tune_tracker([answers(flickers=3)], LABELS, START, most_delay_s=0.15)
+    patient = tune_tracker([answers(flickers=3)], VOCABULARY, START, most_delay_s=5.0)
+    hasty = tune_tracker([answers(flickers=3)], VOCABULARY, START, most_delay_s=0.15)
     assert patient.f1 == 100
     assert patient.config.confirm_s > hasty.config.confirm_s
     assert hasty.delay_s <= 0.15 < patient.delay_s
@@ -40,7 +41,7 @@ def test_flickers_are_worth_waiting_for_only_if_there_is_time():
 
 
 def test_nothing_is_waited_for_without_need():
-    chosen = tune_tracker([answers(flickers=0)], LABELS, START, most_delay_s=5.0)
+    chosen = tune_tracker([answers(flickers=0)], VOCABULARY, START, most_delay_s=5.0)
     assert chosen.f1 == 100
     assert chosen.config.confirm_s == 0.05
     tuned = {name for group in tracker_tuning._TRIED for name in group}
@@ -50,7 +51,7 @@ def test_nothing_is_waited_for_without_need():
 
 def test_a_limit_that_cannot_be_met_gives_the_shortest_delay():
     late = answers(flickers=0, late=6)
-    chosen = tune_tracker([late], LABELS, START, most_delay_s=0.3)
+    chosen = tune_tracker([late], VOCABULARY, START, most_delay_s=0.3)
     assert chosen.delay_s > 0.3
     assert chosen.config.confirm_s == 0.05
 
@@ -59,11 +60,11 @@ def test_a_limit_that_cannot_be_met_gives_the_shortest_delay():
 def test_scores_are_those_of_what_would_be_published(late):
     one = answers(flickers=2, late=late)
     stamps_ns = nominal_stamps(len(one.truth), 10)
-    found = track(SegmentTracker(LABELS, START), one.probabilities, one.boundary, stamps_ns)
+    found = track(SegmentTracker(VOCABULARY, START), one.probabilities, one.boundary, stamps_ns)
     decided = (["nothing"] * late + found.held)[: len(one.truth)]
-    scored = score_tracker([one], LABELS, START)
+    scored = score_tracker([one], VOCABULARY, START)
     assert scored.label_delay_s == pytest.approx(mean_delay_s(decided, one.truth))
-    activities = [list(map(coarse_label, labels)) for labels in (decided, one.truth)]
+    activities = [list(map(VOCABULARY.coarse, labels)) for labels in (decided, one.truth)]
     assert scored.delay_s == pytest.approx(mean_delay_s(*activities))
     assert scored.f1 == score_many([(found.published, one.truth)])["f1@50"]
 
@@ -83,7 +84,7 @@ def test_an_object_that_nobody_can_know_yet_does_not_hasten_the_tracker():
     for start in (one.truth.index("Pick USB"), one.truth.index("Pick BNC")):
         unknown = slice(start, start + 10)
         probabilities[unknown, 1:3] = probabilities[unknown, 2:0:-1]
-    chosen = tune_tracker([replace(one, probabilities=probabilities)], LABELS, START, 0.6)
+    chosen = tune_tracker([replace(one, probabilities=probabilities)], VOCABULARY, START, 0.6)
     assert chosen.delay_s <= 0.6 < chosen.label_delay_s
     assert chosen.config.confirm_s > 0.3
 
@@ -97,7 +98,7 @@ def test_it_waits_where_the_head_is_unsure_rather_than_always():
             probabilities[start : start + 5] = (0.02, 0.3, 0.1, 0.58)
             if one.truth[start].startswith("Insert"):
                 probabilities[start : start + 5] = (0.02, 0.58, 0.1, 0.3)
-    chosen = tune_tracker([replace(one, probabilities=probabilities)], LABELS, START, 0.65)
+    chosen = tune_tracker([replace(one, probabilities=probabilities)], VOCABULARY, START, 0.65)
     assert chosen.f1 == 100
     assert chosen.config.sure_above > 0.58
     assert chosen.delay_s <= 0.65
@@ -105,6 +106,6 @@ def test_it_waits_where_the_head_is_unsure_rather_than_always():
 
 def test_a_head_that_recognises_nothing_is_late_by_the_whole_action():
     wrong = replace(answers(flickers=0), truth=["Place BNC"] * 140)
-    scored = score_tracker([wrong], LABELS, START)
+    scored = score_tracker([wrong], VOCABULARY, START)
     assert scored.recognised == 0
     assert scored.f1 == 0 and scored.delay_s == scored.label_delay_s == pytest.approx(14)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from m2r2_ros.datasets.mstcn import frame_labels
+from m2r2_ros.datasets.recording_source import gap_label
 from m2r2_ros.datasets.source import open_source, windows
 from m2r2_ros.datasets.topics import TopicMap
 from m2r2_ros.errors import M2R2Error
@@ -46,7 +47,7 @@ def read_signals(
             if not np.isfinite(values).all():
                 raise M2R2Error(f"{path}: has no usable '{name}'")
         times_s = (np.array(middles_ns) - source.start_ns) / 1e9
-        labels = frame_labels(source.actions, times_s, source.complete)
+        labels = frame_labels(source.actions, times_s, gap_label(source))
     return np.hstack(signals).astype(np.float32), labels
 
 

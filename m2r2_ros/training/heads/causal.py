@@ -15,6 +15,7 @@ from m2r2_ros.training.loop import Losses
 from m2r2_ros.training.segmentation_losses import smoothing_loss
 from m2r2_ros.training.sequences import PADDING, SequenceBatch, coarse_membership
 from m2r2_ros.training.streaming_method import StreamingMethod, StreamingSettings
+from m2r2_ros.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,8 @@ class CausalSettings(StreamingSettings):
     # Weight of MS-TCN's truncated squared difference of neighbouring log-probabilities. There it is
     # 0.15: a causal head then follows late. Smoothing is the segment tracker's.
     smoothing_weight: float = 0.02
-    # Weight of the cross entropy on coarse labels, whose probabilities are sums of fine ones.
+    # Weight of the cross entropy on coarse labels, whose probabilities are sums of fine ones. Only
+    # where labels have objects: elsewhere it would be the fine one again.
     coarse_weight: float = 1.0
     boundary_weight: float = 1.0
     # Gaussian noise on the normalised features.
@@ -35,13 +37,16 @@ class CausalSettings(StreamingSettings):
 class CausalTraining(nn.Module):
     """A causal head and its losses."""
 
-    def __init__(self, head: CausalHead, labels: Sequence[str], settings: CausalSettings) -> None:
+    def __init__(self, head: CausalHead, vocabulary: Vocabulary, settings: CausalSettings) -> None:
         super().__init__()
         self.head, self._settings = head, settings
-        self._coarse = coarse_membership(labels)
+        self._coarse = coarse_membership(vocabulary) if vocabulary.has_objects else None
 
     def losses(self, batch: SequenceBatch) -> Losses:
-        """Cross entropy of fine and coarse labels, smoothing, boundaries; "loss" is their sum."""
+        """Cross entropy of fine and coarse labels, smoothing, boundaries; "loss" is their sum.
+
+        "coarse" is there where labels have objects.
+        """
         settings, present = self._settings, batch.present
         features = batch.features
         if self.training:
@@ -50,22 +55,27 @@ class CausalTraining(nn.Module):
             )
         stages, boundary, _ = self.head(features, self.head.zero_states(len(features)))
         fine = sum(_cross_entropy(logits, batch.classes) for logits in stages)
-        coarse = sum(self._coarse_loss(logits, batch.classes) for logits in stages)
+        coarse = self._coarse_losses(stages, batch.classes)
         smoothing = sum(smoothing_loss(logits, present) for logits in stages)
         edges = functional.binary_cross_entropy_with_logits(
             boundary[present], batch.boundaries[present]
         )
-        loss = fine + settings.coarse_weight * coarse
+        loss = fine + settings.coarse_weight * sum(coarse.values())
         loss = loss + settings.smoothing_weight * smoothing + settings.boundary_weight * edges
         right = (stages[-1].argmax(-1) == batch.classes)[present].float().mean()
         return {
             "loss": loss,
             "fine": fine,
-            "coarse": coarse,
+            **coarse,
             "smoothing": smoothing,
             "boundary": edges,
             "accuracy": right,
         }
+
+    def _coarse_losses(self, stages: Sequence[Tensor], classes: Tensor) -> Losses:
+        if self._coarse is None:
+            return {}
+        return {"coarse": sum(self._coarse_loss(logits, classes) for logits in stages)}
 
     def _coarse_loss(self, logits: Tensor, classes: Tensor) -> Tensor:
         present = classes != PADDING
