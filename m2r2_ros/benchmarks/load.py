@@ -3,7 +3,7 @@
 
 Run as a program of its own: python3 -m m2r2_ros.benchmarks.load SECONDS CAMERA_HZ
 SENSOR..., with the sensors as the encoders' layouts name them; hand=4000x3000@3 is a camera of its
-own size and rate. It waits until everything has a
+own size and rate, pad:["a","b"] a signal with these columns. It waits until everything has a
 subscriber, says so, and publishes once its standard input has ended. Then it waits for
 acknowledgement and prints, as JSON, when it began, how long it took and how many messages of each
 sensor went out.
@@ -43,12 +43,15 @@ _STAMP = slice(4, 12)
 def main() -> int:
     """Publish what the command line asks for."""
     seconds, camera_hz = map(float, sys.argv[1:3])
-    own = dict(map(_parsed, sys.argv[3:]))
+    own = {name: given for name, *given in map(_parsed, sys.argv[3:])}
     use_large_shared_memory()
     rclpy.init(args=[])
     node = rclpy.create_node("load")
-    rates_hz = {name: rate or _rate_hz(name, camera_hz) for name, (_, rate) in own.items()}
-    samples = {name: _sample(name, size) for name, (size, _) in own.items()}
+    rates_hz = {
+        name: rate or _rate_hz(name, SIGNAL_HZ if columns else camera_hz)
+        for name, (_, rate, columns) in own.items()
+    }
+    samples = {name: _sample(name, size, columns) for name, (size, _, columns) in own.items()}
     publishers = {
         name: _publisher(node, name, type(sample), rates_hz[name])
         for name, sample in samples.items()
@@ -75,19 +78,22 @@ def topic(sensor: str) -> str:
     return f"/load/{sensor}"
 
 
-def _parsed(word: str) -> tuple[str, tuple[tuple[int, int], float]]:
-    """Name, size of a camera's pictures (width, height), and rate [Hz], 0 for the usual one."""
+def _parsed(word: str) -> tuple[str, tuple[int, int], float, list[str]]:
+    """Name, size of a camera's pictures (width, height), rate [Hz] or 0 for the usual, columns."""
+    name, _, columns = word.partition(":")
+    if columns:
+        return name, (WIDTH, HEIGHT), 0.0, json.loads(columns)
     name, _, own = word.partition("=")
     if not own:
-        return name, ((WIDTH, HEIGHT), 0.0)
+        return name, (WIDTH, HEIGHT), 0.0, []
     size, rate_hz = own.split("@")
     width, height = map(int, size.split("x"))
-    return name, ((width, height), float(rate_hz))
+    return name, (width, height), float(rate_hz), []
 
 
-def _rate_hz(name: str, camera_hz: float) -> float:
+def _rate_hz(name: str, other_hz: float) -> float:
     slow_hz = {"audio": AUDIO_HZ, "gripper": GRIPPER_HZ}
-    return slow_hz.get(preset_of(name) or name, SIGNAL_HZ if preset_of(name) else camera_hz)
+    return slow_hz.get(preset_of(name) or name, SIGNAL_HZ if preset_of(name) else other_hz)
 
 
 def _publisher(node: rclpy.node.Node, name: str, kind: type, rate_hz: float) -> Publisher:
@@ -95,8 +101,11 @@ def _publisher(node: rclpy.node.Node, name: str, kind: type, rate_hz: float) -> 
     return node.create_publisher(kind, topic(name), qos)
 
 
-def _sample(name: str, size: tuple[int, int]) -> object:
+def _sample(name: str, size: tuple[int, int], columns: list[str]) -> object:
     """A message with sensible content."""
+    if columns:
+        values = [0.02] * len(columns)
+        return JointState(name=columns, position=values, velocity=values, effort=values)
     if name == "audio":
         samples = array("f", bytes(4 * round(AUDIO_RATE_HZ / AUDIO_HZ)))
         return AudioChunk(sample_rate=AUDIO_RATE_HZ, channels=1, samples=samples)

@@ -21,6 +21,7 @@ from m2r2_ros.errors import M2R2Error
 from m2r2_ros.inference.models import ENCODER_FILE
 from m2r2_ros.inference.onnx_metadata import read_encoder_metadata
 from m2r2_ros.parallel.child_programs import ChildProgram
+from m2r2_ros.sensing.layout import SensorLayout
 
 if TYPE_CHECKING:
     from rclpy.node import Node
@@ -132,14 +133,15 @@ def run_load(
     """
     monitor.clear()
     monitor.taker = taker
-    modalities = read_encoder_metadata(options.models / ENCODER_FILE).layout.modalities
-    sensors = sensors or modalities
-    arguments = _arguments(options, {*modalities, *sensors})
+    layout = read_encoder_metadata(options.models / ENCODER_FILE).layout
+    sensors = sensors or layout.modalities
+    arguments = _arguments(options, {*layout.modalities, *sensors})
     with ExitStack() as stack:
         programs = [
             stack.enter_context(_program(options.logs, module, *arguments)) for module in modules
         ]
-        loads = _loads(options, camera_hz, sensors, own)
+        words = [_word(name, layout) for name in sensors if name not in own]
+        loads = _loads(options, camera_hz, words, own)
         publishing = [stack.enter_context(load) for load in loads.values()]
         # What it costs to start and to find each other is not what the load costs.
         ready = partial(_is_ready, monitor, sensors, list(loads))
@@ -199,11 +201,19 @@ class _ResidentSet:
         return all(load.ended() for load in loads)
 
 
+def _word(sensor: str, layout: SensorLayout) -> str:
+    """How the load is asked for a sensor; for a signal that a layout declares, with its columns."""
+    signal = layout.signals.get(sensor)
+    if signal is None or signal.kind.width:
+        return sensor
+    return f"{sensor}:{json.dumps(signal.columns)}"
+
+
 def _loads(
-    options: Options, camera_hz: float, sensors: Sequence[str], own: Mapping[str, str]
+    options: Options, camera_hz: float, sensors: list[str], own: Mapping[str, str]
 ) -> dict[Path, ChildProgram]:
     """Log -> program. One that sends large pictures would keep the other sensors waiting."""
-    asked = [[name for name in sensors if name not in own]]
+    asked = [sensors]
     asked += [[f"{name}={size}"] for name, size in own.items()]
     rates = (str(options.seconds), str(camera_hz))
     names = [f"{LOAD}.{number}" for number in range(len(asked))]
