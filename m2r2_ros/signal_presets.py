@@ -156,7 +156,9 @@ PRESETS: Mapping[str, SignalPreset] = MappingProxyType(
         ),
         # The cells of a pad; drivers agree on no unit.
         "tactile": SignalPreset(
-            (Quantity("pressure", ""),), (*STAMPED_ARRAYS, *STAMPED_NUMBERS, JOINTS)
+            (Quantity("pressure", ""),),
+            (*STAMPED_ARRAYS, *STAMPED_NUMBERS, JOINTS),
+            fields=_ARRAYS | NUMBERS,
         ),
     }
 )

@@ -5,14 +5,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 
 from m2r2_ros.datasets.annotations import shifted
 from m2r2_ros.datasets.bag_labels import read_bag_labels
 from m2r2_ros.datasets.bag_reader import Bag, BagMessage, open_bag
-from m2r2_ros.datasets.input_types import is_depth, signal_reading
+from m2r2_ros.datasets.input_types import is_depth, other_frame, signal_reading
 from m2r2_ros.datasets.recording_source import BLOCK_NS, SensorBatch, present_topics
 from m2r2_ros.datasets.stream_clocks import (
     OTHER_CLOCK_NS,
@@ -22,7 +22,7 @@ from m2r2_ros.datasets.stream_clocks import (
     start_of,
 )
 from m2r2_ros.datasets.topics import TopicMap
-from m2r2_ros.messages.cdr import MessageError, stamp_ns
+from m2r2_ros.messages.cdr import CdrReader, MessageError, stamp_ns
 from m2r2_ros.messages.common_audio import AUDIO_INFO, INFO_TOPIC, AudioDecoder
 from m2r2_ros.messages.field_check import is_stamped
 from m2r2_ros.messages.images import decode_image
@@ -64,6 +64,7 @@ class BagSource:
             self.name, bag.types, self._topics, layout, self.problems, bag.definitions
         )
         used = self._choose_clock(chosen)
+        self._report(self._frame_problems(chosen))
         readings = {
             name: signal_reading(self._topics, layout.signals[name], bag.definitions)
             for name in chosen
@@ -132,6 +133,19 @@ class BagSource:
             except MessageError:
                 continue
         return None
+
+    def _frame_problems(self, chosen: dict[str, str]) -> Iterator[str]:
+        """A line for each sensor whose first message is in another frame than expected."""
+        for name, topic in chosen.items():
+            said = self._topics.input(name)
+            if not said.frame or said.child_frame or not self._has_stamps(topic):
+                continue
+            for message in islice(self._bag.messages([topic]), 1):
+                # A damaged one is counted when it is read.
+                with suppress(MessageError):
+                    frame = CdrReader(message.data).header()[1]
+                    if frame != said.frame:
+                        yield f"'{name}' {other_frame(frame, said.frame)}"
 
     def _has_stamps(self, topic: str) -> bool:
         type_name = self._bag.types.get(topic, "")

@@ -68,6 +68,11 @@ def check_input(
     _check_width(signal, reading, type_name)
 
 
+def other_frame(found: str, expected: str) -> str:
+    """What is said of a sensor whose frame is not the one in the robot file."""
+    return f"is in frame '{found}', not in '{expected}' as the parameter file says"
+
+
 def is_depth(topics: TopicMap, camera: str) -> bool:
     """Whether a camera's pictures are distances."""
     return topics.input(camera).unit == _DISTANCE

@@ -226,6 +226,7 @@ def make_sources(
             reading = signal_reading(topics, layout.signals[name], installed_fields)
             source = SignalSource(node, name, topic, check, limits, reading, of_other)
             sources.append(source)
+        sources[-1].signature = StreamSignature(topics.input(name).frame)
     return sources
 
 
