@@ -15,7 +15,7 @@ demo: setup  ## a recording over DDS into the online nodes, results in out/demo
 	@.venv/bin/m2r2 demo --out out/demo
 
 test: setup-dev lint
-	@.venv/bin/python -m pytest -n 2 $(PYTEST_ARGS)
+	@.venv/bin/python -m pytest -n 2 --no-loadscope-reorder $(PYTEST_ARGS)
 
 lint: setup-dev
 	@.venv/bin/ruff check .

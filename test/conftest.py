@@ -36,20 +36,16 @@ settings.load_profile("m2r2")
 
 # Programs that talk over DDS keep time with the clock: one such test at a time.
 TIMED = ("test/nodes/", "test/test_demo.py", "test/benchmarks/test_benchmarks.py")
-# A test of one of these uses what another one of its file has set up.
-WHOLE = ("test/parallel/test_cluster.py", "test/test_colcon.py")
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """What belongs together on one worker. Marks of groups do nothing under pytest 9.2."""
+    """A file's tests share what is made for them; marks of groups do nothing under pytest 9.2."""
     from xdist.scheduler import LoadScopeScheduling
 
     class Scheduling(LoadScopeScheduling):
         def _split_scope(self, nodeid):
-            if nodeid.startswith(TIMED):
-                return "timed"
-            return nodeid.partition("::")[0] if nodeid.startswith(WHOLE) else nodeid
+            return "timed" if nodeid.startswith(TIMED) else nodeid.partition("::")[0]
 
     return Scheduling(config, log)
 

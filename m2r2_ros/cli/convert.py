@@ -1,31 +1,34 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Convert REASSEMBLE recordings (.h5) to rosbag2 bags, labels included.
+"""Convert recordings of any form to rosbag2 bags, labels included.
 
 Each recording becomes a folder of its name under --out, with every stream as a topic, header
 stamps from the recording's own clocks, and the ground truth as /ground_truth/action_segment.
-Cameras are stored without loss (PNG). A bag that was made from the same file is kept: a
-command that was interrupted can simply be run again.
+
+REASSEMBLE files (.h5) need nothing else. Arrays (.npz, HDF5) need --mapping, which array is which
+sensor, and --layout, which sensors there are (docs/dataset.md); their bags get a robot.yaml beside
+them, for --config and --robot, and a vocabulary.yaml. ROS 1 bags (.bag) keep their topics.
+Cameras are stored without loss. A bag that was made from the same file is kept: a command that was
+interrupted can simply be run again.
 
 Examples:
     m2r2 convert 2025-01-10-15-28-50.h5 --out bags
     m2r2 convert recordings/*.h5 --out bags --storage sqlite3
+    m2r2 convert episodes/*.npz --out bags --mapping arrays.yaml --layout layout.yaml
+    m2r2 convert old/*.bag --out bags
     ros2 bag info bags/2025-01-10-15-28-50
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import sys
 from itertools import chain
 from pathlib import Path
 
-from m2r2_ros import __version__
-from m2r2_ros.datasets.bag_streams import bag_content
-from m2r2_ros.datasets.bag_writer import STORAGES, origin_of_bag, write_bag
-from m2r2_ros.datasets.reassemble import ReassembleRecording, open_recording
+from m2r2_ros.datasets import conversion
+from m2r2_ros.datasets.bag_writer import STORAGES
+from m2r2_ros.datasets.conversion import Arrays, Conversion, ConversionOptions
 from m2r2_ros.datasets.reassemble_state import QUATERNION_ORDERS
-from m2r2_ros.datasets.recording_source import REASSEMBLE_SUFFIXES
 from m2r2_ros.errors import M2R2Error, printable
 from m2r2_ros.parallel.progress import Progress
 
@@ -35,8 +38,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "recordings",
         nargs="+",
         type=Path,
-        metavar="RECORDING.h5",
-        help="or a folder, for all the .h5 in it",
+        metavar="RECORDING",
+        help="a file, or a folder, for all the recordings in it",
     )
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder for bags")
     parser.add_argument(
@@ -46,10 +49,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="file format of the bags (default: mcap)",
     )
     parser.add_argument(
+        "--mapping", type=Path, metavar="YAML", help="which array is which sensor of --layout"
+    )
+    parser.add_argument(
+        "--layout", type=Path, metavar="YAML", help="the sensors, as for pretrain --layout"
+    )
+    parser.add_argument(
         "--quaternion-order",
         choices=QUATERNION_ORDERS,
         default="auto",
-        help="how the recordings keep the pose's quaternion (default: told from the data)",
+        help="how REASSEMBLE recordings keep the pose's quaternion (default: told from the data)",
     )
     parser.add_argument(
         "--overwrite", action="store_true", help="replace bags that were made otherwise"
@@ -58,59 +67,63 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Convert one recording after the other; stops at the first that cannot be converted."""
-    for path in chain.from_iterable(map(_recordings, args.recordings)):
-        convert(path, args.out, args.storage, args.quaternion_order, args.overwrite)
+    if (args.mapping is None) != (args.layout is None):
+        raise M2R2Error("--mapping and --layout belong together: arrays and what they measure")
+    arrays = args.mapping and Arrays.load(args.mapping, args.layout)
+    options = ConversionOptions(args.storage, args.quaternion_order, arrays)
+    said: set[str] = set()
+    for path in chain.from_iterable(_files(path, options) for path in args.recordings):
+        convert(path, args.out, options, args.overwrite, said)
+    if arrays:
+        print(f"{arrays.describe_bags(args.out)}: where the bags have which sensor")
     return 0
-
-
-def _recordings(path: Path) -> list[Path]:
-    """The recording itself, or those of a folder. Raises M2R2Error when it holds none."""
-    if not path.is_dir():
-        return [path]
-    found = sorted(file for file in path.iterdir() if file.suffix in REASSEMBLE_SUFFIXES)
-    if not found:
-        raise M2R2Error(f"{path}: holds no REASSEMBLE recording (.h5)")
-    return found
 
 
 def convert(
     path: Path,
     out: Path,
-    storage: str = "mcap",
-    quaternion_order: str = "auto",
+    options: ConversionOptions = ConversionOptions(),  # noqa: B008 (frozen)
     overwrite: bool = False,
+    said: set[str] | None = None,
 ) -> Path:
-    """Convert one recording; return its bag's folder. Raises M2R2Error."""
-    bag = out / path.stem
-    with open_recording(path, quaternion_order) as recording:
-        origin = f"m2r2_ros {__version__} {storage} {quaternion_order} sha256:{_sha256(path)}"
-        if bag.exists() and origin_of_bag(bag) == origin:
-            print(f"{bag}: is there already", file=sys.stderr)
-            return bag
-        if bag.exists() and not overwrite:
-            raise M2R2Error(f"{bag} exists and was made otherwise: give --overwrite")
-        _write(recording, bag, storage, origin)
-        for problem in recording.problems:
-            print(printable(f"{path}: {problem}"), file=sys.stderr)
+    """Convert the recordings in one file; return the folder of the last one's bag.
+
+    What has been `said` of other recordings is not said again. Raises M2R2Error.
+    """
+    bag, said = out, set() if said is None else said
+    with conversion.open_conversions(path, options) as recordings:
+        for recording in recordings:
+            bag = out / recording.name
+            if recording.is_done(bag, overwrite):
+                print(printable(f"{bag}: is there already"), file=sys.stderr)
+                continue
+            problems = _write(recording, bag, options.storage)
+            for problem in problems:
+                if problem not in said:
+                    print(printable(f"{path}: {problem}"), file=sys.stderr)
+            said.update(problems)
     return bag
 
 
-def _write(recording: ReassembleRecording, bag: Path, storage: str, origin: str) -> None:
-    name, duration_s = printable(recording.name), recording.duration_s
+def _files(path: Path, options: ConversionOptions) -> list[Path]:
+    """The file itself, or those of a folder. Raises M2R2Error when it holds none."""
+    if not path.is_dir():
+        return [path]
+    found = sorted(file for file in path.iterdir() if file.suffix in options.suffixes)
+    if not found:
+        raise M2R2Error(f"{path}: holds no recording ({', '.join(options.suffixes)})")
+    return found
+
+
+def _write(recording: Conversion, bag: Path, storage: str) -> list[str]:
     shape = "{desc}: {percentage:3.0f}% |{bar}| {n:.0f}/{total:.0f} s of recording [{elapsed}]"
-    with Progress(desc=name, total=duration_s, bar_format=shape) as bar:
+    with Progress(desc=printable(recording.name), total=1, bar_format=shape) as bar:
 
-        def progress(elapsed_ns: int) -> None:
-            if elapsed_ns - bar.n * 1e9 > 5e8:
-                bar.update(elapsed_ns / 1e9 - bar.n)
+        def progress(done_s: float, total_s: float) -> None:
+            bar.total = total_s
+            if done_s - bar.n > 0.5:
+                bar.update(done_s - bar.n)
 
-        write_bag(bag_content(recording), bag, storage, origin, progress)
-        bar.update(max(0.0, duration_s - bar.n))
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(2**20):
-            digest.update(block)
-    return digest.hexdigest()
+        problems = conversion.write(recording, bag, storage, progress)
+        bar.update(max(0.0, bar.total - bar.n))
+    return problems

@@ -46,7 +46,7 @@ def open_hdf5(path: Path) -> Iterator[h5py.File]:
 
 def member_names(group: h5py.Group) -> list[str]:
     """Names in a group, in the file's order. Raises Hdf5Error on too many or damage."""
-    with _one_line(group.name):
+    with one_line(group.name):
         if len(group) > MAX_MEMBERS:
             raise Hdf5Error(f"'{group.name}' has {len(group)} members; the limit is {MAX_MEMBERS}")
         return list(group)
@@ -60,8 +60,8 @@ def subgroup(group: h5py.Group, name: str) -> h5py.Group | None:
 
 def read_numbers(group: h5py.Group, name: str) -> np.ndarray:
     """Read a numeric dataset as float64. Raises Hdf5Error."""
-    dataset = _dataset(group, name)
-    with _one_line(name):
+    dataset = find_dataset(group, name)
+    with one_line(name):
         if dataset.dtype.kind not in "fiub":
             raise Hdf5Error(f"'{name}' holds {dataset.dtype}, not numbers")
         if dataset.size > MAX_VALUES:
@@ -79,8 +79,8 @@ def read_number(group: h5py.Group, name: str) -> float:
 
 def read_payload(group: h5py.Group, name: str) -> bytes:
     """Read a file stored as one opaque value (or as an array of bytes). Raises Hdf5Error."""
-    dataset = _dataset(group, name)
-    with _one_line(name):
+    dataset = find_dataset(group, name)
+    with one_line(name):
         size = dataset.size * dataset.dtype.itemsize
         if dataset.dtype.kind not in "Vu" or (dataset.dtype.kind == "u" and dataset.dtype != "u1"):
             raise Hdf5Error(f"'{name}' holds {dataset.dtype}, not the bytes of a file")
@@ -91,8 +91,8 @@ def read_payload(group: h5py.Group, name: str) -> bytes:
 
 def read_text(group: h5py.Group, name: str) -> str:
     """Read a short text, stored as bytes or as a string. Raises Hdf5Error."""
-    dataset = _dataset(group, name)
-    with _one_line(name):
+    dataset = find_dataset(group, name)
+    with one_line(name):
         if dataset.size != 1 or dataset.dtype.itemsize > MAX_TEXT_BYTES:
             raise Hdf5Error(f"'{name}' is not one short text")
         string = h5py.check_string_dtype(dataset.dtype)
@@ -111,7 +111,7 @@ def read_attribute(group: h5py.Group, name: str, attribute: str) -> str:
     Texts of variable length are not read: libhdf5 crashes on damaged ones. Raises Hdf5Error.
     """
     member = _member(group, name)
-    with _one_line(name):
+    with one_line(name):
         if member is None or attribute not in member.attrs:
             return ""
         stored = member.attrs.get_id(attribute)
@@ -161,11 +161,12 @@ def _read_at(file: BinaryIO, position: int, count: int) -> bytes:
     return data
 
 
-def _dataset(group: h5py.Group, name: str) -> h5py.Dataset:
+def find_dataset(group: h5py.Group, name: str) -> h5py.Dataset:
+    """A dataset whose data lie in this file. Raises Hdf5Error."""
     member = _member(group, name)
     if not isinstance(member, h5py.Dataset):
         raise Hdf5Error(f"'{name}' is missing")
-    with _one_line(name):
+    with one_line(name):
         # Data outside the file would be read with our rights, not its author's.
         if member.external or member.is_virtual:
             raise Hdf5Error(f"'{name}' points to another file")
@@ -173,13 +174,14 @@ def _dataset(group: h5py.Group, name: str) -> h5py.Dataset:
 
 
 def _member(group: h5py.Group, name: str) -> h5py.Group | h5py.Dataset | None:
-    with _one_line(name):
+    with one_line(name):
         link = group.get(name, getlink=True)
         return group[name] if isinstance(link, h5py.HardLink) else None
 
 
 @contextmanager
-def _one_line(name: str) -> Iterator[None]:
+def one_line(name: str) -> Iterator[None]:
+    """Turn what h5py raises on damaged content into an Hdf5Error that names the member."""
     try:
         yield
     except HDF5_ERRORS as error:

@@ -44,7 +44,7 @@ class SensorInput:
     def check(self, sensor: str) -> None:
         """Raise M2R2Error that names the entry of `sensor` that cannot be."""
         is_text = isinstance(self.topic, str)
-        if not is_text or (self.topic and not _TOPIC_NAME.fullmatch(self.topic)):
+        if not is_text or (self.topic and not is_topic_name(self.topic)):
             raise M2R2Error(f"topic of '{sensor}' is no topic name: {brief(self.topic)}")
         if self.type and not _TYPE_NAME.fullmatch(self.type):
             raise M2R2Error(f"{PREFIX}{sensor}.type is not package/msg/Type: {brief(self.type)}")
@@ -62,6 +62,11 @@ class SensorInput:
     def paths(self) -> tuple[FieldPath, ...]:
         """The fields, read. Raises M2R2Error."""
         return tuple(map(parse_path, self.fields))
+
+
+def is_topic_name(text: str) -> bool:
+    """Whether a topic may be called so."""
+    return _TOPIC_NAME.fullmatch(text) is not None
 
 
 KEYS = tuple(field.name for field in fields(SensorInput))

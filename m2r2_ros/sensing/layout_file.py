@@ -27,7 +27,7 @@ _NOTHING: dict[str, Any] = {"cameras": [], "audio": False, "signals": []}
 
 def load_layout(path: Path) -> SensorLayout:
     """Read a layout. Raises M2R2Error that names the file."""
-    values = _read(path)
+    values = read_yaml(path)
     if not isinstance(values, dict):
         raise M2R2Error(f"{path}: no layout: expected entries such as 'signals'")
     try:
@@ -36,10 +36,11 @@ def load_layout(path: Path) -> SensorLayout:
         raise M2R2Error(f"{path}: {error}") from error
 
 
-def _read(path: Path) -> Any:
+def read_yaml(path: Path) -> Any:
+    """Read a file of at most a megabyte. Raises M2R2Error that names it."""
     try:
         if path.stat().st_size > _MAX_BYTES:
-            raise M2R2Error(f"{path}: no layout: more than {_MAX_BYTES} bytes")
+            raise M2R2Error(f"{path}: more than {_MAX_BYTES} bytes")
         return yaml.safe_load(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise M2R2Error(f"cannot read {path}: {why_unreadable(path, error)}") from error

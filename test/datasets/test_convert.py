@@ -145,7 +145,7 @@ def test_a_folder_stands_for_the_recordings_in_it(original, tmp_path, capsys):
     folder, out = tmp_path / "data", tmp_path / "out"
     folder.mkdir()
     assert run_verb("convert", [str(folder), "--out", str(out)]) == 2
-    assert "data: holds no REASSEMBLE recording (.h5)" in capsys.readouterr().err
+    assert "data: holds no recording (.h5, .hdf5, .bag)" in capsys.readouterr().err
     for name in ("a.h5", "b.h5"):
         (folder / name).symlink_to(original)
     (folder / "notes.txt").touch()

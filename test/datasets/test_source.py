@@ -14,6 +14,7 @@ from recordings import recording
 from rosbags.rosbag2 import StoragePlugin, Writer
 
 from m2r2_ros.cli.convert import convert
+from m2r2_ros.datasets.conversion import ConversionOptions
 from m2r2_ros.datasets.reassemble import epoch_ns
 from m2r2_ros.datasets.reassemble_writer import write_recording
 from m2r2_ros.datasets.recording import SignalTrack
@@ -58,7 +59,7 @@ def mcap(h5):
 
 @pytest.fixture(scope="module")
 def sqlite(h5):
-    return convert(h5, h5.parent / "sqlite", storage="sqlite3")
+    return convert(h5, h5.parent / "sqlite", ConversionOptions("sqlite3"))
 
 
 def everything(path, layout=LAYOUT):
