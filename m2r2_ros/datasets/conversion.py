@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -57,16 +58,24 @@ class Arrays:
         labels = self.mapping.labels
         if labels is not None and labels.vocabulary is not None:
             write_vocabulary(out, labels.vocabulary)
-        mapping = self.mapping
-        values = {
-            "topics": {name: mapping.topic(name) for name in mapping.sensors},
-            "gripper_joints": [],
-            **({"reference_camera": next(iter(mapping.cameras))} if mapping.cameras else {}),
-        }
+        values = _robot_parameters(self.mapping, self.layout)
         with partial_file(out / ROBOT_FILE) as file:
             text = yaml.safe_dump({"/**": {"ros__parameters": values}}, sort_keys=False)
             file.write_text(f"# Where each sensor is in these bags; made by m2r2 convert.\n{text}")
         return out / ROBOT_FILE
+
+
+def _robot_parameters(mapping: ArrayMapping, layout: SensorLayout) -> dict[str, Any]:
+    topics = {name: mapping.topic(name) for name in mapping.sensors}
+    # A JointState does not say that its joints are in metres.
+    widths = [name for name, signal in layout.signals.items() if signal.kind.sums_joints]
+    values = {
+        "topics": {name: topic for name, topic in topics.items() if name not in widths},
+        "signals": {n: {"topic": topics[n], "unit": "m"} for n in widths if n in topics},
+        "gripper_joints": [],
+        "reference_camera": next(iter(mapping.cameras), ""),
+    }
+    return {name: value for name, value in values.items() if value or name == "gripper_joints"}
 
 
 @dataclass(frozen=True)
