@@ -134,8 +134,8 @@ def run_load(
     monitor.clear()
     monitor.taker = taker
     layout = read_encoder_metadata(options.models / ENCODER_FILE).layout
-    sensors = sensors or layout.modalities
-    arguments = _arguments(options, {*layout.modalities, *sensors})
+    sensors = sensors or layout.sensed
+    arguments = _arguments(options, {*layout.sensed, *sensors})
     with ExitStack() as stack:
         programs = [
             stack.enter_context(_program(options.logs, module, *arguments)) for module in modules

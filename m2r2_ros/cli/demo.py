@@ -79,7 +79,7 @@ def main(args: argparse.Namespace) -> int:
     print()
     for level, scores in metrics.items():
         print(scores_text(scores, f"{level} labels"))
-    topics = deployment.topics.served(loaded.encoder.layout.modalities).values()
+    topics = deployment.topics.served(loaded.encoder.layout.sensed).values()
     print(f"{run.received} of {count_messages(bag, topics)} sensor messages received")
     with open_source(bag, deployment.topics) as source:
         offline = segment_source(source, loaded, deployment)

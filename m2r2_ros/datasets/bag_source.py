@@ -12,6 +12,7 @@ from pathlib import Path
 from m2r2_ros.datasets.annotations import shifted
 from m2r2_ros.datasets.bag_labels import read_bag_labels
 from m2r2_ros.datasets.bag_reader import Bag, BagMessage, open_bag
+from m2r2_ros.datasets.bag_transforms import BagTransforms
 from m2r2_ros.datasets.input_types import is_depth, other_frame, signal_reading
 from m2r2_ros.datasets.recording_source import BLOCK_NS, SensorBatch, present_topics
 from m2r2_ros.datasets.stream_clocks import (
@@ -28,6 +29,7 @@ from m2r2_ros.messages.field_check import is_stamped
 from m2r2_ros.messages.images import decode_image
 from m2r2_ros.messages.reading import Reading
 from m2r2_ros.messages.signals import Stamped, check_message, decode_batch
+from m2r2_ros.messages.transforms import TRANSFORMS, first_transform_ns
 from m2r2_ros.sensing.layout import AUDIO, SensorLayout
 
 # Messages at the beginning of a stream that may be damaged.
@@ -70,19 +72,27 @@ class BagSource:
             for name in chosen
             if name in layout.signals
         }
+        trees = BagTransforms(chosen, self._topics, layout)
         depths = {name for name in chosen if is_depth(self._topics, name)}
-        decoder = _Decoder(chosen, readings, depths, self._clock_offset_ns(used))
+        others = {name: topic for name, topic in chosen.items() if name not in trees.names}
+        decoder = _Decoder(others, readings, depths, self._clock_offset_ns(used))
         decoder.audio = self._microphone(chosen.get(AUDIO, ""))
+        for block in self._blocks({*chosen.values(), *trees.topics}):
+            batch = decoder.decode(block)
+            batch.signals |= trees.decode(block)
+            yield batch
+        self._report(decoder.problems() + trees.problems())
+        self._report(self._bag.problems)
+
+    def _blocks(self, topics: Collection[str]) -> Iterator[list[BagMessage]]:
         block: list[BagMessage] = []
-        for message in self._bag.messages(chosen.values()):
+        for message in self._bag.messages(topics):
             if block and message.log_ns >= block[0].log_ns + BLOCK_NS:
-                yield decoder.decode(block)
+                yield block
                 block = []
             block.append(message)
         if block:
-            yield decoder.decode(block)
-        self._report(decoder.problems())
-        self._report(self._bag.problems)
+            yield block
 
     def _microphone(self, topic: str) -> AudioDecoder:
         """A decoder that knows what the recording says of the sound's form."""
@@ -125,11 +135,13 @@ class BagSource:
 
     def _first_stamp(self, topic: str) -> FirstStamp | None:
         """None without a message, or where messages have no stamp."""
-        if not self._has_stamps(topic):
+        is_tree = self._bag.types.get(topic) == TRANSFORMS
+        if not is_tree and not self._has_stamps(topic):
             return None
+        read = first_transform_ns if is_tree else stamp_ns
         for message in islice(self._bag.messages([topic]), _STAMPS_TRIED):
             try:
-                return FirstStamp(stamp_ns(message.data), message.log_ns)
+                return FirstStamp(read(message.data), message.log_ns)
             except MessageError:
                 continue
         return None
@@ -185,7 +197,7 @@ class _Decoder:
         batch = SensorBatch()
         signals: dict[str, list[BagMessage]] = {}
         for message in block:
-            for modality in self._modalities[message.topic]:
+            for modality in self._modalities.get(message.topic, ()):
                 if modality in self._readings:
                     signals.setdefault(modality, []).append(message)
                 else:

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from m2r2_ros.datasets.sensor_input import PREFIX, SensorInput
 from m2r2_ros.datasets.topics import TopicMap
+from m2r2_ros.datasets.transform_input import check_transform
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.messages.cdr import MessageError
 from m2r2_ros.messages.definition import Definitions, no_definitions
@@ -56,6 +57,9 @@ def check_input(
     said = topics.input(modality)
     if said.type not in ("", type_name):
         raise MessageError(f"is {type_name}, but {PREFIX}{modality}.type is {said.type}")
+    check_transform(said, modality, type_name)
+    if said.child_frame:
+        return
     if modality not in layout.signals:
         _check_unread(said, modality, layout)
         check_type(layout, modality, type_name)

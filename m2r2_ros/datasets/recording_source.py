@@ -93,13 +93,13 @@ def present_topics(
     The others are added to `problems`. Raises M2R2Error when no topic is there, or one has a type
     that cannot carry its modality as the robot file says.
     """
-    wanted = topics.served(layout.modalities)
+    wanted = topics.served(layout.sensed)
     missing = {modality: topic for modality, topic in wanted.items() if topic not in there}
     lines = [
         f"no topic {topic} for '{modality}'{nearest_name(topic, there)}"
         for modality, topic in missing.items()
     ]
-    lines += topics.absent(layout.modalities)
+    lines += topics.absent(layout.sensed) + topics.unread(layout.derived)
     if len(missing) == len(wanted):
         raise M2R2Error(f"{name}: none of the configured topics is in the recording; {lines[0]}")
     problems += [line for line in lines if line not in problems]

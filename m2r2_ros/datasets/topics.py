@@ -11,6 +11,7 @@ from typing import Any
 
 from m2r2_ros.datasets.sensor_input import PREFIX, SensorInput, entries
 from m2r2_ros.errors import M2R2Error, nearest_name
+from m2r2_ros.sensing.derived_signals import Derived
 from m2r2_ros.sensing.layout import AUDIO
 from m2r2_ros.signal_presets import PRESETS, preset_of
 
@@ -118,6 +119,14 @@ class TopicMap:
             f"'{name}' has no topic: the robot is taken to lack it, and it is masked"
             for name in modalities
             if not self.topics.get(name)
+        ]
+
+    def unread(self, derived: Derived) -> list[str]:
+        """One line for each signal that an encoder derives though the robot publishes it."""
+        return [
+            f"'{name}' is derived from '{source}': {self.topics[name]} is not read"
+            for name, source in derived
+            if self.topics.get(name)
         ]
 
 

@@ -88,6 +88,14 @@ def transform_form(message: bytes) -> TransformForm:
     return TransformForm(tuple(edges), np.array(stamps), np.array(poses), order, template, fixed)
 
 
+def first_transform_ns(message: bytes) -> int:
+    """Stamp of the first transform of a message. Raises MessageError."""
+    reader = CdrReader(message)
+    if not reader.number("I"):
+        raise MessageError("a message without a transform")
+    return reader.time()
+
+
 def frame_name(name: bytes) -> bytes:
     """A frame's name without the slash that ROS 1 began it with."""
     return name.removeprefix(b"/")

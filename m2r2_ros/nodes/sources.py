@@ -12,6 +12,7 @@ from rclpy.node import Node
 
 from m2r2_ros.datasets.input_types import check_input, is_depth, signal_reading
 from m2r2_ros.datasets.topics import TopicMap
+from m2r2_ros.datasets.transform_input import is_transform, transform_pose
 from m2r2_ros.messages.cdr import MessageError
 from m2r2_ros.messages.common_audio import AudioDecoder
 from m2r2_ros.messages.images import decode_image
@@ -22,6 +23,7 @@ from m2r2_ros.nodes.camera_sync import CameraPairs
 from m2r2_ros.nodes.message_definitions import installed_fields
 from m2r2_ros.nodes.stream_signature import StreamSignature
 from m2r2_ros.nodes.topic_input import TopicInput
+from m2r2_ros.nodes.transform_source import TransformInput, TransformSource
 from m2r2_ros.sensing.builder import WindowBuilder
 from m2r2_ros.sensing.layout import AUDIO, SensorLayout
 from m2r2_ros.sensing.limits import SensingLimits
@@ -150,9 +152,9 @@ class SignalSource:
         self.name = name
         self.malformed = 0
         self.signature = StreamSignature()
-        depth = round(limits.buffer_s * limits.max_signal_rate_hz)
         self._node, self._reading = node, reading
         self._stamped: dict[str, bool] = {}
+        depth = round(limits.buffer_s * limits.max_signal_rate_hz)
         self.input = TopicInput(node, topic, check, depth, max_bytes=max_bytes)
 
     @property
@@ -214,7 +216,7 @@ def make_sources(
     """
     sources: list[Source] = []
     of_camera, of_other = _shares(layout, limits)
-    for name, topic in topics.served(layout.modalities).items():
+    for name, topic in topics.served(layout.sensed).items():
         check = partial(check_input, topics, installed_fields, layout, name)
         if name in layout.cameras:
             on_arrival = on_reference_frame if name == topics.reference_camera else None
@@ -222,6 +224,10 @@ def make_sources(
             sources.append(CameraSource(node, name, topic, check, *options))
         elif name == AUDIO:
             sources.append(AudioSource(node, topic, check, limits, of_other))
+        elif is_transform(topics, name):
+            pose = transform_pose(topics, layout, name)
+            tree = TransformInput(node, topic, check, of_other)
+            sources.append(TransformSource(name, pose, tree))
         else:
             reading = signal_reading(topics, layout.signals[name], installed_fields)
             source = SignalSource(node, name, topic, check, limits, reading, of_other)

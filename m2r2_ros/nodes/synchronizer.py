@@ -85,7 +85,8 @@ class Synchronizer(ManagedNode):
         self._builder = WindowBuilder(
             self._layout, limits, self._reference or None, metadata.max_pixels
         )
-        for line in topics.absent(self._layout.modalities):
+        layout = self._layout
+        for line in (*topics.absent(layout.sensed), *topics.unread(layout.derived)):
             self.get_logger().info(printable(line))
         self._explained: set[str] = set()
         self._dropped: dict[str, int] = {}
@@ -330,8 +331,8 @@ class Synchronizer(ManagedNode):
             self._layout.cameras, topic_map.topics
         )
         topic_map = replace(topic_map, reference_camera=reference)
-        topic_map.served(self._layout.modalities)
-        missing = dict.fromkeys(self._layout.modalities - topic_map.topics.keys(), "")
+        topic_map.served(self._layout.sensed)
+        missing = dict.fromkeys(self._layout.sensed - topic_map.topics.keys(), "")
         self.declare_lasting(parameters.topic_settings(missing))
         return topic_map
 

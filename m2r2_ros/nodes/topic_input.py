@@ -309,7 +309,11 @@ def message_class(type_name: str) -> type:
     try:
         return getattr(importlib.import_module(f"{package}.msg"), name)
     except (ImportError, AttributeError) as error:
-        raise M2R2Error(f"messages of type {type_name} are not installed: {error}") from error
+        raise M2R2Error(
+            f"messages of type {type_name} are not installed: `apt install "
+            f"ros-<distribution>-{package.replace('_', '-')}`, or build the package {package} with "
+            f"colcon and source it ({error})"
+        ) from error
 
 
 def _weakest(publishers: Sequence[TopicEndpointInfo]) -> ReliabilityPolicy:

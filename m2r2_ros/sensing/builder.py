@@ -117,6 +117,10 @@ class WindowBuilder:
         """Keep the reason why the newest message of a stream could not be added."""
         self.counters.streams[stream].reason = reason
 
+    def remark(self, stream: str, notice: str) -> None:
+        """Say what is odd of a stream's newest message, "" for nothing."""
+        self.counters.streams[stream].notice = notice
+
     def expect(self, streams: Collection[str]) -> None:
         """Name the streams that can bring data: windows do not wait for the others.
 

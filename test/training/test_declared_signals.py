@@ -66,7 +66,7 @@ def live(folder: Path, layout: SensorLayout, every: int) -> list[SensorWindow]:
     with open_bag(folder / "bag1") as bag:
         everything = list(bag.messages())
     for start in range(0, len(everything), every):
-        for name, topic in robot.topics.served(layout.modalities).items():
+        for name, topic in robot.topics.served(layout.sensed).items():
             waiting = [m for m in everything[start : start + every] if m.topic == topic]
             if waiting:
                 check_type(layout, name, waiting[0].type_name)

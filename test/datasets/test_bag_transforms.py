@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A bag whose pose is on /tf: the windows hold it, and the twist that is derived from it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import yaml
+from transform_bags import EPOCH, LAYOUT, SECOND, true_pose, write_bag, write_robot
+from transform_messages import assert_same_pose
+
+from m2r2_ros.datasets.source import open_source, windows
+from m2r2_ros.errors import M2R2Error
+from m2r2_ros.offline.deployment import Deployment
+from m2r2_ros.sensing.derived_twist import HORIZON_S
+from m2r2_ros.sensing.layout_file import load_layout
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("kinova")
+    (folder / "layout.yaml").write_text(LAYOUT)
+    write_bag(folder / "bag")
+    write_bag(folder / "cut", with_static=False)
+    return folder
+
+
+def read(lab, bag="bag", **pose):
+    """Windows and problems, with other entries of the robot file's pose."""
+    robot = write_robot(lab / "robot.yaml")
+    content = yaml.safe_load(robot.read_text())
+    content["/**"]["ros__parameters"]["signals"]["pose"] |= pose
+    robot.write_text(yaml.safe_dump(content))
+    with open_source(lab / bag, Deployment.load(robot).topics) as source:
+        return list(windows(source, load_layout(lab / "layout.yaml"))), source.problems
+
+
+def test_the_pose_is_that_of_another_library_and_the_twist_its_slope(lab):
+    made, problems = read(lab)
+    assert problems == [] and len(made) >= 39
+    for window in made[1:-1]:
+        assert all(window.mask.values())
+        start_s = (window.start_ns - EPOCH) / SECOND
+        for row, offset in ((0, 0), (15, 0.05)):
+            now_s = start_s + offset
+            # Interpolated between samples that are 10 ms apart.
+            assert_same_pose(window.signals["pose"][row], true_pose(now_s), atol=2e-3)
+            mean = true_pose(now_s) - true_pose(now_s - HORIZON_S)
+            linear = window.signals["twist"][row, :3]
+            np.testing.assert_allclose(linear, mean[:3] / HORIZON_S, atol=0.06)
+
+
+def test_frames_the_other_way_round_are_the_inverse(lab):
+    made, _ = read(lab, frame="tool_frame", child_frame="world")
+    start_s = (made[5].start_ns - EPOCH) / SECOND
+    expected = true_pose(start_s, "tool_frame", "world")
+    assert_same_pose(made[5].signals["pose"][0], expected, atol=5e-3)
+
+
+@pytest.mark.parametrize(
+    ("bag", "pose", "said"),
+    [
+        ("bag", {"child_frame": "tool_fram"}, "no transform has the frame 'tool_fram' (did you "
+         "mean 'tool_frame'?)"),
+        ("cut", {}, "no transform has the frame 'tool_frame'; nothing has come on /tf_static"),
+        ("bag", {"child_frame": "world"}, "all transforms of the path are static: no motion"),
+    ],
+)  # fmt: skip
+def test_what_is_missing_is_said_and_masked(lab, bag, pose, said):
+    made, problems = read(lab, bag, **pose)
+    assert len(made) >= 39
+    assert not any(window.mask["pose"] or window.mask["twist"] for window in made)
+    assert f"'pose' from /tf: {said}" in problems
+
+
+@pytest.mark.parametrize(
+    ("pose", "said"),
+    [
+        ({"child_frame": "base_link"}, "signals.pose: frame and child_frame are both 'base_link'"),
+        ({"child_frame": "/base_link"}, "signals.pose: frame and child_frame are both"),
+        ({"scale": [2.0]}, "signals.pose.scale: a pose between two frames has none"),
+        ({"fields": ["transforms"]}, "signals.pose.fields: a pose between two frames has none"),
+        ({"topic": "/wrench"}, "signals.pose.child_frame needs tf2_msgs/msg/TFMessage, not geom"),
+        ({"child_frame": ""}, "tf2_msgs/msg/TFMessage holds many poses: signals.pose.frame and "
+         ".child_frame say which"),
+    ],
+)  # fmt: skip
+def test_an_entry_that_cannot_be_is_one_line(lab, pose, said):
+    with pytest.raises(M2R2Error) as refused:
+        read(lab, **pose)
+    assert said in str(refused.value)
+
+
+def test_a_topic_of_a_derived_signal_is_said_not_to_be_read(lab):
+    robot = write_robot(lab / "robot.yaml", topics={"wrench": "/wrench", "twist": "/twist"})
+    with open_source(lab / "bag", Deployment.load(robot).topics) as source:
+        assert list(windows(source, load_layout(lab / "layout.yaml")))
+        assert source.problems == ["'twist' is derived from 'pose': /twist is not read"]
