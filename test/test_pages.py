@@ -24,7 +24,7 @@ from m2r2_ros.cli.main import main, verbs
 # What people write; docs/taskboard_sim_v1 is written by commands.
 PAGES = sorted(
     path
-    for pattern in ("*.md", "docs/*.md", "models/*/*.md", "recordings/*.md")
+    for pattern in ("*.md", "docs/*.md", "docs/tutorials/*.md", "models/*/*.md", "recordings/*.md")
     for path in ROOT.glob(pattern)
 )
 WIDTH = 120
