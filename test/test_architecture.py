@@ -25,6 +25,8 @@ from source_tree import (
 
 from m2r2_ros import __version__
 from m2r2_ros.cli.main import verbs
+from m2r2_ros.inspection.skill_colours import SKILL_HUES
+from m2r2_ros.labels import ACTIVITIES, NO_ACTION, OBJECTS
 
 ROS = {"rclpy", "m2r2_msgs", "cv_bridge", "message_filters"}
 TRAINING = {"torch", "onnx", "onnxscript", "transformers", "sentence_transformers", "tensorboard"}
@@ -133,6 +135,42 @@ def run_time_packages() -> set[str]:
 def declared_keys() -> set[str]:
     tree = ElementTree.parse(ROOT / "package.xml")
     return {element.text for kind in ("depend", "exec_depend") for element in tree.iter(kind)}
+
+
+# Where nothing may know the labels of one data set.
+ANY_LABELS = (
+    "sensing",
+    "messages",
+    "inference",
+    "nodes",
+    "offline",
+    "evaluation",
+    "networks",
+    "training",
+)
+
+
+def names_of_reassemble(text: str) -> set[str]:
+    """Objects anywhere in a file; verbs, skills and its idle label where they are a text alone.
+
+    In a sentence a verb is just English: "Remove and return the samples".
+    """
+    objects = "|".join(map(re.escape, OBJECTS))
+    found = re.findall(rf"(?<![\w-])(?:{objects})(?![\w-])", text, re.I)
+    verbs = "|".join((*ACTIVITIES, *map(str.lower, ACTIVITIES), NO_ACTION, *SKILL_HUES))
+    return {*found, *re.findall(rf"""(?<=["'“])(?:{verbs})(?=["'”.])""", text)}
+
+
+def test_names_of_reassemble_are_found():
+    assert names_of_reassemble('x = ("insert", "the usb plug")') == {"insert", "usb"}
+    assert names_of_reassemble("# REASSEMBLE's 'No action', D-SUB") == {"No action", "D-SUB"}
+    assert not names_of_reassemble('"""Remove a frame; nobody is busby."""\nlist.insert(0, 1)')
+
+
+@pytest.mark.parametrize("room", ANY_LABELS)
+def test_no_label_of_reassemble_is_known_where_labels_are_the_users(room):
+    files = [path for path in (PACKAGE / room).rglob("*") if path.suffix in (".py", ".html")]
+    assert {p.name: names for p in files if (names := names_of_reassemble(p.read_text()))} == {}
 
 
 def test_every_folder_and_module_is_a_room_that_the_drawing_has():

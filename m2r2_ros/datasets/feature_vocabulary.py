@@ -48,9 +48,10 @@ def _assumed(folder: FeatureFolder, idle: Sequence[str]) -> FolderVocabulary:
         raise M2R2Error(f"{folder.path}/mapping.txt: {error}") from error
     if idle:
         vocabulary = _with_idle(vocabulary, idle)
-    named = ", ".join(f"'{label}'" for label in vocabulary.idle) or "no label"
+    named = " and ".join(f"'{label}'" for label in vocabulary.idle) or "no label"
+    verb = "are" if len(vocabulary.idle) > 1 else "is"
     rest = "" if vocabulary.has_objects else ", no label has an object"
-    said = f"{folder.path} has no {VOCABULARY_FILE}: {named} is idle{rest}"
+    said = f"{folder.path} has no {VOCABULARY_FILE}: {named} {verb} idle{rest}"
     return FolderVocabulary(vocabulary, said)
 
 

@@ -4,8 +4,8 @@
 Labels are any hashable values, one a frame. A segment is a run of equal labels `[start, end)`; the
 last one ends at T, as in MS-TCN (the code of ASRF and DiffAct ends it at T - 1, so that a perfect
 last segment of one frame counts as wrong). Labels in `background` make no segments for edit and F1
-and are frames like all others for accuracy and DR. The default is none: REASSEMBLE's "No action"
-is a class, as in the M2R2 authors' tool; ms-tcn, ASRF and DiffAct pass ["background"].
+and are frames like all others for accuracy and DR. The default is none: idle is a class, as in the
+M2R2 authors' tool; ms-tcn, ASRF and DiffAct pass ["background"].
 
 Where neither side has anything to find, a ratio is 0 / 0: the score is `both_empty`, 100 unless the
 caller says otherwise (public code gives 0 or NaN, or fails). If one side alone has nothing: 0.

@@ -41,7 +41,8 @@ class SegmentEvent:
     given one, once, by an ONGOING.
     While a segment is open `end_ns` is the time up to which it is known to last.
     class_id is -1 for the label "unknown" and for an activity whose object is not certain: its
-    label is the activity alone ("Insert"), its object "". Every float is a share, 0 to 1.
+    label is the coarse one ("tighten" of "tighten cap"), its object "". Every float is a share,
+    0 to 1.
     """
 
     stamp_ns: int

@@ -3,11 +3,10 @@
 
 A label that wins must keep winning for a while before it is believed (`confirm_s`, less where the
 head sees a boundary), and longer where the head is not sure (`sure_above`, `patience_s`): an arm
-sets out before one can see whether it is to pick or to remove. Until a label is believed its time
-is not published, so nothing is ever revised. A segment starts where the label before it stopped
-winning, even if a third label won for a moment. Idle labels and "unknown" are segments as well:
-segments cover all the time, a planner can tell "idle" from "no news", and `if event.action` drops
-both.
+sets out before one can see what for. Until a label is believed its time is not published, so
+nothing is ever revised. A segment starts where the label before it stopped winning, even if a third
+label won for a moment. Idle labels and "unknown" are segments as well: segments cover all the time,
+a planner can tell "idle" from "no news", and `if event.action` drops both.
 
 An activity can be seen early, its object often only when the arm is there. Where labels have
 objects, a segment may therefore start without its object and be given one, once, as soon as it is

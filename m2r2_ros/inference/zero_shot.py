@@ -31,7 +31,7 @@ class ZeroShotHead:
 
     def __init__(self, encoder: RoboActMetadata, sha256: str, folder: Path, actions: Sequence[str]):
         """`encoder`, `sha256`: of the `encoder.onnx` in `folder`. An action is a verb and its
-        object ("Insert USB") or a whole sentence that ends in a full stop.
+        object ("Tighten cap") or a whole sentence that ends in a full stop.
 
         Raises M2R2Error when they are not at least two different, non-empty texts, or a text
         cannot be embedded with the folder's files.

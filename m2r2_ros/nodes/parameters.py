@@ -146,7 +146,7 @@ SEGMENTER = (
         "actions",
         (),
         "Actions to recognise by their texts, without a trained head: a verb and its object "
-        "('Insert USB') or a sentence. For a RoboAct encoder only; none: the models' head.",
+        "('Tighten cap') or a sentence. For a RoboAct encoder only; none: the models' head.",
     ),
 )
 

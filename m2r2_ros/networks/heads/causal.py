@@ -26,7 +26,8 @@ class CausalConfig:
     # Dilation doubles from layer to layer: 9 layers look back 1022 frames.
     layers: int = 9
     # Stages that refine the class posterior of the stage before. MS-TCN's smooth it; what sees the
-    # past only can smooth by lagging alone: with one, Pick and Remove were told apart 0.2 s later.
+    # past only can smooth by lagging alone: with one, actions that begin alike were told apart
+    # 0.2 s later.
     refinements: int = 0
     dropout: float = 0.3
     # Frames that it sees before it answers: its output at frame t is about frame t - look_ahead,

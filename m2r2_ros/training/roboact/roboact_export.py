@@ -107,7 +107,7 @@ def window_graph(
 def text_graph(trained: TrainedRoboAct) -> bytes:
     """input_ids, attention_mask int64 (B, L) -> text float32 (B, 3 width), F_text."""
     tokens = trained.texts.tokenizer(
-        ["Robot insert USB.", "Robot pick the large gear."], padding=True, return_tensors="pt"
+        ["Robot tighten cap.", "Robot wipe the wide table."], padding=True, return_tensors="pt"
     )
     sides = {0: torch.export.Dim("batch"), 1: torch.export.Dim("tokens", min=2, max=77)}
     names = ["input_ids", "attention_mask"]
@@ -141,7 +141,7 @@ def check_window(trained: TrainedRoboAct, data: bytes, metadata: RoboActMetadata
 def check_text(trained: TrainedRoboAct, data: bytes) -> float:
     """Largest difference over sentences of several lengths."""
     session, largest = open_graph(data), 0.0
-    for sentence in ("Pick.", *_sentences(trained)[:5]):
+    for sentence in ("Wipe.", *_sentences(trained)[:5]):
         with torch.no_grad():
             expected = trained.module.text_features([sentence]).numpy()
         tokens = trained.texts.tokenizer([sentence], return_tensors="np")

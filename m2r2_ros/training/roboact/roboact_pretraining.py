@@ -161,7 +161,7 @@ def split_clips(clips: Sequence[Clip], settings: RoboActSettings) -> ClipSplit:
 
 
 def pair_of(clip: Clip) -> str:
-    """Action and object as settings name them: "insert USB"."""
+    """Action and object as settings name them: "tighten cap"."""
     return f"{clip.action} {clip.object}".strip()
 
 

@@ -53,7 +53,7 @@ class RoboActSettings:
     triplets: int = 64
     # In training a clip begins and ends off its borders by up to this part of its length.
     jitter: float = 0.1
-    # "insert USB": pairs of action and object kept out of training, to see what recombines.
+    # "tighten cap": pairs of action and object kept out of training, to see what recombines.
     held_out_pairs: tuple[str, ...] = ()
     # Part of the videos that are kept for validation.
     validation: float = 0.15
