@@ -11,6 +11,7 @@ import numpy as np
 
 from m2r2_ros.datasets.annotations import MAX_ACTIONS, MAX_LABEL_CHARACTERS
 from m2r2_ros.datasets.array_mapping import NO_LABELS, LabelArrays
+from m2r2_ros.datasets.array_numbers import MAX_STAMP_S
 from m2r2_ros.errors import M2R2Error, brief, escaped, nearest_name
 
 
@@ -32,10 +33,12 @@ def frame_labels(labels: LabelArrays, stored: np.ndarray, stamps: np.ndarray) ->
         raise M2R2Error(f"'{labels.frames}' has the shape {stored.shape}: labels are one a frame")
     keys = _keys(tags)
     starts = [row for row in range(len(keys)) if row == 0 or keys[row] != keys[row - 1]]
-    frame_ns = int(np.median(np.diff(stamps))) if len(stamps) > 1 else 1
+    frame_ns = max(1, int(np.median(np.diff(stamps)))) if len(stamps) > 1 else 1
     ends = [*(int(stamps[row]) for row in starts[1:]), int(stamps[-1]) + frame_ns]
     runs = [(keys[row], int(stamps[row]), end_ns) for row, end_ns in zip(starts, ends, strict=True)]
-    return _named(labels.frames, labels.names, runs)
+    # A repeated stamp leaves no time to the first of its labels.
+    lasting = [run for run in runs if run[2] > run[1]]
+    return _named(labels.frames, labels.names, lasting)
 
 
 def segment_labels(
@@ -53,6 +56,9 @@ def segment_labels(
         )
     if not np.isfinite(stored).all():
         raise M2R2Error(f"'{name}' holds a NaN: remove that segment")
+    longest = np.abs(stored[:, 1:].astype(np.float64)).max(initial=0.0)
+    if longest >= MAX_STAMP_S * 1e9 / unit_ns:
+        raise M2R2Error(f"'{name}': a time is beyond all stamps: stamps_unit says its unit")
     times = epoch_ns + np.round(stored[:, 1:] * float(unit_ns)).astype(np.int64)
     rows = sorted(zip(_keys(stored[:, 0]), *times.T.tolist(), strict=True), key=lambda row: row[1])
     for _, start_ns, end_ns in rows:

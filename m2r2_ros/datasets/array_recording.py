@@ -11,13 +11,8 @@ import numpy as np
 
 from m2r2_ros.datasets.array_file import ArrayFile
 from m2r2_ros.datasets.array_labels import Labelled, frame_labels, segment_labels
-from m2r2_ros.datasets.array_mapping import (
-    STAMP_UNITS,
-    ArrayMapping,
-    Clock,
-    Columns,
-    SignalArrays,
-)
+from m2r2_ros.datasets.array_mapping import STAMP_UNITS, ArrayMapping, Clock, SignalArrays
+from m2r2_ros.datasets.array_numbers import MAX_STAMP_S, chosen_columns, numbers, stored_times
 from m2r2_ros.datasets.recording import Action
 from m2r2_ros.errors import M2R2Error, nearest_name
 from m2r2_ros.labels import text_from_label
@@ -28,8 +23,6 @@ from m2r2_ros.sensing.signal import Signal
 # 1970, and 0 says that there is none: they are counted from 2001-09-09.
 _UNIX_FROM_S = 1e6
 _EPOCH_S = 10**9
-# A header stamp has 31 bits of seconds.
-_MAX_STAMP_S = 2**31
 
 
 class Track(NamedTuple):
@@ -132,7 +125,7 @@ class _Reader:
 
     def track(self, name: str, arrays: SignalArrays) -> Track:
         signal = self._layout.signals[name]
-        parts = [self._columns(columns) for columns in arrays.columns]
+        parts = [chosen_columns(each, self._numbers(each.array)) for each in arrays.columns]
         for columns, part in zip(arrays.columns, parts, strict=True):
             if len(part) != len(parts[0]):
                 raise M2R2Error(
@@ -164,7 +157,7 @@ class _Reader:
             raise M2R2Error(
                 f"'{array}' has {count} rows, its stamps '{clock.stamps}' {len(stamps)}"
             )
-        if not 0 < stamps[0] <= stamps[-1] < _MAX_STAMP_S * 10**9:
+        if not 0 < stamps[0] <= stamps[-1] < MAX_STAMP_S * 10**9:
             raise M2R2Error(
                 f"'{clock.stamps}' reaches {stamps[-1] / 1e9:g} s, which no header stamp can hold: "
                 "give stamps_unit (ms, us, ns) or epoch_s"
@@ -197,46 +190,10 @@ class _Reader:
         return _EPOCH_S * 10**9 if min(firsts) < _UNIX_FROM_S * 1e9 else 0
 
     def _times(self, clock: Clock) -> np.ndarray:
-        """Stamps as stored, int64 [ns]."""
-        name = clock.stamps
-        stored = self._numbers(name)
-        stored = stored[:, 0] if stored.ndim == 2 and stored.shape[1] == 1 else stored
-        if stored.ndim != 1 or not len(stored):
-            raise M2R2Error(f"'{name}' has the shape {stored.shape}: stamps are one a row")
-        if not np.isfinite(stored).all():
-            row = int(np.flatnonzero(~np.isfinite(stored))[0])
-            raise M2R2Error(f"'{name}' is {stored[row]} at row {row}: remove rows without a stamp")
-        per_second = STAMP_UNITS[clock.unit]
-        if abs(stored).max() / per_second >= _MAX_STAMP_S:
-            raise M2R2Error(
-                f"'{name}' reaches {float(abs(stored).max()) / per_second:g} s: stamps_unit says "
-                "in which unit it is (s, ms, us, ns)"
-            )
-        if (backward := np.flatnonzero(stored[1:] < stored[:-1])).size:
-            row = int(backward[0]) + 1
-            raise M2R2Error(
-                f"'{name}' steps back at row {row} ({stored[row - 1]} to {stored[row]}): sort the "
-                "rows, or cut the recording in two there"
-            )
-        if stored.dtype.kind in "iu":
-            return stored.astype(np.int64) * (10**9 // per_second)
-        return np.round(stored * (1e9 / per_second)).astype(np.int64)
-
-    def _columns(self, columns: Columns) -> np.ndarray:
-        """float64 (N, D)."""
-        stored = self._numbers(columns.array)
-        table = stored[:, None] if stored.ndim == 1 else stored
-        if table.ndim != 2:
-            raise M2R2Error(f"'{columns.array}' has the shape {stored.shape}: a signal is a table")
-        if columns.stop is not None and columns.stop > table.shape[1]:
-            raise M2R2Error(f"{columns}: '{columns.array}' has {table.shape[1]} columns")
-        return table[:, columns.start : columns.stop].astype(np.float64)
+        return stored_times(clock, self._numbers(clock.stamps))
 
     def _numbers(self, array: str) -> np.ndarray:
-        stored = self._any(array)
-        if stored.dtype.kind not in "fiub":
-            raise M2R2Error(f"'{array}' holds {stored.dtype}, not numbers")
-        return stored
+        return numbers(array, self._any(array))
 
 
 def _action(labelled: Labelled, epoch_ns: int) -> Action:

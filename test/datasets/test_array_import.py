@@ -221,6 +221,14 @@ def test_segments_are_labels_too(tmp_path):
     ]
 
 
+def test_a_label_of_no_length_is_none(tmp_path):
+    """A stamp that repeats leaves no time to the first of its two labels."""
+    stored = arrays() | {"tag": np.repeat(["wait", "stir", "wait"], [10, 1, ROWS - 11])}
+    stored["t"][11] = stored["t"][10]
+    assert convert(tmp_path, stored, {**MAPPING, "labels": {"frames": "tag"}}) == 0
+    assert [action.text for action in streams(tmp_path)[1]] == ["wait.", "wait."]
+
+
 def test_texts_are_their_own_names(tmp_path):
     stored = arrays() | {"tag": np.repeat(["wait", "", "unlabelled", "stir"], ROWS // 4)}
     assert convert(tmp_path, stored, {**MAPPING, "labels": {"frames": "tag"}}) == 0
@@ -268,6 +276,8 @@ def at_row(row, value):
         (changed("t", at_row(5, 0.0)), ["'t' steps back at row 5", "sort the rows"]),
         (changed("t", lambda t: t[:-1]), ["has 40 rows, its stamps 't' 39"]),
         (changed("t", lambda t: t * 1e9), ["stamps_unit"]),
+        (changed("t", np.full(ROWS, -(2**63))), ["stamps_unit"]),
+        (changed("t", lambda t: t - 2e9), ["'t' reaches", "give stamps_unit (ms, us, ns) or"]),
         (changed("t", lambda t: t[:, None] * [1, 1]), ["shape (40, 2)", "stamps are one a row"]),
         (changed("wrench", lambda v: v[:, :5]), ["5 columns, 'elbow_wrench' has 6"]),
         (changed("wrench", lambda v: v.astype("U")), ["'wrench' holds <U", "not numbers"]),
@@ -295,6 +305,7 @@ def test_hostile_arrays(tmp_path, capsys, change, words):
     ("segments", "words"),
     [
         (np.zeros((3, 2)), "segments are rows of three numbers"),
+        (np.array([[7, 0.0, 1e300]]), "beyond all stamps"),
         (np.array([[7, 0.0, np.nan]]), "holds a NaN"),
         (np.array([[7, 1.0, 1.0]]), "ends where it starts"),
         (np.array([[7, 0.0, 1.0], [7, 0.9, 1.5]]), "two segments overlap"),
