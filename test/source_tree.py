@@ -4,16 +4,16 @@
 from __future__ import annotations
 
 import ast
-import os
-import runpy
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any
-from unittest import mock
+
+import make_badges
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "m2r2_ros"
+# What setup.py says, whatever is installed.
+setup_arguments = cache(make_badges.setup_arguments)
 
 
 def python_files(*folders: Path) -> list[Path]:
@@ -50,19 +50,6 @@ def calls(source: str) -> Iterator[tuple[str, dict[str, ast.expr]]]:
         if isinstance(node, ast.Call):
             keywords = {word.arg: word.value for word in node.keywords if word.arg}
             yield ast.unparse(node.func), keywords
-
-
-@cache
-def setup_arguments() -> dict[str, Any]:
-    """What setup.py says, whatever is installed."""
-    before = os.getcwd()
-    os.chdir(ROOT)
-    try:
-        with mock.patch("setuptools.setup") as setup:
-            runpy.run_path("setup.py")
-    finally:
-        os.chdir(before)
-    return setup.call_args.kwargs
 
 
 def executables() -> dict[str, tuple[str, str]]:

@@ -8,45 +8,26 @@ import ast
 import importlib
 import json
 import re
-import runpy
 import shlex
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
+from make_badges import badges
+from pages import FENCE, PAGES, commands, name_of
 from PIL import Image
 from source_tree import ROOT, executables, setup_arguments
 
 from m2r2_ros import __version__
-from m2r2_ros.cli.main import main, verbs
+from m2r2_ros.cli.main import verbs
 
-# What people write; docs/taskboard_sim_v1 is written by commands.
-PAGES = sorted(
-    path
-    for pattern in ("*.md", "docs/*.md", "docs/tutorials/*.md", "models/*/*.md", "recordings/*.md")
-    for path in ROOT.glob(pattern)
-)
 WIDTH = 120
 README = (ROOT / "README.md").read_text("utf-8")
 
-FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
 INLINE = re.compile(r"`(m2r2 [a-z]+[^`]*)`")
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 # What stands for one of several things, or may be left out, has no place in a parsed command.
 PLACEHOLDER = re.compile(r"\.\.\.|\[")
-
-
-def name_of(value: object) -> str:
-    return str(value.relative_to(ROOT)) if isinstance(value, Path) else str(value)
-
-
-def block_commands(text: str) -> Iterator[str]:
-    """The commands of a page's blocks, continued lines joined, comments left out."""
-    for _, block in FENCE.findall(text):
-        for line in block.replace("\\\n", " ").splitlines():
-            for part in re.split(r"\s&&\s|\s#\s", line)[: None if "&&" in line else 1]:
-                yield part.strip()
 
 
 def examples(verb: str) -> list[str]:
@@ -104,7 +85,7 @@ def is_whole(command: str) -> bool:
 COMMANDS = [
     (page, command)
     for page in PAGES
-    for command in block_commands(page.read_text("utf-8"))
+    for command in commands(page)
     if re.match(r"(\.venv/bin/)?m2r2 |make |ros2 (run|launch) m2r2_ros", command)
 ]
 
@@ -117,9 +98,9 @@ def test_every_command_of_a_page_would_be_taken(page, command):
 
 @pytest.mark.parametrize("verb", verbs())
 def test_every_example_of_a_verb_would_be_taken(verb):
-    commands = examples(verb)
-    assert any(command.startswith("m2r2 ") for command in commands)
-    for command in commands:
+    given = examples(verb)
+    assert any(command.startswith("m2r2 ") for command in given)
+    for command in given:
         check(command)
 
 
@@ -232,21 +213,6 @@ def test_the_figures_of_the_readme_are_those_of_the_shipped_models():
         assert phrase.format(**figures) in words
 
 
-SHIPPED = ("config", "models", "recordings")
-
-
-@pytest.mark.parametrize(
-    "command",
-    dict.fromkeys(c for _, c in COMMANDS if re.match(r"m2r2 (segment|inspect) recordings/", c)),
-)
-def test_commands_on_shipped_files_run(command, tmp_path, monkeypatch):
-    for name in SHIPPED:
-        (tmp_path / name).symlink_to(ROOT / name)
-    monkeypatch.chdir(tmp_path)
-    assert main(shlex.split(command)[1:]) == 0
-    assert {path.name for path in tmp_path.iterdir()} > set(SHIPPED)
-
-
 def test_the_moving_picture_is_small_and_moves():
     path = ROOT / "docs" / "demo.gif"
     assert path.stat().st_size < 3e6
@@ -255,8 +221,7 @@ def test_the_moving_picture_is_small_and_moves():
 
 
 def test_badges_say_what_setup_says():
-    tool = runpy.run_path(str(ROOT / "tools" / "make_badges.py"))
-    made = tool["badges"](setup_arguments())
+    made = badges(setup_arguments())
     there = {path.name: path.read_text("utf-8") for path in (ROOT / "docs/badges").iterdir()}
     assert there == made
     assert "3.10 | 3.11 | 3.12 | 3.13" in made["python.svg"] and "Kilted" in made["ros.svg"]

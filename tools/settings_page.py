@@ -18,6 +18,8 @@ from typing import Any, get_type_hints
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "settings.md"
+# The meaning of what shares a comment with the entry before it.
+ABOVE = "See the entry above."
 
 INTRODUCTION = """# Settings of training
 
@@ -67,18 +69,36 @@ def groups(settings: type) -> Iterator[type]:
 
 
 def paragraph(kind: type) -> str:
-    return inspect.cleandoc(kind.__doc__ or "").partition("\n")[0] + "\n\n"
+    return summary(kind) + "\n\n"
+
+
+def summary(kind: type) -> str:
+    return inspect.cleandoc(kind.__doc__ or "").partition("\n")[0]
+
+
+def others(group: Any) -> str:
+    """Where a command has other defaults in a group than the group's own table says."""
+    plain = type(group)()
+    differing = [
+        f"`{entry.name}: {getattr(group, entry.name)}`"
+        for entry in fields(group)
+        if getattr(group, entry.name) != getattr(plain, entry.name)
+    ]
+    return f" with {', '.join(differing)}" if differing else ""
 
 
 def table(settings: type) -> str:
     comments = {name: text for base in reversed(settings.__mro__) for name, text in said(base)}
-    kinds = get_type_hints(settings)
+    kinds, whole = get_type_hints(settings), settings()
     lines = ["| entry | default | meaning |", "|---|---|---|"]
     for entry in fields(settings):
         kind, meaning = kinds[entry.name], comments.get(entry.name, "")
         default = shown(entry)
         if is_dataclass(kind):
-            default = f"[{kind.__name__}](#{kind.__name__.lower()})"
+            default = (
+                f"[{kind.__name__}](#{kind.__name__.lower()}){others(getattr(whole, entry.name))}"
+            )
+            meaning = summary(kind) if meaning in ("", ABOVE) else meaning
         lines.append(f"| `{entry.name}` | {default} | {meaning.replace('|', chr(92) + '|')} |")
     return "\n".join(lines)
 
@@ -91,13 +111,17 @@ def shown(entry: Field[Any]) -> str:
 
 
 def said(kind: type) -> Iterator[tuple[str, str]]:
-    """A class's own entries, each with the comment above it or its description."""
+    """A class's own entries, each with the comment above it or its description.
+
+    A comment may stand above several entries, line by line.
+    """
     if not is_dataclass(kind):
         return
     for entry in fields(kind):
         if "description" in entry.metadata:
             yield entry.name, entry.metadata["description"]
     lines = textwrap.dedent(inspect.getsource(kind)).splitlines()
+    above = 0
     for node in ast.parse("\n".join(lines)).body[0].body:
         if isinstance(node, ast.AnnAssign):
             comment: list[str] = []
@@ -105,6 +129,9 @@ def said(kind: type) -> Iterator[tuple[str, str]]:
                 comment.insert(0, lines[node.lineno - 2 - len(comment)].strip(" #"))
             if comment:
                 yield node.target.id, " ".join(comment)
+            elif above == node.lineno - 1:
+                yield node.target.id, ABOVE
+            above = node.end_lineno if comment or above == node.lineno - 1 else 0
 
 
 if __name__ == "__main__":

@@ -10,17 +10,19 @@ agree. A causal head's graph was written and compared by `m2r2 train`: it is put
 that gave its features, and nowhere else.
 
 Examples:
-    m2r2 export out/m2r2 --out models/mine
-    m2r2 export out/m2r2 --out models/gpu/encoder.onnx --precision float16
-    m2r2 export out/causal --out models/mine
-    m2r2 export out/roboact --out models/roboact
-    m2r2 export out/roboact --out models/roboact --strides 1 3 6
+    m2r2 export out/m2r2 --out my_models
+    m2r2 export out/m2r2 --out gpu_models/encoder.onnx --precision float16
+    m2r2 export out/causal --out my_models
+    m2r2 export out/roboact --out my_roboact
+    m2r2 export out/roboact --out my_roboact --strides 1 3 6
 """
 
 from __future__ import annotations
 
 import argparse
 import shutil
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from m2r2_ros.datasets.atomic import partial_file
@@ -69,7 +71,17 @@ def main(args: argparse.Namespace) -> int:
     files = [args.out] if args.out.is_file() else list(args.out.glob("*.onnx"))
     size = sum(file.stat().st_size for file in files) / 1e6
     print(f"{args.out}: {size:.1f} MB, differs from torch by at most {difference:.1e}")
+    _say_if_unlisted(files)
     return 0
+
+
+def _say_if_unlisted(files: Sequence[Path]) -> None:
+    """A models.sha256 that was there before lets nobody load what it does not list."""
+    for file in files:
+        try:
+            read_model(file)
+        except M2R2Error as error:
+            print(error, file=sys.stderr)
 
 
 def _in_folder(out: Path, name: str) -> Path:
@@ -88,6 +100,7 @@ def _export_head(args: argparse.Namespace) -> int:
     with partial_file(args.out) as temporary:
         shutil.copyfile(head.path, temporary)
     print(f"{args.out}: {len(head.labels)} classes, as `m2r2 train` exported it")
+    _say_if_unlisted([args.out])
     return 0
 
 

@@ -91,6 +91,11 @@ def main(args: argparse.Namespace) -> int:
     if args.workers < 1:
         raise M2R2Error(f"--workers must be at least 1, not {args.workers}")
     exported = ENCODERS[args.encoder](args, args.cache or args.out / "cache")
+    from m2r2_ros.training.run import best_metrics
+
+    best = best_metrics(args.out)
+    epoch, loss = best["epoch"] + 1, best["validation/loss"]
+    print(f"{args.out}: the best epoch is {epoch}, with a validation loss of {loss:.3g}")
     print(f"{args.out}: export it with `m2r2 export {args.out} --out {exported}`")
     return 0
 
@@ -134,7 +139,7 @@ def _pretrain_roboact(args: argparse.Namespace, cache: Path) -> str:
         names = tuple(dict.fromkeys(clip.path.stem for clip in kept))
         clips, settings = clips + kept, replace(settings, validation_recordings=names)
     pretrain_roboact(clips, args.out, settings, cache, args.workers)
-    return "models/roboact"
+    return "my_roboact"
 
 
 # What runs with the arguments and the cache's folder; returns an example of a file to export to.

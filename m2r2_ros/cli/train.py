@@ -14,8 +14,8 @@ the papers' where it is a paper's, are in m2r2_ros/training/heads/HEAD.py.
 Examples:
     m2r2 train --data features --split 1 --head causal --out out/causal
     m2r2 train --data features --split 1 --head asrf --out out/asrf --labels coarse --seed 2
-    m2r2 train --data features --split 1 --head mstcn --out out/mstcn \\
-        --config config/training/mstcn_taskboard.yaml
+    m2r2 train --data features --split 1 --head diffact --out out/diffact \\
+        --config config/training/diffact_taskboard.yaml
     m2r2 train --data 50salads --split 3 --head causal --out out/salads --epochs 100 --seed 1 \\
         --idle action_start action_end
     m2r2 train --data features --split 1 --head causal --out out/causal \\

@@ -54,6 +54,8 @@ SIGNALS = "signals"
 # The encoder with all sensors, which a robot runs.
 DEPLOYED = "m2r2"
 STAGES_FILE = "stages.json"
+# The entry of settings that is the data set's, whatever the stages say.
+_OF_THE_DATA = "validation_recordings"
 
 Scores = dict[str, float | None]
 
@@ -204,7 +206,7 @@ class Reproduction:
     def _train(self, head: str, level: str, seed: int, features: Path, model: Path) -> None:
         settings = self.out / "heads" / f"{head}.yaml"
         validation = list(self.data.names(VALIDATION))
-        entries = {**self._head(head), "validation_recordings": validation}
+        entries = {**self._head(head), _OF_THE_DATA: validation}
         with partial_file(settings) as temporary:
             temporary.write_text(yaml.safe_dump(entries), "utf-8")
         choice = ["--head", head, "--labels", level, "--seed", str(seed)]
@@ -345,9 +347,18 @@ class Reproduction:
 def _changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[list[str]]:
     """Names of the encoders and of the heads whose settings are no longer the same."""
     return [
-        [name for name, value in before[kind].items() if now[kind].get(name, value) != value]
+        [
+            name
+            for name, value in before[kind].items()
+            if _own_entries(now[kind].get(name, value)) != _own_entries(value)
+        ]
         for kind in ("encoders", "heads")
     ]
+
+
+def _own_entries(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Without what the data set says in their place."""
+    return {name: value for name, value in settings.items() if name != _OF_THE_DATA}
 
 
 def _is_there(folder: Path, name: str) -> bool:

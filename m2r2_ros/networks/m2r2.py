@@ -56,10 +56,12 @@ class M2R2Config:
     image_stages: int = 5
     # The image token sees a grid of this many cells along each side.
     image_cells: int = 4
+    # Of the compact audio backbone: numbers of a token, layers.
     audio_width: int = 64
     audio_layers: int = 1
     # Attention heads of every transformer.
     heads: int = 4
+    # Part of a layer's outputs that are set to 0 in training.
     dropout: float = 0.1
 
     def __post_init__(self) -> None:

@@ -26,6 +26,7 @@ _AST_EXTRA = 2
 class BackboneSizes:
     """Of both backbones; the defaults are those of ViT-B/16, which AST has too."""
 
+    # Numbers of a token, layers, attention heads.
     width: int = 768
     layers: int = 12
     heads: int = 12

@@ -26,7 +26,9 @@ MAX_MODALITIES = 64
 class SensorLayout:
     """Modalities and rates. Token and mask order: cameras, audio, signals."""
 
+    # Their names; none for a robot without a camera.
     cameras: tuple[str, ...] = ("hama1", "hama2")
+    # Whether there is a microphone.
     audio: bool = True
     # Also taken as names of presets, or as name -> entry (`signal_entry`).
     signals: Signals = DEFAULT_SIGNALS

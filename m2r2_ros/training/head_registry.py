@@ -19,6 +19,12 @@ from m2r2_ros.errors import M2R2Error, nearest_name
 from m2r2_ros.training import heads
 from m2r2_ros.vocabulary import Vocabulary
 
+# What to do about a head that is of no use, though it was trained as it should be.
+NOTHING_RECOGNISED = (
+    "no action is recognised: train for longer (--epochs), on more recordings, or look at the "
+    "labels (m2r2 inspect); docs/training.md says how much data is usual"
+)
+
 
 class HeadMethod(ABC):
     """How a head is trained.

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from m2r2_ros.datasets.mstcn import LabelledFeatures
 from m2r2_ros.evaluation.metrics import score_many
-from m2r2_ros.training.head_registry import HeadMethod
+from m2r2_ros.training.head_registry import NOTHING_RECOGNISED, HeadMethod
 from m2r2_ros.training.loop import Losses, split_validation, train_epochs
-from m2r2_ros.training.run import BEST_FILE, TrainingRun
+from m2r2_ros.training.run import BEST_FILE, TrainingRun, best_metrics
 from m2r2_ros.training.segmentation_losses import median_frequency_weights
 from m2r2_ros.training.sequences import feature_moments
 from m2r2_ros.training.settings import OptimiserSettings, settings_to_dict
@@ -31,6 +31,7 @@ Predict = Callable[[Any, Tensor], tuple[np.ndarray, np.ndarray]]
 class OfflineSettings:
     """The settings of every offline head; each adds `model`, the sizes of its network."""
 
+    # Of everything that training draws at random.
     seed: int = 0
     # The mean loss of batch_size sequences makes a step of the optimiser.
     optimiser: OptimiserSettings = field(
@@ -74,7 +75,11 @@ class OfflineMethod(HeadMethod):
         data: Path,
     ) -> str:
         """Some of the sequences are held out for validation, as the settings say."""
-        return f"{self.fit(name, sequences, (), vocabulary, out, settings)}: the best epoch"
+        weights = self.fit(name, sequences, (), vocabulary, out, settings)
+        best = best_metrics(out)
+        f1 = best["validation/f1@50"]
+        said = f"{weights}: epoch {best['epoch'] + 1}, F1@50 {f1:.1f} on the validation recordings"
+        return said if f1 else f"{said}\n{NOTHING_RECOGNISED}"
 
     def fit(
         self,

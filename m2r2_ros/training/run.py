@@ -142,6 +142,12 @@ def cost(metrics: Mapping[str, float]) -> float:
     return 100.0 - metrics["validation/f1@50"] + 1e-6 * min(loss, 1e3)
 
 
+def best_metrics(folder: Path) -> dict[str, float]:
+    """The metrics of the epoch whose weights a run has kept; "epoch" counts from 0."""
+    lines = (Path(folder) / METRICS_FILE).read_text("utf-8").splitlines()
+    return min(map(json.loads, lines), key=cost)
+
+
 def _differences(before: Any, now: Any, name: str = "") -> str:
     """The entries in which nested settings differ, with both values, in one line."""
     if not isinstance(before, dict) or not isinstance(now, dict):

@@ -44,9 +44,13 @@ class WindowSettings:
 class OptimiserSettings:
     """AdamW with a linear warm-up and a cosine down to zero."""
 
+    # Times that training sees all its data; the best one in validation is kept.
     epochs: int = 20
+    # Windows, clips or recordings in a step.
     batch_size: int = 16
+    # The highest; the schedule ends at 0.
     learning_rate: float = 5e-4
+    # AdamW's.
     weight_decay: float = 0.01
     # Part of all steps in which the learning rate grows from zero.
     warm_up: float = 0.05
@@ -66,6 +70,7 @@ class OptimiserSettings:
 class PretrainSettings:
     """`m2r2 pretrain --encoder m2r2`."""
 
+    # Of everything that training draws at random.
     seed: int = 0
     # Names the data in the exported model's metadata; empty: the recordings' names.
     training_data: str = ""

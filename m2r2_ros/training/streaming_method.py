@@ -21,7 +21,7 @@ from m2r2_ros.inference.tracker import SegmentTracker, TrackerConfig
 from m2r2_ros.networks.heads.causal import CausalHead
 from m2r2_ros.offline.extraction_record import encoder_sha256
 from m2r2_ros.training.calibration import best_temperature
-from m2r2_ros.training.head_registry import HeadMethod
+from m2r2_ros.training.head_registry import NOTHING_RECOGNISED, HeadMethod
 from m2r2_ros.training.loop import split_validation, train_epochs
 from m2r2_ros.training.onnx_export import export_head
 from m2r2_ros.training.run import TrainingRun, describe_data
@@ -44,6 +44,7 @@ _LATER = ("tracker", "tracker_delay_s")
 class StreamingSettings:
     """The settings of every streaming head; each adds `model`, the sizes of its network."""
 
+    # Of everything that training draws at random.
     seed: int = 0
     # Names the data in the exported model's metadata; empty: the recordings' names.
     training_data: str = ""
@@ -176,17 +177,8 @@ def _describe(tracker: TunedTracker, vocabulary: Vocabulary) -> str:
     return (
         f"tracker: {', '.join(f'{name} {value:g}' for name, value in chosen)}; on the validation "
         f"recordings F1@50 {tracker.f1:.1f}, {tracker.recognised:.0f} % of the actions recognised, "
-        f"mean delay over all actions (unrecognised: to their end) {delays}{_hint(tracker)}"
-    )
-
-
-def _hint(tracker: TunedTracker) -> str:
-    """What to do about a head that is of no use, though its graph is as it should be."""
-    if tracker.recognised:
-        return ""
-    return (
-        "\nno action is recognised: train for longer (--epochs), on more recordings, or look at "
-        "the labels (m2r2 inspect); docs/training.md says how much data is usual"
+        f"mean delay over all actions (unrecognised: to their end) {delays}"
+        + ("" if tracker.recognised else f"\n{NOTHING_RECOGNISED}")
     )
 
 

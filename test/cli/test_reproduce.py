@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 from recordings import recording
 from tiny_models import write_encoder
 
@@ -228,6 +229,17 @@ def test_results_of_other_settings_are_refused_by_name(place, out, tmp_path, cap
     assert reproduce(place, out, "--config", tmp_path / "stages.yaml") == 2
     error = capsys.readouterr().err
     assert f"{out / 'heads' / 'm2r2-mstcn'}: was made with other settings: delete it" in error
+
+
+def test_what_stages_once_said_of_the_data_changes_nothing(place, out, tmp_path, monkeypatch):
+    """Validation recordings are the data set's; older stages named some, without effect."""
+    stages = yaml.safe_load(STAGES)
+    for entries in stages["heads"].values():
+        entries["validation_recordings"] = ["of another data set"]
+    (tmp_path / "stages.yaml").write_text(yaml.safe_dump(stages))
+    monkeypatch.setattr(command, "call_verb", lambda verb, _: pytest.fail(verb))
+    more = ("--config", tmp_path / "stages.yaml", "--seeds", "0,1", "--rows", *ROWS)
+    assert reproduce(place, out, *more) == 0
 
 
 def test_settings_may_change_until_something_was_made_with_them(place, out, tmp_path, monkeypatch):

@@ -14,7 +14,6 @@ from m2r2_ros.cli.convert import convert
 from m2r2_ros.datasets.mstcn import frame_labels
 from m2r2_ros.datasets.reassemble import epoch_ns, open_recording
 from m2r2_ros.datasets.reassemble_format import COMPONENTS
-from m2r2_ros.datasets.reassemble_writer import write_recording
 from m2r2_ros.datasets.recording_source import gap_label
 from m2r2_ros.datasets.source import open_source, windows
 from m2r2_ros.errors import M2R2Error
@@ -26,20 +25,6 @@ LAYOUT = SensorLayout(("hama1",), signals=("wrench", "pose"))
 UNIX_S = 1_736_522_930.0
 UNITS = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}
 NAMES = ["hama1", *DATA.signals]
-
-
-@pytest.fixture(scope="module")
-def original(tmp_path_factory):
-    path = tmp_path_factory.mktemp("original") / f"{DATA.name}.h5"
-    write_recording(path, DATA)
-    return path
-
-
-@pytest.fixture
-def path(original, tmp_path):
-    copy = tmp_path / original.name
-    copy.write_bytes(original.read_bytes())
-    return copy
 
 
 def change_times(path, names, change):

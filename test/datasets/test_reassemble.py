@@ -9,24 +9,9 @@ from recordings import recording
 from m2r2_ros.datasets.media import encode_video
 from m2r2_ros.datasets.reassemble import epoch_ns, open_recording
 from m2r2_ros.datasets.reassemble_format import COMPONENTS, SIGNAL_WIDTHS
-from m2r2_ros.datasets.reassemble_writer import write_recording
 from m2r2_ros.errors import M2R2Error
 
 DATA = recording(1.0)
-
-
-@pytest.fixture(scope="module")
-def original(tmp_path_factory):
-    path = tmp_path_factory.mktemp("original") / f"{DATA.name}.h5"
-    write_recording(path, DATA)
-    return path
-
-
-@pytest.fixture
-def path(original, tmp_path):
-    copy = tmp_path / original.name
-    copy.write_bytes(original.read_bytes())
-    return copy
 
 
 def replace(file, name, values):
@@ -133,16 +118,6 @@ def test_published_spellings(path):
             read.signal("compensated_base_torque")[1],
             DATA.signals["compensated_base_torque"].values,
         )
-
-
-@pytest.mark.parametrize("shape", [(-1, 1), (-1,)])
-def test_times_as_a_column(path, shape):
-    with h5py.File(path, "r+") as file:
-        for name in list(file["timestamps"]):
-            replace(file, f"timestamps/{name}", file[f"timestamps/{name}"][()].reshape(shape))
-    with open_recording(path) as read:
-        assert len(read.signal("pose")[0]) == len(DATA.signals["pose"].times_s)
-        assert len(list(read.frames("hand"))) == 30
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,9 @@ def write_clip(folder: Path) -> str:
     vocabulary = ["<|startoftext|>", "<|endoftext|>", *pieces]
     (folder / "vocab.json").write_text(json.dumps({w: i for i, w in enumerate(vocabulary)}))
     (folder / "merges.txt").write_text("#version: 0.2\n")
-    tokenizer = CLIPTokenizerFast(str(folder / "vocab.json"), str(folder / "merges.txt"))
+    files = (str(folder / "vocab.json"), str(folder / "merges.txt"))
+    # As many as the text tower has positions.
+    tokenizer = CLIPTokenizerFast(*files, model_max_length=77)
     tokenizer.save_pretrained(folder)
     small = {"hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1}
     small |= {"num_attention_heads": 2, "projection_dim": DIMENSION}

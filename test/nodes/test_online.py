@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 import re
+import shlex
 import signal
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,6 +21,8 @@ from harness import (
     spin_until,
     started,
 )
+from pages import commands
+from source_tree import ROOT
 from std_srvs.srv import Trigger
 
 from m2r2_msgs.srv import GetSegments
@@ -29,7 +31,7 @@ from m2r2_ros.inference.models import Models
 from m2r2_ros.inference.segment_events import SegmentStatus
 from m2r2_ros.nodes.conversions import event_from_ros
 
-EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "planner.py"
+EXAMPLE = ROOT / "examples" / "planner.py"
 # So that a busy machine skips nothing; the equality would rightly fail then.
 PATIENT = {"max_backlog": 1000}
 
@@ -112,6 +114,18 @@ def test_composed_chain_equals_offline(node, tmp_path, bag, models, offline):
     assert planner.value("feature_extractor", "skipped") == "0"
     for modality in ("hama1", "hama2", "audio", "wrench", "pose", "twist", "gripper"):
         assert planner.value("synchronizer", f"{modality}.lost") == "0"
+
+
+def test_the_nodes_start_as_the_page_says(node, tmp_path, models, monkeypatch):
+    """Without the `ros2` command, from a parameter file and a models folder of these names."""
+    (line,) = (c for c in commands(ROOT / "docs" / "operations.md") if ".nodes.online" in c)
+    _, module, *arguments = shlex.split(line)[1:]
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my_models").symlink_to(models)
+    (tmp_path / "my_robot.yaml").write_text("/**: {ros__parameters: {topics.wrench: /w}}")
+    online, planner = Program(tmp_path, module, *arguments), Planner(node)
+    with started(node, planner, online, *STATIONS):
+        assert online.interrupt() == 0, online.output
 
 
 def test_three_processes_equal_offline(node, tmp_path, bag, models, offline):

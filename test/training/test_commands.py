@@ -113,6 +113,18 @@ def test_a_head_that_recognises_nothing_says_what_to_do(data, capsys):
     assert "no action is recognised: train for longer" in capsys.readouterr().out
 
 
+def test_an_offline_head_says_what_its_best_epoch_reached(data, capsys):
+    (data.parent / "settings.yaml").write_text("model: {channels: 8, layers: 2}\n")
+    out = data.parent / "asrf"
+    words = ["--data", data, "--split", 2, "--head", "asrf", "--out", out, "--epochs", 3]
+    assert main(["train", *map(str, [*words, "--config", data.parent / "settings.yaml"])]) == 0
+    epochs = list(map(json.loads, (out / "metrics.jsonl").read_text().splitlines()))
+    reached = max(epoch["validation/f1@50"] for epoch in epochs)
+    said = capsys.readouterr().out
+    assert f"F1@50 {reached:.1f} on the validation recordings" in said
+    assert ("no action is recognised" in said) is (reached == 0)
+
+
 def test_a_head_that_recognises_something_needs_no_advice(data, capsys):
     assert train(data, "--epochs", "40")[0] == 0
     said = capsys.readouterr().out

@@ -80,6 +80,7 @@ class NetworkSettings:
 class ImitationSettings:
     """`m2r2 imitate`: the same for every encoder that it compares."""
 
+    # Of everything that training draws at random.
     seed: int = 0
     # How the kit is filled, which is the same in all episodes.
     arrangement: int = 3

@@ -19,11 +19,15 @@ from m2r2_ros.networks.heads.dilated import DilatedStack, RefiningStage, Stage, 
 class AsrfConfig:
     """Sizes of the paper (4.1) and its authors' code."""
 
+    # Dilated layers of a stage; the dilation doubles from layer to layer.
     layers: int = 10
+    # Feature maps of a stage.
     channels: int = 64
+    # Part of a layer's outputs that are set to 0 in training.
     dropout: float = 0.5
-    # Stages of each branch, the one on the shared feature extractor counted in.
+    # Stages of the branch of the classes, the one on the shared feature extractor counted in.
     segmentation_stages: int = 4
+    # Stages of the branch of the boundaries, counted alike.
     boundary_stages: int = 4
     # A boundary is a local maximum of at least this probability.
     boundary_threshold: float = 0.5

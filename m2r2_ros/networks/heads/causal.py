@@ -22,6 +22,7 @@ KERNEL = 3
 class CausalConfig:
     """Sizes of the head; the defaults are those of the shipped model."""
 
+    # Feature maps of a stage.
     channels: int = 64
     # Dilation doubles from layer to layer: 9 layers look back 1022 frames.
     layers: int = 9
@@ -29,6 +30,7 @@ class CausalConfig:
     # past only can smooth by lagging alone: with one, actions that begin alike were told apart
     # 0.2 s later.
     refinements: int = 0
+    # Part of a layer's outputs that are set to 0 in training.
     dropout: float = 0.3
     # Frames that it sees before it answers: its output at frame t is about frame t - look_ahead,
     # before that about the first frame. The network is the same, only its training differs.

@@ -30,6 +30,7 @@ from m2r2_ros.networks.heads.dilated import (
 class DiffActConfig:
     """Sizes that M2R2's authors give DiffAct; they are its 50Salads sizes but for the scale."""
 
+    # Of the encoder: layers, feature maps, width of a convolution, part set to 0 in training.
     encoder_layers: int = 10
     encoder_channels: int = 64
     encoder_kernel: int = 5
@@ -38,15 +39,19 @@ class DiffActConfig:
     feature_dropout: float = 0.5
     # Encoder layers, from 0, whose outputs condition the decoder.
     feature_layers: tuple[int, ...] = (5, 7, 9)
+    # The same of the decoder.
     decoder_layers: int = 8
     decoder_channels: int = 24
     decoder_kernel: int = 7
     decoder_dropout: float = 0.1
+    # Length of the embedding of a diffusion step.
     time_dimension: int = 512
     # S, steps of the diffusion, and those of them that sampling takes.
     steps: int = 1000
     sampling_steps: int = 25
+    # Noise that a sampling step adds: 1 is DDPM's, 0 none (DDIM).
     eta: float = 1.0
+    # One-hot labels are stretched to [-scale, scale] before noise is added.
     scale: float = 0.5
     # Frames of the median over time that smooths the sampled posterior; 0 leaves it as it is.
     median_filter: int = 30

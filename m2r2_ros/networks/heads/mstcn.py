@@ -18,10 +18,13 @@ from m2r2_ros.networks.heads.dilated import RefiningStage, Stage, Standardise
 class MsTcnConfig:
     """Sizes of the paper (IV)."""
 
+    # The first one sees the features, each further one the posterior of the one before.
     stages: int = 4
-    # Dilation doubles from layer to layer.
+    # Of a stage; the dilation doubles from layer to layer.
     layers: int = 10
+    # Feature maps of a stage.
     channels: int = 64
+    # Part of a layer's outputs that are set to 0 in training.
     dropout: float = 0.5
 
 

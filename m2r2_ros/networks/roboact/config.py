@@ -22,6 +22,7 @@ class RoboActConfig:
     # Layers of the Temporal Diff-Transformer, and attention heads of it and of (9).
     layers: int = 2
     heads: int = 4
+    # Part of a layer's outputs that are set to 0 in training.
     dropout: float = 0.1
     # What (8) sees: "transformer": [Tem; dF; F_1; F_n], the paper; "ends": [F_1; F_n], its
     # ablation 1; "mean": the mean frame, which is plain CLIP without a sense of time.

@@ -29,8 +29,9 @@ class CausalSettings(StreamingSettings):
     # Weight of the cross entropy on coarse labels, whose probabilities are sums of fine ones. Only
     # where labels have objects: elsewhere it would be the fine one again.
     coarse_weight: float = 1.0
+    # Weight of the boundaries' cross entropy.
     boundary_weight: float = 1.0
-    # Gaussian noise on the normalised features.
+    # Standard deviation of Gaussian noise on the normalised features.
     feature_noise: float = 0.1
 
 

@@ -139,7 +139,10 @@ def split_clips(clips: Sequence[Clip], settings: RoboActSettings) -> ClipSplit:
     pairs = {pair_of(clip) for clip in clips}
     for pair in settings.held_out_pairs:
         if pair not in pairs:
-            raise M2R2Error(f"held_out_pairs: no clip shows '{pair}'{nearest_name(pair, pairs)}")
+            raise M2R2Error(
+                f"held_out_pairs: no clip shows '{pair}'{nearest_name(pair, pairs)}: where the "
+                "settings are of other data, `held_out_pairs: []` holds none out"
+            )
     kept = [clip for clip in clips if pair_of(clip) not in settings.held_out_pairs]
     named = settings.validation_recordings
     # A video that is named may show held-out pairs only.

@@ -30,6 +30,7 @@ class LossWeights:
 class RoboActSettings:
     """`m2r2 pretrain --encoder roboact`."""
 
+    # Of everything that training draws at random.
     seed: int = 0
     # Names the data in the exported model's metadata; empty: the videos' names.
     training_data: str = ""
