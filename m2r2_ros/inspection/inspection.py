@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,8 @@ from m2r2_ros.inspection.recording_digest import GatheredAudio, GatheredCamera, 
 from m2r2_ros.inspection.spectrogram import Spectrogram
 from m2r2_ros.inspection.stream_summary import StreamSummary
 from m2r2_ros.labels import label_from_text
+from m2r2_ros.messages.signals import Stamped
+from m2r2_ros.sensing.derived_signals import DerivedSignals
 from m2r2_ros.sensing.layout import AUDIO, SensorLayout
 from m2r2_ros.sensing.limits import SensingLimits
 from m2r2_ros.signal_presets import PRESETS, preset_of
@@ -96,13 +98,14 @@ def inspect_source(
     signals = {
         name: GatheredSignal(*limits.signal_range(one)) for name, one in layout.signals.items()
     }
+    derived = DerivedSignals(layout.derived, limits)
     for batch in source.batches(layout):
         for name, stamp_ns, picture in batch.images:
             cameras[name].add((stamp_ns - source.start_ns) / 1e9, picture)
             progress((stamp_ns - source.start_ns) / 1e9)
         for stamp_ns, samples, rate_hz in batch.audio:
             audio.add((stamp_ns - source.start_ns) / 1e9, samples, rate_hz)
-        for name, (stamps, values) in batch.signals.items():
+        for name, (stamps, values) in _with_derived(batch.signals, signals, derived):
             signals[name].add((stamps - source.start_ns) / 1e9, values)
 
     gathered = {**cameras, AUDIO: audio, **signals}
@@ -134,6 +137,15 @@ def inspect_source(
             *unlabelled_problems(source.actions, source.complete, last_s),
         ],
     )
+
+
+def _with_derived(
+    brought: Mapping[str, Stamped], signals: Mapping[str, GatheredSignal], derived: DerivedSignals
+) -> Iterator[tuple[str, Stamped]]:
+    """The signals that a batch has brought, and what is derived from them."""
+    for name, (stamps, values) in brought.items():
+        yield name, (stamps, values)
+        yield from derived.add(name, stamps, signals[name].usable(values)).items()
 
 
 def layout_of(topics: TopicMap) -> SensorLayout:

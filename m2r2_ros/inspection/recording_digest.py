@@ -97,9 +97,11 @@ class GatheredSignal:
     def arrays(self) -> tuple[np.ndarray, np.ndarray]:
         """Times (N,), increasing, and values (N, D); rows that are not usable are NaN."""
         times, first = np.unique(np.concatenate(self._times), return_index=True)
-        values = np.concatenate(self._values)[first]
-        values[self._unusable(values)] = np.nan
-        return times, values
+        return times, self.usable(np.concatenate(self._values)[first])
+
+    def usable(self, values: np.ndarray) -> np.ndarray:
+        """The rows (N, D) with NaN in those that are no measurement."""
+        return np.where(self._unusable(values)[:, None], np.nan, values)
 
     def summary(self) -> StreamSummary | None:
         """None when there was no sample."""

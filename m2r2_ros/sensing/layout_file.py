@@ -8,6 +8,8 @@ signals:
   left_pose:
   right_pose:
   pad: {width: 16, unit: kPa, range: [0, 400], rate_hz: 100}
+  left_twist:
+derived: {left_twist: left_pose}
 """
 
 from __future__ import annotations

@@ -6,14 +6,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import yaml
-from transform_bags import EPOCH, LAYOUT, SECOND, true_pose, write_bag, write_robot
+from transform_bags import EPOCH, LAYOUT, MESSAGES, SECOND, true_pose, write_bag, write_robot
 from transform_messages import assert_same_pose
 
 from m2r2_ros.datasets.source import open_source, windows
 from m2r2_ros.errors import M2R2Error
+from m2r2_ros.inspection.inspection import inspect_source
 from m2r2_ros.offline.deployment import Deployment
 from m2r2_ros.sensing.derived_twist import HORIZON_S
 from m2r2_ros.sensing.layout_file import load_layout
+from m2r2_ros.shipped import shipped
 
 
 @pytest.fixture(scope="module")
@@ -51,18 +53,19 @@ def test_the_pose_is_that_of_another_library_and_the_twist_its_slope(lab):
 
 
 def test_frames_the_other_way_round_are_the_inverse(lab):
-    made, _ = read(lab, frame="tool_frame", child_frame="world")
+    made, _ = read(lab, frame="end_effector_link", child_frame="world")
     start_s = (made[5].start_ns - EPOCH) / SECOND
-    expected = true_pose(start_s, "tool_frame", "world")
+    expected = true_pose(start_s, "end_effector_link", "world")
     assert_same_pose(made[5].signals["pose"][0], expected, atol=5e-3)
 
 
 @pytest.mark.parametrize(
     ("bag", "pose", "said"),
     [
-        ("bag", {"child_frame": "tool_fram"}, "no transform has the frame 'tool_fram' (did you "
-         "mean 'tool_frame'?)"),
-        ("cut", {}, "no transform has the frame 'tool_frame'; nothing has come on /tf_static"),
+        ("bag", {"child_frame": "end_effector_lin"}, "no transform has the frame "
+         "'end_effector_lin' (did you mean 'end_effector_link'?)"),
+        ("cut", {}, "no transform has the frame 'end_effector_link'; nothing has come on "
+         "/tf_static"),
         ("bag", {"child_frame": "world"}, "all transforms of the path are static: no motion"),
     ],
 )  # fmt: skip
@@ -89,6 +92,26 @@ def test_an_entry_that_cannot_be_is_one_line(lab, pose, said):
     with pytest.raises(M2R2Error) as refused:
         read(lab, **pose)
     assert said in str(refused.value)
+
+
+def test_the_shipped_files_of_a_robot_that_is_in_tf_only_fit_together(lab):
+    robot = Deployment.load(shipped("config/kinova_kortex.yaml"))
+    layout = load_layout(shipped("config/layouts/pose_in_tf.yaml"))
+    assert not set(robot.topics.absent(layout.sensed))
+    with open_source(lab / "bag", robot.topics) as source:
+        made = list(windows(source, layout.only(["pose", "twist"])))
+    assert len(made) >= 39
+    assert all(all(window.mask.values()) for window in made[1:-1])
+
+
+def test_inspection_shows_what_is_derived(lab):
+    robot = Deployment.load(write_robot(lab / "robot.yaml"))
+    with open_source(lab / "bag", robot.topics) as source:
+        seen = inspect_source(source, load_layout(lab / "layout.yaml"), robot.limits)
+    times, twists = seen.signals["twist"]
+    # None before 50 ms have passed, which the first samples do not fill.
+    assert MESSAGES - 6 <= len(times) <= MESSAGES - 5 and np.isfinite(twists).all()
+    assert seen.streams.keys() == {"wrench", "pose", "twist"}
 
 
 def test_a_topic_of_a_derived_signal_is_said_not_to_be_read(lab):

@@ -36,7 +36,7 @@ _RNG = np.random.default_rng(1)
 STATIC = {
     ("world", "base_link"): random_pose(_RNG),
     (f"link_{JOINTS}", "bracelet"): random_pose(_RNG),
-    ("bracelet", "tool_frame"): random_pose(_RNG),
+    ("bracelet", "end_effector_link"): random_pose(_RNG),
     ("bracelet", "camera"): random_pose(_RNG),
 }
 LATCHED = Qos(
@@ -65,7 +65,9 @@ def joint_edges(seconds: float) -> dict[tuple[str, str], np.ndarray]:
     return edges
 
 
-def true_pose(seconds: float, frame: str = "base_link", child: str = "tool_frame") -> np.ndarray:
+def true_pose(
+    seconds: float, frame: str = "base_link", child: str = "end_effector_link"
+) -> np.ndarray:
     return expected_pose(joint_edges(seconds) | STATIC, frame, child)
 
 
@@ -102,7 +104,7 @@ def write_bag(path: Path, with_static: bool = True) -> Path:
 
 
 def write_robot(path: Path, **parameters: object) -> Path:
-    pose = {"topic": "/tf", "frame": "base_link", "child_frame": "tool_frame"}
+    pose = {"topic": "/tf", "frame": "base_link", "child_frame": "end_effector_link"}
     values = {"topics": {"wrench": "/wrench"}, "signals": {"pose": pose}, **parameters}
     path.write_text(yaml.safe_dump({"/**": {"ros__parameters": values}}))
     return path

@@ -105,9 +105,14 @@ def test_a_static_transform_from_before_the_start_is_known(node, tmp_path, lab, 
 
 def test_a_frame_that_never_comes_is_named(node, tmp_path, lab, with_tf2_msgs):
     planner, values = Planner(node), {"models": lab / "models"}
-    named = ("--params-file", lab / "robot.yaml", "-p", "signals.pose.child_frame:=tool_fram")
+    named = (
+        "--params-file",
+        lab / "robot.yaml",
+        "-p",
+        "signals.pose.child_frame:=end_effector_lin",
+    )
     online = node_program(tmp_path, "online", values, *named)
-    said = "no transform has the frame 'tool_fram' (did you mean 'tool_frame'?)"
+    said = "no transform has the frame 'end_effector_lin' (did you mean 'end_effector_link'?)"
     with (
         started(node, planner, online, *STATIONS),
         replay_program(tmp_path, lab / "bag") as replay,
