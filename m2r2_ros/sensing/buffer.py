@@ -30,6 +30,8 @@ class StampedBuffer:
         self._begin = self._end = 0
         self._sorted = True
         self.newest_ns: int | None = None
+        # Discarded ones, too, so that a hole is one interval of many.
+        self._recent = np.empty(0, np.int64)
         self._interval_ns: int | None = 0
 
     def __len__(self) -> int:
@@ -47,6 +49,7 @@ class StampedBuffer:
         self._stamps[self._end : stop] = stamps
         self._values[self._end : stop] = values
         self._end = stop
+        self._recent = np.unique(np.concatenate((self._recent, stamps)))[-INTERVAL_SAMPLES:]
         self._interval_ns = None
 
     def _note_order(self, stamps: np.ndarray) -> bool:
@@ -101,8 +104,7 @@ class StampedBuffer:
     def interval_ns(self) -> int:
         """Usual distance of two samples (median of the last ones), 0 when unknown."""
         if self._interval_ns is None:
-            stamps, _ = self.ordered()
-            self._interval_ns = usual_interval(stamps[-INTERVAL_SAMPLES:])
+            self._interval_ns = usual_interval(self._recent)
         return self._interval_ns
 
 

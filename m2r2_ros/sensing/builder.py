@@ -68,7 +68,9 @@ class WindowBuilder:
         self._reference = self._find_reference(reference_camera)
         self._progress = StreamProgress(self._streams, limits)
         self._time_line = TimeLine(
-            to_ns(limits.jump_s), self._reference.name if self._reference else None
+            to_ns(limits.jump_s),
+            to_ns(limits.max_wait_s),
+            self._reference.name if self._reference else None,
         )
         self._clear()
 
@@ -135,14 +137,20 @@ class WindowBuilder:
         When time has jumped (a bag loop), the windows before the jump come first, then those
         after it with the index at 0 again, and `counters.resets` counts up.
         """
-        windows = []
-        verdict = self._judge()
-        if verdict and verdict.jumped:
-            windows = self.flush()
-            self.counters.resets += bool(windows) or self._index > 0
-            self._clear()
-            self._judge()
-        return windows + self._close()
+        windows = self._follow()
+        return windows + self._close(limit_ns=self._time_line.holds_ns)
+
+    def _follow(self, final: bool = False) -> list[SensorWindow]:
+        """Take in what has arrived; return the windows before a jump of time."""
+        verdict = self._judge(final)
+        if not verdict or not verdict.jump:
+            return []
+        windows = self._close(final=True, limit_ns=verdict.jump.end_ns)
+        self.counters.resets += bool(windows) or self._index > 0
+        self._clear()
+        self._time_line.leave_behind(verdict.jump.left)
+        self._judge(final)
+        return windows
 
     def wait_ns(self) -> tuple[int, int] | None:
         """How long until the next window should close, at least and at most, in stream time.
@@ -192,7 +200,7 @@ class WindowBuilder:
 
     def flush(self) -> list[SensorWindow]:
         """Close all windows that the samples reach, without waiting (end of a recording)."""
-        return self._close(final=True)
+        return self._follow(final=True) + self._close(final=True)
 
     def reset(self) -> None:
         """Forget all samples and start with window 0; the counts stay."""
@@ -201,35 +209,31 @@ class WindowBuilder:
         self._derived.clear()
         self._clear()
 
-    def _judge(self) -> Verdict | None:
+    def _judge(self, final: bool) -> Verdict | None:
         """Hand the streams the samples that belong to the present."""
-        inboxes = {name: stream.inbox for name, stream in self._streams.items()}
-        verdict = self._time_line.judge(inboxes, self._progress.alive)
+        verdict = self._time_line.judge(self._streams, self._progress.alive, final)
         if verdict is None:
             return None
         delivered = []
-        for name, stream in self._streams.items():
-            if name in verdict.astray and len(stream.inbox):
+        for name, accepted in verdict.accepted.items():
+            stream = self._streams[name]
+            if name in verdict.astray:
                 stream.counters.reason = self._time_line.why_astray(name)
-            batches = stream.inbox.take(*verdict.bounds(name))
+            batches = stream.inbox.take(accepted, verdict.waiting.get(name), verdict.present_ns)
             if batches:
                 stream.ingest(batches)
                 delivered.append(name)
-            if name in verdict.astray:
-                stream.inbox.reject(verdict.present_ns)
-            elif name in verdict.refused:
-                stream.inbox.reject(verdict.low_ns)
         if delivered:
             self._progress.note(delivered)
         self._progress.leave_out(verdict.astray)
         return verdict
 
-    def _close(self, final: bool = False) -> list[SensorWindow]:
+    def _close(self, final: bool = False, limit_ns: float = inf) -> list[SensorWindow]:
         progress = self._progress
         if progress.present_ns is None or not self._begin(inf if final else progress.decided_ns()):
             return []
         windows = []
-        while end := self._next_end(final):
+        while (end := self._next_end(final)) and end[0] <= limit_ns:
             windows.append(self._build(*end))
         return windows
 

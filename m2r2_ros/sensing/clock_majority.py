@@ -10,10 +10,10 @@ from math import inf
 from m2r2_ros.sensing.per_second import SECOND_NS, PerSecond
 from m2r2_ros.sensing.silence import Silence
 
-# A clock that has left comes back when it is this much of the limit near, and clocks that are
-# this much near belong to one group: what interval and delay do to a reading decides nothing.
+# A clock that creeps leaves beyond this much of a jump, so that a step of just under a jump, which
+# is none, decides nothing. It comes back when it is that much of a jump near.
+LEAVE_SHARE = 1.1
 RETURN_SHARE = 0.9
-TOGETHER_SHARE = 1.1
 
 
 @dataclass
@@ -26,7 +26,7 @@ class ClockMajority:
 
     positions  newest stamp of each stream on its own clock.
     active     streams that were heard while no other clock has run on by more than `jump_ns`.
-    astray     streams whose clock has left the present by more than `jump_ns`.
+    astray     streams whose clock has stepped away from the present, or crept further than that.
     """
 
     jump_ns: int
@@ -58,6 +58,7 @@ class ClockMajority:
         self._find_active()
         self.astray.add(name)
         self._edges.pop(name, None)
+        self._distances.forget(name)
 
     def _find_active(self) -> None:
         silent = self._silence
@@ -66,15 +67,19 @@ class ClockMajority:
     def in_step(self) -> set[str]:
         return self.active - self.astray
 
-    def present_ns(self) -> int:
-        """What most active streams say; there must be one."""
-        times = {name: self.positions[name] for name in self.active}
-        reach_ns = round(TOGETHER_SHARE * self.jump_ns)
-        if max(times.values()) - min(times.values()) > reach_ns:
+    def present_ns(self, without: str | None = None) -> int | None:
+        """What most active streams say, all of them or all but one; None where there is none."""
+        names = self.active - {without}
+        # Where those who keep step are most, those who have left have no part in it.
+        in_step = names - self.astray
+        names = in_step if 2 * len(in_step) > len(names) else names
+        times = {name: self.positions[name] for name in names}
+        reach_ns = round(LEAVE_SHARE * self.jump_ns)
+        if times and max(times.values()) - min(times.values()) > reach_ns:
             groups = together(times, reach_ns)
             group = max(groups, key=lambda group: self._weight(group, times))
             times = {name: times[name] for name in group}
-        return self._middle_ns(times)
+        return self._middle_ns(times) if times else None
 
     def _weight(self, group: frozenset[str], times: Mapping[str, int]) -> tuple[int, ...]:
         newest = max(times[name] for name in group)
@@ -87,28 +92,43 @@ class ClockMajority:
         apart = upper_ns - lower_ns > RETURN_SHARE * self.jump_ns
         return upper_ns if apart and times.get(self.reference, lower_ns) > lower_ns else lower_ns
 
-    def watch(self, names: Iterable[str], present_ns: int) -> dict[str, int]:
+    def watch(
+        self, names: Iterable[str], present_ns: int, home: Mapping[str, int]
+    ) -> dict[str, int]:
         """Note which of these, which have just moved, leave the present or come back to it.
 
-        Returns the stamps from which on they have done so. They lie at whole seconds, so that it
-        takes more than another order of delivery to move them.
+        home: those that have stepped, and the first stamp since. Returns the stamps from which on
+        they have left or are back. They lie at whole seconds, so that it takes more than another
+        order of delivery to move them.
         """
         for name in names:
-            self._judge(name, self.positions[name] - present_ns, present_ns)
+            away_ns = self.positions[name] - present_ns
+            if name in home:
+                self._step(name, home[name], away_ns)
+            self._judge(name, away_ns, present_ns)
         return {n: self._cross(n) for n in names if self.positions[n] >= self._edges.get(n, inf)}
 
+    def _step(self, name: str, first_ns: int, away_ns: int) -> None:
+        """One that has left has stepped: it may be back."""
+        self._distances.forget(name)
+        self._edges.pop(name, None)
+        if abs(away_ns) < RETURN_SHARE * self.jump_ns:
+            self._edges[name] = (first_ns // SECOND_NS + 1) * SECOND_NS
+
     def _judge(self, name: str, away_ns: int, present_ns: int) -> None:
-        """It has left when it was beyond the limit in half of the readings of a second."""
+        """It has left, or is back, when half of the readings of a second say so."""
         distance_ns = self._distances.add(name, abs(away_ns), present_ns)
-        is_near = abs(away_ns) < RETURN_SHARE * self.jump_ns
-        if is_near and name in self.astray:
-            self._edges.setdefault(name, (self.positions[name] // SECOND_NS + 1) * SECOND_NS)
-        elif is_near:
+        if distance_ns is None:
+            return
+        share = RETURN_SHARE if name in self.astray else LEAVE_SHARE
+        limit_ns = round(share * self.jump_ns)
+        if (distance_ns > limit_ns) == (name in self.astray):
             self._edges.pop(name, None)
-        elif name not in self.astray and distance_ns is not None and distance_ns > self.jump_ns:
-            side_ns = self.jump_ns if away_ns > 0 else -self.jump_ns
-            second_ns = present_ns // SECOND_NS * SECOND_NS
-            self._edges.setdefault(name, second_ns + side_ns + SECOND_NS // 2)
+            return
+        # Where its clock will be half a second on.
+        side_ns = 0 if 2 * distance_ns < limit_ns else limit_ns if away_ns > 0 else -limit_ns
+        second_ns = present_ns // SECOND_NS * SECOND_NS
+        self._edges.setdefault(name, second_ns + side_ns + SECOND_NS // 2)
 
     def _cross(self, name: str) -> int:
         """The stream leaves, or comes back, from this stamp of its clock on."""

@@ -69,38 +69,42 @@ class PendingSamples:
         """All stamps in order of arrival, int64."""
         return np.concatenate([stamps for stamps, _, _ in self._batches])
 
-    def take(self, low: int, high: int) -> list[Batch]:
-        """Remove and return the samples stamped in [low, high], in order of arrival."""
-        if not self._batches:
-            return []
-        stamps = self.stamps()
-        if low <= stamps.min() and stamps.max() <= high:
+    def take(
+        self, accepted: np.ndarray, waiting: np.ndarray | None, present_ns: int
+    ) -> list[Batch]:
+        """Remove and return the accepted samples, in order of arrival; keep those that wait.
+
+        Masks are over `stamps`. The others are refused: `past` when stamped before `present_ns`,
+        `future` otherwise.
+        """
+        if accepted.all():
             taken = [(stamps, payload) for stamps, payload, _ in self._batches]
             self.clear()
             return taken
-        return self._take_some(low, high)
-
-    def _take_some(self, low: int, high: int) -> list[Batch]:
-        taken: list[Batch] = []
+        taken, begin = [], 0
         batches = list(self._batches)
         self.clear()
         for stamps, payload, size in batches:
-            inside = (stamps >= low) & (stamps <= high)
-            if inside.all():
-                taken.append((stamps, payload))
-            elif not inside.any():
-                self.add(stamps, payload, size)
-            else:
-                taken.append((stamps[inside], payload[inside]))
-                self.add(stamps[~inside], payload[~inside], int((~inside).sum()))
+            end = begin + len(stamps)
+            inside = accepted[begin:end]
+            left = np.zeros_like(inside) if waiting is None else waiting[begin:end]
+            begin = end
+            if inside.any():
+                taken.append(_some(stamps, payload, inside))
+            if left.any():
+                self.add(*_some(stamps, payload, left), int(left.sum()) * size // len(stamps))
+            self._refuse(stamps[~(inside | left)], size // len(stamps), present_ns)
         return taken
 
-    def reject(self, low: int) -> None:
-        """Drop everything: `past` when stamped before `low`, `future` otherwise."""
+    def _refuse(self, stamps: np.ndarray, size: int, present_ns: int) -> None:
+        early = int((stamps < present_ns).sum())
+        self._counters.reject("past", early * size)
+        self._counters.reject("future", (len(stamps) - early) * size)
+
+    def reject(self, present_ns: int) -> None:
+        """Refuse everything."""
         for stamps, _, size in self._batches:
-            early = int((stamps < low).sum()) * size // len(stamps)
-            self._counters.reject("past", early)
-            self._counters.reject("future", size - early)
+            self._refuse(stamps, size // len(stamps), present_ns)
         self.clear()
 
     def clear(self) -> None:
@@ -110,3 +114,8 @@ class PendingSamples:
 
 def _bytes_of(payload: Any) -> int:
     return getattr(payload, "nbytes", 0)
+
+
+def _some(stamps: np.ndarray, payload: Any, mask: np.ndarray) -> Batch:
+    """Those of a batch that the mask names, at least one."""
+    return (stamps, payload) if mask.all() else (stamps[mask], payload[mask])

@@ -22,7 +22,8 @@ class PerSecond:
     def add(self, name: str, reading: int, present_ns: int) -> int | None:
         """Add one; returns the median of the stream's last second if this one begins another."""
         second = present_ns // SECOND_NS
-        if self._seconds.setdefault(name, second) == second:
+        # A present that goes back for a moment begins no second again.
+        if second <= self._seconds.setdefault(name, second):
             self._readings.setdefault(name, []).append(reading)
             return None
         median = median_low(self._readings[name])

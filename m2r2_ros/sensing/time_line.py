@@ -3,47 +3,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from math import inf
 
 import numpy as np
 
 from m2r2_ros.sensing.clock_majority import ClockMajority, together
 from m2r2_ros.sensing.clock_offsets import ClockOffsets
-from m2r2_ros.sensing.pending_samples import PendingSamples
+from m2r2_ros.sensing.clock_steps import NEVER_NS, Stamps
+from m2r2_ros.sensing.clock_vote import ClockVote, Outcome
+from m2r2_ros.sensing.stream import Stream
 
-# No clock shows this (ROS time ends at 2**31 s); differences of smaller stamps fit int64.
-NEVER_NS = 2**62
+
+@dataclass(frozen=True)
+class Jump:
+    """Time has jumped: windows that end up to `end_ns` lie before that.
+
+    left  streams that have not gone along, and their newest stamps.
+    """
+
+    end_ns: float = inf
+    left: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Verdict:
     """What to do with the samples that have arrived.
 
-    low_ns, high_ns  bounds (inclusive) of the stamps that belong to the present.
-    refused          streams whose other samples are on a wrong clock; those of the streams
-                     that are not named here wait for the next verdict.
-    astray           streams whose clock has left the others: nothing of them belongs to the
-                     present, which is at `present_ns`.
-    crossed          stamps from which on streams that have just left have done so, or such as are
-                     just back are.
-    jumped           the others are the present now: end the old time line and judge them anew.
+    accepted, waiting  masks over each stream's stamps in order of arrival: what belongs to the
+                       present, and what waits for the next verdict. The rest is on a wrong clock.
+    astray             streams whose clock has left the others, which are at `present_ns`.
+    jump               the present is elsewhere: end the old time line, and judge anew.
     """
 
-    low_ns: int
-    high_ns: int
-    refused: frozenset[str] = frozenset()
+    accepted: Mapping[str, np.ndarray] = field(default_factory=dict)
+    waiting: Mapping[str, np.ndarray] = field(default_factory=dict)
     astray: frozenset[str] = frozenset()
     present_ns: int = 0
-    crossed: Mapping[str, int] = field(default_factory=dict)
-    jumped: bool = False
-
-    def bounds(self, name: str) -> tuple[int, int]:
-        """Of a stream's stamps that belong to the present, inclusive; empty when first > last."""
-        edge = self.crossed.get(name)
-        if name in self.astray:
-            return self.low_ns, self.low_ns - 1 if edge is None else edge - 1
-        return self.low_ns if edge is None else edge, self.high_ns
+    jump: Jump | None = None
 
 
 @dataclass
@@ -51,182 +49,171 @@ class TimeLine:
     """Follows the present, and lets streams vote on whether time goes on or has jumped.
 
     The present is what most streams say (`ClockMajority`). A stream whose clock creeps away from it
-    by more than `jump_ns` is left out, alone, until it is back.
+    is left out, alone, until it is back.
 
-    Steps are put to the vote. A sample belongs to the present when a chain of samples of any
-    streams, no step longer than `jump_ns`, leads to it from the newest one so far. The others wait
-    until half of the streams have spoken: if most have gone to one other time, time has jumped; if
-    not, the strays are refused. So one stream with a wrong clock never stops the others.
+    A step is what a stream's own stamps say: two in a row are more than `jump_ns` apart. The stream
+    has paused when the others are there, too. If not, its samples wait while the streams vote
+    (`ClockVote`), and so does every window after its last sample before the step.
     """
 
     jump_ns: int
+    settle_ns: int
     reference: str | None = None
     # The present, None before the first sample.
     now_ns: int | None = None
     clocks: ClockMajority = field(init=False)
     offsets: ClockOffsets = field(init=False)
-    # Whether any stream had strayed at the last verdict, and the streams that went on since.
-    _straying: bool = False
-    _agreed: set[str] = field(default_factory=set)
-    # As of the last verdict.
+    _vote: ClockVote = field(init=False)
+    # As of the last verdict: stamps from which on streams have left or are back.
     _crossed: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.clocks = ClockMajority(self.jump_ns, self.reference)
         self.offsets = ClockOffsets()
+        self._vote = ClockVote(self.jump_ns, self.settle_ns, self.reference)
 
     def clear(self) -> None:
         self.now_ns = None
         self.clocks.clear()
         self.offsets.clear()
-        self._settle()
+        self._vote.clear()
+        self._crossed = {}
 
-    def _settle(self) -> None:
-        self._straying = False
-        self._agreed.clear()
+    def leave_behind(self, left: Mapping[str, int]) -> None:
+        """These streams stay at their time while the present begins elsewhere."""
+        for name, position in left.items():
+            self.clocks.part(name, position)
 
     def judge(
-        self, inboxes: Mapping[str, PendingSamples], alive: Callable[[], set[str]]
+        self,
+        streams: Mapping[str, Stream],
+        alive: Callable[[], set[str]],
+        final: bool = False,
     ) -> Verdict | None:
-        """Judge what waits in the inboxes, None when nothing does.
+        """Judge what waits in the streams' inboxes, None when nothing does.
 
-        alive: gives the streams that were going on lately.
+        alive: gives the streams that were going on lately. final: nothing more comes.
         """
-        arrivals = {name: inbox.stamps() for name, inbox in inboxes.items() if len(inbox)}
-        if not arrivals:
+        stamps = {name: self._read(stream) for name, stream in streams.items() if stream.inbox}
+        if not stamps:
             return None
-        starting = self.now_ns is None
-        low, high = self._first_bounds(arrivals) if starting else self._next_bounds(arrivals)
-        stray = self._follow(arrivals, low, high)
-        if not starting and self._has_lost_the_present(low, high):
-            return Verdict(low, high, jumped=True)
-        if not stray or starting:
-            self._settle()
+        known = self._known()
+        if self.now_ns is None:
+            self._begin(stamps)
+        self._follow(stamps)
+        if known and self._has_lost_the_present(known):
+            return self._verdict(stamps, Jump())
+        in_step = stamps.keys() - self.clocks.astray
+        stray = {name: stamps[name] for name in in_step if stamps[name].is_stray}
+        outcome = self._vote.hold(stray, self.clocks, alive, final) if stray else self._vote.clear()
+        if outcome is Outcome.JUMP:
+            return self._verdict(stamps, Jump(self._vote.end_ns(), self._vote.left(self.clocks)))
+        if outcome is Outcome.PART:
             self._part(stray)
-            return self._verdict(low, high, frozenset(arrivals))
-        # What comes together with the first stray may still be from before a jump.
-        going_on = arrivals.keys() - stray.keys() - self.clocks.astray
-        if self._straying:
-            self._agreed |= going_on
-        self._agreed -= stray.keys()
-        self._straying = True
-        return self._decide(low, high, arrivals, stray, alive())
+        return self._verdict(stamps)
+
+    @property
+    def holds_ns(self) -> float:
+        """No window that ends later can be closed before the streams have voted."""
+        return self._vote.holds_ns
 
     def why_astray(self, name: str) -> str:
         """The same for as long as it lasts: how far it is to the second is in the readings."""
-        side = "ahead of" if self.clocks.positions[name] > self.now_ns else "behind"
+        side = "ahead of" if self.clocks.positions[name] > (self.now_ns or 0) else "behind"
         return f"its clock is more than {self.jump_ns / 1e9:g} s {side} the others"
 
-    def _verdict(self, low: int, high: int, refused: frozenset[str]) -> Verdict:
-        astray = frozenset(self.clocks.astray)
-        return Verdict(low, high, refused, astray, self.now_ns or 0, self._crossed)
+    def _read(self, stream: Stream) -> Stamps:
+        before_ns = self.clocks.positions.get(stream.name)
+        return Stamps(stream.inbox.stamps(), before_ns, self.jump_ns, stream.interval_ns())
 
-    def _first_bounds(self, arrivals: dict[str, np.ndarray]) -> tuple[int, int]:
-        """Bounds of the time at which most streams are, empty when none is at any."""
-        latest = {name: int(times[-1]) for name, times in arrivals.items()}
+    def _known(self) -> list[int]:
+        """Where the present is, by all who say so."""
+        positions = self.clocks.positions
+        now = [] if self.now_ns is None else [self.now_ns]
+        return now + [positions[name] for name in self.clocks.in_step()]
+
+    def _begin(self, stamps: Mapping[str, Stamps]) -> None:
+        """Let the streams that are together be the present; the others have to vote."""
+        latest = {n: s.newest_ns for n, s in stamps.items() if n not in self.clocks.astray}
         latest = {name: time for name, time in latest.items() if abs(time) < NEVER_NS}
         if not latest:
-            return NEVER_NS, -NEVER_NS
-        present = max(together(latest, self.jump_ns), key=lambda group: self._weight(group, latest))
-        stamps = np.sort(np.concatenate(list(arrivals.values())))
-        low, high = _chain(stamps, latest[min(present)], self.jump_ns)
-        return max(low, -NEVER_NS), min(high, NEVER_NS)
+            return
+        present = max(
+            together(latest, self.jump_ns),
+            key=lambda group: (len(group), self.reference in group, max(latest[n] for n in group)),
+        )
+        for name in present:
+            stamps[name].accept_line()
 
-    def _next_bounds(self, arrivals: dict[str, np.ndarray]) -> tuple[int, int]:
-        """Within a jump of the clocks that keep step, and what a chain of samples leads to."""
-        known = [self.now_ns, *(self.clocks.positions[name] for name in self.clocks.in_step())]
-        newest = max(known)
-        high = newest + self.jump_ns
-        stamps = [times for name, times in arrivals.items() if name not in self.clocks.astray]
-        if stamps:
-            reached = np.sort(np.concatenate([[newest], *stamps]))
-            high = max(high, _chain(reached, newest, self.jump_ns)[1])
-        return min(known) - self.jump_ns, high
-
-    def _follow(
-        self, arrivals: dict[str, np.ndarray], low: int, high: int
-    ) -> dict[str, np.ndarray]:
-        """Move clocks and present on. Returns the streams that have left it by a step."""
-        positions: dict[str, int] = {}
-        stray: dict[str, np.ndarray] = {}
-        for name, times in arrivals.items():
-            if name in self.clocks.astray and (moved := self._moved(name, times)) is not None:
-                positions[name] = moved
-            elif low <= times[-1] <= high:
-                newest = int(times.max())
-                positions[name] = newest if newest <= high else int(times[times <= high].max())
-            else:
-                stray[name] = times[(times < low) | (times > high)]
-        self.clocks.move(positions)
+    def _follow(self, stamps: Mapping[str, Stamps]) -> None:
+        """Move clocks and present on."""
+        astray = {n: each for n, each in stamps.items() if n in self.clocks.astray}
+        going_on = {n: s for n, s in stamps.items() if n not in astray and s.accepted.any()}
+        self.clocks.move({name: each.reached_ns() for name, each in going_on.items()})
+        home = self._find_absent(going_on)
+        moved = going_on.keys() | self._find_paused(stamps.keys() - astray, stamps)
+        for name, each in astray.items():
+            if not each.is_stray or each.span_ns or self._is_near(name, each):
+                self.clocks.move({name: each.newest_ns})
+                home |= {name: each.line_ns} if each.is_stray else {}
+                each.accept_line()
+                moved.add(name)
         self._crossed = {}
-        if self.clocks.positions:
+        if self.clocks.active:
             self.now_ns = self.clocks.present_ns()
-            self._crossed = self.clocks.watch(positions, self.now_ns)
-            self.offsets.note(self.clocks, positions, self.now_ns)
-        return stray
+            self._crossed = self.clocks.watch(moved, self.now_ns, home)
+            self.offsets.note(self.clocks, moved, self.now_ns)
 
-    def _moved(self, name: str, times: np.ndarray) -> int | None:
-        """How far a clock that has left the others has come, None when an odd stamp says so."""
-        last = int(times[-1])
-        goes_on = abs(last - self.clocks.positions[name]) <= self.jump_ns
-        return last if goes_on or self._runs(times) else None
+    def _find_absent(self, stamps: Mapping[str, Stamps]) -> dict[str, int]:
+        """Who has been elsewhere for as long as it takes to part, and since when it is back."""
+        absent = {n: each for n, each in stamps.items() if each.absence_ns >= self.settle_ns}
+        for name in absent:
+            self.clocks.part(name, self.clocks.positions[name])
+        return {name: each.back_ns for name, each in absent.items()}
 
-    def _has_lost_the_present(self, low: int, high: int) -> bool:
+    def _find_paused(self, names: Iterable[str], stamps: Mapping[str, Stamps]) -> set[str]:
+        """Take back those who have been silent: the others are where they go on."""
+        strays = (name for name in names if stamps[name].is_stray)
+        paused = {name for name in strays if self._is_near(name, stamps[name])}
+        for name in paused:
+            stamps[name].accept_line()
+            self.clocks.move({name: stamps[name].reached_ns()})
+        return paused
+
+    def _is_near(self, name: str, stamps: Stamps) -> bool:
+        """Whether the others are where a stream's stamps have stepped to.
+
+        In the middle between where it was and where it goes on it takes more than an order of
+        delivery to change that.
+        """
+        others_ns = self.clocks.present_ns(without=name)
+        return others_ns is not None and abs(stamps.newest_ns - others_ns) <= stamps.step_ns / 2
+
+    def _has_lost_the_present(self, known: list[int]) -> bool:
         """Whether all who said what time it is are gone, and others say something else."""
-        return not low <= self.now_ns <= high + self.jump_ns
+        known = known + self._known()[1:]
+        return not min(known) - self.jump_ns <= self.now_ns <= max(known) + 2 * self.jump_ns
 
-    def _decide(
-        self,
-        low: int,
-        high: int,
-        arrivals: dict[str, np.ndarray],
-        stray: dict[str, np.ndarray],
-        alive: set[str],
-    ) -> Verdict:
-        gone = self._gone(stray)
-        voters = len(alive | arrivals.keys() | gone)
-        # The strays' own time tells how long the others have been silent.
-        waited = any(
-            int(stray[n][-1]) - int(stray[n].min()) >= self.jump_ns for n in gone & stray.keys()
-        )
-        majority = len(gone) > len(self._agreed) or (
-            len(gone) == len(self._agreed) and self.reference in gone
-        )
-        if 2 * len(gone) > voters or (waited and majority):
-            return Verdict(low, high, jumped=True)
-        if waited or 2 * len(self._agreed) >= voters:
-            self._settle()
-            self._part(stray)
-            return self._verdict(low, high, frozenset(arrivals))
-        return self._verdict(low, high, frozenset(arrivals) - stray.keys())
-
-    def _gone(self, stray: dict[str, np.ndarray]) -> frozenset[str]:
-        """The largest group of strays at one time, with those who had gone there before."""
-        latest = {n: self.clocks.positions[n] for n in self.clocks.astray & self.clocks.active}
-        latest |= {n: int(times[-1]) for n, times in stray.items() if self._runs(times)}
-        groups = [group for group in together(latest, self.jump_ns) if group & stray.keys()]
-        return max(groups, key=lambda group: self._weight(group, latest), default=frozenset())
-
-    def _part(self, stray: dict[str, np.ndarray]) -> None:
+    def _part(self, stray: Mapping[str, Stamps]) -> None:
         """Streams that go on at another time are on another clock."""
-        for name, times in stray.items():
-            if self._runs(times) and abs(int(times[-1])) < NEVER_NS:
-                self.clocks.part(name, int(times[-1]))
+        ripe = {name for name, stamps in stray.items() if stamps.span_ns >= self.settle_ns}
+        for name in ripe or stray:
+            if name in ripe and abs(stray[name].newest_ns) < NEVER_NS:
+                self.clocks.part(name, stray[name].newest_ns)
+            stray[name].refuse_line()
+        self._vote.clear()
 
-    def _weight(self, group: frozenset[str], latest: dict[str, int]) -> tuple[int, bool, int]:
-        return len(group), self.reference in group, max(latest[name] for name in group)
+    def _verdict(self, stamps: Mapping[str, Stamps], jump: Jump | None = None) -> Verdict:
+        accepted = {name: self._accepted(name, each) for name, each in stamps.items()}
+        if jump:
+            waiting = {name: ~mask for name, mask in accepted.items()}
+        else:
+            waiting = {name: each.waiting() for name, each in stamps.items() if each.is_stray}
+        return Verdict(accepted, waiting, frozenset(self.clocks.astray), self.now_ns or 0, jump)
 
-    def _runs(self, times: np.ndarray) -> bool:
-        """Whether a stream goes on at its new time; a single odd stamp is no new clock."""
-        return len(times) > 1 and 0 < int(times[-1]) - int(times[-2]) <= self.jump_ns
-
-
-def _chain(stamps: np.ndarray, start: int, jump_ns: int) -> tuple[int, int]:
-    """First and last of the sorted stamps that are reached from `start` in steps <= jump."""
-    # Unsigned, so that the difference of any two int64 is right.
-    breaks = np.flatnonzero(np.diff(stamps).view(np.uint64) > jump_ns)
-    index = int(np.searchsorted(stamps, start))
-    segment = int(np.searchsorted(breaks, index))
-    first = breaks[segment - 1] + 1 if segment else 0
-    last = breaks[segment] if segment < len(breaks) else len(stamps) - 1
-    return int(stamps[first]), int(stamps[last])
+    def _accepted(self, name: str, stamps: Stamps) -> np.ndarray:
+        """What leads on, up to where the stream has left and from where it is back."""
+        edge_ns = self._crossed.get(name)
+        if name in self.clocks.astray:
+            return stamps.accepted & (edge_ns is not None and stamps.times < edge_ns)
+        return stamps.accepted & (edge_ns is None or stamps.times >= edge_ns)
