@@ -34,6 +34,7 @@ TRAINING = {"torch", "onnx", "onnxscript", "transformers", "sentence_transformer
 # The rooms from the ground up: each may import those before it, and none after it.
 ROOMS = (
     "errors",
+    "small_files",
     "shipped",
     "descriptions",
     "vocabulary",

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import math
 from collections.abc import Iterator
@@ -16,7 +17,8 @@ from m2r2_ros.datasets.reassemble import open_recording
 from m2r2_ros.datasets.recording_source import REASSEMBLE_SUFFIXES
 from m2r2_ros.datasets.source import RECORDING_SUFFIXES
 from m2r2_ros.descriptions import HUMAN
-from m2r2_ros.errors import M2R2Error, brief, nearest_path
+from m2r2_ros.errors import M2R2Error, brief, nearest_path, why_unreadable
+from m2r2_ros.small_files import open_file
 
 RH20T_TASKS = "task_description.json"
 
@@ -98,10 +100,10 @@ def _read_manifest(path: Path) -> Iterator[DescribedVideo]:
 
 def _rows(path: Path) -> Iterator[tuple[int, Any]]:
     """Rows with their line numbers; blank lines are left out."""
-    if path.stat().st_size > MAX_BYTES:
-        raise M2R2Error(f"{path}: larger than {MAX_BYTES} bytes")
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
+        if path.stat().st_size > MAX_BYTES:
+            raise M2R2Error(f"{path}: larger than {MAX_BYTES} bytes")
+        with io.TextIOWrapper(open_file(path), encoding="utf-8-sig", newline="") as file:
             if path.suffix == ".csv":
                 reader = csv.DictReader(file)
                 if not {"video", "description"} <= set(reader.fieldnames or ()):
@@ -117,6 +119,8 @@ def _rows(path: Path) -> Iterator[tuple[int, Any]]:
                         raise M2R2Error(f"{path}, line {number}: not JSON") from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise M2R2Error(f"{path}: cannot be read as text: {error}") from error
+    except OSError as error:
+        raise M2R2Error(f"cannot read {path}: {why_unreadable(path, error)}") from error
 
 
 def _seconds(value: Any, where: str) -> float | None:
@@ -151,7 +155,8 @@ def _rh20t_descriptions(path: Path) -> dict[str, str]:
     try:
         if path.stat().st_size > MAX_BYTES:
             raise M2R2Error(f"{path}: larger than {MAX_BYTES} bytes")
-        tasks = json.loads(path.read_text("utf-8"))
+        with open_file(path) as file:
+            tasks = json.load(file)
         return {name: str(task["task_description_english"]) for name, task in tasks.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise M2R2Error(f"{path}: not RH20T's descriptions of tasks") from error

@@ -12,6 +12,7 @@ import yaml
 
 from m2r2_ros.datasets.damage import reindex
 from m2r2_ros.errors import printable
+from m2r2_ros.small_files import open_file
 
 METADATA_FILE = "metadata.yaml"
 # A thousand topics with all their publishers' quality of service take two megabytes.
@@ -43,9 +44,11 @@ def read_metadata(folder: Path) -> BagMetadata:
     """Read a folder's metadata.yaml; one that is absent or damaged states nothing and says so."""
     path = folder / METADATA_FILE
     try:
-        if path.stat().st_size > MAX_METADATA_BYTES:
+        with open_file(path) as file:
+            packed = file.read(MAX_METADATA_BYTES + 1)
+        if len(packed) > MAX_METADATA_BYTES:
             raise ValueError(f"larger than {MAX_METADATA_BYTES} bytes")
-        content = yaml.safe_load(path.read_text("utf-8-sig"))
+        content = yaml.safe_load(packed.decode("utf-8-sig"))
         return _from_content(content["rosbag2_bagfile_information"])
     except FileNotFoundError:
         reason = "is missing"

@@ -7,6 +7,7 @@ object, sentence. Paths are relative to the list's folder; other entries of a li
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import os
@@ -18,6 +19,7 @@ from typing import Any
 from m2r2_ros.datasets.atomic import partial_file
 from m2r2_ros.descriptions import HUMAN, ROBOT, clip_sentence
 from m2r2_ros.errors import M2R2Error, brief, why_unreadable
+from m2r2_ros.small_files import open_file
 
 __all__ = ["HUMAN", "ROBOT", "Clip", "clip_sentence", "read_clips", "write_clips"]
 
@@ -70,7 +72,7 @@ def write_clips(path: Path, clips: Iterable[Clip]) -> int:
 def read_clips(path: Path) -> Iterator[Clip]:
     """Yield the clips of a list. Raises M2R2Error that names the file and the line."""
     try:
-        with path.open(encoding="utf-8") as file:
+        with io.TextIOWrapper(open_file(path), encoding="utf-8") as file:
             # Bounded, so that a file without line ends is never read as one line.
             lines = iter(lambda: file.readline(MAX_LINE_CHARACTERS), "")
             for number, line in enumerate(lines, start=1):

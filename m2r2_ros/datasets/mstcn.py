@@ -27,6 +27,7 @@ from m2r2_ros.datasets.damage import what_it_is
 from m2r2_ros.datasets.recording import Action
 from m2r2_ros.errors import M2R2Error, brief, nearest_name, nearest_path
 from m2r2_ros.labels import label_from_text
+from m2r2_ros.small_files import open_file
 from m2r2_ros.vocabulary import UNKNOWN, UNLABELLED
 
 # What a file may make us allocate: 1 GiB of float32.
@@ -307,9 +308,10 @@ def _write_stamps(path: Path, stamps_ns: np.ndarray, frames: int) -> None:
 def read_lines(path: Path) -> list[str]:
     """A text file's lines, without blank ones. Raises M2R2Error."""
     try:
-        if path.stat().st_size > MAX_TEXT_BYTES:
+        with open_file(path) as file:
+            data = file.read(MAX_TEXT_BYTES + 1)
+        if len(data) > MAX_TEXT_BYTES:
             raise M2R2Error(f"{path}: larger than {MAX_TEXT_BYTES} bytes")
-        data = path.read_bytes()
         text = data.decode("utf-16" if data.startswith(_UTF_16) else "utf-8-sig")
     except FileNotFoundError as error:
         raise M2R2Error(f"{path}: no such file") from error

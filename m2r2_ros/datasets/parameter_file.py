@@ -17,9 +17,9 @@ from typing import Any
 
 import yaml
 
-from m2r2_ros.errors import M2R2Error, nearest_name, why_unreadable
+from m2r2_ros.errors import M2R2Error, nearest_name
+from m2r2_ros.small_files import read_small
 
-MAX_BYTES = 1_000_000
 PARAMETERS = "ros__parameters"
 
 _TRUE = {"Y", "y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"}
@@ -55,7 +55,7 @@ class ParameterFile:
         path = Path(path)
         sections: dict[str, dict[str, Any]] = {}
         try:
-            loader = _Loader(_bytes_of(path))
+            loader = _Loader(read_small(path))
             while loader.check_node():
                 _read_sections(loader.get_node(), "", sections)
         except _RefusedError as error:
@@ -126,19 +126,6 @@ class _Loader(yaml.SafeLoader):
             event = self.peek_event()
             raise _RefusedError(event, f"'*{event.anchor}': ROS 2 does not follow YAML's aliases")
         return super().compose_node(parent, index)
-
-
-def _bytes_of(path: Path) -> bytes:
-    if path.exists() and not path.is_file():
-        raise M2R2Error(f"cannot read {path}: not a file")
-    try:
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise M2R2Error(f"cannot read {path}: {why_unreadable(path, error)}") from error
-    if len(content) > MAX_BYTES:
-        raise M2R2Error(f"{path}: a parameter file may have {MAX_BYTES} bytes")
-    return content
 
 
 def _matches(pattern: str, node: str) -> bool:

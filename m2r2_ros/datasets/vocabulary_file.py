@@ -11,20 +11,17 @@ import yaml
 
 from m2r2_ros.datasets.atomic import partial_file
 from m2r2_ros.errors import M2R2Error, brief
+from m2r2_ros.small_files import read_small_text
 from m2r2_ros.vocabulary import Vocabulary
 
 VOCABULARY_FILE = "vocabulary.yaml"
-_MAX_BYTES = 1 << 20
 
 
 def read_vocabulary(path: Path) -> Vocabulary:
     """Raises M2R2Error that names the file."""
+    text = read_small_text(path)
     try:
-        if path.stat().st_size > _MAX_BYTES:
-            raise M2R2Error(f"no vocabulary: more than {_MAX_BYTES} bytes")
-        return Vocabulary.from_dict(_Loader(path.read_text("utf-8")).get_single_data())
-    except (OSError, UnicodeDecodeError) as error:
-        raise M2R2Error(f"cannot read {path}: {error}") from error
+        return Vocabulary.from_dict(_Loader(text).get_single_data())
     # Numbers and dates that YAML takes for such but Python refuses are a ValueError.
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise M2R2Error(f"{path}: not YAML: {' '.join(str(error).split())}") from error

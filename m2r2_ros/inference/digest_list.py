@@ -13,9 +13,9 @@ import re
 from pathlib import Path
 
 from m2r2_ros.errors import M2R2Error
+from m2r2_ros.small_files import read_small
 
 DIGESTS_FILE = "models.sha256"
-MAX_LIST_BYTES = 1_000_000
 # As many links as Linux follows.
 _MAX_LINKS = 40
 
@@ -71,14 +71,7 @@ def _read_list(path: Path) -> list[tuple[str, str]] | None:
         return None
     if not path.is_file():
         raise M2R2Error(f"{path}: is no file, so it vouches for nothing: remove it")
-    try:
-        with path.open("rb") as file:
-            content = file.read(MAX_LIST_BYTES + 1)
-    except OSError as error:
-        raise M2R2Error(f"{path}: cannot be read: {error.strerror}") from error
-    if len(content) > MAX_LIST_BYTES:
-        raise M2R2Error(f"{path}: a list of digests may have {MAX_LIST_BYTES} bytes")
-    lines = enumerate(_text(path, content).split("\n"), 1)
+    lines = enumerate(_text(path, read_small(path)).split("\n"), 1)
     stripped = ((number, line.rstrip("\r")) for number, line in lines)
     # As `sha256sum --check` does, comments are left out.
     return [_entry(path, n, line) for n, line in stripped if line.strip() and line[0] != "#"]

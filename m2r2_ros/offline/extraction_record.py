@@ -15,6 +15,7 @@ from m2r2_ros.errors import M2R2Error
 from m2r2_ros.inference.encoder import Encoder
 from m2r2_ros.offline.deployment import Deployment
 from m2r2_ros.offline.extraction import ExtractionJob, ExtractionResult
+from m2r2_ros.small_files import open_file
 from m2r2_ros.vocabulary import Vocabulary
 
 RECORD_FILE = "extraction.json"
@@ -44,7 +45,8 @@ class ExtractionRecord:
 
     def _read(self) -> dict[str, Any]:
         try:
-            stored = json.loads(self._path.read_text("utf-8"))
+            with open_file(self._path) as file:
+                stored = json.load(file)
             # Records from before there was a choice do not name these.
             made_with = {"batch": 1, "signals": {}} | stored["made_with"]
             recordings = stored["recordings"]

@@ -19,10 +19,10 @@ from typing import Any
 
 import yaml
 
-from m2r2_ros.errors import M2R2Error, why_unreadable
+from m2r2_ros.errors import M2R2Error
 from m2r2_ros.sensing.layout import SensorLayout
+from m2r2_ros.small_files import read_small_text
 
-_MAX_BYTES = 1 << 20
 # What the file leaves out, the robot does not have.
 _NOTHING: dict[str, Any] = {"cameras": [], "audio": False, "signals": []}
 
@@ -40,12 +40,9 @@ def load_layout(path: Path) -> SensorLayout:
 
 def read_yaml(path: Path) -> Any:
     """Read a file of at most a megabyte. Raises M2R2Error that names it."""
+    text = read_small_text(path)
     try:
-        if path.stat().st_size > _MAX_BYTES:
-            raise M2R2Error(f"{path}: more than {_MAX_BYTES} bytes")
-        return yaml.safe_load(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise M2R2Error(f"cannot read {path}: {why_unreadable(path, error)}") from error
+        return yaml.safe_load(text)
     # Numbers and dates that YAML takes for such but Python refuses are a ValueError.
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise M2R2Error(f"{path}: not YAML: {' '.join(str(error).split())}") from error

@@ -10,11 +10,12 @@ import sys
 
 import pytest
 
-from m2r2_ros.datasets.parameter_file import MAX_BYTES, ParameterFile
+from m2r2_ros.datasets.parameter_file import ParameterFile
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.nodes.parameters import ALL_NAMES
 from m2r2_ros.nodes.setting import foreign_names
 from m2r2_ros.offline.deployment import Deployment
+from m2r2_ros.small_files import MAX_BYTES
 
 
 def load(tmp_path, text):
@@ -130,7 +131,7 @@ BAD = {
         "a: &a [x, x]\n" + "".join(f"b{i}: &b{i} [*a, *a]\n" for i in range(50)),
         "line 2: '*a': ROS 2 does not follow YAML's aliases",
     ),
-    "large": (b"#" * (MAX_BYTES + 1), "a parameter file may have 1000000 bytes"),
+    "large": (b"#" * (MAX_BYTES + 1), "more than 1000000 bytes"),
 }
 
 
