@@ -17,6 +17,7 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from m2r2_ros.errors import M2R2Error
 from m2r2_ros.parallel.progress import Progress
 
 if TYPE_CHECKING:
@@ -45,6 +46,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
+    try:
+        args.bag.encode()
+    except UnicodeEncodeError:
+        raise M2R2Error(f"{args.bag}: no UTF-8, which parameters of nodes are: rename it") from None
     values: dict[str, Any] = {
         "bag": args.bag,
         "rate": args.rate,

@@ -19,7 +19,8 @@ def partial_file(path: Path) -> Iterator[Path]:
 
     Raises M2R2Error where a folder stands, or a device: renaming would put a file in its place.
     """
-    if os.path.lexists(path) and not path.is_file() and not _is_dangling(path):
+    is_there = os.path.lexists(path) and not path.is_file() and not _is_dangling(path)
+    if is_there or _is_descriptor(path):
         raise M2R2Error(f"cannot write {path}: a folder, a pipe or a device is there: name a file")
     temporary = _beside(path)
     try:
@@ -48,6 +49,13 @@ def partial_folder(path: Path) -> Iterator[Path]:
         raise M2R2Error(f"cannot write {path}: {error}") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _is_descriptor(path: Path) -> bool:
+    """Whether it stands for what is open, as /dev/stdout does, also where that is a file."""
+    folder = os.path.realpath(path.parent)
+    link = os.readlink(path) if path.is_symlink() else ""
+    return folder.startswith("/proc/") or (folder == "/dev" and link.startswith("/proc/"))
 
 
 def _is_dangling(path: Path) -> bool:

@@ -22,6 +22,9 @@ from m2r2_ros.shipped import shipped
 SYNCHRONIZER_NODE, SEGMENTER_NODE = "synchronizer", "segmenter"
 NODES = (SYNCHRONIZER_NODE, "feature_extractor", SEGMENTER_NODE, "microphone", "replayer")
 
+# What a window shows of the other cameras.
+CAMERA_SYNC = HELD, _ = ("held", "approximate")
+
 AUTOSTART = Setting(
     "autostart", True, "Configure and activate without waiting for a lifecycle manager."
 )
@@ -81,7 +84,7 @@ SYNCHRONIZER = (
     ),
     Setting(
         "camera_sync",
-        "held",
+        HELD,
         "What a window shows of the other cameras. 'held': the newest frame not after the "
         "reference frame, as the models have been trained. 'approximate': the frame nearest to "
         "it, before or after, paired by message_filters.",

@@ -45,7 +45,6 @@ from m2r2_ros.sensing.window import SensorWindow
 
 # Interval of the search for new publishers and changed offers.
 _FOLLOW_S = 0.25
-_CAMERA_SYNC = _HELD, _ = ("held", "approximate")
 
 # Reasons that are said in the log.
 _MOST_REASONS = 50
@@ -377,9 +376,10 @@ def _pairs(
 ) -> CameraPairs | None:
     """The object that pairs cameras; None where frames are held. Raises M2R2Error."""
     chosen = values["camera_sync"]
-    if chosen not in _CAMERA_SYNC:
-        raise M2R2Error(f"camera_sync cannot be '{chosen}'{nearest_name(chosen, _CAMERA_SYNC)}")
-    if chosen == _HELD:
+    if chosen not in parameters.CAMERA_SYNC:
+        nearest = nearest_name(chosen, parameters.CAMERA_SYNC)
+        raise M2R2Error(f"camera_sync cannot be '{chosen}'{nearest}")
+    if chosen == parameters.HELD:
         return None
     others = [name for name in layout.cameras if name != reference]
     return CameraPairs(reference, others, values["camera_slop_s"], to_ns(limits.jump_s))

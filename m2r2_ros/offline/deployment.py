@@ -53,7 +53,7 @@ class Deployment:
                 sensing.get("reference_camera", ""),
                 tracker,
                 labels.get("actions", ()),
-                (*_notes(path, foreign), *file.doubts(parameters.NODES)),
+                (*_notes(path, foreign, sensing), *file.doubts(parameters.NODES)),
             )
         except M2R2Error as error:
             raise M2R2Error(f"{path}: {error}") from error
@@ -68,7 +68,13 @@ def _read(given: Mapping[str, Any], settings: Iterable[Setting]) -> dict[str, An
     return {s.name: s.read(given[s.name]) for s in settings if s.name in given}
 
 
-def _notes(path: Path, foreign: list[str]) -> list[str]:
-    if not foreign:
-        return []
-    return [f"{path}: parameters of other nodes, not used here: {', '.join(foreign)}"]
+def _notes(path: Path, foreign: list[str], sensing: Mapping[str, Any]) -> list[str]:
+    notes = []
+    if foreign:
+        notes.append(f"{path}: parameters of other nodes, not used here: {', '.join(foreign)}")
+    if sensing.get("camera_sync", parameters.HELD) != parameters.HELD:
+        notes.append(
+            f"{path}: camera_sync '{sensing['camera_sync']}' is the running nodes': a recording's "
+            "windows show the newest frame not after the reference frame"
+        )
+    return notes

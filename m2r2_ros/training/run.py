@@ -111,12 +111,19 @@ class TrainingRun:
             _save(self.folder / BEST_FILE, state, {"epoch": str(epoch)})
         progress = {"epoch": str(epoch + 1), "best": repr(best)}
         _save(self.folder / CHECKPOINT_FILE, state | _flat(optimiser), progress)
-        with (self.folder / METRICS_FILE).open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"epoch": epoch} | metrics) + "\n")
+        self._add_line(json.dumps({"epoch": epoch} | metrics))
         for name, value in metrics.items():
             self._writer.add_scalar(name, value, epoch)
         self._writer.flush()
         return best
+
+    def _add_line(self, line: str) -> None:
+        path = self.folder / METRICS_FILE
+        try:
+            with path.open("a", encoding="utf-8") as file:
+                file.write(f"{line}\n")
+        except OSError as error:  # That of a full disk names no file.
+            raise M2R2Error(f"cannot write {path}: {error.strerror}") from error
 
     def load_best(self, module: nn.Module) -> None:
         """The weights of the best epoch."""
@@ -197,7 +204,10 @@ def _load(file: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
 
 def _save(file: Path, tensors: dict[str, torch.Tensor], metadata: dict[str, str]) -> None:
     with partial_file(file) as partial:
-        save_file(tensors, partial, metadata)
+        try:
+            save_file(tensors, partial, metadata)
+        except SafetensorError as error:  # Also where the disk is full.
+            raise M2R2Error(f"cannot write {file}: {error}") from error
 
 
 def _flat(optimiser: torch.optim.Optimizer) -> dict[str, torch.Tensor]:

@@ -82,3 +82,13 @@ def test_what_a_killed_process_left_is_swept(tmp_path):
     with partial_folder(tmp_path / "bag") as path:
         path.mkdir()
     assert names(tmp_path) == [f".bag.{os.getppid()}.partial", "a.txt", "bag"]
+
+
+@pytest.mark.parametrize("place", ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1", "mine/1"])
+def test_what_stands_for_an_open_file_is_not_replaced(tmp_path, monkeypatch, capfd, place):
+    """Also where a file is open there, as in `--json /dev/stdout > scores.json`."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine").symlink_to("/dev/fd")
+    assert Path(place).is_file()
+    with pytest.raises(M2R2Error, match="cannot write"), partial_file(Path(place)) as path:
+        path.write_text("new")

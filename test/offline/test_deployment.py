@@ -62,6 +62,14 @@ def test_what_is_not_used_is_named(tmp_path):
     ]
 
 
+def test_pairs_of_cameras_are_the_nodes_own(tmp_path):
+    found = load(tmp_path, section("/**", camera_sync="approximate"))
+    assert ["camera_sync 'approximate' is the running nodes'" in line for line in found.notes] == [
+        True
+    ]
+    assert not load(tmp_path, section("/**", camera_sync="held")).notes
+
+
 # Of drivers, controllers and navigation: what stands beside ours under a shared /**.
 OTHERS = """
 robot_ip arm_id load_gripper use_fake_hardware fake_sensor_commands update_rate
