@@ -111,7 +111,7 @@ def _pretrain_m2r2(args: argparse.Namespace, cache: Path) -> str:
     layout = load_layout(args.layout) if args.layout else None
     robot = load_deployment(args.robot)
     # Late: torch takes seconds to import, and bad arguments should not wait for it.
-    from m2r2_ros.training.pretraining import pretrain
+    from m2r2_ros.training.pretraining import most_pixels, pretrain
     from m2r2_ros.training.recordings import cache_of, labelled_windows
     from m2r2_ros.training.settings import PretrainSettings, load_settings
 
@@ -119,7 +119,7 @@ def _pretrain_m2r2(args: argparse.Namespace, cache: Path) -> str:
     settings = replace(settings, layout=layout or settings.layout)
     if validation:
         settings = replace(settings, validation_recordings=tuple(p.stem for p in validation))
-    read = partial(labelled_windows, robot=robot)
+    read = partial(labelled_windows, robot=robot, max_pixels=most_pixels(settings))
     pretrain(recordings, args.out, settings, read, cache_of(cache, robot), args.workers)
     return "my_models/encoder.onnx"
 

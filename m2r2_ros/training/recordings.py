@@ -20,18 +20,23 @@ from m2r2_ros.sensing.window import SensorWindow
 
 
 def labelled_windows(
-    path: Path, layout: SensorLayout, robot: Deployment | None = None
+    path: Path,
+    layout: SensorLayout,
+    robot: Deployment | None = None,
+    max_pixels: int | None = None,
 ) -> Iterator[tuple[SensorWindow, str]]:
     """Every window with the label of its middle, as `m2r2 extract` labels it.
 
-    `robot` says which topics carry what, as it does to the nodes. Raises M2R2Error when the
-    recording cannot be read or has no labels.
+    `robot` says which topics carry what, as it does to the nodes; pictures of more than
+    `max_pixels` are made smaller, as they are for the encoder. Raises M2R2Error when the recording
+    cannot be read or has no labels.
     """
     robot = robot or Deployment()
     with open_source(path, robot.topics) as source:
         if source.actions is None:
             raise M2R2Error(f"{path}: has no labels to train on")
-        for window in windows(source, layout, robot.limits, reference_camera(layout, robot)):
+        reference = reference_camera(layout, robot)
+        for window in windows(source, layout, robot.limits, reference, max_pixels):
             middle_ns = (window.start_ns + window.end_ns) // 2
             time_s = (middle_ns - source.start_ns) / 1e9
             (label,) = frame_labels(source.actions, [time_s], gap_label(source))

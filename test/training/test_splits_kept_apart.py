@@ -161,6 +161,22 @@ def test_the_tracker_is_tuned_on_the_validation_recordings(data, causal):
     assert exported not in (tuned["train"], tuned["test"])
 
 
+def test_the_tracker_sees_the_validation_recordings_alone(data, tmp_path, monkeypatch):
+    """What it is tuned on by count, name and truth: one more recording may change no parameter."""
+    from m2r2_ros.training import streaming_method
+
+    seen = []
+    tune = streaming_method.tune_tracker
+    monkeypatch.setattr(
+        streaming_method, "tune_tracker", lambda said, *rest: seen.append(said) or tune(said, *rest)
+    )
+    settings = SETTINGS | {"optimiser": SETTINGS["optimiser"] | {"epochs": 1}}
+    train(data, "causal", settings, tmp_path / "causal")
+    ((*said,),) = seen
+    assert [one.name for one in said] == list(GROUPS["validation"])
+    assert [one.truth for one in said] == [data.ground_truth(n) for n in GROUPS["validation"]]
+
+
 def test_groups_differ_as_the_tests_need(data):
     means = [features_of(data, group).mean(0)[4] for group in ("test", "train", "validation")]
     assert all(b - a > 0.8 for a, b in pairwise(means))
