@@ -12,7 +12,7 @@ from m2r2_ros.sensing.clock_majority import ClockMajority, together
 from m2r2_ros.sensing.clock_steps import NEVER_NS, Stamps
 
 
-class Outcome(Enum):
+class Ballot(Enum):
     """WAIT for more, PART with those who have stepped, or JUMP with them."""
 
     WAIT = 0
@@ -41,11 +41,11 @@ class ClockVote:
     # Those who have gone, and where each was before; None where that is not known.
     _before: dict[str, int | None] = field(default_factory=dict)
 
-    def clear(self) -> Outcome:
+    def clear(self) -> Ballot:
         self.holds_ns = inf
         self._since.clear()
         self._spans.clear()
-        return Outcome.WAIT
+        return Ballot.WAIT
 
     def hold(
         self,
@@ -53,7 +53,7 @@ class ClockVote:
         clocks: ClockMajority,
         alive: Callable[[], set[str]],
         final: bool,
-    ) -> Outcome:
+    ) -> Ballot:
         """Count the votes. A single odd stamp is none. `final`: nothing more comes."""
         spans = {name: stamps.span_ns for name, stamps in stray.items() if stamps.span_ns}
         if not spans:
@@ -78,12 +78,12 @@ class ClockVote:
         waited = final or max(*waits, *ran.values(), 0) >= self.jump_ns
         all_spoke = voters <= agreed | stray.keys()
         if not is_ripe and not waited:
-            return Outcome.WAIT
+            return Ballot.WAIT
         if (all_spoke or waited) and self._weight(gone) > self._weight(agreed):
-            return Outcome.JUMP
+            return Ballot.JUMP
         if all_spoke or waited or 2 * len(agreed) > len(voters):
-            return Outcome.PART
-        return Outcome.WAIT
+            return Ballot.PART
+        return Ballot.WAIT
 
     def _ran(self, stray: Mapping[str, Stamps], clocks: ClockMajority) -> dict[str, int]:
         """How far those who go on have run since the first had stepped."""

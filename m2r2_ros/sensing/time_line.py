@@ -12,7 +12,7 @@ import numpy as np
 from m2r2_ros.sensing.clock_majority import ClockMajority, together
 from m2r2_ros.sensing.clock_offsets import ClockOffsets
 from m2r2_ros.sensing.clock_steps import NEVER_NS, Stamps
-from m2r2_ros.sensing.clock_vote import ClockVote, Outcome
+from m2r2_ros.sensing.clock_vote import Ballot, ClockVote
 from m2r2_ros.sensing.stream import Stream
 
 
@@ -106,9 +106,9 @@ class TimeLine:
         in_step = stamps.keys() - self.clocks.astray
         stray = {name: stamps[name] for name in in_step if stamps[name].is_stray}
         outcome = self._vote.hold(stray, self.clocks, alive, final) if stray else self._vote.clear()
-        if outcome is Outcome.JUMP:
+        if outcome is Ballot.JUMP:
             return self._verdict(stamps, Jump(self._vote.end_ns(), self._vote.left(self.clocks)))
-        if outcome is Outcome.PART:
+        if outcome is Ballot.PART:
             self._part(stray)
         return self._verdict(stamps)
 
