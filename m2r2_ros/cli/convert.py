@@ -4,11 +4,11 @@
 Each recording becomes a folder of its name under --out, with every stream as a topic, header
 stamps from the recording's own clocks, and the ground truth as /ground_truth/action_segment.
 
-REASSEMBLE files (.h5) need nothing else. Arrays (.npz, HDF5) need --mapping, which array is which
-sensor, and --layout, which sensors there are (docs/dataset.md); their bags get a robot.yaml beside
-them, for --config and --robot, and a vocabulary.yaml. ROS 1 bags (.bag) keep their topics.
-Cameras are stored without loss. A bag that was made from the same file is kept: a command that was
-interrupted can simply be run again.
+REASSEMBLE files (.h5) need nothing else; a vocabulary.yaml beside recordings goes with them. Arrays
+(.npz, HDF5) need --mapping, which array is which sensor, and --layout, which sensors there are
+(docs/dataset.md); their bags get a robot.yaml beside them, for --config and --robot, and a
+vocabulary.yaml. ROS 1 bags (.bag) keep their topics. Cameras are stored without loss. A bag that
+was made from the same file is kept: a command that was interrupted can simply be run again.
 
 Examples:
     m2r2 convert 2025-01-10-15-28-50.h5 --out bags
@@ -29,6 +29,7 @@ from m2r2_ros.datasets import conversion
 from m2r2_ros.datasets.bag_writer import STORAGES
 from m2r2_ros.datasets.conversion import Arrays, Conversion, ConversionOptions
 from m2r2_ros.datasets.reassemble_state import QUATERNION_ORDERS
+from m2r2_ros.datasets.vocabulary_file import carry_vocabulary
 from m2r2_ros.errors import M2R2Error, printable
 from m2r2_ros.parallel.progress import Progress
 
@@ -91,6 +92,8 @@ def convert(
     What has been `said` of other recordings is not said again. Raises M2R2Error.
     """
     bag, said = out, set() if said is None else said
+    if options.arrays is None:
+        carry_vocabulary(path.parent, out)
     with conversion.open_conversions(path, options) as recordings:
         for recording in recordings:
             bag = out / recording.name

@@ -13,9 +13,10 @@ from m2r2_ros.datasets.clocks import MAX_TIME_S
 from m2r2_ros.datasets.recording import Action, LowLevelSkill
 from m2r2_ros.errors import M2R2Error, brief
 from m2r2_ros.inference.segment_events import SegmentStatus
-from m2r2_ros.labels import label_from_text, vocabulary_of_labels
+from m2r2_ros.labels import label_from_text, shown_vocabulary, vocabulary_of_labels
 from m2r2_ros.messages.cdr import NANOSECONDS, CdrReader
 from m2r2_ros.messages.encode import encode_segment
+from m2r2_ros.vocabulary import Vocabulary
 
 MAX_ACTIONS = 10_000
 MAX_JSON_BYTES = 2**24
@@ -44,14 +45,18 @@ def shifted(actions: Iterable[Action], offset_ns: int) -> list[Action]:
     ]
 
 
-def segment_messages(actions: Iterable[Action], epoch_ns: int) -> Iterator[tuple[int, bytes]]:
+def segment_messages(
+    actions: Iterable[Action], epoch_ns: int, stated: Vocabulary | None = None
+) -> Iterator[tuple[int, bytes]]:
     """Yield (stamp_ns, ActionSegment): STARTED and ENDED of each action, in order of time.
 
-    The class is -1 where the labels do not show whose they are.
+    The class is -1 where the labels' vocabulary is neither `stated` nor to be seen.
     """
     actions = list(actions)
-    vocabulary = vocabulary_of_labels(label_from_text(action.text) for action in actions)
-    ids = {label: index for index, label in enumerate(vocabulary.labels) if vocabulary.idle}
+    labels = [label_from_text(action.text) for action in actions]
+    known = stated or shown_vocabulary(labels)
+    ids = {} if known is None else {label: index for index, label in enumerate(known.labels)}
+    vocabulary = known or vocabulary_of_labels(labels)
     for segment_id, action in enumerate(actions):
         start_ns = epoch_ns + round(action.start_s * 1e9)
         end_ns = epoch_ns + round(action.end_s * 1e9)

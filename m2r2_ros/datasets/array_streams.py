@@ -43,7 +43,9 @@ def bag_content(
         streams.append(_pictures(file, pictures, camera, topic, f"{name}_optical_frame"))
     if recording.actions is not None:
         types |= LABEL_TYPES
-        streams += label_streams(recording.actions, recording.epoch_ns, recording.complete)
+        stated = mapping.labels and mapping.labels.vocabulary
+        labels = recording.actions, recording.epoch_ns, recording.complete
+        streams += label_streams(*labels, stated)
     return BagContent(types, streams, recording.epoch_ns)
 
 

@@ -19,6 +19,7 @@ from m2r2_ros.datasets.reassemble_topics import (
     joint_track,
     vector_track,
 )
+from m2r2_ros.datasets.vocabulary_file import find_vocabulary
 from m2r2_ros.messages.audio_chunks import AUDIO_CHUNK
 from m2r2_ros.messages.encode import (
     encode_audio,
@@ -51,7 +52,9 @@ def streams(recording: ReassembleRecording) -> list[Iterator[Timed]]:
     made = [make.get(TOPICS[topic].type_name, _vectors)(recording, topic) for topic in topics]
     if recording.actions is None:
         return made
-    return [*made, *label_streams(recording.actions, recording.epoch_ns, recording.complete)]
+    stated = find_vocabulary(recording.path.parent)
+    labels = recording.actions, recording.epoch_ns, recording.complete
+    return [*made, *label_streams(*labels, stated)]
 
 
 def _pictures(recording: ReassembleRecording, topic: str) -> Iterator[Timed]:

@@ -42,6 +42,22 @@ def write_vocabulary(folder: Path, vocabulary: Vocabulary) -> None:
         temporary.write_text(yaml_text, "utf-8")
 
 
+def carry_vocabulary(source: Path, target: Path) -> None:
+    """Copy a folder's vocabulary, if it has one, to where its recordings go.
+
+    Raises M2R2Error when another one is there.
+    """
+    vocabulary = find_vocabulary(source)
+    if vocabulary is None:
+        return
+    there = find_vocabulary(target)
+    if there not in (None, vocabulary):
+        both = f"{source / VOCABULARY_FILE} and {target / VOCABULARY_FILE}"
+        raise M2R2Error(f"{both} differ: choose another --out")
+    if there is None:
+        write_vocabulary(target, vocabulary)
+
+
 class _Loader(yaml.SafeLoader):
     """Refuses a key that is there twice, of which YAML would keep the last."""
 

@@ -15,6 +15,7 @@ from tiny_models import FEATURE_DIMENSION, head_metadata, write_encoder, write_h
 from vocabularies import vocabularies
 
 from m2r2_ros.cli.main import main
+from m2r2_ros.datasets.bag_reader import open_bag
 from m2r2_ros.datasets.feature_vocabulary import folder_vocabulary
 from m2r2_ros.datasets.mstcn import (
     FeatureFolder,
@@ -25,12 +26,15 @@ from m2r2_ros.datasets.mstcn import (
 )
 from m2r2_ros.datasets.reassemble_writer import write_recording
 from m2r2_ros.datasets.recording import Action
+from m2r2_ros.datasets.source import open_source
+from m2r2_ros.datasets.topics import GROUND_TRUTH_TOPIC
 from m2r2_ros.datasets.vocabulary_file import find_vocabulary, write_vocabulary
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.evaluation.metrics import score_many
 from m2r2_ros.evaluation.streamed_predictions import nominal_stamps, stream
 from m2r2_ros.inference.head import StreamingHead
 from m2r2_ros.labels import FINE_LABELS
+from m2r2_ros.messages.cdr import CdrReader
 from m2r2_ros.sensing.layout import SensorLayout
 from m2r2_ros.vocabulary import Parts, Vocabulary
 
@@ -308,6 +312,35 @@ def test_a_label_that_the_vocabulary_does_not_have_is_named(stated, tmp_path, ca
     assert extract(stated, tmp_path / "out") == 2
     said = "label 'tighten cap' is not in vocabulary.yaml (did you mean 'tighten cup'?)"
     assert f"a: {said}" in capsys.readouterr().err
+
+
+def test_a_vocabulary_goes_with_converted_recordings(stated, tmp_path, capsys):
+    files = [stated / name / f"{name}.h5" for name in ("a", "b")]
+    assert run("convert", *files, "--out", tmp_path / "bags") == 0
+    assert find_vocabulary(tmp_path / "bags") == CAPS
+    with open_source(tmp_path / "bags" / "a") as source:
+        assert source.vocabulary == CAPS
+    with open_bag(tmp_path / "bags" / "a") as bag:
+        told = [event_of(message.data) for message in bag.messages([GROUND_TRUTH_TOPIC])]
+    assert told == [("tighten cap", "tighten", "cap", 1)] * 2 + [("wipe", "wipe", "", 3)] * 2
+    places = ["--encoder", stated / "encoder.onnx", "--out"]
+    assert run("extract", tmp_path / "bags", *places, tmp_path / "of_bags") == 0
+    assert extract(stated, tmp_path / "out") == 0
+    for folder in (tmp_path / "of_bags", tmp_path / "out"):
+        assert find_vocabulary(folder) == CAPS
+    both = [FeatureFolder(tmp_path / name).ground_truth("a") for name in ("of_bags", "out")]
+    assert both[0] == both[1]
+    write_vocabulary(stated / "a", CAPS.with_idle([]))
+    assert run("convert", files[0], "--out", tmp_path / "bags", "--overwrite") == 2
+    assert "differ: choose another --out" in capsys.readouterr().err
+
+
+def event_of(data: bytes) -> tuple[str, str, str, int]:
+    """Label, action, object and class of an ActionSegment."""
+    reader = CdrReader(data)
+    reader.header()
+    reader.number("Q"), reader.number("B")
+    return reader.text(), reader.text(), reader.text(), reader.number("i")
 
 
 def test_reassemble_is_known_by_its_labels(recordings, tmp_path):
