@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Publish messages over DDS and take them as the synchronizer does; compare with offline."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from harness import spin_until
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.serialization import serialize_message
+
+from m2r2_ros.datasets.input_types import signal_reading
+from m2r2_ros.datasets.sensor_input import SensorInput
+from m2r2_ros.datasets.topics import TopicMap
+from m2r2_ros.messages.definitions import stored_definitions
+from m2r2_ros.messages.signals import decode_batch
+from m2r2_ros.nodes.sources import make_sources
+from m2r2_ros.nodes.topic_input import message_class
+from m2r2_ros.sensing.layout import SensorLayout
+from m2r2_ros.sensing.limits import SensingLimits
+
+STAMP = 1_700_000_000 * 10**9
+
+
+def stamped(message: Any, k: int) -> Any:
+    """The message with the k-th stamp, where it has one."""
+    place = getattr(message, "header", None) or message
+    time_field = "stamp" if hasattr(place, "stamp") else "timestamp"
+    if hasattr(place, time_field):
+        seconds, nanoseconds = divmod(STAMP + k * 10_000_000, 10**9)
+        getattr(place, time_field).sec = seconds
+        getattr(place, time_field).nanosec = nanoseconds
+    return message
+
+
+@dataclass
+class Taken:
+    """Stands for the window builder: all that a source has brought."""
+
+    signals: list[tuple[np.ndarray, np.ndarray]] = field(default_factory=list)
+    audio: list[tuple[int, np.ndarray, int]] = field(default_factory=list)
+    images: list[tuple[int, np.ndarray]] = field(default_factory=list)
+    reasons: list[str] = field(default_factory=list)
+
+    def add_signal(self, name, stamps, values):
+        self.signals.append((stamps, values))
+
+    def add_audio(self, *chunk):
+        self.audio.append(chunk)
+
+    def add_image(self, name, stamp_ns, picture):
+        self.images.append((stamp_ns, picture()))
+
+    def explain(self, name, reason):
+        self.reasons.append(reason)
+
+    @property
+    def rows(self) -> tuple[np.ndarray, np.ndarray]:
+        return tuple(map(np.concatenate, zip(*self.signals, strict=True)))
+
+
+class Listener:
+    """One sensor of a layout, taken from its topic as its robot file says."""
+
+    def __init__(self, node, sensor: str, layout: SensorLayout, said: SensorInput) -> None:
+        self._node = node
+        self.topics = TopicMap({sensor: said.topic}, (), "", {sensor: said})
+        limits, arrived = SensingLimits(), lambda message: None
+        (self.source,) = make_sources(node, layout, self.topics, limits, arrived, None)
+        self.taken = Taken()
+
+    def follow(self, publisher) -> None:
+        def found():
+            self.source.input.follow()
+            return publisher.get_subscription_count()
+
+        spin_until(self._node, found, "a subscription")
+
+    def take(self, count: int) -> Taken:
+        def arrived():
+            self.source.input.follow()
+            self.source.feed(self.taken, time.time_ns())
+            return self.source.input.received >= count
+
+        spin_until(self._node, arrived, f"{count} messages")
+        return self.taken
+
+    def close(self) -> None:
+        self.source.input.close()
+
+
+def publisher(node, type_name: str, topic: str, is_kept: bool = False):
+    durability = DurabilityPolicy.TRANSIENT_LOCAL if is_kept else DurabilityPolicy.VOLATILE
+    qos = QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE, durability=durability)
+    return node.create_publisher(message_class(type_name), topic, qos)
+
+
+def check_signal(node, layout, sensor, said, type_name, messages, rows, files=()) -> Taken:
+    """What is published is taken as `rows`, and as the same bits from a bag."""
+    sender = publisher(node, type_name, said.topic)
+    listener = Listener(node, sensor, layout, said)
+    try:
+        listener.follow(sender)
+        before = time.time_ns()
+        for k, message in enumerate(messages):
+            sender.publish(stamped(message, k))
+        taken = listener.take(len(messages))
+        after, whose = time.time_ns(), listener.source.stamps
+    finally:
+        listener.close()
+        node.destroy_publisher(sender)
+    stamps, values = taken.rows
+    np.testing.assert_allclose(values, rows, rtol=1e-6, atol=1e-6)
+    definitions = stored_definitions(dict(files))
+    reading = signal_reading(listener.topics, layout.signals[sensor], definitions)
+    raw = [serialize_message(message) for message in messages]
+    is_stamped = reading.is_stamped(type_name)
+    assert whose == ("header" if is_stamped else "arrival")
+    offline = decode_batch(type_name, raw, reading, stamps.tolist())
+    assert values.tobytes() == offline[1].tobytes()
+    if is_stamped:
+        assert stamps.tobytes() == offline[0].tobytes()
+        assert stamps.tolist() == [STAMP + k * 10_000_000 for k in range(len(messages))]
+    else:
+        assert (np.diff(stamps) >= 0).all() and before <= stamps[0] <= stamps[-1] <= after
+    return taken
