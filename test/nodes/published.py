@@ -88,6 +88,16 @@ class Listener:
         spin_until(self._node, arrived, f"{count} messages")
         return self.taken
 
+    def await_info(self) -> None:
+        """What is said once of a microphone's bytes has to be there before they are."""
+
+        def come():
+            self.source.input.follow()
+            self.source.feed(self.taken, time.time_ns())
+            return self.source._decoder.info is not None
+
+        spin_until(self._node, come, "an AudioInfo")
+
     def close(self) -> None:
         self.source.input.close()
 

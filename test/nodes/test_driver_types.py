@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The table of docs/sensors.md over DDS: types of drivers' own packages, which colcon builds here.
+
+`driver_rows` holds the tests; they run where the workspace is sourced.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+from driver_workspace import build, run_in
+from drivers import AUDIO_ARRAYS, AUDIO_BYTES, DYNAMIC, FILES, INTERFACE, XARM
+
+ROWS = Path(__file__).with_name("driver_rows.py")
+# Two packages are both called audio_common_msgs: a workspace each.
+ARMS = {name: FILES[name] for name in (XARM, INTERFACE, DYNAMIC)}
+WORKSPACES = {"bytes": ARMS | AUDIO_BYTES, "arrays": AUDIO_ARRAYS}
+TESTS = {"bytes": 6, "arrays": 1}
+
+
+@pytest.mark.parametrize("name", WORKSPACES)
+def test_types_of_drivers_over_dds(ros, tmp_path, name):
+    install = build(tmp_path / "workspace", WORKSPACES[name])
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", f"_{name}"]
+    done = run_in(install, *command, f"--basetemp={tmp_path / 'rows'}", str(ROWS))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(rf"\b{TESTS[name]} passed", done.stdout), done.stdout
+    assert "skipped" not in done.stdout
