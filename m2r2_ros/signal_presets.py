@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is known of each kind of signal, in one record: columns, units, limits, messages, topic.
+"""What is known of each kind of signal, in one record: columns, units, limits, messages.
 
 Message types are names here: nothing below `messages` reads one.
 """
@@ -70,14 +70,12 @@ class SignalPreset:
 
     types        message types that may carry it; `*` stands for any package.
     fields       further types, which are read by their definition, and the fields that are columns.
-    topic        where `m2r2 convert` writes it and the nodes expect it unless told otherwise.
     joint_field  the field of a JointState that holds it; with `sums_joints` the joints' sum is its
                  one column.
     """
 
     quantities: tuple[Quantity, ...]
     types: tuple[str, ...]
-    topic: str = ""
     joint_field: str = "position"
     sums_joints: bool = False
     fields: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -99,7 +97,6 @@ PRESETS: Mapping[str, SignalPreset] = MappingProxyType(
                 Quantity("torque", "N m", _XYZ, "max_torque_nm"),
             ),
             (WRENCH,),
-            "/wrist/wrench",
             fields=_WRENCHES,
         ),
         # Of the end effector in the base frame.
@@ -109,7 +106,6 @@ PRESETS: Mapping[str, SignalPreset] = MappingProxyType(
                 Quantity("orientation", "1", (*_XYZ, "w"), 2.0, is_quaternion=True),
             ),
             (POSE,),
-            "/end_effector/pose",
             fields=_POSES,
         ),
         # Of the end effector.
@@ -119,14 +115,12 @@ PRESETS: Mapping[str, SignalPreset] = MappingProxyType(
                 Quantity("angular velocity", "rad/s", _XYZ, "max_turn_rad_s"),
             ),
             (TWIST,),
-            "/end_effector/twist",
             fields=_TWISTS,
         ),
         # Between the fingers; of a JointState the sum of the positions of `gripper_joints`.
         "gripper": SignalPreset(
             (Quantity("opening", "m", ("width",), "max_gripper_m"),),
             (JOINTS, *STAMPED_NUMBERS),
-            "/gripper/joint_states",
             sums_joints=True,
             fields=NUMBERS | _NAMED,
         ),

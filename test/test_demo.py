@@ -17,9 +17,9 @@ from recordings import recording
 from tiny_models import write_models
 
 from m2r2_ros.datasets.bag_reader import open_bag
+from m2r2_ros.datasets.reassemble_rig import REASSEMBLE_LAYOUT
 from m2r2_ros.datasets.reassemble_writer import write_recording
 from m2r2_ros.offline.deployment import Deployment
-from m2r2_ros.sensing.layout import SensorLayout
 
 pytestmark = pytest.mark.ros
 pytest.importorskip("rclpy")
@@ -34,7 +34,7 @@ def inputs(tmp_path_factory) -> list[str]:
     folder = tmp_path_factory.mktemp("inputs")
     path = folder / "2025-01-10-12-00-00.h5"
     write_recording(path, recording(DURATION_S))
-    models = write_models(folder / "models", SensorLayout())
+    models = write_models(folder / "models", REASSEMBLE_LAYOUT)
     return ["--recording", str(path), "--models", str(models), "--config", str(CONFIG)]
 
 
@@ -66,7 +66,7 @@ def test_published_segments_are_scored_drawn_and_equal_the_offline_ones(inputs, 
     assert "NOT the events" not in output
     with open_bag(tmp_path / "2025-01-10-12-00-00") as bag:
         topics = Deployment.load(CONFIG).topics.topics
-        wanted = [topics[name] for name in SensorLayout().modalities]
+        wanted = [topics[name] for name in REASSEMBLE_LAYOUT.modalities]
         sent = sum(1 for _ in bag.messages(wanted))
     assert f"\n{sent} of {sent} sensor messages received" in output
 

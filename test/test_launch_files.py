@@ -13,9 +13,9 @@ import pytest
 import yaml
 from source_tree import ROOT, executables
 
+from m2r2_ros.datasets.reassemble_rig import REASSEMBLE_LAYOUT
 from m2r2_ros.datasets.reassemble_topics import TOPICS
 from m2r2_ros.offline.deployment import Deployment
-from m2r2_ros.sensing.layout import SensorLayout
 
 ONLINE = ROOT / "launch" / "online_segmentation.launch.py"
 OFFLINE = ROOT / "launch" / "offline_evaluation.launch.py"
@@ -238,7 +238,7 @@ def test_offline_launch_does_only_what_was_asked_for(launched, tmp_path):
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_a_deployment_feeds_every_sensor_of_the_default_layout(path):
     deployment = Deployment.load(path).topics
-    assert set(SensorLayout().modalities) <= deployment.topics.keys()
+    assert set(REASSEMBLE_LAYOUT.modalities) <= deployment.topics.keys()
     assert deployment.reference_camera in deployment.topics
 
 

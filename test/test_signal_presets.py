@@ -8,7 +8,6 @@ from dataclasses import fields
 import numpy as np
 import pytest
 
-from m2r2_ros.datasets.topics import DEFAULT_TOPICS
 from m2r2_ros.sensing.limits import SensingLimits
 from m2r2_ros.sensing.signal import bare_signal
 from m2r2_ros.signal_presets import POSE, PRESETS, TWIST, WRENCH, preset_of
@@ -55,7 +54,6 @@ def test_a_record_is_complete(name):
     spans = [columns for _, columns in signal.spans()]
     covered = [index for span in spans for index in range(span.start, span.stop)]
     assert covered == list(range(signal.width))
-    assert DEFAULT_TOPICS.get(name, "") == preset.topic
     assert preset.types and len(set(preset.types)) == len(preset.types)
     assert preset.joint_field in ("position", "velocity", "effort")
 

@@ -27,7 +27,7 @@ from sensor_msgs.msg import Image, JointState
 
 from m2r2_msgs.msg import AudioChunk
 from m2r2_ros.benchmarks.options import READY
-from m2r2_ros.datasets.topics import FINGER_JOINTS
+from m2r2_ros.datasets.reassemble_rig import FINGER_JOINTS
 from m2r2_ros.nodes.conversions import time_to_ros
 from m2r2_ros.nodes.topic_input import message_class
 from m2r2_ros.nodes.transport import use_large_shared_memory

@@ -15,7 +15,7 @@ import numpy as np
 from m2r2_ros.datasets.clocks import on_clock
 from m2r2_ros.datasets.reassemble import ReassembleRecording
 from m2r2_ros.datasets.reassemble_format import CAMERAS
-from m2r2_ros.datasets.topics import DEFAULT_TOPICS, FINGER_JOINTS
+from m2r2_ros.datasets.reassemble_rig import DEFAULT_TOPICS, FINGER_JOINTS
 from m2r2_ros.messages.audio_chunks import AUDIO_CHUNK
 from m2r2_ros.messages.cdr import NANOSECONDS
 from m2r2_ros.messages.images import COMPRESSED_IMAGE

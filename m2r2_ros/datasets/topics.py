@@ -6,30 +6,18 @@ from __future__ import annotations
 import difflib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
 from typing import Any
 
+from m2r2_ros.datasets.reassemble_rig import DEFAULT_TOPICS, FINGER_JOINTS, REFERENCE_CAMERA
 from m2r2_ros.datasets.sensor_input import PREFIX, SensorInput, entries
 from m2r2_ros.errors import M2R2Error, nearest_name
 from m2r2_ros.sensing.derived_signals import Derived
 from m2r2_ros.sensing.layout import AUDIO
-from m2r2_ros.signal_presets import PRESETS, preset_of
+from m2r2_ros.signal_presets import preset_of
 
-# What `m2r2 convert` writes.
-DEFAULT_TOPICS = MappingProxyType(
-    {
-        "hama1": "/hama1/image_raw/compressed",
-        "hama2": "/hama2/image_raw/compressed",
-        "hand": "/hand/image_raw/compressed",
-        AUDIO: "/hand/audio",
-        **{name: preset.topic for name, preset in PRESETS.items() if preset.topic},
-    }
-)
 GROUND_TRUTH_TOPIC = "/ground_truth/action_segment"
 # Everything that is known about the actions, as one JSON text.
 ANNOTATIONS_TOPIC = "/ground_truth/annotations"
-
-FINGER_JOINTS = ("panda_finger_joint1", "panda_finger_joint2")
 
 _PREFIX = "topics."
 
@@ -48,7 +36,7 @@ class TopicMap:
 
     topics: Mapping[str, str] = field(default_factory=lambda: DEFAULT_TOPICS)
     gripper_joints: tuple[str, ...] = FINGER_JOINTS
-    reference_camera: str = "hama1"
+    reference_camera: str = REFERENCE_CAMERA
     signals: Mapping[str, SensorInput] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

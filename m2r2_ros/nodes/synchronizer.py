@@ -21,8 +21,9 @@ from rclpy.timer import Timer
 from std_srvs.srv import Trigger
 
 from m2r2_msgs.msg import SensorWindow as RosSensorWindow
+from m2r2_ros.datasets.reassemble_rig import DEFAULT_TOPICS
 from m2r2_ros.datasets.sensor_input import is_entry
-from m2r2_ros.datasets.topics import DEFAULT_TOPICS, TopicMap, first_camera
+from m2r2_ros.datasets.topics import TopicMap, first_camera
 from m2r2_ros.errors import M2R2Error, nearest_name, printable
 from m2r2_ros.inference.models import ENCODER_FILE
 from m2r2_ros.inference.onnx_metadata import read_encoder_metadata

@@ -27,7 +27,7 @@ class SensorLayout:
     """Modalities and rates. Token and mask order: cameras, audio, signals."""
 
     # Their names; none for a robot without a camera.
-    cameras: tuple[str, ...] = ("hama1", "hama2")
+    cameras: tuple[str, ...] = ()
     # Whether there is a microphone.
     audio: bool = True
     # Also taken as names of presets, or as name -> entry (`signal_entry`).

@@ -9,6 +9,7 @@ from typing import Any, TypeVar, get_type_hints
 
 import yaml
 
+from m2r2_ros.datasets.reassemble_rig import REASSEMBLE_LAYOUT
 from m2r2_ros.errors import M2R2Error, brief, nearest_name
 from m2r2_ros.networks.m2r2 import M2R2Config
 from m2r2_ros.sensing.derived_signals import Derived
@@ -75,7 +76,7 @@ class PretrainSettings:
     seed: int = 0
     # Names the data in the exported model's metadata; empty: the recordings' names.
     training_data: str = ""
-    layout: SensorLayout = field(default_factory=SensorLayout)
+    layout: SensorLayout = REASSEMBLE_LAYOUT
     # The layout's modalities that the encoder sees; none named: all. Windows and cache are the
     # layout's either way, so that ablations share them and have the same frames.
     modalities: tuple[str, ...] = ()

@@ -12,12 +12,13 @@ from tiny_models import write_models
 
 from m2r2_ros.benchmarks.comparison import compare, quantiles
 from m2r2_ros.cli.main import main
+from m2r2_ros.datasets.reassemble_rig import REASSEMBLE_LAYOUT
 from m2r2_ros.sensing.layout import SensorLayout
 
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory):
-    return write_models(tmp_path_factory.mktemp("models"), SensorLayout())
+    return write_models(tmp_path_factory.mktemp("models"), REASSEMBLE_LAYOUT)
 
 
 def bench(tmp_path, models, name, *more):

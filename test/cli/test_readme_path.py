@@ -9,16 +9,16 @@ from tiny_models import write_encoder, write_head
 
 from m2r2_ros.cli.export import _in_folder
 from m2r2_ros.cli.main import main
+from m2r2_ros.datasets.reassemble_rig import REASSEMBLE_LAYOUT
 from m2r2_ros.datasets.reassemble_writer import write_recording
 from m2r2_ros.inference.model_file import read_model
-from m2r2_ros.sensing.layout import SensorLayout
 
 
 def test_a_head_is_put_beside_its_own_encoder_only(tmp_path, capsys):
     run, models = tmp_path / "run", tmp_path / "models"
     run.mkdir()
     models.mkdir()
-    encoder = write_encoder(models / "encoder.onnx", SensorLayout())
+    encoder = write_encoder(models / "encoder.onnx", REASSEMBLE_LAYOUT)
     write_head(run / "head.onnx", read_model(encoder).sha256)
     export = ["export", str(run), "--out"]
     assert main([*export, str(tmp_path / "elsewhere" / "head.onnx")]) == 2

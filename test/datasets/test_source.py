@@ -16,11 +16,12 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 from m2r2_ros.cli.convert import convert
 from m2r2_ros.datasets.conversion import ConversionOptions
 from m2r2_ros.datasets.reassemble import epoch_ns
+from m2r2_ros.datasets.reassemble_rig import DEFAULT_TOPICS
 from m2r2_ros.datasets.reassemble_writer import write_recording
 from m2r2_ros.datasets.recording import SignalTrack
 from m2r2_ros.datasets.recording_source import BLOCK_NS
 from m2r2_ros.datasets.source import RECORDING_SUFFIXES, open_source, windows
-from m2r2_ros.datasets.topics import DEFAULT_TOPICS, TopicMap
+from m2r2_ros.datasets.topics import TopicMap
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.messages.definitions import typestore
 from m2r2_ros.messages.encode import encode_segment, encode_vectors

@@ -3,6 +3,7 @@
 
 import pytest
 
+from m2r2_ros.datasets.reassemble_rig import REASSEMBLE_LAYOUT
 from m2r2_ros.datasets.reassemble_topics import TOPICS
 from m2r2_ros.datasets.topics import TopicMap
 from m2r2_ros.errors import M2R2Error
@@ -37,7 +38,7 @@ def test_the_default_topics_are_those_of_a_converted_recording():
 @pytest.mark.parametrize("name", ["reassemble", "franka_ros2"])
 def test_a_shipped_rig_serves_the_default_layout(name):
     """What the other robots lack: `test_robot_files`."""
-    modalities = SensorLayout().modalities
+    modalities = REASSEMBLE_LAYOUT.modalities
     assert load_topics(shipped(f"config/{name}.yaml")).served(modalities).keys() == set(modalities)
 
 
@@ -103,7 +104,7 @@ def test_no_file(tmp_path):
         load_topics(tmp_path / "nothing.yaml")
 
 
-LAYOUT = SensorLayout().modalities
+LAYOUT = REASSEMBLE_LAYOUT.modalities
 ALL = dict(TopicMap().topics)
 
 

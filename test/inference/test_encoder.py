@@ -13,14 +13,15 @@ import pytest
 from tiny_models import FEATURE_DIMENSION, write_encoder
 from tiny_windows import random_window, without
 
+from m2r2_ros.datasets.reassemble_rig import REASSEMBLE_LAYOUT
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.inference.encoder import Encoder
 from m2r2_ros.inference.encoder_inputs import WindowPacker
 from m2r2_ros.sensing.layout import SensorLayout
 
 LAYOUTS = {
-    "full": SensorLayout(),
-    "no audio": SensorLayout(audio=False),
+    "full": REASSEMBLE_LAYOUT,
+    "no audio": replace(REASSEMBLE_LAYOUT, audio=False),
     "one signal": SensorLayout(cameras=(), audio=False, signals=("wrench",)),
     "one camera": SensorLayout(cameras=("wrist",), audio=False, signals=()),
     "30 Hz": SensorLayout(cameras=("a",), signals=("gripper", "pose"), window_rate_hz=30),
@@ -69,7 +70,7 @@ def test_a_window_gives_the_same_bits_whatever_came_before(encoder: Encoder) -> 
     np.testing.assert_array_equal(first, kept)  # Features are no views of reused buffers.
 
 
-@pytest.mark.parametrize("name", SensorLayout().modalities)
+@pytest.mark.parametrize("name", REASSEMBLE_LAYOUT.modalities)
 def test_every_modality_counts_and_can_be_missing(encoder: Encoder, name: str) -> None:
     window = random_window(encoder.layout)
     masked = without(window, name)
@@ -87,7 +88,7 @@ def test_everything_missing_still_gives_a_feature(encoder: Encoder) -> None:
 
 
 def test_a_modality_without_samples_is_masked() -> None:
-    layout = SensorLayout()
+    layout = REASSEMBLE_LAYOUT
     window = replace(random_window(layout), audio=np.empty(0, np.float32))
     packed = WindowPacker(layout)([window])
     assert packed["mask"].tolist() == [[True, True, False, True, True, True, True]]
@@ -122,7 +123,7 @@ def test_fits_no_batch_of_frames_of_several_sizes(encoder: Encoder) -> None:
 
 
 def bad_windows() -> dict[str, tuple[object, str]]:
-    window = random_window(SensorLayout())
+    window = random_window(REASSEMBLE_LAYOUT)
     mask, images, signals = window.mask, window.images, window.signals
     other = {name: value for name, value in mask.items() if name != "twist"}
     gray = {**images, "hama1": images["hama1"][..., 0]}

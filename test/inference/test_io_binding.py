@@ -15,6 +15,7 @@ import pytest
 from tiny_models import write_encoder
 from tiny_windows import random_window
 
+from m2r2_ros.datasets.reassemble_rig import REASSEMBLE_LAYOUT
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.inference import device, io_binding
 from m2r2_ros.inference.encoder import Encoder
@@ -22,9 +23,8 @@ from m2r2_ros.inference.encoder_inputs import WindowPacker
 from m2r2_ros.inference.io_binding import MAX_GRAPHS, BoundSession
 from m2r2_ros.inference.model_file import read_model
 from m2r2_ros.inference.session import TENSORRT, TensorRt, can_capture, open_session
-from m2r2_ros.sensing.layout import SensorLayout
 
-LAYOUT = SensorLayout()
+LAYOUT = REASSEMBLE_LAYOUT
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ros_messages import header, joints, new, pose, serialised, twist, vector, wrench
 
+from m2r2_ros.datasets.reassemble_rig import REASSEMBLE_LAYOUT
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.messages.cdr import CdrReader, MessageError
 from m2r2_ros.messages.definitions import typestore
@@ -26,7 +27,7 @@ from m2r2_ros.messages.signals import (
 from m2r2_ros.messages.types import accepted_types, check_type
 from m2r2_ros.sensing.layout import SensorLayout
 
-LAYOUT = SensorLayout()
+LAYOUT = REASSEMBLE_LAYOUT
 
 VECTORS = {WRENCH: (wrench, 6), TWIST: (twist, 6), POSE: (pose, 7)}
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from m2r2_ros.datasets.reassemble_rig import REASSEMBLE_LAYOUT
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.networks.m2r2 import M2R2, M2R2Config
 from m2r2_ros.networks.statistics import Statistics
@@ -16,7 +17,7 @@ from m2r2_ros.training.onnx_export import random_inputs
 TINY = M2R2Config(
     feature_dimension=8, image_size=32, image_stages=2, image_cells=2, audio_width=8, heads=2
 )
-LAYOUT = SensorLayout()
+LAYOUT = REASSEMBLE_LAYOUT
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import nn
 
+from m2r2_ros.datasets.reassemble_rig import REASSEMBLE_LAYOUT
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.networks import pretrained
 from m2r2_ros.networks.m2r2 import M2R2, M2R2Config
@@ -14,7 +15,6 @@ from m2r2_ros.networks.vision_transformer import (
     SpectrogramTransformer,
     resampled_positions,
 )
-from m2r2_ros.sensing.layout import SensorLayout
 from m2r2_ros.training.onnx_export import random_inputs
 
 SIZES = BackboneSizes(width=16, layers=2, heads=2, patch=16, projection=8)
@@ -27,7 +27,7 @@ CONFIG = M2R2Config(
     image_size=32,
     heads=2,
 )
-LAYOUT = SensorLayout(signals=("gripper",))
+LAYOUT = replace(REASSEMBLE_LAYOUT, signals=("gripper",))
 
 
 class OpenAIBlock(nn.Module):

@@ -64,6 +64,6 @@ def models(tmp_path_factory):
     """Tiny models of random weights for that recording."""
     from tiny_models import write_models
 
-    from m2r2_ros.sensing.layout import SensorLayout
+    from m2r2_ros.datasets.reassemble_rig import REASSEMBLE_LAYOUT
 
-    return write_models(tmp_path_factory.mktemp("models"), SensorLayout())
+    return write_models(tmp_path_factory.mktemp("models"), REASSEMBLE_LAYOUT)

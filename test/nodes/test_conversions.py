@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from rclpy.serialization import deserialize_message, serialize_message
 
 from m2r2_msgs.msg import ActionSegment as RosActionSegment
+from m2r2_ros.datasets.reassemble_rig import REASSEMBLE_LAYOUT
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.inference.segment_events import FramePrediction, SegmentEvent, SegmentStatus
 from m2r2_ros.inference.window_feature import WindowFeature
@@ -20,7 +21,7 @@ from m2r2_ros.nodes import conversions
 from m2r2_ros.sensing.layout import SensorLayout
 from m2r2_ros.sensing.window import SensorWindow
 
-LAYOUT = SensorLayout()
+LAYOUT = REASSEMBLE_LAYOUT
 NOW_NS = 1_736_510_400_123_456_789
 
 

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from sensor_rig import EPOCH, MS, SECOND, Event, content, recording
 
+from m2r2_ros.datasets.reassemble_rig import REASSEMBLE_LAYOUT
 from m2r2_ros.nodes.drain_schedule import (
     IDLE_DRAIN_S,
     LEAD_S,
@@ -21,7 +22,6 @@ from m2r2_ros.nodes.drain_schedule import (
     DrainSchedule,
 )
 from m2r2_ros.sensing.builder import WindowBuilder
-from m2r2_ros.sensing.layout import SensorLayout
 
 REFERENCE = "hama1"
 IDLE_NS = round(IDLE_DRAIN_S * SECOND)
@@ -32,7 +32,7 @@ class Played:
     """Windows, when each was closed [ns], and how often the topics were emptied."""
 
     def __init__(self) -> None:
-        self.builder = WindowBuilder(SensorLayout())
+        self.builder = WindowBuilder(REASSEMBLE_LAYOUT)
         self.windows, self.closed_ns = [], []
         self.drains = self.rests = 0
 
@@ -94,7 +94,7 @@ def arrivals_of(events: list[Event], delay_ms: dict[str, float]) -> Arrivals:
 
 
 RECORDINGS = {hz: recording(1.7, hz, reference_hz=hz, batch=1) for hz in (7, 10, 15, 30, 60)}
-STREAMS = SensorLayout().modalities
+STREAMS = REASSEMBLE_LAYOUT.modalities
 
 
 @settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])

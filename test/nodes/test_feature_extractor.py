@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from harness import spin_until
 
+from m2r2_ros.datasets.reassemble_rig import REASSEMBLE_LAYOUT
 from m2r2_ros.inference.encoder import Encoder
 from m2r2_ros.nodes.feature_extractor import FeatureExtractor
-from m2r2_ros.sensing.layout import SensorLayout
 from m2r2_ros.sensing.window import SensorWindow
 
-LAYOUT = SensorLayout()
+LAYOUT = REASSEMBLE_LAYOUT
 
 
 def window(index):

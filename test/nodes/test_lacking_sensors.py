@@ -12,8 +12,8 @@ from rclpy.parameter import Parameter
 from rclpy.subscription import RCLError
 from robot import TOPICS, Robot
 
+from m2r2_ros.datasets.reassemble_rig import DEFAULT_TOPICS
 from m2r2_ros.datasets.source import open_source
-from m2r2_ros.datasets.topics import DEFAULT_TOPICS
 from m2r2_ros.inference.models import Models
 from m2r2_ros.nodes.diagnostics import OK
 from m2r2_ros.nodes.synchronizer import Synchronizer

@@ -13,6 +13,7 @@ from robot import TOPICS, sample, set_stamp
 from tiny_windows import random_window
 
 from m2r2_msgs.msg import FeatureVector, SensorWindow
+from m2r2_ros.datasets.reassemble_rig import REASSEMBLE_LAYOUT
 from m2r2_ros.inference.models import Models
 from m2r2_ros.inference.window_feature import WindowFeature
 from m2r2_ros.nodes.conversions import feature_to_ros, window_to_ros
@@ -20,9 +21,8 @@ from m2r2_ros.nodes.feature_extractor import FeatureExtractor
 from m2r2_ros.nodes.last_messages import last_messages
 from m2r2_ros.nodes.segmenter import Segmenter
 from m2r2_ros.nodes.synchronizer import Synchronizer
-from m2r2_ros.sensing.layout import SensorLayout
 
-LAYOUT = SensorLayout()
+LAYOUT = REASSEMBLE_LAYOUT
 COUNT = 7
 PATIENCE = Duration(seconds=60)
 RELIABLE = QoSProfile(depth=1000, reliability=ReliabilityPolicy.RELIABLE)

@@ -21,6 +21,7 @@ from harness import (
 )
 from tiny_models import encoder_metadata, head_metadata, sha256_of, write_encoder, write_head
 
+from m2r2_ros.datasets.reassemble_rig import REASSEMBLE_LAYOUT
 from m2r2_ros.inference.segment_events import SegmentStatus
 from m2r2_ros.sensing.layout import SensorLayout
 
@@ -59,7 +60,7 @@ def other_cameras(folder):
 
 
 def other_encoder(folder):
-    write_encoder(folder / "encoder.onnx", SensorLayout(), seed=5)
+    write_encoder(folder / "encoder.onnx", REASSEMBLE_LAYOUT, seed=5)
     write_head(folder / "head.onnx", "0" * 64)
 
 
@@ -68,7 +69,7 @@ def no_models(folder):
 
 
 def swapped(folder):
-    layout = SensorLayout()
+    layout = REASSEMBLE_LAYOUT
     head = {"m2r2": json.dumps(head_metadata("0" * 64))}
     write_encoder(folder / "encoder.onnx", layout, metadata=head_metadata("0" * 64))
     write_head(folder / "head.onnx", "0" * 64, metadata=encoder_metadata(layout))
@@ -135,7 +136,7 @@ def test_a_bag_without_the_configured_topics_is_named(node, tmp_path, models):
     values = {
         "models": models,
         "silence_warning_s": 0.5,
-        **{f"topics.{name}": f"/nowhere/{name}" for name in SensorLayout().modalities},
+        **{f"topics.{name}": f"/nowhere/{name}" for name in REASSEMBLE_LAYOUT.modalities},
     }
     synchronizer = node_program(tmp_path, "synchronizer", values)
     with started(node, planner, synchronizer, "synchronizer"):

@@ -17,10 +17,10 @@ from rclpy.serialization import serialize_message
 from rclpy.subscription import RCLError
 from std_msgs.msg import String
 
+from m2r2_ros.datasets.reassemble_rig import REASSEMBLE_LAYOUT
 from m2r2_ros.messages.signals import WRENCH
 from m2r2_ros.messages.types import check_type
 from m2r2_ros.nodes.topic_input import TopicInput
-from m2r2_ros.sensing.layout import SensorLayout
 
 RELIABLE, BEST_EFFORT = ReliabilityPolicy.RELIABLE, ReliabilityPolicy.BEST_EFFORT
 
@@ -36,7 +36,9 @@ def offer(node, topic, reliability=RELIABLE, kind=WrenchStamped, depth=1000, **m
 
 
 def listen(node, topic, depth=1000, **options):
-    return TopicInput(node, topic, partial(check_type, SensorLayout(), "wrench"), depth, **options)
+    return TopicInput(
+        node, topic, partial(check_type, REASSEMBLE_LAYOUT, "wrench"), depth, **options
+    )
 
 
 def follow(node, source, publisher):

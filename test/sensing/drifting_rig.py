@@ -10,11 +10,12 @@ from functools import cache
 import numpy as np
 from sensor_rig import EPOCH, MS, SECOND, Event, audio, camera, signal, ticks
 
+from m2r2_ros.datasets.reassemble_rig import REASSEMBLE_LAYOUT
 from m2r2_ros.sensing.layout import SensorLayout
 from m2r2_ros.sensing.limits import SensingLimits
 
 LIMIT_S = SensingLimits().jump_s
-ALL = SensorLayout().modalities
+ALL = REASSEMBLE_LAYOUT.modalities
 RATES_HZ = {"hama1": 30, "hama2": 30, "wrench": 250, "pose": 250, "twist": 100, "gripper": 30}
 SECONDS = 26
 # Offset at these times: creeping over the limit, then, as in a time lapse, further off and back.

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from m2r2_ros.datasets.reassemble_rig import REASSEMBLE_LAYOUT
 from m2r2_ros.sensing.builder import WindowBuilder
-from m2r2_ros.sensing.layout import SensorLayout
 from m2r2_ros.sensing.window import SensorWindow
 from m2r2_ros.signal_presets import PRESETS
 
@@ -109,7 +109,7 @@ def run(
     arrival: Callable[[Event], int] = lambda event: event.ready_ns,
 ) -> list[SensorWindow]:
     """Feed events in the order given; poll whenever a block of arrival time is complete."""
-    builder = builder or WindowBuilder(SensorLayout())
+    builder = builder or WindowBuilder(REASSEMBLE_LAYOUT)
     windows, block = [], None
     for event in events:
         if block is not None and arrival(event) // block_ns != block:

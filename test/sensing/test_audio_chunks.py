@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from sensor_rig import EPOCH, MS, SECOND, Event, content, recording, run
 
+from m2r2_ros.datasets.reassemble_rig import REASSEMBLE_LAYOUT
 from m2r2_ros.sensing.builder import WindowBuilder
-from m2r2_ros.sensing.layout import SensorLayout
 from m2r2_ros.sensing.limits import SensingLimits, to_ns
 
 LONGEST_S = SensingLimits.max_audio_chunk_s
@@ -63,7 +63,7 @@ def live(chunks, transport_ms: int = 0, block_ms: int = 10, seed: int = 0):
         arrival = event.ready_ns + int(rng.integers(0, transport_ms + 1)) * MS
         arrivals[id(event)] = latest[event.stream] = max(arrival, latest.get(event.stream, 0))
     events.sort(key=lambda event: arrivals[id(event)])
-    builder = WindowBuilder(SensorLayout())
+    builder = WindowBuilder(REASSEMBLE_LAYOUT)
     windows = run(events, block_ms * MS, builder, lambda event: arrivals[id(event)])
     return windows, builder.counters.streams["audio"]
 
@@ -107,7 +107,7 @@ def test_longer_ones_are_refused_by_name(length_s):
 def test_a_microphone_that_falls_silent_is_waited_for_no_longer():
     chunks = cut(sound(48_000), 48_000, constant(0.02))
     dead_ns = EPOCH + 2 * SECOND
-    builder = WindowBuilder(SensorLayout())
+    builder = WindowBuilder(REASSEMBLE_LAYOUT)
     others = [event for event in recording(SECONDS) if event.stream != "audio"]
     events = [*others, *(e for e in chunks if e.stamps[0] < dead_ns)]
     waited = []

@@ -10,8 +10,8 @@ import pytest
 from drifting_rig import ALL, SECONDS, truth
 from sensor_rig import EPOCH, MS, SECOND, run
 
+from m2r2_ros.datasets.reassemble_rig import REASSEMBLE_LAYOUT
 from m2r2_ros.sensing.builder import WindowBuilder
-from m2r2_ros.sensing.layout import SensorLayout
 
 # What a stream may be masked for around an event of its own, or around those of the present [s].
 MARGIN_S = 1.5
@@ -63,7 +63,7 @@ class Story:
             events.append(event)
             arrivals[id(event)] = true.ready_ns + self.delays_ms[true.stream] * MS
         events.sort(key=lambda event: arrivals[id(event)])
-        builder = WindowBuilder(SensorLayout())
+        builder = WindowBuilder(REASSEMBLE_LAYOUT)
         windows = run(events, self.block_ms * MS, builder, lambda e: arrivals[id(e)])
         return windows, builder
 

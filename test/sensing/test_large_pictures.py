@@ -13,6 +13,7 @@ from PIL import Image
 from ros_messages import compressed, image, serialised
 from sensor_rig import EPOCH, MS, SECOND, content
 
+from m2r2_ros.datasets.reassemble_rig import REASSEMBLE_LAYOUT
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.messages.images import COMPRESSED_IMAGE, IMAGE, decode_image
 from m2r2_ros.sensing.builder import WindowBuilder
@@ -197,7 +198,7 @@ def test_a_camera_with_large_frames_costs_itself_not_the_others():
 )
 def test_limits_that_need_more_memory_than_they_allow_are_refused(values):
     with pytest.raises(M2R2Error, match="buffer_mb"):
-        WindowBuilder(SensorLayout(), SensingLimits(**values))
+        WindowBuilder(REASSEMBLE_LAYOUT, SensingLimits(**values))
 
 
 def test_a_frame_that_waits_elsewhere_is_made_smaller_before():

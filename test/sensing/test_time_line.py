@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from sensor_rig import EPOCH, MS, SECOND, Event, content, recording, run
 
+from m2r2_ros.datasets.reassemble_rig import REASSEMBLE_LAYOUT
 from m2r2_ros.sensing.builder import WindowBuilder
 from m2r2_ros.sensing.layout import SensorLayout
 
-STREAMS = SensorLayout().modalities
+STREAMS = REASSEMBLE_LAYOUT.modalities
 
 
 def disturbed(events: list[Event], stream: str, change, after: float = 0.0) -> list[Event]:
@@ -45,7 +46,7 @@ FAULTS = {
 def test_one_stream_with_wrong_stamps_does_not_stop_the_others(stream, fault, after):
     truth = recording(1.8)
     events = disturbed(truth, stream, FAULTS[fault], after)
-    builder = WindowBuilder(SensorLayout())
+    builder = WindowBuilder(REASSEMBLE_LAYOUT)
     windows = run_in_order(events, truth, builder)
     assert len(windows) == pytest.approx(17.5, abs=1)
     assert builder.counters.resets == 0
@@ -64,7 +65,7 @@ def test_one_odd_stamp_is_refused_alone(stream, stamp):
     odd = next(i for i, e in enumerate(truth) if e.stream == stream and e.ready_ns > EPOCH + SECOND)
     events = list(truth)
     events[odd] = replace(truth[odd], stamps=np.full_like(truth[odd].stamps, stamp))
-    builder = WindowBuilder(SensorLayout())
+    builder = WindowBuilder(REASSEMBLE_LAYOUT)
     windows = run_in_order(events, truth, builder)
     assert builder.counters.resets == 0
     refused = builder.counters.streams[stream].rejected
@@ -80,7 +81,7 @@ def test_clocks_that_disagree_a_little_cost_their_streams_only(streams, offset_m
     """Less than a jump and more than windows wait for: others stay whole and in time."""
     truth = recording(2)
     events = [e.moved(offset_ms * MS) if e.stream in streams else e for e in truth]
-    builder = WindowBuilder(SensorLayout())
+    builder = WindowBuilder(REASSEMBLE_LAYOUT)
     windows = run_in_order(events, truth, builder)
     counts = builder.counters.streams
     for name in set(STREAMS) - set(streams):
@@ -89,7 +90,7 @@ def test_clocks_that_disagree_a_little_cost_their_streams_only(streams, offset_m
 
 
 def looped(first: list[Event], second: list[Event], block_ns: int):
-    builder = WindowBuilder(SensorLayout())
+    builder = WindowBuilder(REASSEMBLE_LAYOUT)
     windows, block, played = [], None, 0
     for lap in (first, second):
         begin = lap[0].ready_ns
@@ -119,7 +120,7 @@ def test_a_joint_jump_starts_anew_and_loses_nothing(offset_s, block_ms):
 
 def test_a_bag_that_loops_three_times_gives_the_same_windows_three_times():
     lap = recording(1.5)
-    builder = WindowBuilder(SensorLayout())
+    builder = WindowBuilder(REASSEMBLE_LAYOUT)
     windows = []
     for _ in range(3):
         windows += run(lap, builder=builder)[:100]
@@ -153,7 +154,7 @@ def test_the_streams_that_are_left_may_jump_together():
 def test_a_stream_that_returns_after_a_long_pause_is_not_on_a_wrong_clock():
     truth = recording(8)
     events = [e for e in truth if e.stream != "hama2" or not 1 < (e.stamps[0] - EPOCH) / SECOND < 6]
-    builder = WindowBuilder(SensorLayout())
+    builder = WindowBuilder(REASSEMBLE_LAYOUT)
     windows = run(events, builder=builder)
     assert builder.counters.resets == 0
     assert not builder.counters.streams["hama2"].rejected
@@ -165,7 +166,7 @@ def test_a_stream_that_returns_after_a_long_pause_is_not_on_a_wrong_clock():
 def test_a_small_step_back_is_late_and_not_a_jump():
     truth = recording(3)
     events = disturbed(truth, "wrench", lambda stamps: stamps - 400 * MS, after=1.5)
-    builder = WindowBuilder(SensorLayout())
+    builder = WindowBuilder(REASSEMBLE_LAYOUT)
     windows = run_in_order(events, truth, builder)
     assert len(windows) == pytest.approx(29.5, abs=1)
     assert builder.counters.resets == 0

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sensor_rig import EPOCH, MS, SECOND, camera, content, recording, run, signal
 
+from m2r2_ros.datasets.reassemble_rig import REASSEMBLE_LAYOUT
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.sensing.builder import WindowBuilder
 from m2r2_ros.sensing.layout import SensorLayout
@@ -42,7 +43,7 @@ def test_windows_lie_between_reference_frames():
 
 
 def test_everything_of_a_healthy_rig_is_measured():
-    builder = WindowBuilder(SensorLayout())
+    builder = WindowBuilder(REASSEMBLE_LAYOUT)
     windows = run(recording(), builder=builder)
     assert len(windows) == 20
     assert all(all(window.mask.values()) for window in windows)
@@ -139,7 +140,7 @@ def test_a_stalled_camera_leaves_gap_windows_and_the_rest_goes_on():
         for e in recording(4)
         if e.stream != "hama1" or not 0.9 < (e.stamps[0] - EPOCH) / SECOND < 2.8
     ]
-    builder = WindowBuilder(SensorLayout())
+    builder = WindowBuilder(REASSEMBLE_LAYOUT)
     windows = run(events, builder=builder)
     assert len(windows) == pytest.approx(39, abs=1)
     assert 17 <= builder.counters.gap_windows <= 20
@@ -166,7 +167,7 @@ def test_without_a_camera_windows_have_the_nominal_rate():
 
 def test_a_camera_that_never_appears_does_not_hold_up_the_rest():
     events = [e for e in recording() if e.stream not in ("hama1", "gripper")]
-    builder = WindowBuilder(SensorLayout())
+    builder = WindowBuilder(REASSEMBLE_LAYOUT)
     windows = run(events, builder=builder)
     assert len(windows) == 20
     assert builder.counters.gap_windows == 20
@@ -174,14 +175,14 @@ def test_a_camera_that_never_appears_does_not_hold_up_the_rest():
 
 
 def test_another_reference_camera_can_be_named():
-    windows = run(recording(), builder=WindowBuilder(SensorLayout(), reference_camera="hama2"))
+    windows = run(recording(), builder=WindowBuilder(REASSEMBLE_LAYOUT, reference_camera="hama2"))
     frames = {int(e.stamps[0]) for e in recording() if e.stream == "hama2"}
     assert {w.end_ns for w in windows} <= frames
 
 
 def test_unknown_names_are_refused_with_a_hint():
     with pytest.raises(M2R2Error, match=r"no camera 'hama3'.*did you mean 'hama"):
-        WindowBuilder(SensorLayout(), reference_camera="hama3")
+        WindowBuilder(REASSEMBLE_LAYOUT, reference_camera="hama3")
     builder = WindowBuilder(ONE)
     with pytest.raises(M2R2Error, match=r"no signal 'wrenches'.*did you mean 'wrench'"):
         builder.add_signal("wrenches", np.zeros(1, np.int64), np.zeros((1, 6)))
@@ -216,7 +217,7 @@ def test_late_rows_are_counted():
 
 def test_memory_is_bounded_when_nobody_polls():
     limits = SensingLimits(buffer_s=0.5, max_signal_rate_hz=1000, max_camera_rate_hz=20)
-    builder = WindowBuilder(SensorLayout(), limits)
+    builder = WindowBuilder(REASSEMBLE_LAYOUT, limits)
     for event in recording(3):
         event.feed(builder)
     windows = builder.poll() + builder.flush()
@@ -229,7 +230,7 @@ def test_memory_is_bounded_when_nobody_polls():
 
 
 def test_reset_starts_with_window_0():
-    builder = WindowBuilder(SensorLayout())
+    builder = WindowBuilder(REASSEMBLE_LAYOUT)
     events = recording(1)
     first = run(events, builder=builder)
     for event in events[:50]:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What holds for every way in which messages can come."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -9,6 +10,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from sensor_rig import EPOCH, MS, SECOND, Event, content, recording, run
 
+from m2r2_ros.datasets.reassemble_rig import REASSEMBLE_LAYOUT
 from m2r2_ros.sensing.builder import WindowBuilder
 from m2r2_ros.sensing.layout import SensorLayout
 from m2r2_ros.sensing.limits import SensingLimits
@@ -16,7 +18,7 @@ from m2r2_ros.sensing.time_line import NEVER_NS
 
 EVENTS = recording(1.5, seed=3)
 EXPECTED = content(run(EVENTS, 50 * MS))
-STREAMS = SensorLayout().modalities
+STREAMS = REASSEMBLE_LAYOUT.modalities
 
 
 @pytest.mark.parametrize("block_ms", [1, 13, 100, 333, 1000, 10_000])
@@ -51,14 +53,14 @@ def test_arrival_does_not_matter(delays, cuts, block_ms, seed):
     delay = dict(zip(STREAMS, delays, strict=True))
     parts = [part for event in EVENTS for part in split(event, cuts)]
     for k, part in enumerate(parts):
-        if part.stream in SensorLayout().signals:
+        if part.stream in REASSEMBLE_LAYOUT.signals:
             order = rng.permutation(len(part.stamps))
             parts[k] = Event(part.stream, part.stamps[order], part.payload[order])
 
     def arrival(event: Event) -> int:
         return event.ready_ns + delay[event.stream] * MS
 
-    builder = WindowBuilder(SensorLayout())
+    builder = WindowBuilder(REASSEMBLE_LAYOUT)
     windows = run(sorted(parts, key=arrival), block_ms * MS, builder, arrival)
     assert all(counts.late == 0 for counts in builder.counters.streams.values())
     assert content(windows) == EXPECTED
@@ -106,7 +108,7 @@ OPERATIONS = st.one_of(
     st.tuples(st.just("poll")), st.tuples(st.just("poll")), st.tuples(st.just("flush")),
     st.tuples(st.just("reset")),
 )  # fmt: skip
-SMALL = SensorLayout(signals=("pose", "gripper"))
+SMALL = replace(REASSEMBLE_LAYOUT, signals=("pose", "gripper"))
 LIMITS = SensingLimits(buffer_s=1.0, max_signal_rate_hz=200, max_audio_rate_hz=48_000)
 
 

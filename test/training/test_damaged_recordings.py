@@ -6,14 +6,14 @@ import pytest
 import torch
 from recordings import recording
 
+from m2r2_ros.datasets.reassemble_rig import REASSEMBLE_LAYOUT
 from m2r2_ros.datasets.reassemble_writer import write_recording
 from m2r2_ros.datasets.recording import AudioTrack, SignalTrack, VideoTrack
 from m2r2_ros.datasets.source import open_source, windows
 from m2r2_ros.inference.encoder_inputs import WindowPacker
 from m2r2_ros.networks.m2r2 import M2R2, M2R2Config
-from m2r2_ros.sensing.layout import SensorLayout
 
-LAYOUT = SensorLayout()
+LAYOUT = REASSEMBLE_LAYOUT
 TINY = M2R2Config(
     feature_dimension=8, image_size=32, image_stages=2, image_cells=2, audio_width=8, heads=2
 )

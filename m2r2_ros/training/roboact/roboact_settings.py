@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from m2r2_ros.datasets.reassemble_rig import REASSEMBLE_LAYOUT
 from m2r2_ros.networks.roboact.config import RoboActConfig
 from m2r2_ros.networks.roboact.frames import COMPACT
 from m2r2_ros.training.settings import OptimiserSettings
@@ -38,7 +39,7 @@ class RoboActSettings:
     # "compact": EfficientNet-Lite0 and all-MiniLM-L6-v2, from packages, with no download.
     clip: str = COMPACT
     # Cameras of recordings; each one's view of an action is a clip of its own.
-    cameras: tuple[str, ...] = ("hama1", "hama2")
+    cameras: tuple[str, ...] = REASSEMBLE_LAYOUT.cameras
     # Embedded frames a second.
     frame_rate_hz: float = 10.0
     model: RoboActConfig = field(default_factory=RoboActConfig)

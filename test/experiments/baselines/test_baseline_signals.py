@@ -9,18 +9,18 @@ import numpy as np
 import pytest
 from recordings import recording, signal
 
+from m2r2_ros.datasets.reassemble_rig import REASSEMBLE_LAYOUT
 from m2r2_ros.datasets.reassemble_writer import write_recording
 from m2r2_ros.datasets.source import open_source, windows
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.experiments.baselines.baseline_signals import POSITION, WRENCH, read_signals
-from m2r2_ros.sensing.layout import SensorLayout
 
 
 def test_rows_are_the_means_of_the_windows_that_an_encoder_sees(tmp_path):
     write_recording(tmp_path / "a.h5", recording(2.0, "a"))
     rows, labels = read_signals(tmp_path / "a.h5")
     with open_source(tmp_path / "a.h5") as source:
-        seen = list(windows(source, SensorLayout(audio=False)))
+        seen = list(windows(source, replace(REASSEMBLE_LAYOUT, audio=False)))
     assert len(rows) == len(labels) == len(seen)
     assert np.isfinite(rows).all()
     for row, window in zip(rows, seen, strict=True):
