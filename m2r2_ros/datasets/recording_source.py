@@ -101,7 +101,11 @@ def present_topics(
     ]
     lines += topics.absent(layout.sensed) + topics.unread(layout.derived)
     if len(missing) == len(wanted):
-        raise M2R2Error(f"{name}: none of the configured topics is in the recording; {lines[0]}")
+        default = "; no --config says otherwise than config/reassemble.yaml"
+        raise M2R2Error(
+            f"{name}: none of the configured topics is in the recording; {lines[0]}"
+            f"{default if topics == TopicMap() else ''}"
+        )
     problems += [line for line in lines if line not in problems]
     chosen = {name: topic for name, topic in wanted.items() if topic in there}
     for modality, topic in chosen.items():

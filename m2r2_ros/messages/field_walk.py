@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from m2r2_ros.errors import nearest_name
 from m2r2_ros.messages.cdr import CdrReader, MessageError
@@ -20,8 +21,7 @@ _MAX_DEPTH = 32
 _Wanted = list[tuple[int, tuple[Step, ...]]]
 
 
-@dataclass(frozen=True)
-class Run:
+class Run(NamedTuple):
     """`count` neighbouring numbers of the NumPy type `code`, from byte `offset` on."""
 
     offset: int

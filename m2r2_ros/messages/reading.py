@@ -47,7 +47,8 @@ class Reading:
         if type_name == NAMED_STATES:
             texts = [f"interface_values[{joint}].values[{self.field}]" for joint in self.joints]
             return tuple(map(parse_path, texts))
-        return tuple(map(parse_path, self.by_type.get(type_name, ())))
+        texts = self.by_type.get(type_name)
+        return tuple(map(parse_path, texts)) if texts else ()
 
     def is_stamped(self, type_name: str) -> bool:
         """Whether messages of a type say when they were measured. Raises MessageError."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -102,7 +103,7 @@ class _Batch:
     def __init__(self, stamps: np.ndarray, values: np.ndarray, arrivals: Sequence[int]) -> None:
         self.stamps, self.values = stamps, values
         self.read = np.zeros(len(stamps), bool)
-        self._arrivals = np.array(arrivals, np.int64)
+        self._arrivals = arrivals
 
     def fill(
         self, type_name: str, messages: Sequence[bytes], reading: Reading, rows: np.ndarray
@@ -120,7 +121,7 @@ class _Batch:
         except MessageError:
             return False
         if layout.stamp is None:
-            self.stamps[rows] = self._arrivals[rows]
+            self.stamps[rows] = np.array(self._arrivals, np.int64)[rows]
         return True
 
 
@@ -180,15 +181,15 @@ class _Layout:
 
     def _fields(self, length: int) -> np.dtype:
         order = self.byte_order
-        at = {
-            f"run{i}": (each.offset, (order + each.code, (each.count,)))
-            for i, each in enumerate(self.runs)
-        }
+        names = [f"run{index}" for index in range(len(self.runs))]
+        formats: list[Any] = [(order + run.code, (run.count,)) for run in self.runs]
+        offsets = [run.offset for run in self.runs]
         if self.stamp is not None:
-            at["sec"], at["nanosec"] = (self.stamp, order + "i4"), (self.stamp + 4, order + "u4")
-        offsets, formats = zip(*at.values(), strict=True)
+            names += ["sec", "nanosec"]
+            formats += [order + "i4", order + "u4"]
+            offsets += [self.stamp, self.stamp + 4]
         return np.dtype(
-            {"names": list(at), "formats": formats, "offsets": offsets, "itemsize": length}
+            {"names": names, "formats": formats, "offsets": offsets, "itemsize": length}
         )
 
 

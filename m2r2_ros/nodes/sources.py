@@ -232,7 +232,8 @@ def make_sources(
             reading = signal_reading(topics, layout.signals[name], installed_fields)
             source = SignalSource(node, name, topic, check, limits, reading, of_other)
             sources.append(source)
-        sources[-1].signature = StreamSignature(topics.input(name).frame)
+        if not topics.input(name).child_frame:
+            sources[-1].signature = StreamSignature(topics.input(name).frame)
     return sources
 
 

@@ -77,6 +77,8 @@ class Synchronizer(ManagedNode):
         metadata = read_encoder_metadata(folder / ENCODER_FILE)
         self._layout = metadata.layout
         topics = self._read_topics(values)
+        if self._is_default:
+            self.get_logger().info("no topics are given: those of config/reassemble.yaml apply")
         limits = _limits(values)
         on_frame = self.guard(self._on_reference_frame)
         self._reference = topics.reference_camera
@@ -309,8 +311,8 @@ class Synchronizer(ManagedNode):
         given = parameter_declaration.overrides(self)
         topics = [name.removeprefix("topics.") for name in given if name.startswith("topics.")]
         known = [name for name in given if is_entry(name)]
-        is_silent = not topics and not any(name.endswith(".topic") for name in known)
-        default = DEFAULT_TOPICS if is_silent else dict.fromkeys(topics, "")
+        self._is_default = not topics and not any(name.endswith(".topic") for name in known)
+        default = DEFAULT_TOPICS if self._is_default else dict.fromkeys(topics, "")
         self.declare_lasting(parameters.topic_settings(default))
         self.declare_lasting(parameters.signal_settings(known))
 

@@ -6,6 +6,7 @@ import shutil
 from dataclasses import replace
 from itertools import pairwise
 
+import lab_bags
 import numpy as np
 import pytest
 from hypothesis import Phase, given, settings
@@ -152,6 +153,12 @@ def test_a_recording_without_the_configured_topics(h5, mcap):
         text = error_of(path, topics)
         assert "none of the configured topics is in the recording" in text
         assert "(did you mean '/hama1/image_raw/compressed'?)" in text
+        assert "--config" not in text
+
+
+def test_what_applies_without_a_robot_file_is_said(tmp_path):
+    path = lab_bags.write_bag(tmp_path / "bag", lab_bags.ARMS, seed=0)
+    assert "no --config says otherwise than config/reassemble.yaml" in error_of(path)
 
 
 def test_some_topics_missing(h5, mcap):

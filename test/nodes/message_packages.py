@@ -6,14 +6,25 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+# The generators that rclpy needs over Fast DDS: with the default ones a build takes half as long
+# again.
+_GENERATORS = (
+    "rosidl_cmake",
+    "rosidl_generator_type_description",
+    "rosidl_generator_c",
+    "rosidl_generator_cpp",
+    "rosidl_typesupport_fastrtps_cpp",
+    "rosidl_typesupport_fastrtps_c",
+    "rosidl_typesupport_c",
+    "rosidl_generator_py",
+)
 _PACKAGE = """<package format="3">
   <name>{name}</name><version>0.0.0</version><description>For tests.</description>
   <maintainer email="test@example.org">test</maintainer><license>Apache-2.0</license>
   <buildtool_depend>ament_cmake</buildtool_depend>
-  <build_depend>rosidl_default_generators</build_depend>
   {depends}
   <member_of_group>rosidl_interface_packages</member_of_group>
   <export><build_type>ament_cmake</build_type></export>
@@ -21,26 +32,31 @@ _PACKAGE = """<package format="3">
 """
 _CMAKE = """cmake_minimum_required(VERSION 3.20)
 project({name})
-find_package(ament_cmake REQUIRED)
-find_package(rosidl_default_generators REQUIRED)
-{finds}
+foreach(needed ament_cmake {needs} {generators})
+  find_package(${{needed}} REQUIRED)
+endforeach()
 rosidl_generate_interfaces(${{PROJECT_NAME}} {files} DEPENDENCIES {needs})
 ament_package()
 """
+_COMMON = ("builtin_interfaces", "std_msgs")
 
 
-def build_messages(folder: Path, name: str, messages: Mapping[str, str], needs: list[str]) -> Path:
-    """Build the package `name` with `messages` (type -> definition); the prefix of its install."""
-    source = folder / "src" / name
-    (source / "msg").mkdir(parents=True)
-    for kind, definition in messages.items():
-        (source / "msg" / f"{kind}.msg").write_text(definition + "\n")
-    depends = "".join(f"<depend>{need}</depend>" for need in needs)
-    (source / "package.xml").write_text(_PACKAGE.format(name=name, depends=depends))
-    finds = "\n".join(f"find_package({need} REQUIRED)" for need in needs)
-    files = " ".join(f'"msg/{kind}.msg"' for kind in messages)
-    cmake = _CMAKE.format(name=name, finds=finds, files=files, needs=" ".join(needs))
-    (source / "CMakeLists.txt").write_text(cmake)
+def build_messages(folder: Path, files: Mapping[str, str], needs: Sequence[str] = _COMMON) -> Path:
+    """Build types ("package/msg/Type" -> definition); the prefix of their install."""
+    packages: dict[str, list[str]] = {}
+    for type_name, definition in files.items():
+        package, _, kind = type_name.split("/")
+        path = folder / "src" / package / "msg" / f"{kind}.msg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(definition + "\n")
+        packages.setdefault(package, []).append(f'"msg/{kind}.msg"')
+    for package, names in packages.items():
+        depends = "".join(f"<depend>{need}</depend>" for need in needs)
+        words = {"needs": " ".join(needs), "generators": " ".join(_GENERATORS)}
+        source = folder / "src" / package
+        (source / "package.xml").write_text(_PACKAGE.format(name=package, depends=depends))
+        cmake = _CMAKE.format(name=package, files=" ".join(names), **words)
+        (source / "CMakeLists.txt").write_text(cmake)
     python = ("--cmake-args", f"-DPython3_EXECUTABLE={sys.executable}")
     result = subprocess.run(
         [sys.executable, "-m", "colcon", "build", "--merge-install", *python],

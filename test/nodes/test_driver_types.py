@@ -6,13 +6,15 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from driver_workspace import build, run_in
 from drivers import AUDIO_ARRAYS, AUDIO_BYTES, DYNAMIC, FILES, INTERFACE, XARM
+from message_packages import build_messages, sourced
 
 ROWS = Path(__file__).with_name("driver_rows.py")
 # Two packages are both called audio_common_msgs: a workspace each.
@@ -23,9 +25,14 @@ TESTS = {"bytes": 6, "arrays": 1}
 
 @pytest.mark.parametrize("name", WORKSPACES)
 def test_types_of_drivers_over_dds(ros, tmp_path, name):
-    install = build(tmp_path / "workspace", WORKSPACES[name])
+    installed = build_messages(tmp_path, WORKSPACES[name])
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", f"_{name}"]
-    done = run_in(install, *command, f"--basetemp={tmp_path / 'rows'}", str(ROWS))
+    done = subprocess.run(
+        [*command, f"--basetemp={tmp_path / 'rows'}", str(ROWS)],
+        env={**os.environ, **sourced(installed)},
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(rf"\b{TESTS[name]} passed", done.stdout), done.stdout
     assert "skipped" not in done.stdout

@@ -125,6 +125,18 @@ def test_a_topic_can_be_changed_between_cleanup_and_configure(synchronizer):
     assert station.report().level == OK
 
 
+def test_what_applies_without_topics_is_said(synchronizer, capfd):
+    said = "no topics are given: those of config/reassemble.yaml apply"
+    station = synchronizer(**{f"topics.{name}": topic for name, topic in THERE.items()})
+    station.trigger_configure()
+    assert said not in capfd.readouterr().err
+    station.trigger_shutdown()
+    station = synchronizer()
+    station.trigger_configure()
+    assert capfd.readouterr().err.count(said) == 1
+    assert station.report().values["wrench.topic"] == DEFAULT_TOPICS["wrench"]
+
+
 def test_a_topic_that_the_security_policy_denies_is_masked(node, synchronizer, monkeypatch):
     station = synchronizer(silence_warning_s=0.1, **{f"topics.{n}": t for n, t in TOPICS.items()})
     station.trigger_configure()

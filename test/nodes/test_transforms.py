@@ -36,9 +36,8 @@ sys.stdin.read()
 @pytest.fixture(scope="module")
 def tf2_msgs(tmp_path_factory):
     """The environment with tf2_msgs, which the wheels lack and a robot's ROS has."""
-    definition = {"TFMessage": "geometry_msgs/TransformStamped[] transforms"}
-    folder = tmp_path_factory.mktemp("tf2_msgs")
-    return sourced(build_messages(folder, "tf2_msgs", definition, ["geometry_msgs"]))
+    files = {"tf2_msgs/msg/TFMessage": "geometry_msgs/TransformStamped[] transforms"}
+    return sourced(build_messages(tmp_path_factory.mktemp("tf2_msgs"), files, ["geometry_msgs"]))
 
 
 @pytest.fixture
