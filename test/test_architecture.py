@@ -25,10 +25,10 @@ from source_tree import (
 
 from m2r2_ros import __version__
 from m2r2_ros.cli.main import verbs
-from m2r2_ros.inspection.skill_colours import SKILL_HUES
-from m2r2_ros.labels import ACTIVITIES, NO_ACTION, OBJECTS
 from m2r2_ros.datasets.reassemble_format import CAMERAS
 from m2r2_ros.datasets.reassemble_rig import DEFAULT_TOPICS, FINGER_JOINTS
+from m2r2_ros.inspection.skill_colours import SKILL_HUES
+from m2r2_ros.labels import ACTIVITIES, NO_ACTION, OBJECTS
 
 ROS = {"rclpy", "m2r2_msgs", "cv_bridge", "message_filters"}
 TRAINING = {"torch", "onnx", "onnxscript", "transformers", "sentence_transformers", "tensorboard"}

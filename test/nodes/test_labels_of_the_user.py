@@ -20,12 +20,12 @@ from harness import (
 from tiny_models import head_metadata, sha256_of, write_encoder, write_head
 
 from m2r2_ros.cli import main as command
+from m2r2_ros.datasets.reassemble_rig import REASSEMBLE_LAYOUT
 from m2r2_ros.datasets.source import open_source
 from m2r2_ros.inference.models import Models
 from m2r2_ros.inference.segment_events import SegmentStatus
 from m2r2_ros.offline.deployment import Deployment
 from m2r2_ros.offline.segmentation import segment_source, write_segments
-from m2r2_ros.sensing.layout import SensorLayout
 from m2r2_ros.vocabulary import Parts, Vocabulary
 
 VOCABULARY = Vocabulary(
@@ -61,7 +61,7 @@ def config(tmp_path_factory):
 def models(tmp_path_factory, bag, config):
     """Of some heads with random weights the one that says most about the recording."""
     folder = tmp_path_factory.mktemp("models")
-    encoder = write_encoder(folder / "encoder.onnx", SensorLayout())
+    encoder = write_encoder(folder / "encoder.onnx", REASSEMBLE_LAYOUT)
     labels = VOCABULARY.labels
     metadata = head_metadata(sha256_of(encoder), labels)
     metadata["vocabulary"] = VOCABULARY.to_dict()
