@@ -150,17 +150,15 @@ class _Reader:
         count = shape[0] if shape else 0
         if not count:
             raise M2R2Error(f"'{array}' has no rows")
-        if clock.rate_hz:
-            return self._epoch_ns + np.round(np.arange(count) * 1e9 / clock.rate_hz).astype(int)
-        stamps = self._epoch_ns + self._times(clock)
+        stamps = self._epoch_ns + self._times(clock, count)
         if len(stamps) != count:
             raise M2R2Error(
                 f"'{array}' has {count} rows, its stamps '{clock.stamps}' {len(stamps)}"
             )
         if not 0 < stamps[0] <= stamps[-1] < MAX_STAMP_S * 10**9:
             raise M2R2Error(
-                f"'{clock.stamps}' reaches {stamps[-1] / 1e9:g} s, which no header stamp can hold: "
-                "give stamps_unit (ms, us, ns) or epoch_s"
+                f"'{clock.stamps or array}' reaches {stamps[-1] / 1e9:g} s, which no header stamp "
+                "can hold: give stamps_unit (ms, us, ns) or epoch_s"
             )
         if repeated := int(np.count_nonzero(np.diff(stamps) == 0)):
             line = f"'{clock.stamps}': {repeated} stamps repeat: the first of each counts"
@@ -186,11 +184,15 @@ class _Reader:
         if self._mapping.epoch_s is not None:
             return round(self._mapping.epoch_s * 1e9)
         clocks = {sensor.clock for sensor in self._mapping.sensors.values()}
-        firsts = [0 if clock.rate_hz else int(self._times(clock)[0]) for clock in clocks]
+        firsts = [int(self._times(clock, 1)[0]) for clock in clocks]
         return _EPOCH_S * 10**9 if min(firsts) < _UNIX_FROM_S * 1e9 else 0
 
-    def _times(self, clock: Clock) -> np.ndarray:
-        return stored_times(clock, self._numbers(clock.stamps))
+    def _times(self, clock: Clock, count: int) -> np.ndarray:
+        """Stamps before the epoch is added, int64 [ns]; of a rate, of `count` rows."""
+        if not clock.rate_hz:
+            return stored_times(clock, self._numbers(clock.stamps))
+        latest_s = MAX_STAMP_S * 2.0
+        return np.round((np.arange(count) / clock.rate_hz).clip(max=latest_s) * 1e9).astype(int)
 
     def _numbers(self, array: str) -> np.ndarray:
         return numbers(array, self._any(array))

@@ -11,7 +11,6 @@ labels: {frames: tag, names: {0: wait, 1: tighten cap}, idle: [wait]}
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -28,6 +27,7 @@ from m2r2_ros.datasets.array_mapping import (
     LabelArrays,
     SignalArrays,
 )
+from m2r2_ros.datasets.array_numbers import MAX_STAMP_S
 from m2r2_ros.datasets.sensor_input import is_topic_name
 from m2r2_ros.errors import M2R2Error, brief, nearest_name
 from m2r2_ros.sensing.layout_file import read_yaml
@@ -38,6 +38,8 @@ _MAPPING = (*_CLOCK, "recordings", "epoch_s", "signals", "cameras", "labels")
 _SIGNAL = (*_CLOCK, "arrays", "scale", "offset", "unit", "topic")
 _CAMERA = (*_CLOCK, "array", "pixels", "topic")
 _LABELS = (*_CLOCK, "segments", "frames", "names", "complete", "idle", "parts")
+# What a factor or an offset may be.
+_LARGEST = 1e12
 _COLUMNS = re.compile(r"([^\[\]]+)(?:\[(\d+)(?:(:)(\d+))?\])?")
 
 
@@ -57,7 +59,7 @@ def _mapping(given: Mapping[str, Any]) -> ArrayMapping:
         cameras=_each(given, "cameras", lambda entry: _camera(entry, clock)),
         labels=_labels(given["labels"], clock) if "labels" in given else None,
         recordings=_text(given.get("recordings", ""), "recordings"),
-        epoch_s=_number(given["epoch_s"], "epoch_s") if "epoch_s" in given else None,
+        epoch_s=_epoch(given["epoch_s"]) if "epoch_s" in given else None,
     )
     if not mapping.sensors:
         raise M2R2Error("it names no sensor: give `signals` or `cameras`")
@@ -68,6 +70,13 @@ def _mapping(given: Mapping[str, Any]) -> ArrayMapping:
         if not is_topic_name(topic) or topics.count(topic) > 1:
             raise M2R2Error(f"topic {brief(topic)} is no name of a topic, or of two: give `topic`")
     return mapping
+
+
+def _epoch(value: Any) -> float:
+    epoch_s = _number(value, "epoch_s")
+    if abs(epoch_s) >= MAX_STAMP_S:
+        raise M2R2Error(f"epoch_s must be less than 2^31 s, got {brief(value)}")
+    return epoch_s
 
 
 def _each(given: Mapping[str, Any], kind: str, read: Callable[[Any], Any]) -> dict[str, Any]:
@@ -154,14 +163,14 @@ def _clock(given: Mapping[str, Any], outer: Clock, needed: bool = False) -> Cloc
     if "stamps" in given and "rate_hz" in given:
         raise M2R2Error("give one of `stamps` and `rate_hz`")
     unit = given.get("stamps_unit", outer.unit)
-    if unit not in STAMP_UNITS:
+    if unit not in tuple(STAMP_UNITS):
         raise M2R2Error(f"stamps_unit must be {', '.join(STAMP_UNITS)}, got {brief(unit)}")
     if "stamps" in given:
         return Clock(_array(given["stamps"], "stamps"), unit=unit)
     if "rate_hz" in given:
         rate_hz = _number(given["rate_hz"], "rate_hz")
-        if not 0 < rate_hz < 1e6:
-            raise M2R2Error(f"rate_hz must be in (0, 1e6), got {brief(rate_hz)}")
+        if not 1e-3 <= rate_hz <= 1e6:
+            raise M2R2Error(f"rate_hz must be in [0.001, 1e6], got {brief(rate_hz)}")
         return Clock(rate_hz=rate_hz)
     if needed and not outer.stamps and not outer.rate_hz:
         raise M2R2Error("when were its rows taken? Give `stamps` (an array) or `rate_hz`")
@@ -203,7 +212,8 @@ def _text(value: Any, name: str) -> str:
 
 
 def _number(value: Any, name: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not -_LARGEST <= value <= _LARGEST:
         raise M2R2Error(f"{name} must be a number, got {brief(value)}")
     return float(value)
 

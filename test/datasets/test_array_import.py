@@ -383,6 +383,9 @@ def test_damaged_bytes_are_one_line_or_read(tmp_path_factory, data):
         ({"signals": {"elbow_wrench": "w"}}, "when were its rows taken?"),
         ({"stamps": "t", "rate_hz": 5, "signals": {}}, "one of `stamps` and `rate_hz`"),
         ({"rate_hz": -5, "signals": {"elbow_wrench": "w"}}, "rate_hz must be in"),
+        ({"rate_hz": 10**400, "signals": {"elbow_wrench": "w"}}, "rate_hz must be a number"),
+        ({"rate_hz": 1, "epoch_s": 1e11, "signals": {}}, "epoch_s must be less than 2^31 s"),
+        ({"rate_hz": 1, "epoch_s": 1e300, "signals": {}}, "epoch_s must be a number"),
         ({"rate_hz": True, "signals": {"elbow_wrench": "w"}}, "rate_hz must be a number"),
         ({"rate_hz": 5, "stamps_unit": "h", "signals": {}}, "stamps_unit must be s, ms, us, ns"),
         ({"rate_hz": 5, "signals": {"elbow_wrench": "w[3:1]"}}, "has no columns"),
@@ -436,6 +439,13 @@ def test_damaged_bytes_are_one_line_or_read(tmp_path_factory, data):
 def test_bad_mappings(tmp_path, capsys, mapping, words):
     error = refused(tmp_path, capsys, arrays(), mapping)
     assert "mapping.yaml" in error and words in error
+
+
+@pytest.mark.parametrize("more", [{"epoch_s": -5}, {"epoch_s": 2**31 - 1}])
+def test_epochs_beyond_all_stamps(tmp_path, capsys, more):
+    mapping = {**more, "rate_hz": 1, "signals": {"tip_twist": "twist"}}
+    error = refused(tmp_path, capsys, arrays(), mapping)
+    assert "'twist' reaches" in error and "which no header stamp can hold" in error
 
 
 def test_numbers_need_names(tmp_path, capsys):
