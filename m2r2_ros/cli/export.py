@@ -30,6 +30,7 @@ from m2r2_ros.errors import M2R2Error
 from m2r2_ros.inference.head import StreamingHead
 from m2r2_ros.inference.model_file import read_model
 from m2r2_ros.inference.models import ENCODER_FILE, HEAD_FILE
+from m2r2_ros.training.head_registry import find_head, head_names
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -63,6 +64,8 @@ def main(args: argparse.Namespace) -> int:
     from m2r2_ros.training.run import read_settings
 
     kind = read_settings(args.run).get("kind")
+    if kind in head_names():
+        raise M2R2Error(f"{args.run}: {_why_no_graph(kind)}")
     if args.strides and kind != "roboact":
         raise M2R2Error(f"{args.run}: --strides is for a run of `--encoder roboact` only")
     if kind == "roboact" and args.precision != "float32":
@@ -73,6 +76,12 @@ def main(args: argparse.Namespace) -> int:
     print(f"{args.out}: {size:.1f} MB, differs from torch by at most {difference:.1e}")
     _say_if_unlisted(files)
     return 0
+
+
+def _why_no_graph(head: str) -> str:
+    if find_head(head).streams:
+        return f"its training has not ended: run `m2r2 train --head {head}` again, it goes on"
+    return f"'{head}' sees whole recordings, no robot runs it: `m2r2 predict` applies it"
 
 
 def _say_if_unlisted(files: Sequence[Path]) -> None:

@@ -49,6 +49,7 @@ def open_source(path: Path | str, topics: TopicMap | None = None) -> Iterator[Re
     path = Path(path)
     if not path.exists():
         raise M2R2Error(f"{path}: no such file or folder{nearest_path(path)}")
+    _refuse_many(path)
     reader = "bag_source" if path.is_dir() else _READERS.get(path.suffix)
     if reader is None:
         raise M2R2Error(f"{path}: {_refusal(path)}")
@@ -63,6 +64,20 @@ def stated_vocabulary(path: Path) -> Vocabulary | None:
     """The vocabulary.yaml beside a recording, None without one. Raises M2R2Error."""
     inside_bag = path.is_file() and is_bag_folder(path.parent)
     return find_vocabulary(path.parent.parent if inside_bag else path.parent)
+
+
+def is_recording(path: Path) -> bool:
+    """Whether `open_source` would try to read it: a bag's folder, or a file of a known ending."""
+    return is_bag_folder(path) or (path.is_file() and path.suffix in RECORDING_SUFFIXES)
+
+
+def _refuse_many(path: Path) -> None:
+    """A folder of bags or .h5 files is none itself."""
+    if not path.is_dir() or is_bag_folder(path):
+        return
+    inside = sorted(p for p in path.iterdir() if is_recording(p) and p.suffix not in BAG_SUFFIXES)
+    if inside:
+        raise M2R2Error(f"{path}: is a folder of recordings: give one of them, as {inside[0]}")
 
 
 def _refusal(path: Path) -> str:

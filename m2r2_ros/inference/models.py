@@ -69,6 +69,8 @@ class Models:
         Raises M2R2Error that names the fault.
         """
         folder = Path(folder)
+        if folder.is_file():
+            raise M2R2Error(f"{folder}: is a file: give the models folder that it lies in")
         if not folder.is_dir():
             raise M2R2Error(f"{folder}: no such models folder{nearest_path(folder)}")
         for name in (ENCODER_FILE,) if actions else (ENCODER_FILE, HEAD_FILE):

@@ -25,7 +25,9 @@ def read_encoder_metadata(path: str | Path) -> EncoderMetadata:
     """Layout and sizes of an `encoder.onnx`. Raises M2R2Error when it is missing or no encoder."""
     path = Path(path)
     if path.exists() and not path.is_file():
-        raise M2R2Error(f"{path}: not an ONNX file (not a file)")
+        inside = path / "encoder.onnx"
+        there = f": give {inside}" if inside.is_file() else ""
+        raise M2R2Error(f"{path}: not an ONNX file (not a file){there}")
     try:
         with path.open("rb") as file:
             text = dict(_entries(file)).get(METADATA_KEY)

@@ -14,7 +14,7 @@ import numpy as np
 from m2r2_ros.datasets.bag_files import is_bag_folder
 from m2r2_ros.datasets.mstcn import check_name, frame_labels
 from m2r2_ros.datasets.recording_source import RecordingSource, gap_label
-from m2r2_ros.datasets.source import RECORDING_SUFFIXES, open_source
+from m2r2_ros.datasets.source import RECORDING_SUFFIXES, is_recording, open_source
 from m2r2_ros.datasets.vocabulary_file import VOCABULARY_FILE
 from m2r2_ros.errors import M2R2Error, brief, nearest_name, nearest_path
 from m2r2_ros.inference.encoder import Encoder
@@ -106,7 +106,7 @@ def find_recordings(paths: Iterable[Path]) -> list[Path]:
     for path in paths:
         if not path.exists():
             raise M2R2Error(f"{path}: no such file or folder{nearest_path(path)}")
-        inside = sorted(filter(_is_recording, path.iterdir())) if _is_plain_folder(path) else [path]
+        inside = sorted(filter(is_recording, path.iterdir())) if _is_plain_folder(path) else [path]
         if not inside:
             raise M2R2Error(f"{path}: holds no recording (.h5 or bag)")
         for recording in inside:
@@ -119,10 +119,6 @@ def find_recordings(paths: Iterable[Path]) -> list[Path]:
 def recording_name(path: Path) -> str:
     """A file's name without its ending, a bag folder's as it is."""
     return path.stem if path.suffix in RECORDING_SUFFIXES else path.name
-
-
-def _is_recording(path: Path) -> bool:
-    return is_bag_folder(path) or (path.is_file() and path.suffix in RECORDING_SUFFIXES)
 
 
 def _is_plain_folder(path: Path) -> bool:

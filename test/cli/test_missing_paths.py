@@ -63,3 +63,25 @@ def test_the_first_part_that_is_missing_is_compared(place):
     assert nearest_path(Path("ut/features/splits")) == " (did you mean 'out'?)"
     assert nearest_path(Path("out/features")) == nearest_path(Path("out/quite_another")) == ""
     assert nearest_path(place / "ot" / "x") == " (did you mean 'out'?)"
+
+
+WRONG_THINGS = {
+    "segment recordings/a.h5 --models models/encoder.onnx --json x.json": "give the models folder",
+    "extract recordings --encoder models --out x": "give models/encoder.onnx",
+    "export out/asrf --out x": "`m2r2 predict` applies it",
+    "export out/causal --out x": "run `m2r2 train --head causal` again",
+}
+
+
+@pytest.mark.parametrize(("command", "remedy"), WRONG_THINGS.items())
+def test_a_thing_in_the_place_of_another_is_answered_with_what_to_give(
+    command, remedy, place, capsys
+):
+    if command.startswith("export"):
+        pytest.importorskip("torch")
+    for head in ("asrf", "causal"):
+        (place / "out" / head).mkdir()
+        (place / "out" / head / "settings.yaml").write_text(f"kind: {head}\n")
+    assert main(shlex.split(command)) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert remedy in line

@@ -234,6 +234,14 @@ def test_a_pipe_in_place_of_a_recording_is_not_waited_for(tmp_path, name):
     assert "is no file but a pipe" in text or "no such file" in text
 
 
+@pytest.mark.parametrize("name", ["a.h5", "bag/a.mcap"])
+def test_a_folder_of_recordings_is_answered_with_one_of_them(tmp_path, name):
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).touch()
+    one = tmp_path / name.partition("/")[0]
+    assert f"is a folder of recordings: give one of them, as {one}" in error_of(tmp_path)
+
+
 def test_a_folder_that_is_no_bag(tmp_path):
     assert "cannot read this bag" in error_of(tmp_path)
     (tmp_path / "metadata.yaml").write_text("rosbag2_bagfile_information: {version: 9}")
