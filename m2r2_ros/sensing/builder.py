@@ -19,6 +19,7 @@ from m2r2_ros.sensing.derived_signals import DerivedSignals
 from m2r2_ros.sensing.layout import AUDIO, SensorLayout
 from m2r2_ros.sensing.limits import SensingLimits, to_ns
 from m2r2_ros.sensing.memory_budget import MemoryBudget
+from m2r2_ros.sensing.pending_samples import Batch
 from m2r2_ros.sensing.signal_stream import SignalStream
 from m2r2_ros.sensing.stream import Stream
 from m2r2_ros.sensing.stream_progress import StreamProgress
@@ -66,7 +67,10 @@ class WindowBuilder:
         self._derived = DerivedSignals(layout.derived, limits)
         self._streams: dict[str, Stream] = {**self._cameras, **self._audio, **self._signals}
         self._reference = self._find_reference(reference_camera)
-        self._progress = StreamProgress(self._streams, limits)
+        # A derived signal has no clock of its own: it goes where its source goes.
+        self._source = {name: dict(layout.derived).get(name, name) for name in self._streams}
+        sensed = {name: self._streams[name] for name in layout.sensed}
+        self._progress = StreamProgress(sensed, limits)
         self._time_line = TimeLine(
             to_ns(limits.jump_s),
             to_ns(limits.max_wait_s),
@@ -84,6 +88,7 @@ class WindowBuilder:
         self._index = 0
         self._time_line.clear()
         self._progress.clear()
+        self._derived.clear()
         for stream in self._streams.values():
             stream.clear()
 
@@ -107,9 +112,7 @@ class WindowBuilder:
 
         Rows with NaN, inf or out of range are counted and mask the windows they touch.
         """
-        rows = _find(self._signals, name, "signal").add(stamps_ns, values)
-        for derived, samples in self._derived.add(name, *rows).items():
-            self._signals[derived].add(*samples)
+        _find(self._signals, name, "signal").add(stamps_ns, values)
 
     def add_audio(self, stamp_ns: int, samples: np.ndarray, rate_hz: int) -> None:
         """Add a chunk: float32 (n, channels) or (n,), the first sample stamped `stamp_ns`."""
@@ -126,10 +129,9 @@ class WindowBuilder:
     def expect(self, streams: Collection[str]) -> None:
         """Name the streams that can bring data: windows do not wait for the others.
 
-        All of the layout, unless named; what is derived from a named one is, too. It stays through
-        `reset`.
+        All that are sensed, unless named. It stays through `reset`.
         """
-        self._progress.expected = frozenset((*streams, *self._derived.names(streams)))
+        self._progress.expected = frozenset(streams)
 
     def poll(self) -> list[SensorWindow]:
         """Return the windows that can be closed. Call it after all that has arrived was added.
@@ -206,7 +208,6 @@ class WindowBuilder:
         """Forget all samples and start with window 0; the counts stay."""
         for stream in self._streams.values():
             stream.inbox.clear()
-        self._derived.clear()
         self._clear()
 
     def _judge(self, final: bool) -> Verdict | None:
@@ -223,10 +224,20 @@ class WindowBuilder:
             if batches:
                 stream.ingest(batches)
                 delivered.append(name)
+                self._derive(name, batches)
         if delivered:
             self._progress.note(delivered)
         self._progress.leave_out(verdict.astray)
         return verdict
+
+    def _derive(self, source: str, batches: list[Batch]) -> None:
+        """Compute what the accepted samples of a signal give."""
+        if source not in dict(self.layout.derived).values():
+            return
+        stamps = np.concatenate([stamps for stamps, _ in batches])
+        rows = np.concatenate([rows for _, rows in batches])
+        for name, samples in self._derived.add(source, stamps, rows).items():
+            self._signals[name].ingest_derived(*samples)
 
     def _close(self, final: bool = False, limit_ns: float = inf) -> list[SensorWindow]:
         progress = self._progress
@@ -304,7 +315,7 @@ class WindowBuilder:
         What has come by now of a stream that lags would depend on how messages were delivered.
         """
         part = self._streams[name].window(start_ns, end_ns)
-        return None if self._progress.is_late(name, end_ns) else part
+        return None if self._progress.is_late(self._source[name], end_ns) else part
 
     def _count(self, mask: dict[str, bool], has_frame: bool) -> None:
         self.counters.windows += 1

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -50,10 +50,6 @@ class DerivedSignals:
         self._of_source: dict[str, dict[str, DerivedTwist]] = {}
         for signal, source in derived:
             self._of_source.setdefault(source, {})[signal] = DerivedTwist(limits)
-
-    def names(self, sources: Collection[str]) -> list[str]:
-        """Those whose source is among these signals."""
-        return [name for source in sources for name in self._of_source.get(source, ())]
 
     def add(
         self, source: str, stamps: np.ndarray, values: np.ndarray

@@ -52,23 +52,27 @@ class SignalStream(Stream):
         """What its rows take at most: as many again may wait, and the buffer is twice as long."""
         return 3 * 8 * (1 + signal.width) * _capacity(signal, limits)
 
-    def add(self, stamps: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Take stamps int64 (n,) and values (n, columns); other shapes are refused and counted.
-
-        Returns the rows that were taken, faults as NaN.
-        """
+    def add(self, stamps: np.ndarray, values: np.ndarray) -> None:
+        """Take stamps int64 (n,) and values (n, columns); other shapes are refused and counted."""
         stamps, values = np.array(stamps), np.array(values)
         size = len(stamps) if stamps.ndim else 1
         self.counters.received += size
         if not self._well_formed(stamps, values):
             self.counters.reject("malformed", size)
-            return np.empty(0, np.int64), np.empty((0, self.columns))
-        stamps, values = stamps.astype(np.int64), values.astype(np.float64)
-        if size:
-            values = self._void_faults(values)
-            self.counters.reason = "" if np.isfinite(values[-1]).all() else NO_MEASUREMENT
-            self.inbox.add(stamps, values, size)
-        return stamps, values
+        elif size:
+            stamps, values = stamps.astype(np.int64), values.astype(np.float64)
+            self.inbox.add(stamps, self._checked(values), size)
+
+    def ingest_derived(self, stamps: np.ndarray, values: np.ndarray) -> None:
+        """Take rows that belong to the present: int64 (n,) and float64 (n, columns)."""
+        self.counters.received += len(stamps)
+        if len(stamps):
+            self.ingest([(stamps, self._checked(values))])
+
+    def _checked(self, values: np.ndarray) -> np.ndarray:
+        values = self._void_faults(values)
+        self.counters.reason = "" if np.isfinite(values[-1]).all() else NO_MEASUREMENT
+        return values
 
     def _well_formed(self, stamps: np.ndarray, values: np.ndarray) -> bool:
         return (

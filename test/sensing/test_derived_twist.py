@@ -154,15 +154,32 @@ def test_the_mask_follows_the_source():
     assert not all(mask["pose"] for mask in masks) and masks[2]["twist"] and masks[-2]["twist"]
 
 
-def test_windows_wait_for_what_is_derived_from_an_expected_signal_only():
+def test_windows_do_not_wait_for_what_is_derived():
     events = [event for event in EVENTS if event.stream == "wrench"]
     builder = WindowBuilder(LAYOUT)
+    assert builder._progress.expected == {"wrench", "pose"}
     builder.expect(["wrench"])
     windows = run(events, builder=builder)
     assert len(windows) >= 19 and not any(window.mask["twist"] for window in windows)
-    assert builder._progress.expected == {"wrench"}
-    builder.expect(["wrench", "pose"])
-    assert builder._progress.expected == {"wrench", "pose", "twist"}
+
+
+@pytest.mark.parametrize("apart_s", [-40, 5, 40])
+@pytest.mark.parametrize("moved", ["wrench", "pose"])
+def test_a_derived_signal_is_no_second_clock(moved, apart_s):
+    """Who is left out, and whether time jumps, is the same as without it."""
+    events = [
+        e.moved(apart_s * SECOND) if e.stream == moved and e.ready_ns > EPOCH + SECOND else e
+        for e in EVENTS
+    ]
+    builder = WindowBuilder(LAYOUT.only(["wrench", "pose"]))
+    plain = run(events, builder=builder)
+    again = WindowBuilder(LAYOUT)
+    windows = run(events, builder=again)
+    assert again.counters.resets == builder.counters.resets
+    assert [(w.start_ns, w.end_ns) for w in windows] == [(w.start_ns, w.end_ns) for w in plain]
+    for window, other in zip(windows, plain, strict=True):
+        assert {n: there for n, there in window.mask.items() if n != "twist"} == other.mask
+        assert window.mask["twist"] <= window.mask["pose"]
 
 
 def test_a_reset_forgets_the_past():
