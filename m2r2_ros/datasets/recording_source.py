@@ -90,8 +90,8 @@ def present_topics(
 ) -> dict[str, str]:
     """Modality -> topic for those of the layout's modalities whose topic is `there`.
 
-    The others are added to `problems`. Raises M2R2Error when no topic is there, or one has a type
-    that cannot carry its modality as the robot file says.
+    The others are added to `problems`, as are those whose type cannot carry their modality as the
+    robot file says: they are masked. Raises M2R2Error when none is left.
     """
     wanted = topics.served(layout.sensed)
     missing = {modality: topic for modality, topic in wanted.items() if topic not in there}
@@ -106,8 +106,27 @@ def present_topics(
             f"{name}: none of the configured topics is in the recording; {lines[0]}"
             f"{default if topics == TopicMap() else ''}"
         )
-    problems += [line for line in lines if line not in problems]
     chosen = {name: topic for name, topic in wanted.items() if topic in there}
+    unfit = _unfit(chosen, there, topics, layout, definitions)
+    if len(unfit) == len(chosen):
+        raise M2R2Error(f"{name}: none of the configured topics can be read; {unfit.popitem()[1]}")
+    lines += unfit.values()
+    problems += [line for line in lines if line not in problems]
+    return {modality: topic for modality, topic in chosen.items() if modality not in unfit}
+
+
+def _unfit(
+    chosen: dict[str, str],
+    there: dict[str, str],
+    topics: TopicMap,
+    layout: SensorLayout,
+    definitions: Definitions,
+) -> dict[str, str]:
+    """Why a topic's type cannot carry its modality, by the modality, as the nodes say it."""
+    found = {}
     for modality, topic in chosen.items():
-        check_input(topics, definitions, layout, modality, there[topic])
-    return chosen
+        try:
+            check_input(topics, definitions, layout, modality, there[topic])
+        except M2R2Error as error:
+            found[modality] = f"'{modality}' is masked: {topic}: {error}"
+    return found

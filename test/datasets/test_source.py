@@ -171,10 +171,28 @@ def test_some_topics_missing(h5, mcap):
         assert line in source.problems
 
 
-def test_a_topic_of_another_type(h5, mcap):
-    topics = TopicMap({**DEFAULT_TOPICS, "wrench": "/end_effector/pose"})
+@pytest.mark.parametrize(
+    ("sensor", "other"),
+    [("wrench", "pose"), ("pose", "wrench"), ("twist", "hama1"), ("hama1", "twist"),
+     ("hama2", "audio"), ("audio", "gripper"), ("gripper", "hama2")],
+)  # fmt: skip
+def test_a_topic_of_another_type_is_masked_and_said_as_live(mcap, h5, sensor, other):
+    topics = TopicMap({**DEFAULT_TOPICS, sensor: DEFAULT_TOPICS[other]})
     for path in (h5, mcap):
-        assert "'wrench' needs geometry_msgs/msg/WrenchStamped, not" in error_of(path, topics)
+        with open_source(path, topics) as source:
+            masks = [dict(window.mask) for window in windows(source, LAYOUT)]
+        assert len(masks) >= 19 and not any(mask[sensor] for mask in masks)
+        assert {**dict.fromkeys(LAYOUT.modalities, True), sensor: False} in masks
+        said = f"'{sensor}' is masked: {DEFAULT_TOPICS[other]}: "
+        assert sum(line.startswith(said) for line in source.problems) == 1
+
+
+def test_topics_all_of_another_type(h5, mcap):
+    swapped = {"wrench": DEFAULT_TOPICS["pose"], "pose": DEFAULT_TOPICS["wrench"]}
+    topics = TopicMap(swapped, reference_camera="")
+    for path in (h5, mcap):
+        text = error_of(path, topics)
+        assert "none of the configured topics can be read; '" in text and " needs " in text
 
 
 def test_a_sensor_that_the_robot_lacks_is_masked_and_said(h5, mcap):
