@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a segmenter that is killed leaves to its successor, so that a planner never waits for ever.
+"""The last event of a segmenter, kept for its successor: a planner gets every ENDED.
 
-Within a run ids count up by one and every STARTED gets one ENDED, also when the process dies in
-between: the last event is kept in a file, and who starts within a minute under the same name ends
-the segment that was open and counts on. An orderly end takes the file away.
+Ids count up by one, and every STARTED gets one ENDED, also when the process is killed. So the
+segmenter keeps its last event in a file. A segmenter that starts within a minute under the same
+name ends the open segment and counts on. An orderly end removes the file.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ _SHARES = fields_of(float)
 
 
 class LastEvent:
-    """The last event of a run, in `$ROS_HOME` (`~/.ros`). Who uses it holds the node's `NameLock`.
+    """The last event of a run, in `$ROS_HOME` (`~/.ros`). Its user holds the node's `NameLock`.
 
-    problem   why it cannot be kept, "" as long as it can.
-    damage    what was wrong with the one that was found and set aside, "" if nothing was.
+    problem   why the event cannot be kept, "" as long as it can.
+    damage    what was wrong with the event that was found and set aside, "" if nothing was.
     """
 
     def __init__(self, node_name: str) -> None:
@@ -45,7 +45,7 @@ class LastEvent:
         self.problem = self.damage = ""
 
     def read(self) -> SegmentEvent | None:
-        """The last event of one that was killed less than a minute ago, if any."""
+        """The last event of a segmenter that was killed less than a minute ago, if any."""
         try:
             age_s = time.time() - self.path.lstat().st_mtime
         except OSError:
@@ -68,7 +68,7 @@ class LastEvent:
         self.damage = f"{self.path} is damaged ({why}) and {where}: ids start at 0 again"
 
     def write(self, event: SegmentEvent) -> None:
-        """Keep `event`. A full disk is no reason to stop."""
+        """Keep `event`; where the disk is full, `problem` says so."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             temporary = _write_beside(self.path, json.dumps(vars(event)).encode())
@@ -79,7 +79,7 @@ class LastEvent:
             self.problem += " again if this process is killed"
 
     def remove(self) -> None:
-        """The run is over."""
+        """Remove the file: the run has ended in order."""
         try:
             self.path.unlink(missing_ok=True)
         except OSError as error:
@@ -94,7 +94,7 @@ def ended(event: SegmentEvent) -> SegmentEvent | None:
 
 
 def _content(path: Path) -> bytes:
-    """What a plain file holds: no link is followed, no pipe waited for."""
+    """The content of a plain file. Raises ValueError for anything else, such as a link or pipe."""
     file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         if not stat.S_ISREG(os.fstat(file).st_mode):
@@ -108,7 +108,7 @@ def _content(path: Path) -> bytes:
 
 
 def _write_beside(path: Path, content: bytes) -> Path:
-    """Write a new file next to `path`: nothing that is there is opened, links least of all."""
+    """Write a new file next to `path`; it opens no file or link that is already there."""
     temporary = path.with_suffix(f".{os.getpid()}.new")
     # Of a process that had this id before.
     temporary.unlink(missing_ok=True)

@@ -10,19 +10,19 @@ from m2r2_ros.sensing.limits import SensingLimits, to_ns
 from m2r2_ros.sensing.silence import Silence
 from m2r2_ros.sensing.stream import Stream
 
-# A lag that grows by no more than this in a second is a clock; a message is held up all at once.
+# A clock lets a lag grow by at most this much in a second; a held-up message does so at once.
 _CREEP = 0.25
 
 
 class StreamProgress:
-    """Everything in stream time.
+    """All times are stream time.
 
     A stream is active while it brings anything at all. The present is the median of the active
-    streams' newest stamps, so that one clock that runs ahead does not make all others late; of two
-    halves whose clocks are apart it is what the slow one says. A stream is alive when it is active
-    and keeps up with the present: it is not `late`, nor held up of a sudden.
+    streams' newest stamps: one clock that runs ahead makes no other late. Of two halves whose
+    clocks are apart the slow one tells the present. A stream is alive when it is active and keeps
+    up with the present: it is neither `late` nor held up.
 
-    expected  names of the streams that can bring something at all; for the others nobody waits.
+    expected  names of the streams that can bring something; windows wait for these alone.
     """
 
     def __init__(self, streams: Mapping[str, Stream], limits: SensingLimits) -> None:
@@ -38,8 +38,8 @@ class StreamProgress:
         # How long a stream may bring nothing, and how far what it brings may lag behind.
         self._pause: dict[str, int] = {}
         self._patience: dict[str, int] = {}
-        # How far it was behind the upper median when it last brought something; how far it usually
-        # is, as of when: a lag that creeps is followed.
+        # How far each was behind the upper median when it last brought something. How far it
+        # usually is, and as of when: this follows a lag that creeps.
         self._lag: dict[str, int] = {}
         self._usual: dict[str, tuple[float, int]] = {}
         # Stream -> how many times in a row it has brought something and was held up.
@@ -91,7 +91,7 @@ class StreamProgress:
         """Find the upper median of the newest stamps of the active streams; these, sorted."""
         names = {name for name in self._silence.names if self._active(name)}
         if names != self._found_active:
-            # It is another one: what those who stay are behind it has changed by that alone.
+            # The median is another one, and with it every lag.
             for name in names & self._found_active:
                 self._usual.pop(name, None)
         self._found_active = names
@@ -118,29 +118,29 @@ class StreamProgress:
         return behind_ns <= self._pause[name] + max(0, self._lag_ns(name))
 
     def _lag_ns(self, name: str) -> int:
-        """How far a stream was behind the present when it last brought something."""
+        """How far a stream lagged behind the present when it last brought something."""
         return self._lag[name] - (self._upper_ns - self.present_ns)
 
     def _creeps(self, name: str) -> bool:
-        """Whether a stream is as far behind as it has been: no message that is held up."""
+        """Whether a stream is about as far behind as it has been, which tells a clock."""
         spread_ns = max(self._max_wait_ns // 2, 2 * (self._patience[name] - self._max_wait_ns))
         usual_ns, _ = self._usual.get(name, (self._lag[name], 0))
         return self._lag[name] <= usual_ns + spread_ns
 
     def _is_held_up(self, name: str) -> bool:
-        """Whether a stream is further behind than windows wait; one that creeps is `late` first."""
+        """Whether a stream is further behind than windows wait. One that creeps is `late` first."""
         patience_ns = self._patience[name]
         return self._lag_ns(name) > (2 * patience_ns if self._creeps(name) else patience_ns)
 
     def is_late(self, name: str, end_ns: int) -> bool:
-        """Whether what has come of a stream until a window's end is a matter of luck."""
+        """Whether delivery decides what has come of a stream until a window's end."""
         if name in self._late.names:
             return True
         is_held_up = self._held_up.get(name, 0) > 1 and self._active(name)
         return is_held_up and self._streams[name].known_until() < end_ns
 
     def late(self) -> set[str]:
-        """Streams that bring something, and that windows are without."""
+        """The active streams that windows leave out."""
         held_up = {name for name, times in self._held_up.items() if times > 1}
         return {name for name in self._late.names | held_up if self._active(name)}
 
@@ -150,13 +150,13 @@ class StreamProgress:
 
     @property
     def last_ns(self) -> int:
-        """Up to where there is something when nothing more comes."""
+        """The time that the streams have reached when the recording ends."""
         return self._front(self._upper_ns)[0]
 
     def _front(self, present_ns: int) -> tuple[int, int]:
         """Newest stamp near the present, and the usual interval of the stream that brought it.
 
-        A clock that runs ahead says nothing about the others.
+        Stamps far ahead of the present are left out: their clock runs ahead.
         """
         latest_ns = present_ns + self._max_wait_ns
         streams = (self._streams[name] for name in self._silence.names)

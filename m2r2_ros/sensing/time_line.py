@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which stamps belong to the present: a stream on a wrong clock is told from a joint jump."""
+"""Which stamps belong to the present. A joint jump is told from one stream's wrong clock."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ class TimeLine:
         return self._vote.holds_ns
 
     def why_astray(self, name: str) -> str:
-        """The same for as long as it lasts: how far it is to the second is in the readings."""
+        """Why a stream is left out. The text stays the same for as long as that lasts."""
         side = "ahead of" if self.clocks.positions[name] > (self.now_ns or 0) else "behind"
         return f"its clock is more than {self.jump_ns / 1e9:g} s {side} the others"
 
@@ -133,7 +133,7 @@ class TimeLine:
         return now + [positions[name] for name in self.clocks.in_step()]
 
     def _begin(self, stamps: Mapping[str, Stamps]) -> None:
-        """Let the streams that are together be the present; the others have to vote."""
+        """Take the largest group of streams for the present; the others have to vote."""
         latest = {n: s.newest_ns for n, s in stamps.items() if n not in self.clocks.astray}
         latest = {name: time for name, time in latest.items() if abs(time) < NEVER_NS}
         if not latest:
@@ -165,14 +165,14 @@ class TimeLine:
             self.offsets.note(self.clocks, moved, self.now_ns)
 
     def _find_absent(self, stamps: Mapping[str, Stamps]) -> dict[str, int]:
-        """Who has been elsewhere for as long as it takes to part, and since when it is back."""
+        """Streams that were elsewhere for `settle_ns` or more, and their first stamps since."""
         absent = {n: each for n, each in stamps.items() if each.absence_ns >= self.settle_ns}
         for name in absent:
             self.clocks.part(name, self.clocks.positions[name])
         return {name: each.back_ns for name, each in absent.items()}
 
     def _find_paused(self, names: Iterable[str], stamps: Mapping[str, Stamps]) -> set[str]:
-        """Take back those who have been silent: the others are where they go on."""
+        """Accept the streams that have only paused: the others are where they go on."""
         strays = (name for name in names if stamps[name].is_stray)
         paused = {name for name in strays if self._is_near(name, stamps[name])}
         for name in paused:
@@ -183,14 +183,14 @@ class TimeLine:
     def _is_near(self, name: str, stamps: Stamps) -> bool:
         """Whether the others are where a stream's stamps have stepped to.
 
-        In the middle between where it was and where it goes on it takes more than an order of
-        delivery to change that.
+        The limit is the middle between where it was and where it goes on, far from both: another
+        order of delivery does not change the answer.
         """
         others_ns = self.clocks.present_ns(without=name)
         return others_ns is not None and abs(stamps.newest_ns - others_ns) <= stamps.step_ns / 2
 
     def _has_lost_the_present(self, known: list[int]) -> bool:
-        """Whether all who said what time it is are gone, and others say something else."""
+        """Whether the present is elsewhere, because all streams that had told it are gone."""
         known = known + self._known()[1:]
         return not min(known) - self.jump_ns <= self.now_ns <= max(known) + 2 * self.jump_ns
 
@@ -212,7 +212,7 @@ class TimeLine:
         return Verdict(accepted, waiting, frozenset(self.clocks.astray), self.now_ns or 0, jump)
 
     def _accepted(self, name: str, stamps: Stamps) -> np.ndarray:
-        """What leads on, up to where the stream has left and from where it is back."""
+        """Mask over what leads on, up to where the stream has left or from where it is back."""
         edge_ns = self._crossed.get(name)
         if name in self.clocks.astray:
             return stamps.accepted & (edge_ns is not None and stamps.times < edge_ns)
