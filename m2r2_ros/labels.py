@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Action labels: REASSEMBLE's 69 fine classes and their coarse form.
+"""REASSEMBLE's 69 labels, how they are told from others, and what labels mean of which nobody says.
 
 A fine label is "Insert USB" (REASSEMBLE's text without its full stop); the coarse label is the
 activity alone, "Insert". "No action" is its own coarse label.
@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from m2r2_ros.errors import escaped
-from m2r2_ros.vocabulary import UNKNOWN, UNLABELLED, Parts, Vocabulary
+from m2r2_ros.vocabulary import UNKNOWN, UNLABELLED, Parts, Vocabulary, is_label
 
 NO_ACTION = "No action"
 ACTIVITIES = ("Pick", "Insert", "Remove", "Place")
@@ -99,13 +99,14 @@ def shown_vocabulary(labels: Iterable[str]) -> Vocabulary | None:
     given = set(labels)
     if not is_reassemble(given):
         return None
-    return legacy_vocabulary([*FINE_LABELS, *sorted(given.difference(FINE_LABELS, NO_CLASS))])
+    others = filter(is_label, sorted(given.difference(FINE_LABELS)))
+    return legacy_vocabulary([*FINE_LABELS, *others])
 
 
 def vocabulary_of_labels(labels: Iterable[str]) -> Vocabulary:
     """What they show, else each an action without an object, in order."""
     given = set(labels)
-    return shown_vocabulary(given) or Vocabulary(tuple(sorted(given.difference(NO_CLASS))))
+    return shown_vocabulary(given) or Vocabulary(tuple(filter(is_label, sorted(given))))
 
 
 REASSEMBLE = legacy_vocabulary(FINE_LABELS)

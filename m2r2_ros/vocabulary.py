@@ -192,6 +192,15 @@ class Vocabulary:
         return names
 
 
+def is_label(text: str) -> bool:
+    """Whether a vocabulary can have it."""
+    try:
+        _check_text("label", text)
+    except M2R2Error:
+        return False
+    return True
+
+
 def labelled_runs(labels: Sequence[str]) -> list[slice]:
     """The frames between unlabelled ones."""
     runs, start = [], 0

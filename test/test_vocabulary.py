@@ -27,6 +27,8 @@ from m2r2_ros.labels import (
     REASSEMBLE,
     is_reassemble,
     legacy_vocabulary,
+    shown_vocabulary,
+    vocabulary_of_labels,
 )
 from m2r2_ros.vocabulary import MAX_LABELS, Parts, Vocabulary
 
@@ -139,6 +141,15 @@ def test_labels_of_reassemble_are_told_by_its_actions(labels, expected):
     assert is_reassemble(labels) is expected
 
 
+def test_a_strange_label_does_not_hide_the_others():
+    strange = ["", "unknown", "unlabelled", "x" * 2000, " b", "a\tb"]
+    assert vocabulary_of_labels([*strange, "stir", "pour"]).labels == ("pour", "stir")
+    shown = shown_vocabulary([*strange, "Insert USB", "Insert fuse"])
+    assert shown.labels == (*FINE_LABELS, "Insert fuse")
+    assert (shown.action_of("Insert fuse"), shown.object_of("Insert fuse")) == ("insert", "fuse")
+    assert shown_vocabulary(strange) is None and vocabulary_of_labels(strange).labels == ()
+
+
 HOSTILE = {
     "[a, b]": "expected entries",
     "format: 1": "'labels' must be a list",
@@ -210,7 +221,7 @@ def test_a_text_that_grows_without_end_is_refused(tmp_path):
     with pytest.raises(M2R2Error, match="longer than 400000 characters"):
         read_vocabulary(path)
     path.write_bytes(b"#" * (1 << 20) + b"#")
-    with pytest.raises(M2R2Error, match="more than 1048576 bytes"):
+    with pytest.raises(M2R2Error, match="more than 1000000 bytes"):
         read_vocabulary(path)
     path.write_bytes(b"labels: [\xff]")
     with pytest.raises(M2R2Error, match="cannot read"):

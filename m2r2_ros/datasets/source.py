@@ -56,7 +56,10 @@ def open_source(path: Path | str, topics: TopicMap | None = None) -> Iterator[Re
     module = importlib.import_module(f"m2r2_ros.datasets.{reader}")
     with getattr(module, f"open_{reader}")(path, topics or TopicMap()) as source:
         labels = (label_from_text(action.text) for action in source.actions or ())
-        source.vocabulary = stated_vocabulary(path) or shown_vocabulary(labels)
+        try:
+            source.vocabulary = stated_vocabulary(path) or shown_vocabulary(labels)
+        except M2R2Error as error:
+            raise M2R2Error(f"{path}: {error}") from error
         yield source
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from m2r2_ros.datasets.annotations import label_digest
 from m2r2_ros.datasets.clocks import MAX_TIME_S
 from m2r2_ros.datasets.recording import Action, LowLevelSkill
+from m2r2_ros.datasets.recording_source import vocabulary_of
 from m2r2_ros.datasets.source import open_source
 from m2r2_ros.datasets.topics import TopicMap
 from m2r2_ros.errors import M2R2Error
@@ -31,17 +32,21 @@ FEW_EXAMPLES = 10
 
 @dataclass(frozen=True)
 class LabelledRecording:
-    """What a data-set card needs of a recording. `actions` is None when it has no labels."""
+    """What a data-set card needs of a recording. `actions` is None when it has no labels.
+
+    idle  its labels that say that nothing is done.
+    """
 
     name: str
     duration_s: float
     actions: list[Action] | None
     problems: list[str] = field(default_factory=list)
+    idle: tuple[str, ...] = (NO_ACTION,)
 
     @property
     def attempts(self) -> list[Action]:
-        """Its actions without "No action"."""
-        return [a for a in self.actions or () if label_from_text(a.text) != NO_ACTION]
+        """Its actions without idle ones."""
+        return [a for a in self.actions or () if label_from_text(a.text) not in self.idle]
 
 
 def read_labels(path: Path, topics: TopicMap) -> LabelledRecording:
@@ -50,11 +55,13 @@ def read_labels(path: Path, topics: TopicMap) -> LabelledRecording:
         duration_s = (source.end_ns - source.start_ns) / 1e9
         if not 0 <= duration_s <= MAX_TIME_S:
             raise M2R2Error(f"{path}: its clocks disagree, it would last {duration_s:.0f} s")
-        return LabelledRecording(source.name, duration_s, source.actions, list(source.problems))
+        idle = vocabulary_of(source).idle
+        said = list(source.problems)
+        return LabelledRecording(source.name, duration_s, source.actions, said, idle)
 
 
 def dataset_statistics(recordings: Sequence[LabelledRecording]) -> dict[str, Any]:
-    """Figures of a data set, JSON-ready. Actions are counted without "No action"."""
+    """Figures of a data set, JSON-ready. Actions are counted without idle ones."""
     attempts = [action for recording in recordings for action in recording.attempts]
     per_recording = [len(r.attempts) for r in recordings if r.actions is not None]
     everything = [action for recording in recordings for action in recording.actions or ()]

@@ -13,6 +13,7 @@ from rclpy.node import Node
 from m2r2_ros.datasets.input_types import check_input, is_depth, signal_reading
 from m2r2_ros.datasets.topics import TopicMap
 from m2r2_ros.datasets.transform_input import is_transform, transform_pose
+from m2r2_ros.errors import printable
 from m2r2_ros.messages.cdr import MessageError
 from m2r2_ros.messages.common_audio import AudioDecoder
 from m2r2_ros.messages.images import decode_image
@@ -186,9 +187,8 @@ class SignalSource:
         if type_name and type_name not in self._stamped:
             self._stamped[type_name] = self._reading.is_stamped(type_name)
             if not self._stamped[type_name]:
-                self._node.get_logger().info(
-                    f"{self.name}: {type_name} has no stamp, the time of arrival is taken"
-                )
+                line = f"{self.name}: {type_name} has no stamp, the time of arrival is taken"
+                self._node.get_logger().info(printable(line))
         return self._stamped.get(type_name, True)
 
     def _take_arrived(self, until_ns: int | None) -> tuple[list[bytes], list[int]]:
