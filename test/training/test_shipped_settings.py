@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pages import blocks
+from source_tree import ROOT
 
 from m2r2_ros.cli.main import main
 from m2r2_ros.datasets.clips import Clip
@@ -71,8 +73,12 @@ def test_pairs_of_the_board_are_refused_on_other_clips_with_the_remedy(tmp_path)
     assert len(split_clips(clips, load_settings(RoboActSettings, own)).training) == 3
 
 
-def test_a_file_of_ones_own_names_other_cameras(tmp_path):
-    own = tmp_path / "own.yaml"
-    own.write_text(f"extends: {FOLDER / 'm2r2_taskboard.yaml'}\nlayout: {{cameras: [front]}}\n")
-    settings = load_settings(PretrainSettings, own)
-    assert settings.encoder_layout.cameras == ("front",) and settings.frame_class_weight == 1.0
+def test_a_file_of_ones_own_says_what_differs(tmp_path):
+    """The one in the page on training."""
+    page = ROOT / "docs" / "training.md"
+    (own,) = (text for kind, text in blocks(page) if kind == "yaml" and "extends" in text)
+    (tmp_path / "config").symlink_to(shipped("config"))
+    (tmp_path / "own.yaml").write_text(own)
+    settings = load_settings(PretrainSettings, tmp_path / "own.yaml")
+    assert settings.encoder_layout.cameras == ("front", "wrist")
+    assert settings.optimiser.epochs == 20 and settings.frame_class_weight == 1.0
