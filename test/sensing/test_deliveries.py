@@ -4,8 +4,8 @@
 from faulty_clocks import deliveries, generated, sent
 from sensor_rig import content
 
+from m2r2_ros.datasets.reassemble_rig import REASSEMBLE_LAYOUT
 from m2r2_ros.sensing.builder import WindowBuilder
-from m2r2_ros.sensing.layout import SensorLayout
 
 SEEDS = range(60)
 
@@ -15,7 +15,7 @@ def outcomes(seed: int) -> dict[str, tuple]:
     messages = sent(seed, generated(seed))
     found = {}
     for delivery in deliveries(seed):
-        builder = WindowBuilder(SensorLayout())
+        builder = WindowBuilder(REASSEMBLE_LAYOUT)
         windows = delivery.windows(messages, builder)
         found[delivery.name] = content(windows), builder.counters.resets
     return found

@@ -5,6 +5,7 @@ import pytest
 
 pytest.importorskip("torch")
 
+from m2r2_ros.datasets.reassemble_rig import REASSEMBLE_LAYOUT
 from m2r2_ros.inference.metadata import EncoderMetadata
 from m2r2_ros.sensing.layout import SensorLayout
 from m2r2_ros.shipped import shipped
@@ -16,7 +17,9 @@ from m2r2_ros.training.settings import PretrainSettings
 def test_the_bound_is_that_of_the_exported_encoder():
     settings = PretrainSettings()
     size = settings.model.image_size
-    assert most_pixels(settings) == EncoderMetadata(SensorLayout(), 1, (size, size), "").max_pixels
+    assert (
+        most_pixels(settings) == EncoderMetadata(REASSEMBLE_LAYOUT, 1, (size, size), "").max_pixels
+    )
 
 
 def test_pictures_beyond_the_bound_are_made_smaller():
