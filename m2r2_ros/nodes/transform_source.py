@@ -74,7 +74,9 @@ class TransformSource:
         static = self.input.static.take(until_ns)
         if not (moving or static):
             return
+        lost = self._pose.lost
         builder.add_signal(self.name, *self._pose.add(static, moving))
+        self.input.lost += self._pose.lost - lost
         if self._pose.problem:
             builder.explain(self.name, self._pose.problem)
         builder.remark(self.name, self._pose.notice)

@@ -14,6 +14,7 @@ from m2r2_ros.errors import M2R2Error
 from m2r2_ros.inspection.inspection import inspect_source
 from m2r2_ros.offline.deployment import Deployment
 from m2r2_ros.sensing.derived_twist import HORIZON_S
+from m2r2_ros.sensing.layout import SensorLayout
 from m2r2_ros.sensing.layout_file import load_layout
 from m2r2_ros.shipped import shipped
 
@@ -83,15 +84,26 @@ def test_what_is_missing_is_said_and_masked(lab, bag, pose, said):
         ({"child_frame": "/base_link"}, "signals.pose: frame and child_frame are both"),
         ({"scale": [2.0]}, "signals.pose.scale: a pose between two frames has none"),
         ({"fields": ["transforms"]}, "signals.pose.fields: a pose between two frames has none"),
+    ],
+)
+def test_an_entry_that_cannot_be_is_one_line(lab, pose, said):
+    with pytest.raises(M2R2Error) as refused:
+        read(lab, **pose)
+    assert said in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("pose", "said"),
+    [
         ({"topic": "/wrench"}, "signals.pose.child_frame needs tf2_msgs/msg/TFMessage, not geom"),
         ({"child_frame": ""}, "tf2_msgs/msg/TFMessage holds many poses: signals.pose.frame and "
          ".child_frame say which"),
     ],
 )  # fmt: skip
-def test_an_entry_that_cannot_be_is_one_line(lab, pose, said):
-    with pytest.raises(M2R2Error) as refused:
-        read(lab, **pose)
-    assert said in str(refused.value)
+def test_a_type_that_brings_no_such_pose_is_said_and_masked(lab, pose, said):
+    made, problems = read(lab, **pose)
+    assert any(said in line for line in problems)
+    assert not any(window.mask["pose"] or window.mask["twist"] for window in made)
 
 
 def test_the_shipped_files_of_a_robot_that_is_in_tf_only_fit_together(lab):
@@ -119,3 +131,23 @@ def test_a_topic_of_a_derived_signal_is_said_not_to_be_read(lab):
     with open_source(lab / "bag", Deployment.load(robot).topics) as source:
         assert list(windows(source, load_layout(lab / "layout.yaml")))
         assert source.problems == ["'twist' is derived from 'pose': /twist is not read"]
+
+
+def test_several_poses_come_from_one_tree(lab):
+    """As of two arms: each with frames of its own, and a twist that is derived."""
+    layout = SensorLayout(
+        (), False, ("left_pose", "right_pose", "right_twist"), derived={"right_twist": "right_pose"}
+    )
+    frames = {"left_pose": ("world", "link_3"), "right_pose": ("link_2", "end_effector_link")}
+    entries = {
+        name: {"topic": "/tf", "frame": frame, "child_frame": child}
+        for name, (frame, child) in frames.items()
+    }
+    robot = write_robot(lab / "two.yaml", signals=entries, topics={"left_gripper": ""})
+    with open_source(lab / "bag", Deployment.load(robot).topics) as source:
+        made = list(windows(source, layout))
+        assert source.problems == []
+    assert all(all(window.mask.values()) for window in made[1:-1])
+    start_s = (made[7].start_ns - EPOCH) / SECOND
+    for name, ends in frames.items():
+        assert_same_pose(made[7].signals[name][0], true_pose(start_s, *ends), atol=5e-3)

@@ -7,16 +7,22 @@ import os
 import signal
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 from harness import STATIONS, Planner, node_program, replay_program, spin_until, started
 from message_packages import build_messages, sourced
 from tiny_models import write_models
-from transform_bags import LAYOUT, MESSAGES, static_message, write_bag, write_robot
+from transform_bags import EPOCH, LAYOUT, MESSAGES, static_message, write_bag, write_robot
+from transform_messages import message
 
 from m2r2_ros.datasets.source import open_source, windows
 from m2r2_ros.inference.models import Models
+from m2r2_ros.messages.transform_pose import TransformPose
+from m2r2_ros.nodes.transform_source import TransformSource
 from m2r2_ros.offline.deployment import Deployment
+from m2r2_ros.sensing.builder import WindowBuilder
+from m2r2_ros.sensing.layout import SensorLayout
 from m2r2_ros.sensing.layout_file import load_layout
 
 # Publishes a static transform that late subscribers get, until its input ends.
@@ -122,6 +128,19 @@ def test_a_frame_that_never_comes_is_named(node, tmp_path, lab, with_tf2_msgs):
             "the missing frame",
         )
         spin_until(node, lambda: replay.ended, "the end of the bag")
+
+
+def test_messages_that_waited_for_a_path_in_vain_are_counted_as_lost():
+    """8 MB are kept; the diagnostics show what fell out."""
+    edges = [("base", f"frame_{i:030}") for i in range(2000)]
+    sent = [message(*((*edge, EPOCH, (0, 0, 0, 0, 0, 0, 1)) for edge in edges))] * 60
+    nothing = SimpleNamespace(take=lambda until_ns: [])
+    topic = SimpleNamespace(take=lambda until_ns: sent, static=nothing, lost=2)
+    source = TransformSource("pose", TransformPose("base", "tool"), topic)
+    builder = WindowBuilder(SensorLayout((), False, ("pose",)))
+    source.feed(builder, None)
+    assert topic.lost == 2 + 60 - (1 << 23) // len(sent[0])
+    assert "no transform has the frame 'tool'" in builder.counters.streams["pose"].reason
 
 
 def test_without_tf2_msgs_the_remedy_is_one_line(node, tmp_path, lab, tf2_msgs):
