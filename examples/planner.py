@@ -30,7 +30,7 @@ class Planner(Node):
         self.doing = ""
 
     def on_segment(self, segment):
-        if not segment.action:  # "No action" and "unknown" are segments too.
+        if not segment.action:  # Idle times and "unknown" are segments too.
             return
         what = f"{segment.action} {segment.object}".strip().lower()
         if segment.status == ActionSegment.STARTED:

@@ -18,6 +18,7 @@ from m2r2_ros.inference.metadata import HeadMetadata
 from m2r2_ros.inference.pipeline import SegmentSequence
 from m2r2_ros.inference.segment_events import SegmentEvent, SegmentStatus
 from m2r2_ros.inference.tracker import SegmentTracker, TrackerConfig
+from m2r2_ros.inference.zero_shot import _named
 from m2r2_ros.labels import FINE_LABELS, REASSEMBLE
 from m2r2_ros.offline.segmentation import write_segments
 from m2r2_ros.vocabulary import UNKNOWN, Vocabulary
@@ -102,6 +103,24 @@ def test_a_head_without_a_vocabulary_publishes_what_it_always_did(tmp_path, seed
         else:
             assert (event.action, event.object) == (verb.lower(), name)
     assert events == play(head_of(tmp_path, REASSEMBLE.on(labels)), seed)
+
+
+def test_named_actions_are_a_verb_and_its_object_or_a_sentence():
+    texts = ("Tighten cap", "Tighten", "Insert round peg 2", "Robot wipes the table.", "No action")
+    vocabulary = _named(texts)
+    assert vocabulary.labels == texts and vocabulary.idle == ("No action",)
+    assert [vocabulary.action_of(text) for text in texts] == [
+        "tighten",
+        "tighten",
+        "insert",
+        "robot wipes the table.",
+        "",
+    ]
+    assert [vocabulary.object_of(x) for x in texts] == ["cap", "", "round peg 2", "", ""]
+    assert [vocabulary.coarse(x) for x in texts[:3]] == ["Tighten", "Tighten", "Insert"]
+    for wrong in ((" Tighten", "wipe"), ("unknown", "wipe"), ("Tighten cap", "tighten cap")):
+        with pytest.raises(M2R2Error, match=r"^actions: label"):
+            _named(wrong)
 
 
 def test_several_idle_classes_are_segments_of_their_own(tmp_path):
