@@ -85,7 +85,8 @@ class _Walk:
             if stamp and name == stamp:
                 self._reader.align(4)
                 self.found.stamp = self._reader.position
-                CdrReader.time(self._copy())
+                # Raises on a stamp that cannot be, and leaves this cursor where it is.
+                self._copy().time()
             if kind.name == TEXT and kind.count is not None:
                 texts = self._texts(kind)
             else:
