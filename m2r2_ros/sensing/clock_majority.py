@@ -26,6 +26,7 @@ class ClockMajority:
 
     positions  newest stamp of each stream on its own clock.
     active     streams that were heard while no other clock has run on by more than `jump_ns`.
+    doubted    streams that have stepped, until it is decided what that was.
     astray     streams whose clock has stepped away from the present, or crept further than that.
     """
 
@@ -33,6 +34,7 @@ class ClockMajority:
     reference: str | None = None
     positions: dict[str, int] = field(default_factory=dict)
     active: set[str] = field(default_factory=set)
+    doubted: frozenset[str] = frozenset()
     astray: set[str] = field(default_factory=set)
     _silence: Silence = field(default_factory=Silence)
     _distances: PerSecond = field(default_factory=PerSecond)
@@ -43,6 +45,7 @@ class ClockMajority:
         for state in (self.positions, self._silence, self._distances, self._edges):
             state.clear()
         self.active.clear()
+        self.doubted = frozenset()
         self.astray.clear()
 
     def move(self, positions: Mapping[str, int]) -> None:
@@ -69,7 +72,7 @@ class ClockMajority:
 
     def present_ns(self, without: str | None = None) -> int | None:
         """What most active streams say, all of them or all but one; None where there is none."""
-        names = self.active - {without}
+        names = self.active - self.doubted - {without} or self.active - {without}
         # Where those who keep step are most, those who have left have no part in it.
         in_step = names - self.astray
         names = in_step if 2 * len(in_step) > len(names) else names

@@ -103,8 +103,7 @@ class TimeLine:
         self._follow(stamps)
         if known and self._has_lost_the_present(known):
             return self._verdict(stamps, Jump())
-        in_step = stamps.keys() - self.clocks.astray
-        stray = {name: stamps[name] for name in in_step if stamps[name].is_stray}
+        stray = {name: stamps[name] for name in _strays(stamps) - self.clocks.astray}
         outcome = self._vote.hold(stray, self.clocks, alive, final) if stray else self._vote.clear()
         if outcome is Ballot.JUMP:
             return self._verdict(stamps, Jump(self._vote.end_ns(), self._vote.left(self.clocks)))
@@ -149,9 +148,11 @@ class TimeLine:
         """Move clocks and present on."""
         astray = {n: each for n, each in stamps.items() if n in self.clocks.astray}
         going_on = {n: s for n, s in stamps.items() if n not in astray and s.accepted.any()}
+        self.clocks.doubted = _strays(stamps) - astray.keys()
         self.clocks.move({name: each.reached_ns() for name, each in going_on.items()})
         home = self._find_absent(going_on)
-        moved = going_on.keys() | self._find_paused(stamps.keys() - astray, stamps)
+        moved = going_on.keys() | self._find_paused(self.clocks.doubted, stamps)
+        self.clocks.doubted = _strays(stamps) - astray.keys()
         for name, each in astray.items():
             if not each.is_stray or each.span_ns or self._is_near(name, each):
                 self.clocks.move({name: each.newest_ns})
@@ -173,8 +174,7 @@ class TimeLine:
 
     def _find_paused(self, names: Iterable[str], stamps: Mapping[str, Stamps]) -> set[str]:
         """Accept the streams that have only paused: the others are where they go on."""
-        strays = (name for name in names if stamps[name].is_stray)
-        paused = {name for name in strays if self._is_near(name, stamps[name])}
+        paused = {name for name in names if self._is_near(name, stamps[name])}
         for name in paused:
             stamps[name].accept_line()
             self.clocks.move({name: stamps[name].reached_ns()})
@@ -217,3 +217,7 @@ class TimeLine:
         if name in self.clocks.astray:
             return stamps.accepted & (edge_ns is not None and stamps.times < edge_ns)
         return stamps.accepted & (edge_ns is None or stamps.times >= edge_ns)
+
+
+def _strays(stamps: Mapping[str, Stamps]) -> frozenset[str]:
+    return frozenset(name for name, each in stamps.items() if each.is_stray)
