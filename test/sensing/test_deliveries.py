@@ -7,7 +7,7 @@ from sensor_rig import content
 from m2r2_ros.datasets.reassemble_rig import REASSEMBLE_LAYOUT
 from m2r2_ros.sensing.builder import WindowBuilder
 
-SEEDS = range(60)
+SEEDS = range(50)
 
 
 def outcomes(seed: int) -> dict[str, tuple]:
