@@ -12,7 +12,7 @@ from typing import Protocol
 
 import numpy as np
 
-from m2r2_ros.errors import M2R2Error, nearest_name
+from m2r2_ros.errors import M2R2Error, nearest_name, nearest_path
 
 # The ending of a file's name -> its reader: `open_READER` in the module of this name.
 _READERS = {".npz": "npz_arrays", ".h5": "hdf5_arrays", ".hdf5": "hdf5_arrays"}
@@ -52,6 +52,8 @@ class ArrayFile(Protocol):
 def open_arrays(path: Path) -> AbstractContextManager[ArrayFile]:
     """Open a file of arrays. Raises M2R2Error that names it."""
     reader = _READERS.get(path.suffix)
+    if not path.exists():
+        raise M2R2Error(f"{path}: no such file or folder{nearest_path(path)}")
     if reader is None:
         raise M2R2Error(f"{path}: a mapping is for arrays: {', '.join(ARRAY_SUFFIXES)}")
     module = importlib.import_module(f"m2r2_ros.datasets.{reader}")

@@ -9,12 +9,14 @@ MCAP = "mcap"
 SQLITE = "sqlite3"
 ZSTD = "zstd"
 HDF5 = "hdf5"
+ZIP = "zip"
 
 _MAGIC = {
     b"\x89MCAP0\r\n": MCAP,
     b"SQLite format 3\0": SQLITE,
     b"\x28\xb5\x2f\xfd": ZSTD,
     b"\x89HDF\r\n\x1a\n": HDF5,
+    b"PK\x03\x04": ZIP,
 }
 # First bytes of files that stand where a recording should, and why.
 _STRANGERS = {
@@ -24,7 +26,6 @@ _STRANGERS = {
     b"BZh": "is compressed with bzip2: `bunzip2 {path}`",
     b"\xfd7zXZ": "is compressed with xz: `unxz {path}`",
     b"\x04\x22\x4d\x18": "is compressed with lz4: `unlz4 {path}`",
-    b"PK\x03\x04": "is a zip archive: `unzip {path}`",
     b"<!doctype html": "is a web page, not the file that it links to: download it again",
     b"<html": "is a web page, not the file that it links to: download it again",
 }
@@ -33,12 +34,13 @@ _KINDS = {
     SQLITE: "is an SQLite file: name it .db3 if it is a bag",
     ZSTD: "is compressed with zstd: give the bag's folder, or `unzstd {path}`",
     HDF5: "is an HDF5 file: name it .h5",
+    ZIP: "is a zip archive: `unzip {path}`",
 }
 _HEAD_BYTES = 64
 
 
 def file_kind(path: Path) -> str:
-    """MCAP, SQLITE, ZSTD or HDF5 by a file's first bytes; "" for anything else."""
+    """MCAP, SQLITE, ZSTD, HDF5 or ZIP by a file's first bytes; "" for anything else."""
     head = _head(path)
     return next((kind for magic, kind in _MAGIC.items() if head.startswith(magic)), "")
 

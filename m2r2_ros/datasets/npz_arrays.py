@@ -19,7 +19,7 @@ import numpy as np
 from numpy.lib import format as npy
 
 from m2r2_ros.datasets.array_file import check_size, missing, rows_at_once
-from m2r2_ros.datasets.damage import what_it_is
+from m2r2_ros.datasets.damage import ZIP, file_kind, what_it_is
 from m2r2_ros.errors import M2R2Error
 
 _ENDING = ".npy"
@@ -36,7 +36,7 @@ def open_npz_arrays(path: Path) -> Iterator[NpzArrays]:
     try:
         archive = zipfile.ZipFile(path)
     except _ERRORS as error:
-        what = what_it_is(path)
+        what = "" if file_kind(path) == ZIP else what_it_is(path)
         reason = f"it {what}" if what else "truncated or damaged: copy it again"
         raise M2R2Error(f"{path}: not a .npz file: {reason}") from error
     with archive:

@@ -98,7 +98,10 @@ class TopicMap:
                 )
         found = {name: self.topics[name] for name in modalities if self.topics.get(name)}
         if not found:
-            raise M2R2Error(f"none of the encoder's sensors has a topic: {', '.join(modalities)}")
+            raise M2R2Error(
+                f"none of the encoder's sensors has a topic: {', '.join(modalities)}; a robot file "
+                "names them (--config, config:=; robot.yaml beside converted bags)"
+            )
         return found
 
     def absent(self, modalities: Sequence[str]) -> list[str]:

@@ -35,7 +35,10 @@ def measure_statistics(recordings: Iterable[PreparedRecording], layout: SensorLa
             high = max(high, float(decibel.max(initial=-np.inf)))
     for name, moment in moments.items():
         if not moment.count:
-            raise M2R2Error(f"no training recording holds '{name}': leave it out of the layout")
+            raise M2R2Error(
+                f"no training recording holds '{name}', see what was said of each: mend the robot "
+                "file or the layout, or leave it out of the layout"
+            )
     if layout.audio and not low < high:
         raise M2R2Error("no training recording holds audio: leave it out of the layout")
     ranges = (low, high) if layout.audio else ()

@@ -134,6 +134,11 @@ def _stated(run_folder: Path, labels: list[str]) -> Vocabulary | None:
 
 def _offline_method(name: str, where: str = "") -> OfflineMethod:
     method = find_head(name) if name in head_names() else None
-    if not isinstance(method, OfflineMethod):
+    if method is not None and not isinstance(method, OfflineMethod):
+        raise M2R2Error(
+            f"{where}'{name}' is a streaming head: `m2r2 evaluate --model` and `m2r2 segment` run "
+            "its head.onnx"
+        )
+    if method is None:
         raise M2R2Error(f"{where}no offline head '{name}'{nearest_name(name, head_names())}")
     return method

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -12,11 +13,13 @@ from pathlib import Path
 from m2r2_ros.datasets.mstcn import frame_labels
 from m2r2_ros.datasets.recording_source import gap_label
 from m2r2_ros.datasets.source import open_source, windows
-from m2r2_ros.errors import M2R2Error
+from m2r2_ros.errors import M2R2Error, printable
 from m2r2_ros.offline.deployment import Deployment
 from m2r2_ros.offline.segmentation import reference_camera
 from m2r2_ros.sensing.layout import SensorLayout
 from m2r2_ros.sensing.window import SensorWindow
+
+_log = logging.getLogger(__name__)
 
 
 def labelled_windows(
@@ -28,8 +31,8 @@ def labelled_windows(
     """Every window with the label of its middle, as `m2r2 extract` labels it.
 
     `robot` says which topics carry what, as it does to the nodes; pictures of more than
-    `max_pixels` are made smaller, as they are for the encoder. Raises M2R2Error when the recording
-    cannot be read or has no labels.
+    `max_pixels` are made smaller, as they are for the encoder. What is missing or odd in the
+    recording is logged at the end. Raises M2R2Error when it cannot be read or has no labels.
     """
     robot = robot or Deployment()
     with open_source(path, robot.topics) as source:
@@ -41,6 +44,8 @@ def labelled_windows(
             time_s = (middle_ns - source.start_ns) / 1e9
             (label,) = frame_labels(source.actions, [time_s], gap_label(source))
             yield window, label
+        for problem in source.problems:
+            _log.warning("%s", printable(f"{source.name}: {problem}"))
 
 
 def cache_of(cache: Path, robot: Deployment) -> Path:

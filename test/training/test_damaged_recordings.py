@@ -10,8 +10,11 @@ from m2r2_ros.datasets.reassemble_rig import REASSEMBLE_LAYOUT
 from m2r2_ros.datasets.reassemble_writer import write_recording
 from m2r2_ros.datasets.recording import AudioTrack, SignalTrack, VideoTrack
 from m2r2_ros.datasets.source import open_source, windows
+from m2r2_ros.datasets.topics import TopicMap
 from m2r2_ros.inference.encoder_inputs import WindowPacker
 from m2r2_ros.networks.m2r2 import M2R2, M2R2Config
+from m2r2_ros.offline.deployment import Deployment
+from m2r2_ros.training.recordings import labelled_windows
 
 LAYOUT = REASSEMBLE_LAYOUT
 TINY = M2R2Config(
@@ -115,3 +118,18 @@ def test_all_of_it_at_once_still_gives_features(encoder, tmp_path):
     assert sorted(name for name, there in found[-1][0].mask.items() if there) == [
         "hama1", "pose", "twist"
     ]  # fmt: skip
+
+
+def test_training_says_what_a_recording_lacks(tmp_path, caplog):
+    data = recording(DURATION_S)
+    path = tmp_path / f"{data.name}.h5"
+    write_recording(path, data)
+    there = {"hama1": "/hama1/image_raw/compressed", "wrench": "/wrist/wrench"}
+    for topic, said in (("/wrist/wrench", []), ("/wrist/wrnch", ["no topic /wrist/wrnch"])):
+        robot = Deployment(topics=TopicMap(there | {"wrench": topic}), reference_camera="hama1")
+        assert list(labelled_windows(path, REASSEMBLE_LAYOUT, robot))
+        lines = [record.getMessage() for record in caplog.records]
+        assert [line for line in lines if "/wrench" in line or "wrnch" in line][:1] == [
+            f"{data.name}: {text} for 'wrench' (did you mean '/wrist/wrench'?)" for text in said
+        ]
+        caplog.clear()

@@ -262,6 +262,9 @@ def test_a_head_refuses_other_features_and_runs(data, tmp_path, capsys):
     (run / "settings.yaml").write_text("kind: mstnc\n")
     assert command(data, "predict", "--model", run, "--out", tmp_path / "found") == 2
     assert "no offline head 'mstnc'" in capsys.readouterr().err
+    (run / "settings.yaml").write_text("kind: causal\n")
+    assert command(data, "predict", "--model", run, "--out", tmp_path / "found") == 2
+    assert "'causal' is a streaming head: `m2r2 evaluate" in capsys.readouterr().err
     assert command(data, "predict", "--model", tmp_path / "none", "--out", tmp_path / "found") == 2
     assert "is no training run" in capsys.readouterr().err
 
