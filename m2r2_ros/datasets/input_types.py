@@ -35,7 +35,8 @@ def signal_reading(
     if said.unit and said.unit != units:
         raise M2R2Error(
             f"{PREFIX}{signal.name}.unit is '{said.unit}', but the encoder takes "
-            f"'{signal.name}' in {units or 'no unit'}: scale makes one of the other"
+            f"'{signal.name}' in {units or 'no unit'}: state that unit, and the scale that makes "
+            "it of what the messages hold"
         )
     return replace(
         reading_of(signal, topics.gripper_joints),
