@@ -50,7 +50,7 @@ def make_messages(count=30, topics=("/a", "/b"), start_ns=1_700_000_000 * 10**9,
 
 def definition(type_name: str) -> str:
     """As a recorder writes it: the .msg file, and those that it needs."""
-    if type_name == TYPE:
+    if type_name not in typestore().fielddefs or type_name == TYPE:
         return "string data"
     return typestore().generate_msgdef(type_name, ros_version=2)[0]
 

@@ -12,11 +12,12 @@ import pytest
 from tiny_models import sha256_of, write_models
 
 from m2r2_ros.errors import M2R2Error
-from m2r2_ros.inference.digest_list import DIGESTS_FILE, MAX_LIST_BYTES
+from m2r2_ros.inference.digest_list import DIGESTS_FILE
 from m2r2_ros.inference.model_file import read_model
 from m2r2_ros.inference.models import Models
 from m2r2_ros.inference.onnx_metadata import read_encoder_metadata
 from m2r2_ros.sensing.layout import SensorLayout
+from m2r2_ros.small_files import MAX_BYTES
 
 
 @pytest.fixture(params=[".", "pair"], ids=["beside", "above"])
@@ -164,7 +165,7 @@ USELESS = {
     "bytes": b"\xff\xfe\x00" * 99,
     "wide without mark": f"{SHA}  encoder.onnx\n".encode("utf-16-le"),
     "wide and cut": f"\ufeff{SHA}  encoder.onnx\n".encode("utf-16-le")[:-1],
-    "behind the bound": b"#" * MAX_LIST_BYTES + f"\n{SHA}  encoder.onnx\n".encode(),
+    "behind the bound": b"#" * MAX_BYTES + f"\n{SHA}  encoder.onnx\n".encode(),
     "JSON": f'{{"encoder.onnx": "{SHA}"}}'.encode(),
     "HTML": b"<!DOCTYPE html><html>404</html>",
     "LFS pointer": f"version https://git-lfs.github.com/spec/v1\noid sha256:{SHA}\n".encode(),

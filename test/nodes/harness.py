@@ -14,7 +14,9 @@ from pathlib import Path
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from lifecycle_msgs.srv import ChangeState, GetState
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.utilities import get_default_context
 
 from m2r2_msgs.msg import ActionSegment, FeatureVector, FramePrediction
 from m2r2_ros.inference.segment_events import SegmentStatus
@@ -157,9 +159,11 @@ class Planner:
 def spin_until(node, done, what, patience_s=PATIENCE_S):
     """Spin until `done()`; fails with `what` was waited for."""
     deadline = time.monotonic() + patience_s
+    own = node.context is not get_default_context()
+    executor = SingleThreadedExecutor(context=node.context) if own else None
     while not done():
         assert time.monotonic() < deadline, f"waited in vain for {what}"
-        rclpy.spin_once(node, timeout_sec=0.05)
+        rclpy.spin_once(node, executor=executor, timeout_sec=0.05)
 
 
 def call(node, kind, name, request=None):

@@ -7,8 +7,10 @@ is compared with what SROS 2 makes of the policy.
 
 from __future__ import annotations
 
+import os
 import sys
 from contextlib import ExitStack
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -27,31 +29,37 @@ THIRD_CAMERA = Endpoint("topics", "subscribe", TOPICS["hand"])
 NAMESPACES = ("/", "/arm1")
 
 
-@pytest.fixture
-def graph(ros):
-    """A node that has never seen those of earlier tests.
+# A domain a test, far from those of the workers (`conftest.own_domain`).
+DOMAINS = count(50)
 
-    The middleware keeps a dead node in its list for ever when the node's last word is read after
+
+@pytest.fixture
+def node(ros, monkeypatch):
+    """A node in a domain that no other test has used.
+
+    The middleware keeps a dead node in its graph for ever when the node's last word is read after
     its end.
     """
+    domain = 1 + (int(os.environ["ROS_DOMAIN_ID"]) + next(DOMAINS)) % 101
+    monkeypatch.setenv("ROS_DOMAIN_ID", str(domain))
     context = ros.Context()
-    context.init()
+    context.init(domain_id=domain)
     looker = ros.create_node("looker", context=context, start_parameter_services=False)
     yield looker
     looker.destroy_node()
     context.shutdown()
 
 
-def opened(graph, name, namespace):
+def opened(node, name, namespace):
     """What a node has open, as the graph shows it; nothing while it is not found yet."""
     me = (name, namespace)
-    if me not in graph.get_node_names_and_namespaces():
+    if me not in node.get_node_names_and_namespaces():
         return set()
     queries = {
-        ("topics", "publish"): graph.get_publisher_names_and_types_by_node,
-        ("topics", "subscribe"): graph.get_subscriber_names_and_types_by_node,
-        ("services", "reply"): graph.get_service_names_and_types_by_node,
-        ("services", "request"): graph.get_client_names_and_types_by_node,
+        ("topics", "publish"): node.get_publisher_names_and_types_by_node,
+        ("topics", "subscribe"): node.get_subscriber_names_and_types_by_node,
+        ("services", "reply"): node.get_service_names_and_types_by_node,
+        ("services", "request"): node.get_client_names_and_types_by_node,
     }
     return {Endpoint(*kind, full) for kind, ask in queries.items() for full, _ in ask(*me)}
 
@@ -67,7 +75,7 @@ def chain(folder, models, composed, namespace):
 
 @pytest.mark.parametrize("namespace", NAMESPACES)
 @pytest.mark.parametrize("composed", [True, False], ids=["composed", "apart"])
-def test_nothing_that_the_chain_opens_is_denied(node, graph, tmp_path, models, composed, namespace):
+def test_nothing_that_the_chain_opens_is_denied(node, tmp_path, models, composed, namespace):
     policy = Policy(POLICY, namespace)
     Robot(node, topics={name: TOPICS[name] for name in RATES_HZ})
     processes = chain(tmp_path, models, composed, namespace)
@@ -77,7 +85,7 @@ def test_nothing_that_the_chain_opens_is_denied(node, graph, tmp_path, models, c
         for enclave, names, program in processes:
 
             def there(names=names):
-                return set().union(*(opened(graph, name, namespace) for name in names))
+                return set().union(*(opened(node, name, namespace) for name in names))
 
             def lacking(enclave=enclave, there=there):
                 return policy.unused(enclave, there()) - {THIRD_CAMERA}
@@ -126,24 +134,24 @@ def test_absolute_names_would_not_follow_the_namespace():
 
 
 @pytest.mark.parametrize("namespace", NAMESPACES)
-def test_the_replayer(node, graph, tmp_path, bag, namespace):
+def test_the_replayer(node, tmp_path, bag, namespace):
     policy = Policy(POLICY, namespace)
     values = {"bag": bag, "clock": "true", "use_sim_time": "true", "wait_s": 600.0}
     values["await_nodes"] = f"[{', '.join(STATIONS)}]"
     more = () if namespace == "/" else ("-r", f"__ns:={namespace}")
     with node_program(tmp_path, "replayer", values, *more) as program:
-        there = lambda: opened(graph, "replayer", namespace)  # noqa: E731
+        there = lambda: opened(node, "replayer", namespace)  # noqa: E731
         spin_until(node, lambda: not policy.unused("/m2r2/replayer", there()), "all of its rights")
         assert policy.denied("/m2r2/replayer", there()) == set()
         assert not program.ended, program.output
 
 
-def test_the_microphone(node, graph, tmp_path):
+def test_the_microphone(node, tmp_path):
     policy = Policy(POLICY)
     values = {"file": tmp_path / "sound.wav", "autostart": "false", "use_sim_time": "true"}
     sound = Endpoint("topics", "publish", TOPICS["audio"])
     with node_program(tmp_path, "microphone", values) as program:
-        there = lambda: opened(graph, "microphone", "/")  # noqa: E731
+        there = lambda: opened(node, "microphone", "/")  # noqa: E731
         # Unconfigured: it has no sound card here, and publishes nothing yet.
         spin_until(node, lambda: policy.unused("/m2r2/microphone", there()) == {sound}, "the rest")
         assert policy.denied("/m2r2/microphone", there()) == set()
@@ -151,38 +159,39 @@ def test_the_microphone(node, graph, tmp_path):
 
 
 @pytest.mark.parametrize("namespace", NAMESPACES)
-def test_a_planner(node, graph, tmp_path, namespace):
+def test_a_planner(node, tmp_path, namespace):
     policy = Policy(POLICY, namespace)
     program = Program(tmp_path, "planner")
     program.command = [sys.executable, str(ROOT / "examples" / "planner.py")]
     if namespace != "/":
         program.command += ["--ros-args", "-r", f"__ns:={namespace}"]
     with program:
-        there = lambda: opened(graph, "planner", namespace)  # noqa: E731
+        there = lambda: opened(node, "planner", namespace)  # noqa: E731
         spin_until(node, lambda: not policy.unused("/m2r2/planner", there()), "all of its rights")
         assert policy.denied("/m2r2/planner", there()) == set()
 
 
-def test_drivers(ros, graph):
+def test_drivers(ros, node):
     policy = Policy(POLICY)
-    drivers = ros.create_node("drivers")
+    drivers = ros.create_node("drivers", context=node.context)
     try:
         Robot(drivers, topics={name: TOPICS[name] for name in RATES_HZ})
-        there = lambda: opened(graph, "drivers", "/")  # noqa: E731
+        there = lambda: opened(node, "drivers", "/")  # noqa: E731
         third = Endpoint("topics", "publish", TOPICS["hand"])
         spin_until(
-            drivers, lambda: policy.unused("/m2r2/drivers", there()) <= {third}, "all of its rights"
+            node, lambda: policy.unused("/m2r2/drivers", there()) <= {third}, "all of its rights"
         )
         assert policy.denied("/m2r2/drivers", there()) == set()
     finally:
         drivers.destroy_node()
 
 
-def test_an_operator_s_commands(ros, graph):
+def test_an_operator_s_commands(ros, node):
     """A node as ros2cli makes it (no parameter services), with all that operations.md does."""
     policy = Policy(POLICY)
     command = ros.create_node(
         "_ros2cli_4711",
+        context=node.context,
         start_parameter_services=False,
         parameter_overrides=[],
     )
@@ -200,8 +209,8 @@ def test_an_operator_s_commands(ros, graph):
             command.create_client(SetParameters, f"/{name}/set_parameters")
         command.create_client(Trigger, "/segmenter/reset")
         expected = Endpoint("services", "request", "/segmenter/reset")
-        there = lambda: opened(graph, "_ros2cli_4711", "/")  # noqa: E731
-        spin_until(command, lambda: expected in there(), "its clients in the graph")
+        there = lambda: opened(node, "_ros2cli_4711", "/")  # noqa: E731
+        spin_until(node, lambda: expected in there(), "its clients in the graph")
         assert policy.denied("/m2r2/operator", there()) == set()
     finally:
         command.destroy_node()

@@ -201,7 +201,7 @@ BAD_FILES = {
     "slow": ("signals: [pose]\nwindow_rate_hz: 1.0e-9", "samples are too long"),
     "rate of no number": ("signals: [pose]\nwindow_rate_hz: fast", "bad sensor layout"),
     "audio": ("signals: [pose]\naudio: 3", "audio must be true or false, got 3"),
-    "huge": ("#" + "x" * (1 << 20), "more than 1048576 bytes"),
+    "huge": ("#" + "x" * (1 << 20), "more than 1000000 bytes"),
 }
 
 
