@@ -93,6 +93,9 @@ def test_export_refuses_what_is_no_pretraining_run(tmp_path, capsys):
     assert "is no training run" in capsys.readouterr().err
     (tmp_path / "settings.yaml").write_text("kind: causal\n")
     assert main(["export", str(tmp_path), "--out", out]) == 2
+    assert "its training has not ended" in capsys.readouterr().err
+    (tmp_path / "settings.yaml").write_text("kind: no such head\n")
+    assert main(["export", str(tmp_path), "--out", out]) == 2
     assert "no run of `m2r2 pretrain`" in capsys.readouterr().err
     (tmp_path / "settings.yaml").write_text("kind: m2r2\nsettings: {imagenet: false}\n")
     assert main(["export", str(tmp_path), "--out", out]) == 2
