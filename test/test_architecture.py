@@ -140,8 +140,8 @@ def declared_keys() -> set[str]:
     return {element.text for kind in ("depend", "exec_depend") for element in tree.iter(kind)}
 
 
-# Where nothing may know the labels of one data set.
-ANY_LABELS = (
+# Where nothing may know the labels and sensors of one data set.
+ANY_DATA = (
     "sensing",
     "messages",
     "inference",
@@ -170,7 +170,7 @@ def test_names_of_reassemble_are_found():
     assert not names_of_reassemble('"""Remove a frame; nobody is busby."""\nlist.insert(0, 1)')
 
 
-@pytest.mark.parametrize("room", ANY_LABELS)
+@pytest.mark.parametrize("room", ANY_DATA)
 def test_no_label_of_reassemble_is_known_where_labels_are_the_users(room):
     files = [path for path in (PACKAGE / room).rglob("*") if path.suffix in (".py", ".html")]
     assert {p.name: names for p in files if (names := names_of_reassemble(p.read_text()))} == {}
@@ -381,21 +381,11 @@ def test_robot_code_never_calls_torch():
         assert not [name for name, _ in calls(path.read_text()) if name.startswith("torch.")], path
 
 
-# Rooms that know no data set, and what REASSEMBLE's sensors are called.
-OF_ANY_ROBOT = (
-    "sensing",
-    "messages",
-    "inference",
-    "nodes",
-    "offline",
-    "evaluation",
-    "networks",
-    "training",
-)
+# What REASSEMBLE's sensors are called.
 REASSEMBLE_SENSORS = {*DEFAULT_TOPICS.values(), *CAMERAS, *FINGER_JOINTS} - {"hand"}
 
 
-@pytest.mark.parametrize("room", OF_ANY_ROBOT)
+@pytest.mark.parametrize("room", ANY_DATA)
 def test_no_sensor_of_reassemble_is_named(room):
     """Docstrings and comments may explain by them; `hand` is a word, too."""
     for path in files_of(room):

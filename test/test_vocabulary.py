@@ -10,7 +10,7 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from vocabularies import WORDS, vocabularies
+from vocabularies import CAPS, WORDS, vocabularies
 
 from m2r2_ros.datasets.vocabulary_file import (
     VOCABULARY_FILE,
@@ -31,13 +31,6 @@ from m2r2_ros.labels import (
     vocabulary_of_labels,
 )
 from m2r2_ros.vocabulary import MAX_LABELS, Parts, Vocabulary
-
-CAPS = Vocabulary(
-    ("wait", "tighten cap", "tighten bolt", "wipe"),
-    ("wait",),
-    {"tighten cap": Parts("tighten", "cap"), "tighten bolt": Parts("tighten", "bolt")},
-    {"tighten": {"takes": ["tool"]}},
-)
 
 
 @settings(max_examples=100, deadline=None)

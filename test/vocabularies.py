@@ -8,6 +8,12 @@ from hypothesis import strategies as st
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.vocabulary import UNKNOWN, UNLABELLED, Parts, Vocabulary
 
+CAPS = Vocabulary(
+    ("wait", "tighten cap", "tighten bolt", "wipe"),
+    ("wait",),
+    {"tighten cap": Parts("tighten", "cap"), "tighten bolt": Parts("tighten", "bolt")},
+    {"tighten": {"takes": ["tool"]}},
+)
 # Letters of several scripts, marks, digits, blanks inside; nothing of which a file is made.
 _WORDS = st.text("aBz Éß水я9-_'\"#:&*[{,!%@🔧", min_size=1, max_size=12).map(
     lambda text: " ".join(text.split())

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,10 +20,9 @@ from numpy.lib import format as npy
 from m2r2_ros.datasets.array_file import check_size, missing, rows_at_once
 from m2r2_ros.datasets.damage import ZIP, file_kind, what_it_is
 from m2r2_ros.errors import M2R2Error
+from m2r2_ros.inference.array_table import NPZ_DAMAGE
 
 _ENDING = ".npy"
-_ERRORS = (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, NotImplementedError,
-           RuntimeError, TypeError, OverflowError, MemoryError)  # fmt: skip
 _HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 
 
@@ -35,7 +33,7 @@ def open_npz_arrays(path: Path) -> Iterator[NpzArrays]:
         raise M2R2Error(f"{path}: no such file")
     try:
         archive = zipfile.ZipFile(path)
-    except _ERRORS as error:
+    except NPZ_DAMAGE as error:
         what = "" if file_kind(path) == ZIP else what_it_is(path)
         reason = f"it {what}" if what else "truncated or damaged: copy it again"
         raise M2R2Error(f"{path}: not a .npz file: {reason}") from error
@@ -96,7 +94,7 @@ class NpzArrays:
                 if info.file_size - file.tell() != math.prod(shape) * dtype.itemsize:
                     raise M2R2Error(f"'{name}' states the shape {shape}, its length is another")
                 yield file, shape, dtype, "F" if by_column else "C"
-        except _ERRORS as error:
+        except NPZ_DAMAGE as error:
             raise M2R2Error(f"'{name}' is damaged: {' '.join(str(error).split())}") from error
 
 

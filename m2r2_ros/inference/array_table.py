@@ -23,7 +23,8 @@ from numpy.lib import format as npy
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.inference.digest_list import check_digest
 
-_DAMAGE = (
+# What zipfile and numpy raise of a damaged .npz file.
+NPZ_DAMAGE = (
     *(OSError, EOFError, ValueError, KeyError, TypeError, SyntaxError, RuntimeError, MemoryError),
     *(zipfile.BadZipFile, zlib.error, struct.error, NotImplementedError, OverflowError),
     # numpy reads the header of an array as Python's own words.
@@ -47,7 +48,7 @@ def read_arrays(path: Path, kinds: Mapping[str, str], most_bytes: int) -> dict[s
         check_digest(path, hashlib.sha256(data).hexdigest(), must_be_listed=False)
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             return {n: _read(archive, n, kind, most_bytes) for n, kind in kinds.items()}
-    except _DAMAGE as error:
+    except NPZ_DAMAGE as error:
         raise M2R2Error(f"{path}: cannot be read: {error}") from error
 
 

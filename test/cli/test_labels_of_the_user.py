@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from recordings import recording
 from tiny_models import FEATURE_DIMENSION, head_metadata, write_encoder, write_head
-from vocabularies import vocabularies
+from vocabularies import CAPS, vocabularies
 
 from m2r2_ros.cli.main import main
 from m2r2_ros.datasets.bag_reader import open_bag
@@ -36,14 +36,8 @@ from m2r2_ros.inference.head import StreamingHead
 from m2r2_ros.labels import FINE_LABELS
 from m2r2_ros.messages.cdr import CdrReader
 from m2r2_ros.sensing.layout import SensorLayout
-from m2r2_ros.vocabulary import Parts, Vocabulary
+from m2r2_ros.vocabulary import Vocabulary
 
-CAPS = Vocabulary(
-    ("wait", "tighten cap", "tighten bolt", "wipe"),
-    ("wait",),
-    {"tighten cap": Parts("tighten", "cap"), "tighten bolt": Parts("tighten", "bolt")},
-    {"tighten": {"needs": "wrench"}},
-)
 SEVERAL_IDLE = Vocabulary(("SIL", "pour milk", "background", "stir"), ("SIL", "background"))
 NO_IDLE = Vocabulary(("水を注ぐ", "混ぜる"))
 FRAMES = 36
