@@ -163,7 +163,7 @@ def figures(run: OfflineRun, models: Models, source: RecordingSource) -> Figures
                one of the head's.
     boundary   the same of whether an action begins at the frame; 0 for a head that sees none.
     """
-    scores = score_run(run.events, Truth.of(source))
+    scores = score_run(run.events, Truth.of(source), models.encoder.layout.window_rate_hz)
     found = {
         f"{level}.{name}": -1.0 if value is None else value
         for level, values in scores.items()

@@ -67,10 +67,11 @@ def write_results(
     events: Sequence[SegmentEvent],
     predictions: Sequence[FramePrediction],
     truth: Truth,
+    rate_hz: float,
 ) -> Metrics:
     """Write segments, timeline and metrics; return the metrics in percent by level."""
     published = segments_from_events(events, truth.start_ns)
-    metrics = score_run(events, truth)
+    metrics = score_run(events, truth, rate_hz)
     scores = [f"{values['f1@50']:.1f} % {level}" for level, values in metrics.items()]
     write_segments(folder / SEGMENTS, events, truth.start_ns)
     plot_timeline(
@@ -85,17 +86,18 @@ def write_results(
     return metrics
 
 
-def score_run(events: Sequence[SegmentEvent], truth: Truth) -> Metrics:
-    """Scores of what was published on frames of 0.1 s: {"coarse": {...}, "fine": {...}}.
+def score_run(events: Sequence[SegmentEvent], truth: Truth, rate_hz: float) -> Metrics:
+    """Scores of what was published, `rate_hz` times a second: {"coarse": {...}, "fine": {...}}.
 
     "coarse" is there where labels have objects.
     """
     vocabulary, published = truth.vocabulary, segments_from_events(events, truth.start_ns)
     silence = next(iter(vocabulary.idle), UNKNOWN)
-    labels = frame_labels(published, truth.duration_s, silence)
-    true = frame_labels(truth.segments, truth.duration_s, truth.gap)
+    labels = frame_labels(published, truth.duration_s, silence, rate_hz)
+    true = frame_labels(truth.segments, truth.duration_s, truth.gap, rate_hz)
     believed = decisions_from_events(events, truth.start_ns)
-    fine = Prediction(truth.name, labels, true, believed, vocabulary.labels, idle=vocabulary.idle)
+    told = truth.name, labels, true, believed, vocabulary.labels
+    fine = Prediction(*told, idle=vocabulary.idle, rate_hz=rate_hz)
     return {
         level: score_predictions([fine.renamed(rename)])
         for level, rename in reversed(vocabulary.levels.items())

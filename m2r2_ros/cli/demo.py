@@ -75,7 +75,8 @@ def main(args: argparse.Namespace) -> int:
     print(f"playing {bag} over DDS, ROS_DOMAIN_ID {keep_to_ourselves()}, for {took_s:.0f} s")
     setup = LiveSetup(bag, truth.duration_s, args.rate, config, models, args.out)
     run = play_live(setup, Narrator(truth.start_ns))
-    metrics = write_results(args.out, run.events, run.predictions, truth)
+    rate_hz = loaded.encoder.layout.window_rate_hz
+    metrics = write_results(args.out, run.events, run.predictions, truth, rate_hz)
     print()
     for level, scores in metrics.items():
         print(scores_text(scores, f"{level} labels"))

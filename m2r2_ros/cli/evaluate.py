@@ -37,6 +37,7 @@ from collections import Counter
 from pathlib import Path
 
 from m2r2_ros import __version__
+from m2r2_ros.cli._frame_rate import add_rate_arguments, evaluation_rate
 from m2r2_ros.cli._vocabulary import add_idle_argument, say
 from m2r2_ros.datasets.atomic import partial_file
 from m2r2_ros.datasets.feature_vocabulary import FolderVocabulary, folder_vocabulary
@@ -44,7 +45,7 @@ from m2r2_ros.datasets.mstcn import FeatureFolder
 from m2r2_ros.datasets.vocabulary_file import VOCABULARY_FILE
 from m2r2_ros.errors import M2R2Error, nearest_name
 from m2r2_ros.evaluation.predictions import Prediction, score_predictions
-from m2r2_ros.evaluation.segments import FRAME_RATE_HZ
+from m2r2_ros.evaluation.streamed_predictions import short_confirmation
 from m2r2_ros.evaluation.tables import scores_text
 from m2r2_ros.experiments.evaluated import describe_method, describe_test
 from m2r2_ros.experiments.head_predictions import (
@@ -84,19 +85,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="LABEL",
         help="labels that make no segments for edit and F1 (default: none)",
     )
-    parser.add_argument(
-        "--rate",
-        type=float,
-        default=FRAME_RATE_HZ,
-        metavar="HZ",
-        help="frames a second of the features (default: %(default)g)",
-    )
+    add_rate_arguments(parser)
 
 
 def main(args: argparse.Namespace) -> int:
     """Score all test recordings and write the result."""
-    if not 0 < args.rate < 1e6:
-        raise M2R2Error(f"--rate must be in (0, 1e6), got {args.rate}")
     if args.report:
         _check_report(args.report, args.json)
     folder = FeatureFolder(args.data)
@@ -147,19 +140,23 @@ def _vocabulary(
 def _predictions(
     args: argparse.Namespace, folder: FeatureFolder, head: Head | None, vocabulary: Vocabulary
 ) -> list[Prediction]:
-    split = folder.split(args.split)
+    split, (rate, said) = folder.split(args.split), evaluation_rate(args, folder, head)
     names = split.test
     if head is None:
         given = args.predictions
-        found = list(read_predictions(given, folder, names, args.rate, vocabulary))
-    for problem in split.problems:
-        print(problem, file=sys.stderr)
+        found = list(read_predictions(given, folder, names, rate.rate_hz, vocabulary))
+    for problem in filter(None, [*split.problems, said]):
+        say(problem)
     if head is None:
         return found
+    if isinstance(head, StreamingHead):
+        say(short_confirmation(head.metadata.tracker, rate.head_hz))
     if isinstance(head, StreamingHead) and head.metadata.look_ahead:
         late = head.metadata.look_ahead
-        print(f"{head.path}: looks ahead by {late} frames, {late / args.rate:.2f} s of its delay")
-    return list(predict(head, folder, names, args.rate, vocabulary.idle))
+        print(
+            f"{head.path}: looks ahead by {late} frames, {late / rate.head_hz:.2f} s of its delay"
+        )
+    return list(predict(head, folder, names, rate, vocabulary.idle))
 
 
 def _check_report(report: Path, scores: Path) -> None:

@@ -5,7 +5,8 @@ The head is a run folder of `m2r2 train`, of any head but a causal one. Writes, 
 predictions/<recording>.txt (a label a frame, T lines, as groundTruth has them),
 probabilities/<recording>.npy (float32, C x T, as features are), and mapping.txt (id and label of
 the C classes), and vocabulary.yaml if the head states what its labels mean. Recordings that are
-there already are left as they are: a command that was interrupted goes on where it was.
+there already are left as they are: a command that was interrupted goes on where it was. Of a head
+that takes every Nth frame, what it says of a frame stands until the next one.
 
 Examples:
     m2r2 predict --data features --split 1 --model out/asrf --out out/asrf/test
@@ -17,6 +18,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from m2r2_ros.cli._frame_rate import add_sample_rate_argument, prediction_rate
 from m2r2_ros.datasets.mstcn import FeatureFolder, write_mapping, write_prediction
 from m2r2_ros.datasets.vocabulary_file import write_vocabulary
 from m2r2_ros.parallel.progress import Progress
@@ -31,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=Path, required=True, metavar="DIR", help="for the predictions"
     )
+    add_sample_rate_argument(parser)
 
 
 def main(args: argparse.Namespace) -> int:
@@ -43,9 +46,12 @@ def main(args: argparse.Namespace) -> int:
     write_mapping(args.out, head.labels)
     if head.vocabulary is not None:
         write_vocabulary(args.out, head.vocabulary)
+    rate = prediction_rate(args, head)
     for name in Progress(names, unit="recording"):
         if not (args.out / "predictions" / f"{name}.txt").exists():
-            found = head.predict(folder.features(name), name)
-            write_prediction(args.out, name, found.labels, found.probabilities)
+            features = folder.features(name)
+            found = head.predict(rate.sampled(features), name)
+            whole = (rate.repeated(x, len(features)) for x in (found.labels, found.probabilities))
+            write_prediction(args.out, name, *whole)
     print(f"{len(names)} predictions in {args.out}")
     return 0

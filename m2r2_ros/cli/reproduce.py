@@ -166,7 +166,6 @@ def _write_table(args: argparse.Namespace, rows, seeds, work, scores) -> None:
 def _draw(folder: Path, rows: Sequence[Row], seed: int, work) -> None:
     """The paper's figure 4: ground truth above every method of the table."""
     from m2r2_ros.evaluation.frame_times import nominal_edges, segments_from_frames
-    from m2r2_ros.evaluation.segments import FRAME_RATE_HZ
     from m2r2_ros.evaluation.timeline import plot_timeline
     from m2r2_ros.parallel.progress import Progress
 
@@ -175,7 +174,7 @@ def _draw(folder: Path, rows: Sequence[Row], seed: int, work) -> None:
     for name in Progress(names, "timelines"):
         tracks = {"ground truth": work.truth(rows[0], name)}
         tracks |= {_short(row): work.predicted(row, seed, name) for row in rows}
-        edges = nominal_edges(len(tracks["ground truth"]), FRAME_RATE_HZ)
+        edges = nominal_edges(len(tracks["ground truth"]), work.rate(rows[0]).rate_hz)
         segments = {k: segments_from_frames(v, edges) for k, v in tracks.items()}
         for ending in (".png", ".svg"):
             plot_timeline(folder / f"{name}{ending}", segments, vocabulary, title=name)

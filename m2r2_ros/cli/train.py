@@ -30,6 +30,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from m2r2_ros.cli._frame_rate import add_rate_arguments, training_rate
 from m2r2_ros.cli._vocabulary import add_idle_argument, say
 from m2r2_ros.datasets.feature_vocabulary import folder_vocabulary
 from m2r2_ros.datasets.mstcn import FeatureFolder
@@ -49,6 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="coarse: learn actions without objects (default: %(default)s)",
     )
     add_idle_argument(parser)
+    add_rate_arguments(parser)
     parser.add_argument("--config", type=Path, metavar="YAML", help="settings that differ")
     parser.add_argument("--epochs", type=int, metavar="N", help="instead of the settings'")
     parser.add_argument("--seed", type=int, metavar="N", help="instead of the settings'")
@@ -65,11 +67,12 @@ def main(args: argparse.Namespace) -> int:
     from m2r2_ros.training.sequences import read_sequences
     from m2r2_ros.training.settings import load_settings
 
-    head = find_head(args.head)
+    head, (rate, said) = find_head(args.head), training_rate(args, folder)
     settings = _with_arguments(load_settings(head.settings, args.config), args)
-    sequences, learned = read_sequences(folder, names, vocabulary, args.labels)
+    sequences, learned = read_sequences(folder, names, vocabulary, args.labels, rate)
     say(assumed)
-    print(head.train(args.head, sequences, learned, args.out, settings, args.data))
+    say(said)
+    print(head.train(args.head, sequences, learned, args.out, settings, args.data, rate))
     return 0
 
 

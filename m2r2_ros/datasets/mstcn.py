@@ -24,6 +24,7 @@ import numpy as np
 
 from m2r2_ros.datasets.atomic import partial_file
 from m2r2_ros.datasets.damage import what_it_is
+from m2r2_ros.datasets.frame_rate import FrameRate
 from m2r2_ros.datasets.recording import Action
 from m2r2_ros.errors import M2R2Error, brief, nearest_name, nearest_path
 from m2r2_ros.labels import label_from_text
@@ -55,6 +56,12 @@ class LabelledFeatures:
     labels: list[str]
     classes: np.ndarray
     stamps_ns: np.ndarray | None = None
+
+    def sampled(self, rate: FrameRate) -> LabelledFeatures:
+        """The frames of it that a head takes."""
+        parts = map(rate.sampled, (self.features, self.labels, self.classes))
+        stamps_ns = None if self.stamps_ns is None else rate.sampled(self.stamps_ns)
+        return LabelledFeatures(self.name, *parts, stamps_ns)
 
 
 @dataclass(frozen=True)
@@ -138,6 +145,14 @@ class FeatureFolder:
         """Where each frame ends, int64 (T,) [ns], strictly increasing; None where none are kept."""
         path = self.path / "stamps" / f"{name}.npy"
         return _read_stamps(path) if path.exists() else None
+
+    def stamped_rate(self) -> float | None:
+        """Frames a second by the stamps of the first recording that has two; None without any."""
+        for path in sorted(self.path.glob("stamps/*.npy")):
+            stamps_ns = _read_stamps(path)
+            if len(stamps_ns) > 1:
+                return 1e9 / float(np.median(np.diff(stamps_ns)))
+        return None
 
     def ground_truth(self, name: str) -> list[str]:
         """One label a frame, each in the mapping or "unlabelled"."""

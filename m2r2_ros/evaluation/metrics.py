@@ -22,7 +22,7 @@ import numpy as np
 from m2r2_ros.errors import M2R2Error
 
 OVERLAPS = (10, 25, 50)
-# M2R2, IV-B: t_e = 10 frames, one second at 10 Hz.
+# M2R2, IV-B: t_e = 10 frames, which are a second of its features.
 BOUNDARY_TOLERANCE = 10
 
 Labels = Sequence[Hashable]
@@ -66,12 +66,14 @@ def score_many(
     pairs: Iterable[tuple[Labels, Labels]],
     background: Collection[Hashable] = (),
     both_empty: float = 100.0,
+    tolerance: int = BOUNDARY_TOLERANCE,
 ) -> dict[str, float]:
     """Metrics over a data set of (prediction, truth) pairs, in percent.
 
     Accuracy is over all frames, F1 from counts summed over recordings, edit and DR are means over
     recordings, as in the M2R2 authors' tool. `dr_truth` is the DR of the truth against itself: DR
-    can exceed it where short segments are missed, and means nothing without it. Raises M2R2Error
+    can exceed it where short segments are missed, and means nothing without it; `tolerance` is
+    theirs, in frames. Raises M2R2Error
     on an empty data set and on a pair of unequal lengths.
     """
     pairs = [(list(prediction), list(truth)) for prediction, truth in pairs]
@@ -81,8 +83,8 @@ def score_many(
         "acc": _frame_accuracy(pairs),
         "edit": float(np.mean([edit_score(*both, both_empty) for both in runs])),
         **{f"f1@{k}": _summed_counts(runs, k / 100).f1(both_empty) for k in OVERLAPS},
-        "dr": _mean_detection_rate(pairs, both_empty),
-        "dr_truth": _mean_detection_rate([(truth, truth) for _, truth in pairs], both_empty),
+        "dr": _mean_detection_rate(pairs, both_empty, tolerance),
+        "dr_truth": _mean_detection_rate([(t, t) for _, t in pairs], both_empty, tolerance),
     }
 
 
@@ -164,8 +166,11 @@ def boundary_counts(
     return Counts(len(nearest), int(extra + stray), int(len(wanted) - found.sum()))
 
 
-def _mean_detection_rate(pairs: Iterable[tuple[Labels, Labels]], both_empty: float) -> float:
-    return float(np.mean([boundary_counts(*pair).f1(both_empty) for pair in pairs]))
+def _mean_detection_rate(
+    pairs: Iterable[tuple[Labels, Labels]], both_empty: float, tolerance: int
+) -> float:
+    counts = (boundary_counts(*pair, tolerance) for pair in pairs)
+    return float(np.mean([each.f1(both_empty) for each in counts]))
 
 
 def _matched(predicted: Sequence[float], true: Sequence[float], tolerance: float) -> Counts:

@@ -8,15 +8,18 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from m2r2_ros.datasets.frame_rate import ASSUMED_HZ
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.evaluation.delay import held_at, summary, timeliness
 from m2r2_ros.evaluation.frame_times import nominal_edges, segments_from_frames
 from m2r2_ros.evaluation.metrics import boundary_f1, find_boundaries, score_many
-from m2r2_ros.evaluation.segments import FRAME_RATE_HZ, Segment
+from m2r2_ros.evaluation.segments import Segment
 from m2r2_ros.vocabulary import UNKNOWN, labelled_runs
 
 # Two boundaries this close to each other are one.
 BOUNDARY_TOLERANCE_S = 0.5
+# M2R2, IV-B: a boundary is detected within a second.
+DETECTION_TOLERANCE_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -27,8 +30,10 @@ class Prediction:
     believed       for a causal method: what a planner believed and when, in order of time.
     classes        the C classes of `probabilities`, () without them.
     probabilities  float (T, C), rows sum to 1; None when the method has none.
-    edges_s        float64 (T + 1,): frame i is `[edges_s[i], edges_s[i + 1])`; None: 10 Hz.
+    edges_s        float64 (T + 1,): frame i is `[edges_s[i], edges_s[i + 1])`; None: they come
+                   evenly.
     idle           labels that say that nothing is done; a planner takes silence for the first.
+    rate_hz        frames a second.
     """
 
     name: str
@@ -39,6 +44,7 @@ class Prediction:
     probabilities: np.ndarray | None = None
     edges_s: np.ndarray | None = None
     idle: tuple[str, ...] = ()
+    rate_hz: float = ASSUMED_HZ
 
     def __post_init__(self) -> None:
         if len(self.labels) != len(self.truth):
@@ -92,7 +98,7 @@ class Prediction:
     def edges(self) -> np.ndarray:
         """`edges_s`, or those of evenly spaced frames."""
         if self.edges_s is None:
-            return nominal_edges(len(self.truth), FRAME_RATE_HZ)
+            return nominal_edges(len(self.truth), self.rate_hz)
         return self.edges_s
 
     @property
@@ -110,6 +116,7 @@ def score_predictions(
 ) -> dict[str, float | None]:
     """Metrics in percent: those of `score_many`, f1@50_actions and boundary_f1.
 
+    dr, dr_truth   of boundaries within `DETECTION_TOLERANCE_S`, in whole frames.
     f1@50_actions  F1@50 without idle segments.
     boundary_f1    of boundaries matched one to one within `BOUNDARY_TOLERANCE_S`.
 
@@ -121,7 +128,8 @@ def score_predictions(
     predictions = [part for each in predictions for part in each.labelled_parts()]
     pairs = [(p.labels, p.truth) for p in predictions]
     idle = {*background, *(label for p in predictions for label in p.idle)}
-    scores: dict[str, float | None] = dict(score_many(pairs, background))
+    frames = max((round(DETECTION_TOLERANCE_S * p.rate_hz) for p in predictions), default=0)
+    scores: dict[str, float | None] = dict(score_many(pairs, background, tolerance=max(1, frames)))
     scores["f1@50_actions"] = score_many(pairs, idle)["f1@50"]
     scores["boundary_f1"] = boundary_f1(map(_boundaries, predictions), BOUNDARY_TOLERANCE_S)
     causal = [p for p in predictions if p.believed is not None]

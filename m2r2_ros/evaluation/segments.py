@@ -12,9 +12,6 @@ from m2r2_ros.datasets.recording import Action
 from m2r2_ros.inference.segment_events import SegmentEvent, SegmentStatus
 from m2r2_ros.labels import label_from_text
 
-# M2R2's features come at 10 Hz, so its metrics count frames of 0.1 s.
-FRAME_RATE_HZ = 10.0
-
 
 class Segment(NamedTuple):
     """One label over `[start_s, end_s)`, seconds from the recording's first frame."""
@@ -56,7 +53,7 @@ def decisions_from_events(events: Iterable[SegmentEvent], origin_ns: int) -> lis
 
 
 def frame_labels(
-    segments: Iterable[Segment], duration_s: float, gap: str, rate_hz: float = FRAME_RATE_HZ
+    segments: Iterable[Segment], duration_s: float, gap: str, rate_hz: float
 ) -> list[str]:
     """The label in the middle of each frame of `[0, duration_s)`; `gap` where none stands.
 

@@ -10,7 +10,7 @@ import numpy as np
 from m2r2_ros.inference.head import StreamingHead
 from m2r2_ros.inference.pipeline import SegmentSequence
 from m2r2_ros.inference.segment_events import FramePrediction, SegmentEvent, SegmentStatus
-from m2r2_ros.inference.tracker import SegmentTracker
+from m2r2_ros.inference.tracker import SegmentTracker, TrackerConfig
 from m2r2_ros.vocabulary import UNKNOWN
 
 
@@ -74,6 +74,16 @@ def track(
         held.append(_open_label(tracker))
     events += tracker.close(int(stamps_ns[-1])) if len(stamps_ns) else []
     return StreamedLabels(_published(events, stamps_ns), held, probabilities)
+
+
+def short_confirmation(config: TrackerConfig, rate_hz: float) -> str:
+    """What to know of a tracker whose head takes `rate_hz` frames a second; "" for nothing."""
+    if not 0 < config.confirm_s < 1 / rate_hz:
+        return ""
+    return (
+        f"tracker: confirm_s {config.confirm_s:g} is less than the {1 / rate_hz:.3g} s of a frame: "
+        "a label can be believed at the first frame that it wins"
+    )
 
 
 def _open_label(tracker: SegmentTracker) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
+from m2r2_ros.datasets.frame_rate import FrameRate
 from m2r2_ros.datasets.mstcn import FeatureFolder, read_prediction
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.evaluation.delay import beliefs_from_frames
@@ -43,13 +44,24 @@ def stated_vocabulary(head: Head) -> Vocabulary | None:
     return head.metadata.vocabulary if isinstance(head, StreamingHead) else head.vocabulary
 
 
+def stated_rate(head: Head) -> FrameRate | None:
+    """The frames that the head was trained on, None where it does not say."""
+    if not isinstance(head, StreamingHead):
+        return head.rate
+    metadata = head.metadata
+    if metadata.rate_hz is None:
+        return None
+    return FrameRate(metadata.rate_hz * metadata.sample_rate, metadata.sample_rate)
+
+
 def predict(
-    head: Head, folder: FeatureFolder, names: Iterable[str], rate_hz: float, idle: Sequence[str]
+    head: Head, folder: FeatureFolder, names: Iterable[str], rate: FrameRate, idle: Sequence[str]
 ) -> Iterator[Prediction]:
     """The head's prediction of each recording, with a progress bar; `idle` are the data's labels.
 
-    Of a causal head that is what the robot would publish, frame by frame. Raises M2R2Error when
-    the head was not made for these features.
+    Of a causal head that is what the robot would publish, frame by frame. What is said of a frame
+    stands until the next one that the head takes. Raises M2R2Error when the head was not made for
+    these features.
     """
     for name in Progress(names, unit="recording"):
         recording = folder.read(name)
@@ -58,17 +70,28 @@ def predict(
                 f"{head.path}: takes features of {head.feature_dimension} numbers, {name} in "
                 f"{folder.path} has {recording.features.shape[1]}"
             )
-        stamps_ns = frame_stamps(folder, name, len(recording.labels), rate_hz)
-        edges = edges_from_stamps(stamps_ns, rate_hz)
+        frames = len(recording.labels)
+        stamps_ns = frame_stamps(folder, name, frames, rate.rate_hz)
+        edges = edges_from_stamps(stamps_ns, rate.rate_hz)
+        features = rate.sampled(recording.features)
         if isinstance(head, StreamingHead):
-            found = stream(head, recording.features, stamps_ns)
-            labels, believed = found.published, beliefs_from_frames(found.held, edges)
+            found = stream(head, features, rate.sampled(stamps_ns))
+            labels = found.published
+            believed = beliefs_from_frames(found.held, rate.message_edges(edges))
         else:
-            found = head.predict(recording.features, name)
+            found = head.predict(features, name)
             labels, believed = found.labels, None
-        classes, probabilities = tuple(head.labels), found.probabilities
-        told = labels, recording.labels, believed, classes, probabilities, edges
-        yield Prediction(name, *told, tuple(idle))
+        yield Prediction(
+            name,
+            rate.repeated(labels, frames),
+            recording.labels,
+            believed,
+            tuple(head.labels),
+            rate.repeated(found.probabilities, frames),
+            edges,
+            tuple(idle),
+            rate.rate_hz,
+        )
 
 
 def frame_stamps(folder: FeatureFolder, name: str, frames: int, rate_hz: float) -> np.ndarray:
@@ -102,7 +125,7 @@ def read_predictions(
         truth = folder.ground_truth(name)
         edges = edges_from_stamps(frame_stamps(folder, name, len(truth), rate_hz), rate_hz)
         told = labels, truth, None, tuple(classes), probabilities, edges
-        yield Prediction(name, *told, vocabulary.idle)
+        yield Prediction(name, *told, vocabulary.idle, rate_hz)
 
 
 def check_classes(where: object, known: Sequence[str], wanted: Sequence[str], data: Path) -> None:

@@ -21,6 +21,7 @@ import yaml
 
 from m2r2_ros.datasets.atomic import partial_file
 from m2r2_ros.datasets.feature_vocabulary import folder_vocabulary, write_classes
+from m2r2_ros.datasets.frame_rate import ASSUMED_HZ, FrameRate
 from m2r2_ros.datasets.mstcn import (
     FeatureFolder,
     Split,
@@ -33,7 +34,6 @@ from m2r2_ros.datasets.mstcn import (
 from m2r2_ros.datasets.vocabulary_file import find_vocabulary
 from m2r2_ros.errors import M2R2Error, nearest_path
 from m2r2_ros.evaluation.predictions import Prediction, score_predictions
-from m2r2_ros.evaluation.segments import FRAME_RATE_HZ
 from m2r2_ros.experiments.baselines.baseline_signals import read_signals
 from m2r2_ros.experiments.baselines.labelling import label_by_overlap
 from m2r2_ros.experiments.baselines.methods import BASELINES
@@ -42,6 +42,7 @@ from m2r2_ros.experiments.paper_figures import Row
 from m2r2_ros.experiments.stored_scores import read_stored
 from m2r2_ros.inference.models import ENCODER_FILE, HEAD_FILE
 from m2r2_ros.offline.extraction import find_recordings, recording_name
+from m2r2_ros.offline.extraction_record import stated_rate
 from m2r2_ros.parallel.progress import Progress
 from m2r2_ros.training.head_registry import find_head
 from m2r2_ros.training.settings import extended, read_values
@@ -171,6 +172,10 @@ class Reproduction:
         """What the labels of the data set mean."""
         return folder_vocabulary(self.features(row.encoder)).vocabulary
 
+    def rate(self, row: Row) -> FrameRate:
+        """How often the frames of the row's features come."""
+        return FrameRate(stated_rate(self.features(row.encoder)) or ASSUMED_HZ)
+
     def truth(self, row: Row, name: str) -> list[str]:
         """The fine labels of a recording's frames."""
         return self.features(row.encoder).ground_truth(name)
@@ -201,7 +206,7 @@ class Reproduction:
         if not (model / HEAD_FILE).exists():
             self._train(row.head, learned, seed, folder.path, model)
         idle = self.vocabulary(row).idle
-        return predict(open_head(model), folder, names, FRAME_RATE_HZ, idle)
+        return predict(open_head(model), folder, names, self.rate(row), idle)
 
     def _train(self, head: str, level: str, seed: int, features: Path, model: Path) -> None:
         settings = self.out / "heads" / f"{head}.yaml"

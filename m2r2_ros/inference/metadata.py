@@ -24,6 +24,7 @@ _MAX_TEXT = 1 << 20
 _MAX_NUMBERS = 1 << 24
 # Frames: a head that answers a minute late is of no use to a robot.
 MOST_LOOK_AHEAD = 600
+MOST_RATE_HZ, MOST_SAMPLE_RATE = 1e6, 10_000
 REDUCE_ABOVE = 64
 _MOST_REDUCE_ABOVE = 10_000
 
@@ -159,6 +160,8 @@ class HeadMetadata:
     look_ahead  frames by which the answer lags: that at frame t is about frame t - look_ahead,
                 before that about the first frame. Absent: 0.
     vocabulary  what the labels mean, as the file states it; None in one that does not.
+    rate_hz     frames a second that the head takes; None in a file that does not say it.
+    sample_rate  it takes every so many-th frame of the features that it was trained on.
     """
 
     labels: tuple[str, ...]
@@ -169,6 +172,8 @@ class HeadMetadata:
     tracker: TrackerConfig = field(default_factory=TrackerConfig)
     look_ahead: int = 0
     vocabulary: Vocabulary | None = None
+    rate_hz: float | None = None
+    sample_rate: int = 1
 
     @property
     def known_vocabulary(self) -> Vocabulary:
@@ -179,11 +184,14 @@ class HeadMetadata:
         """Text for the ONNX file, the inverse of `from_json`."""
         values = asdict(replace(self, vocabulary=None))
         del values["vocabulary"]
+        if self.rate_hz is None:
+            del values["rate_hz"]
         stated = {} if self.vocabulary is None else {"vocabulary": self.vocabulary.to_dict()}
         return _dump("head", values | stated)
 
     def check_encoder(self, head: object, sha256: str, encoder: object = "the one in use") -> None:
-        """Raise M2R2Error, naming the head, unless the encoder with this SHA-256 gave its features.
+        """Raise M2R2Error, naming the head, unless the encoder with this SHA-256 gave its features,
+        and the head takes all of them.
 
         `encoder` is how the message calls the encoder.
         """
@@ -191,6 +199,11 @@ class HeadMetadata:
             raise M2R2Error(
                 f"{head}: was trained on another encoder (sha256 {self.encoder_sha256[:12]}...) "
                 f"than {encoder} ({sha256[:12]}...)"
+            )
+        if self.sample_rate > 1:
+            raise M2R2Error(
+                f"{head}: takes one feature in {self.sample_rate}, and a robot gives it each: "
+                "train it without --sample-rate"
             )
 
     @classmethod
@@ -217,6 +230,8 @@ class HeadMetadata:
             tracker=tracker,
             look_ahead=look_ahead,
             vocabulary=vocabulary,
+            rate_hz=_rate(entry),
+            sample_rate=_sample_rate(entry),
         )
 
 
@@ -227,6 +242,22 @@ def _vocabulary(entry: _Entry, labels: tuple[str, ...]) -> Vocabulary | None:
     if (vocabulary or legacy_vocabulary(labels)).labels != labels:
         raise M2R2Error("'vocabulary' has other labels than 'labels'")
     return vocabulary
+
+
+def _rate(entry: _Entry) -> float | None:
+    rate_hz = entry.get("rate_hz", float, 0.0)
+    if not 0 <= rate_hz < MOST_RATE_HZ:
+        raise entry.error(f"rate_hz must be in (0, {MOST_RATE_HZ:g}), got {brief(rate_hz)}")
+    return rate_hz or None
+
+
+def _sample_rate(entry: _Entry) -> int:
+    sample_rate = entry.get("sample_rate", int, 1)
+    if not 1 <= sample_rate <= MOST_SAMPLE_RATE:
+        raise entry.error(
+            f"sample_rate must be in [1, {MOST_SAMPLE_RATE}], got {brief(sample_rate)}"
+        )
+    return sample_rate
 
 
 def _labels(entry: _Entry) -> tuple[str, ...]:

@@ -10,7 +10,8 @@ from typing import Any
 
 from m2r2_ros import __version__
 from m2r2_ros.datasets.atomic import partial_file
-from m2r2_ros.datasets.mstcn import write_recording_features
+from m2r2_ros.datasets.frame_rate import same_rate
+from m2r2_ros.datasets.mstcn import FeatureFolder, write_recording_features
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.inference.encoder import Encoder
 from m2r2_ros.offline.deployment import Deployment
@@ -92,13 +93,32 @@ class ExtractionRecord:
 
 def encoder_sha256(folder: Path) -> str:
     """The encoder that a folder's features are of; "" where no record says it."""
+    return str(_entry(folder, "encoder_sha256") or "")
+
+
+def stated_rate(folder: FeatureFolder) -> float | None:
+    """Frames a second of a folder's features; None where neither record nor stamps say it.
+
+    A camera may be slower than the encoder's windows: where they differ, the stamps are right.
+    """
+    windows_hz, stamps_hz = _entry(folder.path, "layout", "window_rate_hz"), folder.stamped_rate()
+    if not isinstance(windows_hz, float) or not windows_hz > 0:
+        return stamps_hz
+    return windows_hz if stamps_hz is None or same_rate(stamps_hz, windows_hz) else stamps_hz
+
+
+def _entry(folder: Path, *keys: str) -> Any:
+    """What the folder's record says that its features were made with; None without a record."""
     record = folder / RECORD_FILE
     if not record.exists():
-        return ""
+        return None
     try:
-        return str(json.loads(record.read_text("utf-8"))["made_with"]["encoder_sha256"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        entry = json.loads(record.read_text("utf-8"))["made_with"]
+        for key in keys:
+            entry = entry[key]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise M2R2Error(f"{record}: cannot be read") from error
+    return entry
 
 
 def _made_with(

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
+from m2r2_ros.datasets.frame_rate import FrameRate
 from m2r2_ros.datasets.mstcn import LabelledFeatures
 from m2r2_ros.errors import M2R2Error, nearest_name
 from m2r2_ros.training import heads
@@ -46,11 +47,12 @@ class HeadMethod(ABC):
         out: Path,
         settings: Any,
         data: Path,
+        rate: FrameRate = FrameRate(),  # noqa: B008 (frozen)
     ) -> str:
         """Train into the run folder `out`, going on if it was begun; returns a report in words.
 
         `name` is the head's in the run's settings, `vocabulary` that of the sequences' classes,
-        `data` the folder that the features are from.
+        `data` the folder that the features are from, `rate` how often the frames of this come.
         """
 
 

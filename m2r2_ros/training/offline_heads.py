@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from m2r2_ros.datasets.frame_rate import FrameRate
 from m2r2_ros.datasets.mstcn import LabelledFeatures
 from m2r2_ros.datasets.vocabulary_file import VOCABULARY_FILE, find_vocabulary
 from m2r2_ros.errors import M2R2Error, nearest_name
@@ -52,6 +53,7 @@ def train_offline_head(
     validation: Sequence[LabelledFeatures] = (),
     seed: int | None = None,
     settings: OfflineSettings | None = None,
+    rate: FrameRate = FrameRate(),  # noqa: B008 (frozen)
 ) -> Path:
     """Train the offline head `name` into `run_folder`; go on if it was begun.
 
@@ -65,14 +67,14 @@ def train_offline_head(
     settings = settings or method.settings()
     if seed is not None:
         settings = replace(settings, seed=seed)
-    return method.fit(name, training, validation, vocabulary, run_folder, settings)
+    return method.fit(name, training, validation, vocabulary, run_folder, settings, rate)
 
 
 class OfflineHead:
     """A trained head: whole recordings in, labels and probabilities out.
 
-    `labels` (index = class id), `path` of the run's weights, `vocabulary` of the labels as the run
-    states it, None where it does not.
+    `labels` (index = class id), `path` of the run's weights; as the run states them, None where it
+    does not, `vocabulary` of the labels and `rate` of the frames.
     """
 
     def __init__(
@@ -82,8 +84,10 @@ class OfflineHead:
         network: nn.Module,
         labels: Sequence[str],
         vocabulary: Vocabulary | None = None,
+        rate: FrameRate | None = None,
     ) -> None:
         self.path, self.labels, self.vocabulary = path, list(labels), vocabulary
+        self.rate = rate
         self._method, self._network = method, network.eval()
 
     @classmethod
@@ -97,9 +101,13 @@ class OfflineHead:
             settings = settings_from_dict(method.settings, record["settings"], str(run_folder))
             network = method.network(record["dimension"], len(labels), settings.model)
             network.load_state_dict(best_weights(run_folder))
+            rate = (
+                FrameRate(record["rate_hz"], record["sample_rate"]) if "rate_hz" in record else None
+            )
         except (KeyError, TypeError, RuntimeError) as error:
             raise M2R2Error(f"{run_folder}: weights and settings are not of one run") from error
-        return cls(run_folder / BEST_FILE, method, network, labels, _stated(run_folder, labels))
+        stated = _stated(run_folder, labels)
+        return cls(run_folder / BEST_FILE, method, network, labels, stated, rate)
 
     @property
     def feature_dimension(self) -> int:

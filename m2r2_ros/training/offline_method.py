@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from m2r2_ros.datasets.frame_rate import FrameRate
 from m2r2_ros.datasets.mstcn import LabelledFeatures
 from m2r2_ros.evaluation.metrics import score_many
 from m2r2_ros.training.head_registry import NOTHING_RECOGNISED, HeadMethod
@@ -73,9 +74,10 @@ class OfflineMethod(HeadMethod):
         out: Path,
         settings: OfflineSettings,
         data: Path,
+        rate: FrameRate = FrameRate(),  # noqa: B008 (frozen)
     ) -> str:
         """Some of the sequences are held out for validation, as the settings say."""
-        weights = self.fit(name, sequences, (), vocabulary, out, settings)
+        weights = self.fit(name, sequences, (), vocabulary, out, settings, rate)
         best = best_metrics(out)
         f1 = best["validation/f1@50"]
         said = f"{weights}: epoch {best['epoch'] + 1}, F1@50 {f1:.1f} on the validation recordings"
@@ -89,6 +91,7 @@ class OfflineMethod(HeadMethod):
         vocabulary: Vocabulary,
         out: Path,
         settings: OfflineSettings,
+        rate: FrameRate = FrameRate(),  # noqa: B008 (frozen)
     ) -> Path:
         """Train and return the file with the best epoch's weights; `validation` may be empty."""
         training, validation = _split(training, validation, settings)
@@ -100,6 +103,7 @@ class OfflineMethod(HeadMethod):
             "training": [s.name for s in training],
             "validation": [s.name for s in validation],
             "settings": settings_to_dict(settings),
+            **asdict(rate),
         }
         run, classes = TrainingRun(out, description, vocabulary), len(vocabulary.labels)
         torch.manual_seed(settings.seed)

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from m2r2_ros.datasets.atomic import partial_file
+from m2r2_ros.datasets.frame_rate import FrameRate
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.inference.encoder_inputs import input_types
 from m2r2_ros.inference.metadata import METADATA_KEY, EncoderMetadata, HeadMetadata
@@ -133,6 +134,7 @@ def export_head(
     encoder_sha256: str,
     tracker: TrackerConfig,
     training_data: str,
+    rate: FrameRate = FrameRate(),  # noqa: B008 (frozen)
 ) -> float:
     """Write the head's graph; returns its largest difference from torch.
 
@@ -160,6 +162,8 @@ def export_head(
         tracker=tracker,
         look_ahead=head.config.look_ahead,
         vocabulary=vocabulary,
+        rate_hz=rate.head_hz,
+        sample_rate=rate.sample_rate,
     )
     data = with_metadata(data, metadata.to_json())
     difference = check_head(head, data)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from torch import nn
 from torch.utils.tensorboard import SummaryWriter
 
 from m2r2_ros.datasets.atomic import partial_file
+from m2r2_ros.datasets.frame_rate import FrameRate
 from m2r2_ros.datasets.vocabulary_file import (
     VOCABULARY_FILE,
     find_vocabulary,
@@ -36,6 +38,8 @@ SETTINGS_FILE = "settings.yaml"
 CHECKPOINT_FILE = "checkpoint.safetensors"
 BEST_FILE = "best.safetensors"
 METRICS_FILE = "metrics.jsonl"
+# What a run of a head was that does not say it.
+_BEFORE_RATES = asdict(FrameRate())
 _OPTIMISER = "optimiser."
 
 
@@ -58,7 +62,8 @@ class TrainingRun:
         self._writes = distributed.rank() == 0
         self._writer: SummaryWriter | None = None
         if self._writes and (folder / SETTINGS_FILE).exists():
-            differing = _differences(read_settings(folder), settings)
+            older = {key: _BEFORE_RATES[key] for key in _BEFORE_RATES if key in settings}
+            differing = _differences(older | read_settings(folder), settings)
             if differing:
                 raise M2R2Error(
                     f"{folder} holds a run with other settings ({differing}): choose another folder"

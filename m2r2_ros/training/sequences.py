@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from m2r2_ros.datasets.frame_rate import FrameRate
 from m2r2_ros.datasets.mstcn import FeatureFolder, LabelledFeatures
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.training.sampler import soft_boundaries
@@ -37,9 +38,13 @@ class SequenceBatch:
 
 
 def read_sequences(
-    folder: FeatureFolder, names: Sequence[str], vocabulary: Vocabulary, level: str = "fine"
+    folder: FeatureFolder,
+    names: Sequence[str],
+    vocabulary: Vocabulary,
+    level: str = "fine",
+    rate: FrameRate = FrameRate(),  # noqa: B008 (frozen)
 ) -> tuple[list[LabelledFeatures], Vocabulary]:
-    """The recordings and their classes at a level of the folder's vocabulary.
+    """The frames that a head takes and their classes at a level of the folder's vocabulary.
 
     A recording with unlabelled frames gives a sequence for each of its labelled parts.
     Raises M2R2Error, which names the file, on a file that cannot be used and on features of
@@ -49,7 +54,7 @@ def read_sequences(
     ids = np.array([learned.labels.index(rename(label)) for label in folder.labels])
     sequences = []
     for name in names:
-        read = folder.read(name)
+        read = folder.read(name).sampled(rate)
         for part in labelled_runs(read.labels):
             renamed = list(map(rename, read.labels[part]))
             features, classes_of = read.features[part], ids[read.classes[part]]

@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from torch import nn
 
+from m2r2_ros.datasets.frame_rate import FrameRate
 from m2r2_ros.datasets.mstcn import LabelledFeatures
 from m2r2_ros.evaluation.metrics import score_many
-from m2r2_ros.evaluation.segments import FRAME_RATE_HZ
-from m2r2_ros.evaluation.streamed_predictions import nominal_stamps, track
+from m2r2_ros.evaluation.streamed_predictions import nominal_stamps, short_confirmation, track
 from m2r2_ros.inference.models import HEAD_FILE
 from m2r2_ros.inference.tracker import SegmentTracker, TrackerConfig
 from m2r2_ros.networks.heads.causal import CausalHead
@@ -88,15 +88,18 @@ class StreamingMethod(HeadMethod):
         out: Path,
         settings: StreamingSettings,
         data: Path,
+        rate: FrameRate = FrameRate(),  # noqa: B008 (frozen)
     ) -> str:
         """Train and export; the report has the tracker's scores in validation."""
         encoder = encoder_sha256(data)
-        head, tracker = self.fit(name, sequences, vocabulary, out, settings)
+        head, tracker = self.fit(name, sequences, vocabulary, out, settings, rate)
         described = settings.training_data or describe_data([s.name for s in sequences])
         graph = out / HEAD_FILE
-        difference = export_head(head, graph, vocabulary, encoder, tracker.config, described)
-        said = _describe(tracker, vocabulary)
-        return f"{said}\n{graph}: differs from torch by at most {difference:.1e}"
+        about = encoder, tracker.config, described, rate
+        difference = export_head(head, graph, vocabulary, *about)
+        said = [_describe(tracker, vocabulary), short_confirmation(tracker.config, rate.head_hz)]
+        told = "\n".join(filter(None, said))
+        return f"{told}\n{graph}: differs from torch by at most {difference:.1e}"
 
     def fit(
         self,
@@ -105,6 +108,7 @@ class StreamingMethod(HeadMethod):
         vocabulary: Vocabulary,
         out: Path,
         settings: StreamingSettings,
+        rate: FrameRate = FrameRate(),  # noqa: B008 (frozen)
     ) -> tuple[CausalHead, TunedTracker]:
         """Train on the sequences, some of which are kept for validation.
 
@@ -114,6 +118,7 @@ class StreamingMethod(HeadMethod):
         """
         names = [sequence.name for sequence in sequences]
         recorded = {"kind": name, "recordings": names, "settings": _recorded(settings)}
+        recorded |= asdict(rate)
         run = TrainingRun(out, recorded, vocabulary)
         training, validation = split_validation(
             names, settings.validation, settings.validation_recordings
@@ -132,11 +137,13 @@ class StreamingMethod(HeadMethod):
             batches=lambda random: _epoch(chosen, random, settings),
             losses=module.losses,
             validation=[make_batch([delayed(s, late)], sigma) for s in held_out],
-            score=lambda: _score(head, held_out, SegmentTracker(vocabulary, settings.tracker)),
+            score=lambda: _score(
+                head, held_out, SegmentTracker(vocabulary, settings.tracker), rate
+            ),
         )
         run.load_best(module)
         _calibrate(head, held_out)
-        return head.eval(), _tracker(head, held_out, vocabulary, settings)
+        return head.eval(), _tracker(head, held_out, vocabulary, settings, rate)
 
 
 def _recorded(settings: StreamingSettings) -> dict[str, Any]:
@@ -162,8 +169,9 @@ def _tracker(
     sequences: Sequence[LabelledFeatures],
     vocabulary: Vocabulary,
     settings: StreamingSettings,
+    rate: FrameRate,
 ) -> TunedTracker:
-    answers = [_answers(head, sequence) for sequence in sequences]
+    answers = [_answers(head, sequence, rate) for sequence in sequences]
     if settings.tracker_delay_s:
         return tune_tracker(answers, vocabulary, settings.tracker, settings.tracker_delay_s)
     return score_tracker(answers, vocabulary, settings.tracker)
@@ -183,23 +191,27 @@ def _describe(tracker: TunedTracker, vocabulary: Vocabulary) -> str:
 
 
 def _score(
-    head: CausalHead, sequences: Sequence[LabelledFeatures], tracker: SegmentTracker
+    head: CausalHead,
+    sequences: Sequence[LabelledFeatures],
+    tracker: SegmentTracker,
+    rate: FrameRate,
 ) -> dict[str, float]:
     pairs = []
-    for answers in (_answers(head, sequence) for sequence in sequences):
-        stamps_ns = nominal_stamps(len(answers.truth), FRAME_RATE_HZ)
+    for answers in (_answers(head, sequence, rate) for sequence in sequences):
+        stamps_ns = nominal_stamps(len(answers.truth), rate.head_hz)
         found = track(tracker, answers.probabilities, answers.boundary, stamps_ns)
         pairs.append((found.published, answers.truth))
     return score_many(pairs)
 
 
 @torch.no_grad()
-def _answers(head: CausalHead, sequence: LabelledFeatures) -> Answers:
+def _answers(head: CausalHead, sequence: LabelledFeatures, rate: FrameRate) -> Answers:
     late = head.config.look_ahead
     features = torch.from_numpy(delayed(sequence, late).features)[None]
     probabilities, boundary, _ = head.predict(features, head.zero_states())
     found = probabilities[0, late:].numpy(), boundary[0, late:].numpy()
-    return Answers(sequence.name, *found, list(sequence.labels), late, sequence.stamps_ns)
+    told = sequence.name, *found, list(sequence.labels), late, sequence.stamps_ns
+    return Answers(*told, rate.head_hz)
 
 
 def _epoch(

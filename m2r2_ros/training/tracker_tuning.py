@@ -10,24 +10,25 @@ one that is recognised at its end.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from m2r2_ros.datasets.frame_rate import ASSUMED_HZ
 from m2r2_ros.evaluation.delay import beliefs_from_frames, timeliness
 from m2r2_ros.evaluation.frame_times import edges_from_stamps, segments_from_frames
 from m2r2_ros.evaluation.metrics import score_many
 from m2r2_ros.evaluation.predictions import Prediction
-from m2r2_ros.evaluation.segments import FRAME_RATE_HZ
 from m2r2_ros.evaluation.streamed_predictions import nominal_stamps, track
 from m2r2_ros.inference.tracker import SegmentTracker, TrackerConfig
 from m2r2_ros.parallel.progress import Progress
 from m2r2_ros.vocabulary import UNKNOWN, Vocabulary
 
 # What is tried, one group after the other: all combinations within it, the rest as found best so
-# far. Waiting always and waiting in doubt compete for the same time. Seconds lie between multiples
-# of 0.1 s: on one of them, the jitter of a 10 Hz camera's stamps would decide.
+# far. Waiting always and waiting in doubt compete for the same time. Seconds are moved between two
+# frames' stamps (`_between_frames`): on one of them, the jitter of a camera would decide.
 _TRIED = (
     {"confirm_s": (0.05, 0.15, 0.25, 0.35, 0.45, 0.55), "sure_above": (0.0, 0.8, 0.9, 0.95, 0.98)},
     {"boundary_trust": (0.3, 0.6), "hysteresis": (0.1, 0.25)},
@@ -41,7 +42,7 @@ class Answers:
 
     probabilities float32 (T, C) and boundary float32 (T,) are about the frames that `truth` names;
     a head with look-ahead gives them `late` frames later. stamps_ns int64 (T,) are the frames'
-    ends; None: evenly spaced.
+    ends; None: evenly spaced. rate_hz: frames a second.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Answers:
     truth: list[str]
     late: int = 0
     stamps_ns: np.ndarray | None = None
+    rate_hz: float = ASSUMED_HZ
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,7 @@ def tune_tracker(
     A search of one group of parameters after the other, until none finds better.
     """
     scores: dict[TrackerConfig, TunedTracker] = {}
+    rate_hz = max((one.rate_hz for one in answers), default=ASSUMED_HZ)
 
     def score(config: TrackerConfig) -> TunedTracker:
         if config not in scores:
@@ -89,7 +92,8 @@ def tune_tracker(
         while best != before:
             before = best
             for group in _TRIED:
-                found = [score(replace(best, **values)) for values in _combinations(group)]
+                tried = _combinations(_between_frames(group, rate_hz))
+                found = [score(replace(best, **values)) for values in tried]
                 best = min(found, key=lambda one: _cost(one, most_delay_s)).config
     return scores[best]
 
@@ -107,8 +111,8 @@ def score_tracker(
     for one in answers:
         stamps_ns = one.stamps_ns
         if stamps_ns is None:
-            stamps_ns = nominal_stamps(len(one.truth), FRAME_RATE_HZ)
-        edges = edges_from_stamps(stamps_ns, FRAME_RATE_HZ)
+            stamps_ns = nominal_stamps(len(one.truth), one.rate_hz)
+        edges = edges_from_stamps(stamps_ns, one.rate_hz)
         found = track(tracker, one.probabilities, one.boundary, stamps_ns)
         held = ([UNKNOWN] * one.late + found.held)[: len(one.truth)]
         believed = beliefs_from_frames(held, edges)
@@ -137,6 +141,20 @@ def _lateness(predictions: Sequence[Prediction]) -> tuple[float, float]:
     if not delays:
         return 0.0, 100.0
     return float(np.mean(delays)), 100.0 * float(np.mean(recognised))
+
+
+def _between_frames(
+    group: Mapping[str, Sequence[float]], rate_hz: float
+) -> dict[str, Sequence[float]]:
+    """The group with its seconds, names that end on _s, in the middle between two frames."""
+
+    def moved(seconds: float) -> float:
+        return (math.floor(seconds * rate_hz) + 0.5) / rate_hz
+
+    return {
+        name: sorted({moved(value) for value in values}) if name.endswith("_s") else values
+        for name, values in group.items()
+    }
 
 
 def _combinations(group: Mapping[str, Sequence[float]]) -> Iterator[dict[str, float]]:

@@ -123,6 +123,7 @@ def as_the_nodes_do(
         tuple(head.labels),
         edges_s=edges,
         idle=("No action",),
+        rate_hz=1 / period_s,
     )
 
 

@@ -21,12 +21,18 @@ from m2r2_ros.inference.segment_events import SegmentEvent, SegmentStatus
 def test_a_frame_has_the_label_of_its_middle():
     segments = [Segment("Pick USB", 0.14, 0.35)]
     # Middles 0.05, 0.15, 0.25, 0.35, 0.45; the end is not part of the segment.
-    assert [label == "Pick USB" for label in frame_labels(segments, 0.5, "rest")] == [0, 1, 1, 0, 0]
+    assert [label == "Pick USB" for label in frame_labels(segments, 0.5, "rest", 10)] == [
+        0,
+        1,
+        1,
+        0,
+        0,
+    ]
 
 
 def test_frames_without_a_segment_are_a_gap():
-    assert frame_labels([], 0.3, "rest") == ["rest"] * 3
-    assert frame_labels([], 0, "rest") == []
+    assert frame_labels([], 0.3, "rest", 10) == ["rest"] * 3
+    assert frame_labels([], 0, "rest", 10) == []
 
 
 @given(st.lists(st.integers(1, 40), min_size=1, max_size=12))
@@ -35,7 +41,7 @@ def test_segments_on_the_frame_grid_come_back(lengths):
     for i, length in enumerate(lengths):
         segments.append(Segment(f"class {i}", start / 10, (start + length) / 10))
         start += length
-    runs = find_runs(frame_labels(segments, start / 10, "rest"))
+    runs = find_runs(frame_labels(segments, start / 10, "rest", 10))
     assert [(run.label, run.start / 10, run.end / 10) for run in runs] == segments
 
 
