@@ -80,6 +80,15 @@ ELSEWHERE = {
     "m2r2 export out/two_arms": (
         "test/training/test_declared_signals.py::test_live_windows_and_features_are_the_offline_ones"
     ),
+    "m2r2 doctor --write": (
+        "test/nodes/test_graph_survey.py::test_the_written_file_starts_the_node"
+    ),
+    "m2r2 doctor --config": (
+        "test/nodes/test_graph_survey.py::test_the_written_file_starts_the_node"
+    ),
+    "m2r2 doctor my_bag": (
+        "test/diagnosis/test_doctor.py::test_the_written_file_gives_the_segments_of_the_right_one"
+    ),
     "m2r2 bench": "test/benchmarks/test_benchmarks.py::test_latency_under_a_short_load",
 }
 # How a command begins -> why no test runs it.

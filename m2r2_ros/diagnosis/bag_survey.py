@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The topics of a bag, from its first seconds."""
+
+from __future__ import annotations
+
+from m2r2_ros.datasets.bag_reader import Bag, BagTopic
+from m2r2_ros.diagnosis.topic_survey import TopicSurvey
+
+
+def survey_bag(bag: Bag, seconds: float) -> dict[str, TopicSurvey]:
+    """Topic -> what is seen of it; of one that begins later, its first message.
+
+    Raises M2R2Error.
+    """
+    surveys = {
+        name: TopicSurvey(name, topic.type_name, bag.definitions, _qos(topic))
+        for name, topic in sorted(bag.topics.items())
+    }
+    end_ns = bag.start_ns + round(seconds * 1e9)
+    for message in bag.messages():
+        if message.log_ns > end_ns:
+            break
+        surveys[message.topic].add(message.log_ns, message.data)
+    for name, survey in surveys.items():
+        if not survey.count and bag.topics[name].count:
+            first = next(iter(bag.messages([name])), None)
+            if first is not None:
+                survey.add(first.log_ns, first.data)
+    return surveys
+
+
+def _qos(topic: BagTopic) -> str:
+    reliability = "best effort" if topic.qos.best_effort else "reliable"
+    return f"{reliability}, kept" if topic.qos.transient_local else reliability
