@@ -13,7 +13,12 @@ from m2r2_ros.datasets.annotations import shifted
 from m2r2_ros.datasets.bag_labels import read_bag_labels
 from m2r2_ros.datasets.bag_reader import Bag, BagMessage, open_bag
 from m2r2_ros.datasets.bag_transforms import BagTransforms
-from m2r2_ros.datasets.input_types import is_depth, other_frame, signal_reading
+from m2r2_ros.datasets.input_types import (
+    is_depth,
+    microphone_info,
+    other_frame,
+    signal_reading,
+)
 from m2r2_ros.datasets.recording_source import BLOCK_NS, SensorBatch, present_topics
 from m2r2_ros.datasets.stream_clocks import (
     OTHER_CLOCK_NS,
@@ -24,9 +29,10 @@ from m2r2_ros.datasets.stream_clocks import (
 )
 from m2r2_ros.datasets.topics import TopicMap
 from m2r2_ros.messages.cdr import CdrReader, MessageError, stamp_ns
-from m2r2_ros.messages.common_audio import AUDIO_INFO, INFO_TOPIC, AudioDecoder
+from m2r2_ros.messages.common_audio import AUDIO_INFO, AudioDecoder, is_stamped_sound
 from m2r2_ros.messages.field_check import is_stamped
 from m2r2_ros.messages.images import decode_image
+from m2r2_ros.messages.mp3 import Sound
 from m2r2_ros.messages.reading import Reading
 from m2r2_ros.messages.signals import Stamped, check_message, decode_batch
 from m2r2_ros.messages.transforms import TRANSFORMS, first_transform_ns
@@ -97,7 +103,7 @@ class BagSource:
     def _microphone(self, topic: str) -> AudioDecoder:
         """A decoder that knows what the recording says of the sound's form."""
         decoder = AudioDecoder(self._bag.definitions)
-        beside = f"{topic.rpartition('/')[0]}/{INFO_TOPIC}"
+        beside = microphone_info(self._topics, topic)
         if self._bag.types.get(beside) == AUDIO_INFO:
             for message in islice(self._bag.messages([beside]), 1):
                 decoder.note_info(message.data)
@@ -222,13 +228,19 @@ class _Decoder:
     def _add(self, batch: SensorBatch, modality: str, message: BagMessage) -> None:
         try:
             if modality == AUDIO:
-                batch.audio.append(self.audio.decode(message.type_name, message.data))
+                batch.audio += self._sound(message)
             else:
                 is_depth = modality in self._depths
                 frame = decode_image(message.type_name, message.data, is_depth)
                 batch.images.append((modality, *frame))
         except MessageError as error:
             self._reject(message.topic, str(error))
+
+    def _sound(self, message: BagMessage) -> list[Sound]:
+        if not is_stamped_sound(message.type_name):
+            self._unstamped[message.topic] = message.type_name
+        arrival_ns = message.log_ns + self._offset_ns
+        return self.audio.decode(message.type_name, message.data, arrival_ns)
 
     def _signal(self, messages: list[BagMessage], reading: Reading) -> Stamped:
         type_name = messages[0].type_name

@@ -11,11 +11,12 @@ from m2r2_ros.datasets.topics import TopicMap
 from m2r2_ros.datasets.transform_input import check_transform
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.messages.cdr import MessageError
+from m2r2_ros.messages.common_audio import info_topic
 from m2r2_ros.messages.definition import Definitions, no_definitions
 from m2r2_ros.messages.field_check import count_numbers
 from m2r2_ros.messages.reading import Reading, reading_of
 from m2r2_ros.messages.types import check_type
-from m2r2_ros.sensing.layout import SensorLayout
+from m2r2_ros.sensing.layout import AUDIO, SensorLayout
 from m2r2_ros.sensing.signal import Signal
 from m2r2_ros.signal_presets import JOINTS, NAMED_STATES
 
@@ -56,6 +57,8 @@ def check_input(
 ) -> None:
     """Raise M2R2Error unless messages of `type_name` can carry `modality` as the file says."""
     said = topics.input(modality)
+    if said.info and modality != AUDIO:
+        raise M2R2Error(f"{PREFIX}{modality}.info: only the microphone has it")
     if said.type not in ("", type_name):
         raise MessageError(f"is {type_name}, but {PREFIX}{modality}.type is {said.type}")
     check_transform(said, modality, type_name)
@@ -76,6 +79,11 @@ def check_input(
 def other_frame(found: str, expected: str) -> str:
     """What is said of a sensor whose frame is not the one in the robot file."""
     return f"is in frame '{found}', not in '{expected}' as the parameter file says"
+
+
+def microphone_info(topics: TopicMap, topic: str) -> str:
+    """Where it is published what the bytes of the microphone on `topic` are."""
+    return topics.input(AUDIO).info or info_topic(topic)
 
 
 def is_depth(topics: TopicMap, camera: str) -> bool:

@@ -30,6 +30,7 @@ class SensorInput:
     unit         of the values, "" for the layout's.
     frame        the frame_id that is expected, "" for any; on /tf the fixed frame.
     child_frame  on /tf the frame that moves.
+    info         of a microphone that publishes bytes: the topic that says what they are.
     """
 
     topic: str = ""
@@ -40,12 +41,13 @@ class SensorInput:
     unit: str = ""
     frame: str = ""
     child_frame: str = ""
+    info: str = ""
 
     def check(self, sensor: str) -> None:
         """Raise M2R2Error that names the entry of `sensor` that cannot be."""
-        is_text = isinstance(self.topic, str)
-        if not is_text or (self.topic and not is_topic_name(self.topic)):
-            raise M2R2Error(f"topic of '{sensor}' is no topic name: {brief(self.topic)}")
+        for what, topic in (("topic", self.topic), ("info", self.info)):
+            if not isinstance(topic, str) or (topic and not is_topic_name(topic)):
+                raise M2R2Error(f"{what} of '{sensor}' is no topic name: {brief(topic)}")
         if self.type and not _TYPE_NAME.fullmatch(self.type):
             raise M2R2Error(f"{PREFIX}{sensor}.type is not package/msg/Type: {brief(self.type)}")
         if not all(math.isfinite(number) for number in (*self.scale, *self.offset)):

@@ -76,7 +76,7 @@ class TopicMap:
         if topics:
             cameras = _cameras(topics)
             values = {"topics": topics, "reference_camera": first_camera(cameras, topics)}
-        more = {name: {k: v for k, v in e.items() if k != "topic"} for name, e in signals.items()}
+        more = {name: _unlike_topics(entry, namespace) for name, entry in signals.items()}
         values["signals"] = {name: SensorInput(**entry) for name, entry in more.items() if entry}
         if given.get("reference_camera"):
             values["reference_camera"] = given["reference_camera"]
@@ -143,6 +143,14 @@ def _absolute(topic: object, namespace: str | None) -> object:
     is_relative = isinstance(topic, str) and topic and not topic.startswith("/")
     is_relative = is_relative and namespace is not None
     return f"{namespace}/{topic}" if is_relative else topic
+
+
+def _unlike_topics(entry: Mapping[str, Any], namespace: str | None) -> dict[str, Any]:
+    """An entry of `signals` but for the sensor's topic, which stands in `topics`."""
+    rest = {key: value for key, value in entry.items() if key != "topic"}
+    if "info" in rest:
+        rest["info"] = _absolute(rest["info"], namespace)
+    return rest
 
 
 def _cameras(names: Collection[str]) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any
 from rclpy.node import Node
 
 from m2r2_ros.messages.cdr import MessageError
-from m2r2_ros.messages.common_audio import AUDIO_DATA, AUDIO_INFO, INFO_TOPIC
+from m2r2_ros.messages.common_audio import AUDIO_INFO, needs_info
 from m2r2_ros.nodes.topic_input import TopicInput
 
 _INFO_DEPTH = 10
@@ -18,15 +18,15 @@ _INFO_DEPTH = 10
 class AudioInput(TopicInput):
     """As TopicInput; it also follows the AudioInfo of a driver that publishes bytes."""
 
-    def __init__(self, node: Node, topic: str, *arguments: Any, **options: Any) -> None:
+    def __init__(self, node: Node, topic: str, info: str, *arguments: Any, **options: Any) -> None:
+        """`info`: the topic of the AudioInfo."""
         super().__init__(node, topic, *arguments, **options)
-        beside = f"{self.topic.rpartition('/')[0]}/{INFO_TOPIC}"
         # A driver says it once, when it starts.
-        self._info = TopicInput(node, beside, _check_info, _INFO_DEPTH, keeps_last=True)
+        self._info = TopicInput(node, info, _check_info, _INFO_DEPTH, keeps_last=True)
 
     def follow(self) -> bool:
         is_new = super().follow()
-        if self.type_name == AUDIO_DATA:
+        if needs_info(self.type_name):
             self._info.follow()
         return is_new
 

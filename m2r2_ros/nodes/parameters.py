@@ -212,6 +212,7 @@ _SIGNALS: Mapping[str, tuple[str | tuple[str, ...] | tuple[float, ...], str]] = 
     "unit": ("", "The unit of the values that result."),
     "frame": ("", "The frame_id that is expected; on /tf the fixed frame."),
     "child_frame": ("", "On /tf the frame that moves."),
+    "info": ("", "Of a microphone that publishes bytes: the topic of their AudioInfo."),
 }
 
 

@@ -10,12 +10,17 @@ from typing import Protocol
 
 from rclpy.node import Node
 
-from m2r2_ros.datasets.input_types import check_input, is_depth, signal_reading
+from m2r2_ros.datasets.input_types import (
+    check_input,
+    is_depth,
+    microphone_info,
+    signal_reading,
+)
 from m2r2_ros.datasets.topics import TopicMap
 from m2r2_ros.datasets.transform_input import is_transform, transform_pose
 from m2r2_ros.errors import printable
 from m2r2_ros.messages.cdr import MessageError
-from m2r2_ros.messages.common_audio import AudioDecoder
+from m2r2_ros.messages.common_audio import AudioDecoder, is_stamped_sound
 from m2r2_ros.messages.images import decode_image
 from m2r2_ros.messages.reading import Reading
 from m2r2_ros.messages.signals import decode_batch, why_unreadable
@@ -60,6 +65,9 @@ class Source(Protocol):
     def feed(self, builder: WindowBuilder, until_ns: int | None) -> None:
         """Take all that had come by `until_ns` and add it."""
 
+    def close(self) -> None:
+        """Unsubscribe; what comes later does not continue what came before."""
+
 
 class CameraSource:
     """Frames are decoded only when a window uses them."""
@@ -100,6 +108,9 @@ class CameraSource:
             if self._pairs is not None:
                 self._pair(builder, stamp_ns, picture)
 
+    def close(self) -> None:
+        self.input.close()
+
     def _pair(self, builder: WindowBuilder, stamp_ns: int, picture: Picture) -> None:
         """What waits for its other half is small, as what waits in the builder."""
         fitted = builder.fitted(self.name, picture)
@@ -110,31 +121,48 @@ class CameraSource:
 class AudioSource:
     """Chunks of samples of any length, rate and number of channels."""
 
-    stamps = HEADER
-
     def __init__(
-        self, node: Node, topic: str, check: CheckType, limits: SensingLimits, max_bytes: float
+        self,
+        node: Node,
+        topic: str,
+        info: str,
+        check: CheckType,
+        limits: SensingLimits,
+        max_bytes: float,
     ) -> None:
+        """`info`: the topic that says what bytes of sound are."""
         self.name = AUDIO
         self.malformed = 0
         self.signature = StreamSignature()
         depth = round(limits.buffer_s / _SHORTEST_AUDIO_CHUNK_S)
-        self.input = AudioInput(node, topic, check, depth, max_bytes=max_bytes)
+        self.input = AudioInput(node, topic, info, check, depth, max_bytes=max_bytes)
+        self._arrivals = _Arrivals(node, self.name, is_stamped_sound)
         self._decoder = AudioDecoder(installed_fields)
 
+    @property
+    def stamps(self) -> str:
+        """Whose clock the samples have."""
+        return self._arrivals.stamps(self.input.type_name)
+
     def feed(self, builder: WindowBuilder, until_ns: int | None) -> None:
-        messages = self.input.take(until_ns)
+        messages, arrivals = self._arrivals.take(self.input, until_ns)
         self.input.take_info(self._decoder.note_info)
-        for message in messages:
+        type_name = self.input.type_name
+        for message, arrival_ns in zip(messages, arrivals, strict=True):
             try:
-                stamp_ns, samples, rate_hz = self._decoder.decode(self.input.type_name, message)
+                sounds = self._decoder.decode(type_name, message, arrival_ns)
             except MessageError as error:
                 self.malformed += 1
                 builder.explain(self.name, str(error))
             else:
-                builder.add_audio(stamp_ns, samples, rate_hz)
-        if messages:
-            self.signature.note(self.input.type_name, messages[-1])
+                for sound in sounds:
+                    builder.add_audio(*sound)
+        if messages and self.stamps == HEADER:
+            self.signature.note(type_name, messages[-1])
+
+    def close(self) -> None:
+        self.input.close()
+        self._decoder.forget()
 
 
 class SignalSource:
@@ -153,23 +181,19 @@ class SignalSource:
         self.name = name
         self.malformed = 0
         self.signature = StreamSignature()
-        self._node, self._reading = node, reading
-        self._stamped: dict[str, bool] = {}
+        self._reading = reading
+        self._arrivals = _Arrivals(node, name, reading.is_stamped)
         depth = round(limits.buffer_s * limits.max_signal_rate_hz)
         self.input = TopicInput(node, topic, check, depth, max_bytes=max_bytes)
 
     @property
     def stamps(self) -> str:
         """Whose clock the samples have."""
-        return HEADER if self._stamped.get(self.input.type_name, True) else ARRIVAL
+        return self._arrivals.stamps(self.input.type_name)
 
     def feed(self, builder: WindowBuilder, until_ns: int | None) -> None:
         type_name = self.input.type_name
-        is_stamped = self._is_stamped(type_name)
-        if is_stamped:
-            messages, arrivals = self.input.take(until_ns), []
-        else:
-            messages, arrivals = self._take_arrived(until_ns)
+        messages, arrivals = self._arrivals.take(self.input, until_ns)
         if not messages:
             return
         stamps, values = decode_batch(type_name, messages, self._reading, arrivals)
@@ -178,22 +202,37 @@ class SignalSource:
         if not len(stamps):
             why = why_unreadable(type_name, messages[-1], self._reading)
             builder.explain(self.name, why)
-        if is_stamped:
+        if self.stamps == HEADER:
             # One a batch: at a kilohertz there is no time to check each.
             self.signature.note(type_name, messages[-1])
 
-    def _is_stamped(self, type_name: str) -> bool:
-        """Whether messages of a type have stamps; says it once of one without."""
-        if type_name and type_name not in self._stamped:
-            self._stamped[type_name] = self._reading.is_stamped(type_name)
-            if not self._stamped[type_name]:
-                line = f"{self.name}: {type_name} has no stamp, the time of arrival is taken"
-                self._node.get_logger().info(printable(line))
-        return self._stamped.get(type_name, True)
+    def close(self) -> None:
+        self.input.close()
 
-    def _take_arrived(self, until_ns: int | None) -> tuple[list[bytes], list[int]]:
-        """Messages, and when they came in the node's time."""
-        messages, arrivals = self.input.take_with_arrivals(until_ns)
+
+class _Arrivals:
+    """Whether one sensor's messages have stamps, and when those without have come."""
+
+    def __init__(self, node: Node, name: str, is_stamped: Callable[[str], bool]) -> None:
+        self._node, self._name, self._is_stamped = node, name, is_stamped
+        self._stamped: dict[str, bool] = {}
+
+    def stamps(self, type_name: str) -> str:
+        """HEADER or ARRIVAL."""
+        return HEADER if self._stamped.get(type_name, True) else ARRIVAL
+
+    def take(self, topic: TopicInput, until_ns: int | None) -> tuple[list[bytes], list[int]]:
+        """Messages, and when each came in the node's time: 0 where stamps count."""
+        type_name = topic.type_name
+        if type_name and type_name not in self._stamped:
+            self._stamped[type_name] = self._is_stamped(type_name)
+            if not self._stamped[type_name]:
+                line = f"{self._name}: {type_name} has no stamp, the time of arrival is taken"
+                self._node.get_logger().info(printable(line))
+        if self.stamps(type_name) == HEADER:
+            messages = topic.take(until_ns)
+            return messages, [0] * len(messages)
+        messages, arrivals = topic.take_with_arrivals(until_ns)
         clock = self._node.get_clock()
         if clock.ros_time_is_active:
             shift_ns = clock.now().nanoseconds - time.time_ns()
@@ -223,7 +262,8 @@ def make_sources(
             options = (on_arrival, pairs, of_camera, is_depth(topics, name))
             sources.append(CameraSource(node, name, topic, check, *options))
         elif name == AUDIO:
-            sources.append(AudioSource(node, topic, check, limits, of_other))
+            info = microphone_info(topics, node.resolve_topic_name(topic, only_expand=True))
+            sources.append(AudioSource(node, topic, info, check, limits, of_other))
         elif is_transform(topics, name):
             pose = transform_pose(topics, layout, name)
             tree = TransformInput(node, topic, check, of_other)

@@ -120,7 +120,7 @@ class Synchronizer(ManagedNode):
         self._take_all()
         self._hand_over(self._builder.poll() + self._builder.flush())
         for source in self._sources:
-            source.input.close()
+            source.close()
 
     def cleanup(self) -> None:
         self._sources = []

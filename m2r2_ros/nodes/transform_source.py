@@ -80,3 +80,6 @@ class TransformSource:
         if self._pose.problem:
             builder.explain(self.name, self._pose.problem)
         builder.remark(self.name, self._pose.notice)
+
+    def close(self) -> None:
+        self.input.close()

@@ -4,14 +4,23 @@
 from __future__ import annotations
 
 import importlib
+import time
 
 import numpy as np
 import pytest
-from drivers import DYNAMIC, FILES, XARM
+from drivers import AUDIO_BYTES, DYNAMIC, FILES, XARM, store_of
+from mp3_streams import stream
 from published import STAMP, Listener, check_signal, publisher, stamped
+from raw_bags import read, topic_map, write
+from rclpy.serialization import serialize_message
 
 from m2r2_ros.datasets.sensor_input import SensorInput
-from m2r2_ros.messages.common_audio import AUDIO_DATA, AUDIO_INFO, AUDIO_STAMPED
+from m2r2_ros.messages.common_audio import (
+    AUDIO_DATA,
+    AUDIO_DATA_STAMPED,
+    AUDIO_INFO,
+    AUDIO_STAMPED,
+)
 from m2r2_ros.offline.deployment import Deployment
 from m2r2_ros.sensing.layout import SensorLayout
 from m2r2_ros.shipped import shipped
@@ -68,28 +77,43 @@ def test_pose_of_an_xarm_in_millimetres_and_angles_bytes(node):
     check_signal(node, LAYOUT, "pose", said, XARM, messages, rows, TEXTS)
 
 
-def sound(node, type_name, messages, beside=None):
+SOUND = SensorLayout((), True, ())
+
+
+def sound(node, said, type_name, messages, beside=None, info="/mic/audio_info", at=None):
     """What is taken of a microphone, whose AudioInfo was published before anyone listened."""
-    sender = publisher(node, type_name, "/mic/audio_stamped")
+    sender = publisher(node, type_name, said.topic)
     senders = [sender]
     if beside is not None:
-        senders.append(publisher(node, AUDIO_INFO, "/mic/audio_info", is_kept=True))
+        senders.append(publisher(node, AUDIO_INFO, info, is_kept=True))
         senders[-1].publish(beside)
-    listener = Listener(
-        node, "audio", SensorLayout((), True, ()), SensorInput("/mic/audio_stamped")
-    )
+    listener = Listener(node, "audio", SOUND, said)
     try:
         listener.follow(sender)
         if beside is not None:
             listener.follow(senders[-1])
             listener.await_info()
         for k, message in enumerate(messages):
-            sender.publish(stamped(message, k))
-        return listener.take(len(messages))
+            sender.publish(stamped(message, k, at))
+        return listener.take(len(messages)), listener.source.stamps
     finally:
         listener.close()
         for each in senders:
             node.destroy_publisher(each)
+
+
+def recorded_sound(folder, said, type_name, messages, beside, info="/mic/audio_info"):
+    """The same messages from a bag."""
+    streams = {said.topic: (type_name, list(map(serialize_message, messages)))}
+    streams[info] = AUDIO_INFO, [serialize_message(beside)]
+    path = write(folder / "bag", streams, store_of(AUDIO_BYTES))
+    return read(path, SOUND, topic_map(audio=said)).audio
+
+
+def check_alike(live, offline):
+    assert [(at, rate) for at, _, rate in live] == [(at, rate) for at, _, rate in offline]
+    for (_, here, _), (_, there, _) in zip(live, offline, strict=True):
+        assert here.tobytes() == there.tobytes()
 
 
 WAVE = np.random.default_rng(4).integers(-30_000, 30_000, (COUNT, 320)).astype(np.int16)
@@ -103,27 +127,69 @@ def check_sound(taken, rate_hz):
         np.testing.assert_array_equal(samples[:, 0], np.float32(row / 2**15))
 
 
-def byte_messages():
-    data = kind("audio_common_msgs/msg/AudioData")
-    return [kind(AUDIO_DATA)(audio=data(data=row.tobytes())) for row in WAVE]
+def said_of(coding):
+    given = {"channels": 1, "sample_rate": 16_000, "sample_format": "S16LE"}
+    return kind(AUDIO_INFO)(coding_format=coding, **given)
 
 
-def test_sound_of_the_package_in_apt_bytes(node):
-    beside = kind(AUDIO_INFO)(
-        channels=1, sample_rate=16_000, sample_format="S16LE", coding_format="wave"
+def stamped_bytes(rows):
+    data = kind(AUDIO_DATA)
+    return [kind(AUDIO_DATA_STAMPED)(audio=data(data=row)) for row in rows]
+
+
+MIC = SensorInput("/mic/audio_stamped")
+
+
+def test_sound_of_the_package_in_apt_bytes(node, tmp_path):
+    messages = stamped_bytes(row.tobytes() for row in WAVE)
+    taken, _ = sound(node, MIC, AUDIO_DATA_STAMPED, messages, said_of("wave"))
+    check_sound(taken, 16_000)
+    offline = recorded_sound(tmp_path, MIC, AUDIO_DATA_STAMPED, messages, said_of("wave"))
+    check_alike(taken.audio, offline)
+
+
+@pytest.mark.parametrize("where", ["", "/elsewhere"])
+def test_mp3_of_the_package_in_apt_bytes(node, tmp_path, where):
+    """Its default; the robot file may name the topic of its AudioInfo."""
+    said = SensorInput("/mic/audio_stamped", info=where)
+    chirp, info = stream(16_000), where or "/mic/audio_info"
+    messages, beside = stamped_bytes(chirp.frames), said_of("mp3")
+    taken, whose = sound(
+        node, said, AUDIO_DATA_STAMPED, messages, beside, info, at=lambda k: chirp.stamp(k)
     )
-    check_sound(sound(node, AUDIO_DATA, byte_messages(), beside), 16_000)
+    assert taken.reasons == [] and whose == "header"
+    decoded = np.concatenate([samples[:, 0] for _, samples, _ in taken.audio])
+    assert taken.audio[0][0] == chirp.stamp(0)
+    wrong = decoded[:15_000] - chirp.sound[:15_000, 0]
+    assert np.square(wrong).mean() < 0.02 * np.square(chirp.sound).mean()
+    offline = recorded_sound(tmp_path, said, AUDIO_DATA_STAMPED, messages, beside, info)
+    check_alike(taken.audio, offline)
 
 
-@pytest.mark.parametrize("coding", ["mp3", ""])
+@pytest.mark.parametrize("coding", ["wave", "mp3"])
+def test_sound_without_stamps_bytes(node, coding):
+    """`/audio/audio`, by time of arrival: the last sample has just been heard."""
+    chirp = stream(16_000)
+    rows = chirp.frames if coding == "mp3" else [row.tobytes() for row in WAVE]
+    messages = [kind(AUDIO_DATA)(data=row) for row in rows]
+    before = time.time_ns()
+    taken, whose = sound(node, SensorInput("/mic/audio"), AUDIO_DATA, messages, said_of(coding))
+    after = time.time_ns()
+    assert taken.reasons == [] and whose == "arrival"
+    ends = [at + len(samples) * 10**9 // rate for at, samples, rate in taken.audio]
+    assert before - 10**9 < ends[0] and ends[-1] <= after
+    if coding == "wave":
+        assert before <= ends[0] and (np.diff(ends) >= 0).all()
+        sent = np.concatenate([samples[:, 0] for _, samples, _ in taken.audio])
+        np.testing.assert_array_equal(sent, np.float32(WAVE.ravel() / 2**15))
+
+
+@pytest.mark.parametrize("coding", ["flac", ""])
 def test_sound_that_cannot_be_read_says_why_bytes(node, coding):
-    beside = (
-        kind(AUDIO_INFO)(channels=1, sample_rate=16_000, sample_format="S16LE") if coding else None
-    )
-    if beside is not None:
-        beside.coding_format = coding
-    taken = sound(node, AUDIO_DATA, byte_messages(), beside)
-    why = "sound as 'mp3' of 'S16LE': start its driver" if coding else "AudioInfo has come"
+    beside = said_of(coding) if coding else None
+    messages = stamped_bytes(row.tobytes() for row in WAVE)
+    taken, _ = sound(node, MIC, AUDIO_DATA_STAMPED, messages, beside)
+    why = "sound as 'flac' of 'S16LE': start its driver" if coding else "AudioInfo has come"
     assert taken.audio == [] and all(why in reason for reason in taken.reasons)
 
 
@@ -137,4 +203,4 @@ def test_sound_of_the_other_package_arrays(node):
         )
         for row in WAVE
     ]
-    check_sound(sound(node, AUDIO_STAMPED, messages), 48_000)
+    check_sound(sound(node, MIC, AUDIO_STAMPED, messages)[0], 48_000)

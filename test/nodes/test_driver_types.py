@@ -20,7 +20,7 @@ ROWS = Path(__file__).with_name("driver_rows.py")
 # Two packages are both called audio_common_msgs: a workspace each.
 ARMS = {name: FILES[name] for name in (XARM, INTERFACE, DYNAMIC)}
 WORKSPACES = {"bytes": ARMS | AUDIO_BYTES, "arrays": AUDIO_ARRAYS}
-TESTS = {"bytes": 6, "arrays": 1}
+TESTS = {"bytes": 10, "arrays": 1}
 
 
 @pytest.mark.parametrize("name", WORKSPACES)
