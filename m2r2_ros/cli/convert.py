@@ -4,7 +4,8 @@
 Each recording becomes a folder of its name under --out, with every stream as a topic, header
 stamps from the recording's own clocks, and the ground truth as /ground_truth/action_segment.
 
-REASSEMBLE files (.h5) need nothing else; a vocabulary.yaml beside recordings goes with them. Arrays
+REASSEMBLE files (.h5) need nothing else; a vocabulary.yaml beside recordings goes with them, and so
+does the labels file of each (RECORDING.labels.json), whose labels are then those in the bag. Arrays
 (.npz, HDF5) need --mapping, which array is which sensor, and --layout, which sensors there are
 (docs/dataset.md); their bags get a robot.yaml beside them, for --config and --robot, and a
 vocabulary.yaml. ROS 1 bags (.bag) keep their topics. Cameras are stored without loss. A bag that
@@ -97,7 +98,10 @@ def convert(
     with conversion.open_conversions(path, options) as recordings:
         for recording in recordings:
             bag = out / recording.name
-            if recording.is_done(bag, overwrite):
+            is_done = recording.is_done(bag, overwrite)
+            if recording.labels and (line := recording.labels.copy_to(bag)):
+                print(printable(line), file=sys.stderr)
+            if is_done:
                 print(printable(f"{bag}: is there already"), file=sys.stderr)
                 continue
             problems = _write(recording, bag, options.storage)

@@ -24,7 +24,7 @@ from pathlib import Path
 from m2r2_ros.cli._config import load_deployment
 from m2r2_ros.datasets.feature_vocabulary import write_classes
 from m2r2_ros.datasets.mstcn import Split, read_lines, write_split
-from m2r2_ros.datasets.source import stated_vocabulary
+from m2r2_ros.datasets.stated_vocabulary import StatedVocabulary, stated_vocabulary
 from m2r2_ros.datasets.vocabulary_file import VOCABULARY_FILE, read_vocabulary
 from m2r2_ros.errors import M2R2Error, printable
 from m2r2_ros.inference.models import open_encoder
@@ -68,7 +68,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--vocabulary",
         type=Path,
         metavar="YAML",
-        help=f"what the labels mean (default: {VOCABULARY_FILE} beside the recordings)",
+        help=f"what the labels mean (default: {VOCABULARY_FILE} beside the recordings, else their "
+        "labels files)",
     )
     parser.add_argument(
         "--workers", type=int, default=1, metavar="N", help="processes (default: %(default)s)"
@@ -128,23 +129,23 @@ def main(args: argparse.Namespace) -> int:
 
 
 def _vocabulary(given: Path | None, recordings: list[Path]) -> Vocabulary | None:
-    """The given one, else that beside the recordings, which must not disagree; None without."""
+    """The given one, else what files beside the recordings state, who must not disagree."""
     if given is not None:
         return read_vocabulary(given)
-    found: dict[Path, Vocabulary] = {}
+    found: dict[Path, StatedVocabulary] = {}
     for recording in recordings:
         stated = stated_vocabulary(recording)
         if stated is not None:
             found.setdefault(recording, stated)
     first = next(iter(found), None)
     for recording, stated in found.items():
-        if stated != found[first]:
-            what = stated.difference(found[first]) or "which labels there are"
+        if stated.vocabulary != found[first].vocabulary:
+            what = stated.vocabulary.difference(found[first].vocabulary) or "which labels there are"
             raise M2R2Error(
-                f"the {VOCABULARY_FILE} beside {first} and beside {recording} disagree on {what}: "
-                "give one by --vocabulary"
+                f"the {found[first].path.name} beside {first} and the {stated.path.name} beside "
+                f"{recording} disagree on {what}: give one by --vocabulary"
             )
-    return found.get(first)
+    return first and found[first].vocabulary
 
 
 def _choose(

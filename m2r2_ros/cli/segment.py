@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 
 from m2r2_ros.cli._config import load_deployment
-from m2r2_ros.datasets.recording_source import RecordingSource
+from m2r2_ros.datasets.recording_source import RecordingSource, segments_epoch_ns
 from m2r2_ros.datasets.source import open_source
 from m2r2_ros.errors import printable
 from m2r2_ros.inference.models import Models
@@ -53,7 +53,7 @@ def main(args: argparse.Namespace) -> int:
         elapsed_s = time.perf_counter() - began
         for problem in source.problems:
             print(printable(f"{source.name}: {problem}"), file=sys.stderr)
-        write_segments(args.json, run.events, source.start_ns)
+        write_segments(args.json, run.events, segments_epoch_ns(source))
         if args.plot:
             _plot(args.plot, source, run, models.head.vocabulary)
     _report(run, elapsed_s, models, args.json)

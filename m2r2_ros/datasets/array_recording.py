@@ -207,7 +207,7 @@ def _absences(mapping: ArrayMapping, layout: SensorLayout) -> list[str]:
     absent = [name for name in layout.modalities if name not in mapping.sensors]
     lines = [f"no array for '{name}': masked" for name in absent if name != AUDIO]
     lines += ["sound is not taken from arrays: 'audio' is masked"] if AUDIO in absent else []
-    return lines if mapping.labels is not None else [*lines, "no labels"]
+    return lines if mapping.labels is not None else [*lines, "no labels inside"]
 
 
 def _left(reader: _Reader, group: str) -> list[str]:

@@ -19,6 +19,7 @@ from m2r2_ros.datasets.array_mapping import ArrayMapping
 from m2r2_ros.datasets.array_recording import check_sensors, read_recording
 from m2r2_ros.datasets.atomic import partial_file
 from m2r2_ros.datasets.bag_writer import BagContent, Timed, origin_of_bag, write_bag
+from m2r2_ros.datasets.carried_labels import CarriedLabels
 from m2r2_ros.datasets.mapping_file import load_mapping
 from m2r2_ros.datasets.reassemble import open_recording
 from m2r2_ros.datasets.recording_source import REASSEMBLE_SUFFIXES
@@ -86,11 +87,13 @@ class Conversion:
     read     opens it: what the bag is to hold, seconds, and what there is to say, a line each;
              reading may add to these lines.
     origin   what the bag is made of, and how.
+    labels   those beside the recording, None without any.
     """
 
     name: str
     read: Callable[[], tuple[BagContent, float, list[str]]]
     origin: str
+    labels: CarriedLabels | None = None
 
     def is_done(self, bag: Path, overwrite: bool) -> bool:
         """Whether the bag is there already. Raises M2R2Error when another one is."""
@@ -123,6 +126,8 @@ def write(
 ) -> list[str]:
     """Write one bag; returns what there is to say. Raises M2R2Error."""
     content, duration_s, problems = conversion.read()
+    if conversion.labels is not None:
+        content = conversion.labels.in_bag(content)
     write_bag(content, bag, storage, conversion.origin, lambda ns: progress(ns / 1e9, duration_s))
     return problems
 
@@ -137,7 +142,17 @@ def open_conversions(path: Path, options: ConversionOptions) -> Iterator[list[Co
     else:
         opened = _reassemble(path, options)
     with opened as conversions:
-        yield conversions
+        yield _with_labels(path, conversions)
+
+
+def _with_labels(path: Path, conversions: list[Conversion]) -> list[Conversion]:
+    labels = CarriedLabels.of(path)
+    if labels is None:
+        return conversions
+    if len(conversions) > 1:
+        raise M2R2Error(f"{labels.path}: {path} holds {len(conversions)} recordings, not one")
+    (one,) = conversions
+    return [replace(one, labels=labels, origin=f"{one.origin} labels:{labels.digest}")]
 
 
 @contextmanager

@@ -33,7 +33,7 @@ def read_actions(
     """
     segments = subgroup(file, "segments_info")
     if segments is None:
-        report("no segments_info: the recording has no labels")
+        report("no segments_info: no labels inside")
         return None, True
     actions, keys = [], member_names(segments)
     for key in keys:

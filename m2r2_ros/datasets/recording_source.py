@@ -48,6 +48,7 @@ class RecordingSource(Protocol):
     actions   ground truth, seconds from `start_ns`; None when the recording has none.
     complete  whether nothing is done where no action is; else that is unlabelled.
     vocabulary  what the labels mean, None where neither a file nor the labels themselves say it.
+    labels_epoch_ns  the stamp that the labels beside the recording count from, None without any.
     problems  what is missing or odd, a line each; reading may add to it.
     """
 
@@ -57,6 +58,7 @@ class RecordingSource(Protocol):
     actions: list[Action] | None
     complete: bool
     vocabulary: Vocabulary | None
+    labels_epoch_ns: int | None
     problems: list[str]
 
     def batches(self, layout: SensorLayout) -> Iterator[SensorBatch]:
@@ -78,6 +80,14 @@ def gap_label(source: RecordingSource) -> str:
     if not source.complete or source.vocabulary is None or not source.vocabulary.idle:
         return UNLABELLED
     return source.vocabulary.idle[0]
+
+
+def segments_epoch_ns(source: RecordingSource) -> int:
+    """The stamp that a segments file counts from: that of the labels beside the recording, if any.
+
+    Else that of its first frame.
+    """
+    return source.start_ns if source.labels_epoch_ns is None else source.labels_epoch_ns
 
 
 def present_topics(

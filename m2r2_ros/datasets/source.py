@@ -13,14 +13,15 @@ from pathlib import Path
 
 from m2r2_ros.datasets.bag_files import is_bag_folder
 from m2r2_ros.datasets.damage import what_it_is
+from m2r2_ros.datasets.labels_file import find_labels, labels_path
 from m2r2_ros.datasets.recording_source import (
     BAG_SUFFIXES,
     REASSEMBLE_SUFFIXES,
     RecordingSource,
     SensorBatch,
 )
+from m2r2_ros.datasets.stated_vocabulary import stated_vocabulary
 from m2r2_ros.datasets.topics import TopicMap
-from m2r2_ros.datasets.vocabulary_file import find_vocabulary
 from m2r2_ros.errors import M2R2Error, nearest_path
 from m2r2_ros.labels import label_from_text, shown_vocabulary
 from m2r2_ros.sensing.builder import WindowBuilder
@@ -28,7 +29,6 @@ from m2r2_ros.sensing.counters import Counters
 from m2r2_ros.sensing.layout import SensorLayout
 from m2r2_ros.sensing.limits import SensingLimits
 from m2r2_ros.sensing.window import SensorWindow
-from m2r2_ros.vocabulary import Vocabulary
 
 # The ending of a file's name -> its reader: `open_READER` in the module of this name, which imports
 # h5py or rosbags only when it is needed.
@@ -44,7 +44,7 @@ RECORDING_SUFFIXES = tuple(_READERS)
 def open_source(path: Path | str, topics: TopicMap | None = None) -> Iterator[RecordingSource]:
     """Open a recording: an .h5 file, a rosbag2 folder, an .mcap or a .db3 file.
 
-    Raises M2R2Error.
+    The labels beside it win over those inside. Raises M2R2Error.
     """
     path = Path(path)
     if not path.exists():
@@ -55,18 +55,30 @@ def open_source(path: Path | str, topics: TopicMap | None = None) -> Iterator[Re
         raise M2R2Error(f"{path}: {_refusal(path)}")
     module = importlib.import_module(f"m2r2_ros.datasets.{reader}")
     with getattr(module, f"open_{reader}")(path, topics or TopicMap()) as source:
+        _take_labels(source, path)
         labels = (label_from_text(action.text) for action in source.actions or ())
         try:
-            source.vocabulary = stated_vocabulary(path) or shown_vocabulary(labels)
+            stated = stated_vocabulary(path)
         except M2R2Error as error:
             raise M2R2Error(f"{path}: {error}") from error
+        source.vocabulary = stated.vocabulary if stated else shown_vocabulary(labels)
         yield source
 
 
-def stated_vocabulary(path: Path) -> Vocabulary | None:
-    """The vocabulary.yaml beside a recording, None without one. Raises M2R2Error."""
-    inside_bag = path.is_file() and is_bag_folder(path.parent)
-    return find_vocabulary(path.parent.parent if inside_bag else path.parent)
+def _take_labels(source: RecordingSource, path: Path) -> None:
+    """Put the labels beside a recording, if there are any, in the place of those inside."""
+    labels = find_labels(path)
+    if labels is None:
+        source.labels_epoch_ns = None
+        return
+    inside = source.actions
+    source.labels_epoch_ns = labels.epoch_ns
+    source.actions, source.complete = labels.actions(source.start_ns), labels.is_complete
+    said = [f"its labels are those of {labels_path(path).name}"]
+    said += ["not those inside it"] if inside is not None else []
+    if labels.proposals:
+        said.append(f"without {labels.proposals} that a model proposes and nobody has confirmed")
+    source.problems.append(", ".join(said))
 
 
 def is_recording(path: Path) -> bool:

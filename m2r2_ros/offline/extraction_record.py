@@ -11,6 +11,7 @@ from typing import Any
 from m2r2_ros import __version__
 from m2r2_ros.datasets.atomic import partial_file
 from m2r2_ros.datasets.frame_rate import same_rate
+from m2r2_ros.datasets.labels_file import labels_digest
 from m2r2_ros.datasets.mstcn import FeatureFolder, write_recording_features
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.inference.encoder import Encoder
@@ -147,10 +148,12 @@ def _made_with(
 
 
 def _fingerprint(recording: Path) -> dict[str, Any]:
-    """Changes when the recording does; cheaper than a hash of gigabytes."""
+    """Changes when the recording does, or its labels; cheaper than a hash of gigabytes."""
     files = [recording] if recording.is_file() else filter(Path.is_file, recording.glob("*"))
     states = [file.stat() for file in files]
-    return {
+    fingerprint = {
         "bytes": sum(state.st_size for state in states),
         "modified_ns": max((state.st_mtime_ns for state in states), default=0),
     }
+    digest = labels_digest(recording)
+    return fingerprint | ({"labels": digest} if digest else {})

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from m2r2_ros.datasets.labels_file import labels_digest
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.networks.m2r2 import M2R2, ROBOACT
 from m2r2_ros.sensing.layout import SensorLayout
@@ -144,7 +145,9 @@ def _encoder_key(encoder: M2R2) -> str:
 
 def _recording_key(path: Path) -> str:
     state = path.stat()
-    identity = json.dumps([path.stem, state.st_size, state.st_mtime_ns])
+    digest = labels_digest(path)
+    beside = [digest] if digest else []
+    identity = json.dumps([path.stem, state.st_size, state.st_mtime_ns, *beside])
     return hashlib.sha256(identity.encode()).hexdigest()[:16]
 
 

@@ -473,7 +473,7 @@ def test_what_a_layout_has_and_the_file_has_not_is_said(tmp_path, capsys):
     for words in (
         "no array for 'tip_pose': masked",
         "sound is not taken from arrays",
-        "no labels",
+        "no labels inside",
         "'tip_twist': 1 of 40 rows are NaN: masked",
         "'t': 1 stamps repeat",
     ):

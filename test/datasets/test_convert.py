@@ -194,7 +194,7 @@ def test_problems_are_told(original, tmp_path, capsys):
         file["robot_state/measured_force"][3] = np.nan
     assert convert(path, "--out", tmp_path / "out") == 0
     error = capsys.readouterr().err
-    assert "no camera: hand" in error and "has no labels" in error
+    assert "no camera: hand" in error and "no labels inside" in error
     with open_bag(tmp_path / "out" / DATA.name) as read:
         assert "/hand/image_raw/compressed" not in read.types
         assert "/ground_truth/action_segment" not in read.types

@@ -165,7 +165,7 @@ def test_missing_streams(path):
             "no camera: hand",
             "no audio: hama2_audio",
             "no signal: velocity",
-            "no segments_info: the recording has no labels",
+            "no segments_info: no labels inside",
             "signal 'pose' is left out: it has no timestamps",
         ]
 

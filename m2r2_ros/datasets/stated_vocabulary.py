@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What files say that a recording's labels mean: the vocabulary beside it, and its labels file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from m2r2_ros.datasets.bag_files import is_bag_folder
+from m2r2_ros.datasets.labels_file import find_labels, labels_path
+from m2r2_ros.datasets.recording_labels import RecordingLabels
+from m2r2_ros.datasets.vocabulary_file import VOCABULARY_FILE, find_vocabulary
+from m2r2_ros.errors import M2R2Error, nearest_name
+from m2r2_ros.vocabulary import Vocabulary
+
+
+class StatedVocabulary(NamedTuple):
+    """A vocabulary and the file that states it."""
+
+    vocabulary: Vocabulary
+    path: Path
+
+
+def stated_vocabulary(recording: Path) -> StatedVocabulary | None:
+    """The vocabulary.yaml beside a recording, else that of its labels file, None without either.
+
+    Raises M2R2Error when the two disagree.
+    """
+    path, labels = labels_path(recording), find_labels(recording)
+    beside = _beside(recording)
+    if beside is not None:
+        if labels is not None:
+            _check_agreement(labels, path, beside)
+        return beside
+    if labels is None or labels.vocabulary is None:
+        return None
+    return StatedVocabulary(labels.vocabulary, path)
+
+
+def _beside(recording: Path) -> StatedVocabulary | None:
+    """That of a bag's file may lie beside the bag."""
+    folders = [recording.parent]
+    if recording.is_file() and is_bag_folder(recording.parent):
+        folders.append(recording.parent.parent)
+    found = ((find_vocabulary(folder), folder / VOCABULARY_FILE) for folder in folders)
+    return next((StatedVocabulary(stated, path) for stated, path in found if stated), None)
+
+
+def _check_agreement(labels: RecordingLabels, path: Path, beside: StatedVocabulary) -> None:
+    """A labels file may know fewer labels than the vocabulary beside it, which has grown."""
+    for name in labels.names:
+        if name not in beside.vocabulary.labels:
+            near = nearest_name(name, beside.vocabulary.labels)
+            raise M2R2Error(f"label '{name}' of {path} is not in {beside.path}{near}")
+    if labels.vocabulary and (what := labels.vocabulary.difference(beside.vocabulary)):
+        raise M2R2Error(f"{path} and {beside.path} disagree on {what}: change one of them")
