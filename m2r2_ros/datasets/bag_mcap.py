@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
-from m2r2_ros.datasets.bag_storage import BagMessage, Span, StoredTopic, in_order
+from m2r2_ros.datasets.bag_storage import BagMessage, LogSpan, Span, StoredTopic, in_order
 from m2r2_ros.datasets.bounded_chunks import BrokenChunkError
 from m2r2_ros.datasets.damage import recover, what_it_is
 from m2r2_ros.datasets.mcap_chunks import chunk_messages, chunk_records
@@ -52,15 +52,22 @@ class McapStorage:
         if lost := sum(counts.values()):
             self.problems.append(f"{path.name}: {lost} messages belong to no topic")
 
-    def messages(self, topics: Collection[str]) -> Iterator[BagMessage]:
+    def messages(
+        self, topics: Collection[str], within: LogSpan | None = None
+    ) -> Iterator[BagMessage]:
         """See `bag_storage.Storage`."""
         channels = self._contents.channels.items()
         wanted = {n: (c.topic, c.type_name) for n, c in channels if c.topic in topics}
-        return in_order(
+        found = in_order(
             Span(chunk.start_ns, partial(self._read_chunk, chunk, wanted))
             for chunk in self._contents.chunks
             if chunk.channels is None or not chunk.channels.isdisjoint(wanted)
+            if within is None
+            or (chunk.start_ns < within.end_ns and chunk.end_ns >= within.start_ns)
         )
+        if within is None:
+            return found
+        return (m for m in found if within.start_ns <= m.log_ns < within.end_ns)
 
     def close(self) -> None:
         self._file.close()

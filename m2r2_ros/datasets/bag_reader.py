@@ -19,7 +19,7 @@ from m2r2_ros.datasets.bag_mcap import McapStorage
 from m2r2_ros.datasets.bag_metadata import BagMetadata, read_metadata
 from m2r2_ros.datasets.bag_qos import OfferedQos, offered_qos
 from m2r2_ros.datasets.bag_sqlite import SqliteStorage
-from m2r2_ros.datasets.bag_storage import CDR, BagMessage, Span, Storage, in_order
+from m2r2_ros.datasets.bag_storage import CDR, BagMessage, LogSpan, Span, Storage, in_order
 from m2r2_ros.datasets.bounded_chunks import ZSTD_MAGIC, unpack_file, unpack_message
 from m2r2_ros.datasets.damage import MCAP, SQLITE, ZSTD, file_kind, reindex, what_it_is
 from m2r2_ros.errors import M2R2Error, nearest_path
@@ -80,12 +80,32 @@ class Bag:
         compared with what is stated.
         """
         chosen = set(self.topics if topics is None else topics).intersection(self.topics)
+        read = Counter[str]()
+        yield from self._stored(chosen, read)
+        for storage in self._storages:
+            self._report(storage.problems)
+        stated = {name: self.topics[name].count for name in chosen}
+        self._report(_differences(stated, read, "the files state", "can be read"))
+
+    def between(self, topics: Collection[str], span: LogSpan) -> Iterator[BagMessage]:
+        """Yield the messages of `topics` logged in a span, found by the index.
+
+        Raises M2R2Error where the bag turns out to be damaged.
+        """
+        return self._stored(set(topics).intersection(self.topics), Counter(), span)
+
+    def _stored(
+        self, chosen: Collection[str], read: Counter[str], within: LogSpan | None = None
+    ) -> Iterator[BagMessage]:
+        """Messages of the files, unpacked; `read` counts them by topic."""
         # A named tuple's own constructor costs a tenth of the whole reading.
-        make, read = partial(tuple.__new__, BagMessage), Counter[str]()
+        make = partial(tuple.__new__, BagMessage)
         spans = [
-            Span(storage.start_ns, partial(storage.messages, chosen))
+            Span(storage.start_ns, partial(storage.messages, chosen, within))
             for storage in self._storages
             if any(topic.count and topic.name in chosen for topic in storage.topics)
+            if within is None
+            or (storage.start_ns < within.end_ns and storage.end_ns >= within.start_ns)
         ]
         with _one_line(self.path):
             for message in in_order(spans):
@@ -95,10 +115,6 @@ class Bag:
                     yield message
                 else:
                     yield make((topic, type_name, log_ns, self._unpacked(data)))
-        for storage in self._storages:
-            self._report(storage.problems)
-        stated = {name: self.topics[name].count for name in chosen}
-        self._report(_differences(stated, read, "the files state", "can be read"))
 
     def _unpacked(self, data: bytes) -> bytes:
         if self._codec not in ("", "zstd"):

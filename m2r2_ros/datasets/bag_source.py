@@ -12,6 +12,7 @@ from pathlib import Path
 from m2r2_ros.datasets.annotations import shifted
 from m2r2_ros.datasets.bag_labels import read_bag_labels
 from m2r2_ros.datasets.bag_reader import Bag, BagMessage, open_bag
+from m2r2_ros.datasets.bag_storage import LogSpan
 from m2r2_ros.datasets.bag_transforms import BagTransforms
 from m2r2_ros.datasets.input_types import (
     is_depth,
@@ -28,6 +29,7 @@ from m2r2_ros.datasets.stream_clocks import (
     start_of,
 )
 from m2r2_ros.datasets.topics import TopicMap
+from m2r2_ros.datasets.transform_input import static_topic
 from m2r2_ros.messages.cdr import CdrReader, MessageError, stamp_ns
 from m2r2_ros.messages.common_audio import AUDIO_INFO, AudioDecoder, is_stamped_sound
 from m2r2_ros.messages.field_check import is_stamped
@@ -40,6 +42,8 @@ from m2r2_ros.sensing.layout import AUDIO, SensorLayout
 
 # Messages at the beginning of a stream that may be damaged.
 _STAMPS_TRIED = 10
+# A message is logged at most so long before and after its stamp, where a stretch is looked up.
+_EARLIEST_NS, _LATEST_NS = 100_000_000, 500_000_000
 
 
 @contextmanager
@@ -67,6 +71,28 @@ class BagSource:
 
     def batches(self, layout: SensorLayout) -> Iterator[SensorBatch]:
         """See `RecordingSource`."""
+        decoder, trees, topics, _ = self._prepared(layout)
+        for block in self._blocks(topics):
+            batch = decoder.decode(block)
+            batch.signals |= trees.decode(block)
+            yield batch
+        self._report(decoder.problems() + trees.problems())
+        self._report(self._bag.problems)
+
+    def between(self, layout: SensorLayout, start_ns: int, end_ns: int) -> SensorBatch:
+        """See `RecordingSource`."""
+        bag = self._bag
+        decoder, trees, topics, offset_ns = self._prepared(layout)
+        span = LogSpan(start_ns - offset_ns - _EARLIEST_NS, end_ns - offset_ns + _LATEST_NS)
+        static = {static_topic(topic) for topic in trees.topics} & trees.topics
+        block = list(bag.messages(static)) if static else []
+        block += bag.between(topics - static, span)
+        batch = decoder.decode(block)
+        batch.signals |= trees.decode(block)
+        return batch.cut(start_ns, end_ns)
+
+    def _prepared(self, layout: SensorLayout) -> tuple[_Decoder, BagTransforms, set[str], int]:
+        """What reads a layout's streams, their topics, and their clock's offset from log times."""
         bag = self._bag
         chosen = present_topics(
             self.name, bag.types, self._topics, layout, self.problems, bag.definitions
@@ -81,14 +107,10 @@ class BagSource:
         trees = BagTransforms(chosen, self._topics, layout)
         depths = {name for name in chosen if is_depth(self._topics, name)}
         others = {name: topic for name, topic in chosen.items() if name not in trees.names}
-        decoder = _Decoder(others, readings, depths, self._clock_offset_ns(used))
+        offset_ns = self._clock_offset_ns(used)
+        decoder = _Decoder(others, readings, depths, offset_ns)
         decoder.audio = self._microphone(chosen.get(AUDIO, ""))
-        for block in self._blocks({*chosen.values(), *trees.topics}):
-            batch = decoder.decode(block)
-            batch.signals |= trees.decode(block)
-            yield batch
-        self._report(decoder.problems() + trees.problems())
-        self._report(self._bag.problems)
+        return decoder, trees, {*chosen.values(), *trees.topics}, offset_ns
 
     def _blocks(self, topics: Collection[str]) -> Iterator[list[BagMessage]]:
         block: list[BagMessage] = []

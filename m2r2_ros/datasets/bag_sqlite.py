@@ -16,7 +16,7 @@ from urllib.parse import quote
 # It comes with rosbags.
 from rosbags.rosbag2.storage_sqlite3 import apsw
 
-from m2r2_ros.datasets.bag_storage import BagMessage, StoredTopic
+from m2r2_ros.datasets.bag_storage import BagMessage, LogSpan, StoredTopic
 from m2r2_ros.datasets.damage import recover
 from m2r2_ros.datasets.mcap_records import MSG_FILES
 from m2r2_ros.errors import M2R2Error
@@ -46,15 +46,18 @@ class SqliteStorage:
                 raise
         self.topics = list(self._names.values())
 
-    def messages(self, topics: Collection[str]) -> Iterator[BagMessage]:
+    def messages(
+        self, topics: Collection[str], within: LogSpan | None = None
+    ) -> Iterator[BagMessage]:
         """See `bag_storage.Storage`."""
         names = {n: (t.name, t.type_name) for n, t in self._names.items() if t.name in topics}
+        times = "" if within is None else "AND timestamp >= ? AND timestamp < ? "
         query = (
             "SELECT topic_id, timestamp, data FROM messages "
-            f"WHERE topic_id IN ({','.join('?' * len(names))}) ORDER BY timestamp, rowid"
+            f"WHERE topic_id IN ({','.join('?' * len(names))}) {times}ORDER BY timestamp, rowid"
         )
         with self._one_line():
-            for number, log_ns, data in self._connection.execute(query, tuple(names)):
+            for number, log_ns, data in self._connection.execute(query, (*names, *(within or ()))):
                 name, type_name = names[number]
                 # SQLite stores any type in any column.
                 if type(data) is not bytes or type(log_ns) is not int:

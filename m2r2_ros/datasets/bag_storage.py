@@ -14,6 +14,13 @@ from typing import Any, NamedTuple, Protocol
 CDR = "cdr"
 
 
+class LogSpan(NamedTuple):
+    """Log times in [start_ns, end_ns)."""
+
+    start_ns: int
+    end_ns: int
+
+
 class BagMessage(NamedTuple):
     """One serialised message as it was recorded."""
 
@@ -51,8 +58,13 @@ class Storage(Protocol):
     end_ns: int
     problems: list[str]
 
-    def messages(self, topics: Collection[str]) -> Iterator[BagMessage]:
-        """Yield the messages of `topics` in order of log time. Raises M2R2Error on damage."""
+    def messages(
+        self, topics: Collection[str], within: LogSpan | None = None
+    ) -> Iterator[BagMessage]:
+        """Yield the messages of `topics` in order of log time, by the index those `within` a span.
+
+        Raises M2R2Error on damage.
+        """
         ...
 
     def close(self) -> None: ...

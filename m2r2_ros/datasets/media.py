@@ -95,7 +95,7 @@ def encode_audio(samples: np.ndarray, rate_hz: int) -> bytes:
 
 
 @contextmanager
-def _opened(payload: bytes, kind: str, formats: tuple[str, ...]) -> Iterator[tuple[Any, Any]]:
+def open_media(payload: bytes, kind: str, formats: tuple[str, ...]) -> Iterator[tuple[Any, Any]]:
     """Container and first `kind` stream; every libav problem becomes a MediaError."""
     try:
         with av.open(io.BytesIO(payload)) as container:
@@ -116,11 +116,11 @@ def decode_video(payload: bytes) -> Iterator[av.VideoFrame]:
 
     Raises MediaError on a payload that is no MP4, is damaged, or exceeds the limits.
     """
-    with _opened(payload, "video", ("mp4",)) as (container, stream):
+    with open_media(payload, "video", ("mp4",)) as (container, stream):
         stream.thread_type = "AUTO"
-        _check_size(stream.width, stream.height)
+        check_video_size(stream.width, stream.height)
         for count, frame in enumerate(container.decode(stream)):
-            _check_size(frame.width, frame.height)
+            check_video_size(frame.width, frame.height)
             if count == MAX_FRAMES:
                 raise MediaError(f"video has more than {MAX_FRAMES} frames")
             yield frame
@@ -152,7 +152,7 @@ def decode_audio(payload: bytes) -> tuple[np.ndarray, int]:
     """
     blocks: list[np.ndarray] = []
     values = 0
-    with _opened(payload, "audio", ("mp3",)) as (container, stream):
+    with open_media(payload, "audio", ("mp3",)) as (container, stream):
         rate, channels = stream.rate, stream.channels
         resampler = av.AudioResampler(format="fltp", layout=stream.layout, rate=rate)
         for frame in container.decode(stream):
@@ -167,6 +167,6 @@ def decode_audio(payload: bytes) -> tuple[np.ndarray, int]:
     return np.ascontiguousarray(np.concatenate(blocks), dtype=np.float32), rate
 
 
-def _check_size(width: int, height: int) -> None:
+def check_video_size(width: int, height: int) -> None:
     if width * height > MAX_PIXELS:
         raise MediaError(f"video is {width} x {height}; the limit is {MAX_PIXELS} pixels")

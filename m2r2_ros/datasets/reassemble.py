@@ -21,6 +21,7 @@ from m2r2_ros.datasets.hdf5 import member_names, open_hdf5, read_payload
 from m2r2_ros.datasets.reassemble_format import AUDIO_STREAMS, CAMERAS, SIGNAL_WIDTHS
 from m2r2_ros.datasets.reassemble_labels import read_actions
 from m2r2_ros.datasets.reassemble_state import QUATERNION_ORDERS, Clocks, RobotState, Stamped
+from m2r2_ros.datasets.video_by_index import VideoByIndex
 from m2r2_ros.errors import M2R2Error
 
 # Start of a recording whose name is not a date.
@@ -63,6 +64,7 @@ class ReassembleRecording:
         self.epoch_ns = epoch_ns(self.name)
         self.problems: list[str] = []
         self._file = file
+        self._videos: dict[str, VideoByIndex] = {}
         self._clocks = Clocks(file, self.epoch_ns, self._report)
         self._state = RobotState(file, self._clocks, quaternion_order, self._report)
         members = member_names(file)
@@ -91,6 +93,24 @@ class ReassembleRecording:
             self._report(f"camera '{camera}' ends after {count} frames: {error}")
         if count != len(stamps):
             self._report(f"camera '{camera}': {count} frames, {len(stamps)} timestamps")
+
+    def frames_between(
+        self, camera: str, start_ns: int, end_ns: int
+    ) -> Iterator[tuple[int, Callable[[], np.ndarray]]]:
+        """As `frames`, of those stamped in [start_ns, end_ns), without decoding what comes before.
+
+        The video stays in memory for the next time.
+        """
+        try:
+            stamps, usable = self._clocks.stamps(camera)
+            if camera not in self._videos:
+                self._videos[camera] = VideoByIndex(read_payload(self._file, camera))
+            first, last = np.searchsorted(stamps, [start_ns, end_ns])
+            for index, picture in self._videos[camera].pictures(int(first), int(last)):
+                if usable[index]:
+                    yield int(stamps[index]), picture
+        except M2R2Error as error:
+            self._report(f"camera '{camera}' is left out: {error}")
 
     def stamps(self, stream: str) -> np.ndarray:
         """Usable stamps int64 (N,) of a camera or signal, without its data; empty if none."""

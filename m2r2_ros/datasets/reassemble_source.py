@@ -50,18 +50,13 @@ class ReassembleSource:
         actions, offset_ns = recording.actions, self.start_ns - recording.epoch_ns
         self.actions = None if actions is None else shifted(actions, offset_ns)
         self.complete = recording.complete
+        self._kept: dict[SensorLayout, tuple[dict[str, str], dict[str, Stamped]]] = {}
+        self._sounds: dict[str, list[tuple[int, np.ndarray, int]]] = {}
 
     def batches(self, layout: SensorLayout) -> Iterator[SensorBatch]:
         """See `RecordingSource`."""
-        definitions = stored_definitions({})
-        chosen = present_topics(
-            self.name, self._types, self._topics, layout, self.problems, definitions
-        )
-        signals = {
-            name: self._rows(chosen[name], signal_reading(self._topics, signal, definitions))
-            for name, signal in layout.signals.items()
-            if name in chosen
-        }
+        chosen, tracks = self._tracks(layout)
+        signals = {name: RowStream(*track) for name, track in tracks.items()}
         cameras = {
             name: ItemStream(self._recording.frames(TOPICS[chosen[name]].stream))
             for name in layout.cameras
@@ -79,6 +74,38 @@ class ReassembleSource:
                 audio=[tuple(chunk) for _, *chunk in audio.before(end_ns)],
             )
 
+    def between(self, layout: SensorLayout, start_ns: int, end_ns: int) -> SensorBatch:
+        """See `RecordingSource`. Whole signals and the sound stay in memory for the next time."""
+        if layout not in self._kept:
+            self._kept[layout] = self._tracks(layout)
+        chosen, tracks = self._kept[layout]
+        batch = SensorBatch(signals=tracks)
+        for name in layout.cameras:
+            if name in chosen:
+                camera = TOPICS[chosen[name]].stream
+                for frame in self._recording.frames_between(camera, start_ns, end_ns):
+                    batch.images.append((name, *frame))
+        if AUDIO in chosen:
+            batch.audio = self._sound(chosen[AUDIO])
+        return batch.cut(start_ns, end_ns)
+
+    def _tracks(self, layout: SensorLayout) -> tuple[dict[str, str], dict[str, Stamped]]:
+        """Modality -> topic of those that are there, and the whole of each signal."""
+        definitions = stored_definitions({})
+        chosen = present_topics(
+            self.name, self._types, self._topics, layout, self.problems, definitions
+        )
+        return chosen, {
+            name: self._rows(chosen[name], signal_reading(self._topics, signal, definitions))
+            for name, signal in layout.signals.items()
+            if name in chosen
+        }
+
+    def _sound(self, topic: str) -> list[tuple[int, np.ndarray, int]]:
+        if topic not in self._sounds:
+            self._sounds[topic] = list(audio_chunks(self._recording, topic))
+        return self._sounds[topic]
+
     def _span(self) -> tuple[int, int]:
         recording = self._recording
         reference = TOPICS.get(self._topics.topics.get(self._topics.reference_camera, ""))
@@ -88,12 +115,12 @@ class ReassembleSource:
         tracks = [track for track in tracks if len(track)] or [np.array([recording.epoch_ns])]
         return int(tracks[0][0]), max(int(track[-1]) for track in tracks)
 
-    def _rows(self, topic: str, reading: Reading) -> RowStream:
+    def _rows(self, topic: str, reading: Reading) -> Stamped:
         if reading.paths:
-            return RowStream(*self._by_paths(topic, reading))
+            return self._by_paths(topic, reading)
         if not TOPICS[topic].joints:
             stamps, values = vector_track(self._recording, topic)
-            return RowStream(stamps, reading.values(values))
+            return stamps, reading.values(values)
         track = joint_track(self._recording, topic)
         columns = joint_columns(TOPICS[topic].joints, reading)
         values = {
@@ -103,9 +130,9 @@ class ReassembleSource:
         }[reading.field]
         if values is None:
             self.problems.append(f"{topic}: its joints have no {reading.field}")
-            return RowStream(track.stamps[:0], np.zeros((0, reading.width)))
+            return track.stamps[:0], np.zeros((0, reading.width))
         numbers = values[:, list(columns)]
-        return RowStream(track.stamps, reading.values(numbers, reading.is_sum))
+        return track.stamps, reading.values(numbers, reading.is_sum)
 
     def _by_paths(self, topic: str, reading: Reading) -> Stamped:
         """What the paths find in the messages that the bag would hold."""

@@ -14,6 +14,7 @@ from m2r2_ros.datasets.recording import Action
 from m2r2_ros.datasets.topics import TopicMap
 from m2r2_ros.errors import M2R2Error, nearest_name
 from m2r2_ros.labels import label_from_text, vocabulary_of_labels
+from m2r2_ros.messages.cdr import NANOSECONDS
 from m2r2_ros.messages.definition import Definitions, no_definitions
 from m2r2_ros.sensing.layout import SensorLayout
 from m2r2_ros.vocabulary import UNLABELLED, Vocabulary
@@ -37,6 +38,20 @@ class SensorBatch:
     images: list[tuple[str, int, Callable[[], np.ndarray]]] = field(default_factory=list)
     signals: dict[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
     audio: list[tuple[int, np.ndarray, int]] = field(default_factory=list)
+
+    def cut(self, start_ns: int, end_ns: int) -> SensorBatch:
+        """What of it is stamped in [start_ns, end_ns), in order, and sound that reaches into it."""
+        images = [frame for frame in self.images if start_ns <= frame[1] < end_ns]
+        signals = {}
+        for name, (stamps, values) in self.signals.items():
+            inside = (stamps >= start_ns) & (stamps < end_ns)
+            signals[name] = stamps[inside], values[inside]
+        audio = [
+            (stamp_ns, samples, rate_hz)
+            for stamp_ns, samples, rate_hz in self.audio
+            if stamp_ns < end_ns and stamp_ns + len(samples) * NANOSECONDS // rate_hz > start_ns
+        ]
+        return SensorBatch(sorted(images, key=lambda frame: frame[1]), signals, audio)
 
 
 class RecordingSource(Protocol):
@@ -65,6 +80,13 @@ class RecordingSource(Protocol):
         """Yield blocks of `BLOCK_NS`, in order of time, of the streams that the layout names.
 
         Raises M2R2Error when none of them is there.
+        """
+        ...
+
+    def between(self, layout: SensorLayout, start_ns: int, end_ns: int) -> SensorBatch:
+        """What is stamped in [start_ns, end_ns), and the sound that reaches into it.
+
+        It is found without reading what comes before. Raises M2R2Error as `batches` does.
         """
         ...
 
