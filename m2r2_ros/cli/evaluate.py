@@ -37,6 +37,7 @@ from collections import Counter
 from pathlib import Path
 
 from m2r2_ros import __version__
+from m2r2_ros.cli._crop import add_crop_argument, say_cropped
 from m2r2_ros.cli._frame_rate import add_rate_arguments, evaluation_rate
 from m2r2_ros.cli._vocabulary import add_idle_argument, say
 from m2r2_ros.datasets.atomic import partial_file
@@ -86,13 +87,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="labels that make no segments for edit and F1 (default: none)",
     )
     add_rate_arguments(parser)
+    add_crop_argument(parser)
 
 
 def main(args: argparse.Namespace) -> int:
     """Score all test recordings and write the result."""
     if args.report:
         _check_report(args.report, args.json)
-    folder = FeatureFolder(args.data)
+    folder = FeatureFolder(args.data, args.crop)
     head = None if args.predictions else open_head(args.model)
     vocabulary, assumed = _vocabulary(args, folder, head)
     classes, rename = vocabulary.at(args.labels).labels, vocabulary.levels[args.labels]
@@ -108,6 +110,7 @@ def main(args: argparse.Namespace) -> int:
     predictions = [prediction.renamed(rename) for prediction in fine]
     check_classes(args.model or args.predictions, list(map(rename, known)), classes, folder.path)
     say(assumed)
+    say_cropped(folder)
     scores = score_predictions(predictions, args.background)
     with partial_file(args.json) as temporary:
         temporary.write_text(json.dumps(scores, indent=1) + "\n", encoding="utf-8")

@@ -30,6 +30,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from m2r2_ros.cli._crop import add_crop_argument, say_cropped
 from m2r2_ros.cli._frame_rate import add_rate_arguments, training_rate
 from m2r2_ros.cli._vocabulary import add_idle_argument, say
 from m2r2_ros.datasets.feature_vocabulary import folder_vocabulary
@@ -51,6 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_idle_argument(parser)
     add_rate_arguments(parser)
+    add_crop_argument(parser)
     parser.add_argument("--config", type=Path, metavar="YAML", help="settings that differ")
     parser.add_argument("--epochs", type=int, metavar="N", help="instead of the settings'")
     parser.add_argument("--seed", type=int, metavar="N", help="instead of the settings'")
@@ -58,7 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Train, and export a head that streams."""
-    folder = FeatureFolder(args.data)
+    folder = FeatureFolder(args.data, args.crop)
     split = folder.split(args.split)
     for problem in split.problems:
         print(problem, file=sys.stderr)
@@ -72,6 +74,7 @@ def main(args: argparse.Namespace) -> int:
     sequences, learned = read_sequences(folder, names, vocabulary, args.labels, rate)
     say(assumed)
     say(said)
+    say_cropped(folder)
     print(head.train(args.head, sequences, learned, args.out, settings, args.data, rate))
     return 0
 

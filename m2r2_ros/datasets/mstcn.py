@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from tokenize import TokenError
@@ -23,7 +23,12 @@ from tokenize import TokenError
 import numpy as np
 
 from m2r2_ros.datasets.atomic import partial_file
-from m2r2_ros.datasets.damage import what_it_is
+from m2r2_ros.datasets.feature_file import (
+    MAX_FEATURE_VALUES,
+    StoredFeatures,
+    read_columns,
+    write_columns,
+)
 from m2r2_ros.datasets.frame_rate import FrameRate
 from m2r2_ros.datasets.recording import Action
 from m2r2_ros.errors import M2R2Error, brief, nearest_name, nearest_path
@@ -31,13 +36,12 @@ from m2r2_ros.labels import label_from_text
 from m2r2_ros.small_files import open_file
 from m2r2_ros.vocabulary import UNKNOWN, UNLABELLED
 
-# What a file may make us allocate: 1 GiB of float32.
-MAX_FEATURE_VALUES = 2**28
 MAX_TEXT_BYTES = 64 * 2**20
 # A file's name may have 255 bytes, its ending among them.
 _MAX_NAME_BYTES = 250
 # What a line of text ends with; Python's splitlines knows eight more.
 _LINE_END = re.compile(r"\r\n|\n|\r")
+_SPLIT = re.compile(r"(?:train|test)\.split(\d{1,9})\.bundle", re.ASCII)
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 # torch's cross entropy ignores this class.
 IGNORED = -100
@@ -47,12 +51,12 @@ IGNORED = -100
 class LabelledFeatures:
     """One recording: features float32 (T, D), its T labels, and their ids int64 (T,).
 
-    The id of an unlabelled frame is IGNORED.
+    StoredFeatures are read by `np.asarray`. The id of an unlabelled frame is IGNORED.
     stamps_ns int64 (T,): where the frames end, None where that is not known.
     """
 
     name: str
-    features: np.ndarray
+    features: np.ndarray | StoredFeatures
     labels: list[str]
     classes: np.ndarray
     stamps_ns: np.ndarray | None = None
@@ -82,10 +86,15 @@ class Split:
 
 
 class FeatureFolder:
-    """Reads a folder in this layout. Every problem is a M2R2Error that names the file."""
+    """Reads a folder in this layout. Every problem is a M2R2Error that names the file.
 
-    def __init__(self, path: Path | str) -> None:
-        self.path = Path(path)
+    crop     features and labels of different numbers of frames are cut to the shorter.
+    cropped  recording -> how many frames that took from the longer, of those that were read.
+    """
+
+    def __init__(self, path: Path | str, crop: bool = False) -> None:
+        self.path, self.crop = Path(path), crop
+        self.cropped: dict[str, int] = {}
         if not self.path.is_dir():
             raise M2R2Error(f"{self.path}: no such folder{nearest_path(self.path)}")
 
@@ -108,6 +117,19 @@ class FeatureFolder:
             raise M2R2Error(f"{path}: the ids are not 0 to {len(labels) - 1}")
         return [labels[number] for number in range(len(labels))]
 
+    @property
+    def splits(self) -> list[int]:
+        """Numbers of the splits that have a file."""
+        names = (_SPLIT.fullmatch(path.name) for path in self.path.glob("splits/*.bundle"))
+        return sorted({int(match[1]) for match in names if match})
+
+    @property
+    def recordings(self) -> tuple[str, ...]:
+        """Names of all recordings with features and ground truth, in order."""
+        files = self.path.glob("features/*.npy")
+        names = sorted(file.name.removesuffix(".npy") for file in files)
+        return tuple(name for name in names if self._truth_path(name).is_file())
+
     def split(self, number: int) -> Split:
         """Split `number`, with every recording checked to have features and ground truth."""
         return Split(*(self._bundle(part, number) for part in ("train", "test")))
@@ -116,30 +138,44 @@ class FeatureFolder:
         """One recording; its lengths agree, its labels are in the mapping, all is finite."""
         features, labels = self.features(name), self.ground_truth(name)
         if len(features) != len(labels):
-            self._refuse_lengths(name, features, len(labels))
+            features, labels = self._cropped(name, features, labels)
         ids = {label: number for number, label in enumerate(self.labels)} | {UNLABELLED: IGNORED}
         classes = np.array([ids[label] for label in labels], np.int64)
         stamps_ns = self.stamps(name)
+        if stamps_ns is not None and self.crop:
+            stamps_ns = stamps_ns[: len(labels)]
         if stamps_ns is not None and len(stamps_ns) != len(labels):
             raise M2R2Error(
                 f"{self.path}: {name} has {len(labels)} frames, {len(stamps_ns)} stamps"
             )
         return LabelledFeatures(name, features, labels, classes, stamps_ns)
 
-    def _refuse_lengths(self, name: str, features: np.ndarray, labels: int) -> None:
+    def unloaded(self, read: LabelledFeatures) -> LabelledFeatures:
+        """What `read` has given, with the features left in their file."""
+        stored = StoredFeatures(self._feature_path(read.name), *read.features.shape)
+        return replace(read, features=stored)
+
+    def _cropped(
+        self, name: str, features: np.ndarray, labels: list[str]
+    ) -> tuple[np.ndarray, list[str]]:
         path = self._feature_path(name)
-        if features.shape[1] == labels:
+        if features.shape[1] == len(labels):
             raise M2R2Error(
                 f"{path}: holds a row a frame (T x D), this layout has a column a frame (D x T): "
                 "transpose it, np.save(file, np.load(file).T)"
             )
-        raise M2R2Error(
-            f"{self._truth_path(name)}: {labels} labels, but {path} has {len(features)} frames"
-        )
+        if not self.crop:
+            raise M2R2Error(
+                f"{self._truth_path(name)}: {len(labels)} labels, but {path} has {len(features)} "
+                "frames (--crop cuts to the shorter)"
+            )
+        frames = min(len(features), len(labels))
+        self.cropped[name] = max(len(features), len(labels)) - frames
+        return features[:frames], labels[:frames]
 
     def features(self, name: str) -> np.ndarray:
         """Features float32 (T, D), T and D at least 1."""
-        return _read_columns(self._feature_path(name))
+        return read_columns(self._feature_path(name))
 
     def stamps(self, name: str) -> np.ndarray | None:
         """Where each frame ends, int64 (T,) [ns], strictly increasing; None where none are kept."""
@@ -165,6 +201,9 @@ class FeatureFolder:
 
     def _bundle(self, part: str, number: int) -> tuple[str, ...]:
         path = self.path / "splits" / f"{part}.split{number}.bundle"
+        if not path.exists():
+            there = ", ".join(map(str, self.splits)) or "none"
+            raise M2R2Error(f"{path}: no such file (splits that are there: {there})")
         names = tuple(line.removesuffix(".txt") for line in read_lines(path))
         if not names:
             raise M2R2Error(f"{path}: names no recording")
@@ -208,7 +247,7 @@ def write_recording_features(
         raise M2R2Error(f"{name}: features {features.shape} do not fit {len(labels)} labels")
     if stamps_ns is not None:
         _write_stamps(folder / "stamps" / f"{name}.npy", stamps_ns, len(features))
-    _write_columns(folder / "features" / f"{name}.npy", features)
+    write_columns(folder / "features" / f"{name}.npy", features)
     if labels is not None:
         write_lines(folder / "groundTruth" / f"{name}.txt", labels)
 
@@ -222,7 +261,7 @@ def write_prediction(
     with spaces between, cannot hold labels with spaces in them.
     """
     if probabilities is not None:
-        _write_columns(folder / "probabilities" / f"{name}.npy", probabilities)
+        write_columns(folder / "probabilities" / f"{name}.npy", probabilities)
     write_lines(folder / "predictions" / f"{name}.txt", labels)
 
 
@@ -241,7 +280,7 @@ def read_prediction(
         raise M2R2Error(f"{path}: label {brief(label)} is not in mapping.txt{near}")
     if not posterior.exists():
         return labels, None
-    probabilities = _read_columns(posterior)
+    probabilities = read_columns(posterior)
     if probabilities.shape != (len(labels), len(classes)):
         raise M2R2Error(
             f"{posterior}: holds {probabilities.shape[1]} classes of {len(probabilities)} frames, "
@@ -279,27 +318,6 @@ def frame_labels(
     return labels.tolist()
 
 
-def _read_columns(path: Path) -> np.ndarray:
-    """A file of columns (D, T) as rows, float32 (T, D), all finite."""
-    try:
-        stored = np.load(path, mmap_mode="r", allow_pickle=False)
-    except FileNotFoundError as error:
-        raise M2R2Error(f"{path}: no such file") from error
-    except (OSError, ValueError, EOFError, SyntaxError, MemoryError, TokenError) as error:
-        what = what_it_is(path)
-        reason = f": it {what}" if what else ""
-        raise M2R2Error(f"{path}: not a .npy file of numbers, or truncated{reason}") from error
-    if stored.ndim != 2 or stored.dtype.kind != "f" or stored.size == 0:
-        raise M2R2Error(f"{path}: holds {stored.dtype} {stored.shape}, expected float32 (D, T)")
-    if stored.size > MAX_FEATURE_VALUES:
-        raise M2R2Error(f"{path}: more than {MAX_FEATURE_VALUES} values")
-    # A copy, also of a file in Fortran's order: the file itself cannot be written to.
-    features = np.array(stored.T, dtype=np.float32, order="C")
-    if not np.isfinite(features).all():
-        raise M2R2Error(f"{path}: holds NaN or infinite values")
-    return features
-
-
 def _read_stamps(path: Path) -> np.ndarray:
     try:
         stamps = np.load(path, mmap_mode="r", allow_pickle=False)
@@ -333,11 +351,6 @@ def read_lines(path: Path) -> list[str]:
     except (OSError, UnicodeDecodeError) as error:
         raise M2R2Error(f"{path}: cannot be read as text") from error
     return [line.strip() for line in _LINE_END.split(text) if line.strip()]
-
-
-def _write_columns(path: Path, rows: np.ndarray) -> None:
-    with partial_file(path) as temporary, temporary.open("wb") as file:
-        np.save(file, np.ascontiguousarray(rows.T, dtype=np.float32), allow_pickle=False)
 
 
 def write_lines(path: Path, lines: Iterable[str]) -> None:

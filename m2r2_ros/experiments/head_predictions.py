@@ -71,7 +71,9 @@ def predict(
                 f"{folder.path} has {recording.features.shape[1]}"
             )
         frames = len(recording.labels)
-        stamps_ns = frame_stamps(folder, name, frames, rate.rate_hz)
+        stamps_ns = recording.stamps_ns
+        if stamps_ns is None:
+            stamps_ns = nominal_stamps(frames, rate.rate_hz)
         edges = edges_from_stamps(stamps_ns, rate.rate_hz)
         features = rate.sampled(recording.features)
         if isinstance(head, StreamingHead):
@@ -102,6 +104,8 @@ def frame_stamps(folder: FeatureFolder, name: str, frames: int, rate_hz: float) 
     stamps_ns = folder.stamps(name)
     if stamps_ns is None:
         return nominal_stamps(frames, rate_hz)
+    if folder.crop:
+        stamps_ns = stamps_ns[:frames]
     if len(stamps_ns) != frames:
         raise M2R2Error(f"{folder.path}: {name} has {frames} frames and {len(stamps_ns)} stamps")
     return stamps_ns
@@ -123,6 +127,11 @@ def read_predictions(
     for name in names:
         labels, probabilities = read_prediction(predicted, name, classes, coarse)
         truth = folder.ground_truth(name)
+        if folder.crop and len(labels) != len(truth):
+            frames = min(len(labels), len(truth))
+            folder.cropped[name] = max(len(labels), len(truth)) - frames
+            labels, truth = labels[:frames], truth[:frames]
+            probabilities = None if probabilities is None else probabilities[:frames]
         edges = edges_from_stamps(frame_stamps(folder, name, len(truth), rate_hz), rate_hz)
         told = labels, truth, None, tuple(classes), probabilities, edges
         yield Prediction(name, *told, vocabulary.idle, rate_hz)

@@ -168,17 +168,18 @@ def split_validation(
             )
     if len(names) < 2:
         raise M2R2Error("training needs at least two recordings, one of them for validation")
-    count = min(len(names) - 1, max(1, round(len(names) * fraction)))
-    order = np.argsort(names, kind="stable")
-    places = (np.arange(count) + 0.5) * len(names) / count
-    chosen = {int(order[int(place)]) for place in places}
-    if chosen_names:
-        chosen = {names.index(name) for name in chosen_names}
-    if len(chosen) == len(names):
+    held_out = set(chosen_names or spread_evenly(names, fraction))
+    if len(held_out) == len(names):
         raise M2R2Error("every recording is for validation: none is left to train on")
-    held_out = {names[i] for i in chosen}
     training = [i for i, name in enumerate(each) if name not in held_out]
     return training, [i for i, name in enumerate(each) if name in held_out]
+
+
+def spread_evenly(names: Sequence[str], fraction: float) -> list[str]:
+    """So large a part of different names, evenly spaced in their order: one at least, never all."""
+    count = max(1, min(len(names) - 1, round(len(names) * fraction)))
+    order = sorted(names)
+    return [order[int((place + 0.5) * len(names) / count)] for place in range(count)]
 
 
 class _Means:

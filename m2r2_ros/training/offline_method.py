@@ -16,10 +16,10 @@ from m2r2_ros.datasets.frame_rate import FrameRate
 from m2r2_ros.datasets.mstcn import LabelledFeatures
 from m2r2_ros.evaluation.metrics import score_many
 from m2r2_ros.training.head_registry import NOTHING_RECOGNISED, HeadMethod
-from m2r2_ros.training.loop import Losses, split_validation, train_epochs
+from m2r2_ros.training.loop import Losses, train_epochs
 from m2r2_ros.training.run import BEST_FILE, TrainingRun, best_metrics
 from m2r2_ros.training.segmentation_losses import median_frequency_weights
-from m2r2_ros.training.sequences import feature_moments
+from m2r2_ros.training.sequences import feature_moments, held_out
 from m2r2_ros.training.settings import OptimiserSettings, settings_to_dict
 from m2r2_ros.vocabulary import Vocabulary
 
@@ -42,7 +42,8 @@ class OfflineSettings:
     )
     # Weigh the cross entropy by how rare the classes are.
     class_weights: bool = False
-    # Part of the training recordings that are kept for validation.
+    # Part of the training recordings, or of their groups, that are kept for validation. 0: none,
+    # all are trained on up to the last epoch.
     validation: float = 0.15
     # Their names, instead of a part: best those that the encoder was not trained on.
     validation_recordings: tuple[str, ...] = ()
@@ -79,8 +80,10 @@ class OfflineMethod(HeadMethod):
         """Some of the sequences are held out for validation, as the settings say."""
         weights = self.fit(name, sequences, (), vocabulary, out, settings, rate)
         best = best_metrics(out)
-        f1 = best["validation/f1@50"]
-        said = f"{weights}: epoch {best['epoch'] + 1}, F1@50 {f1:.1f} on the validation recordings"
+        f1, said = best.get("validation/f1@50"), f"{weights}: epoch {best['epoch'] + 1}"
+        if f1 is None:
+            return f"{said}, the last one"
+        said = f"{said}, F1@50 {f1:.1f} on the validation recordings"
         return said if f1 else f"{said}\n{NOTHING_RECOGNISED}"
 
     def fit(
@@ -94,7 +97,8 @@ class OfflineMethod(HeadMethod):
         rate: FrameRate = FrameRate(),  # noqa: B008 (frozen)
     ) -> Path:
         """Train and return the file with the best epoch's weights; `validation` may be empty."""
-        training, validation = _split(training, validation, settings)
+        if not validation:
+            training, validation = held_out(training, settings)
         dimension = training[0].features.shape[1]
         description = {
             "kind": name,
@@ -134,26 +138,13 @@ def class_weights(
 
 def tensors(sequence: LabelledFeatures) -> tuple[Tensor, Tensor]:
     """Features float32 (T, D) and classes int64 (T,)."""
-    return torch.from_numpy(sequence.features), torch.from_numpy(sequence.classes)
+    return torch.from_numpy(np.asarray(sequence.features)), torch.from_numpy(sequence.classes)
 
 
 def mean(values: Iterable[Tensor]) -> Tensor:
     """The mean of losses, of several stages or sequences."""
     listed = list(values)
     return sum(listed) / len(listed)
-
-
-def _split(
-    training: Sequence[LabelledFeatures],
-    validation: Sequence[LabelledFeatures],
-    settings: OfflineSettings,
-) -> tuple[list[LabelledFeatures], list[LabelledFeatures]]:
-    if validation:
-        return list(training), list(validation)
-    kept, held_out = split_validation(
-        [s.name for s in training], settings.validation, settings.validation_recordings
-    )
-    return [training[i] for i in kept], [training[i] for i in held_out]
 
 
 def _epoch(
@@ -171,7 +162,9 @@ def _mean_losses(losses: Sequence[Losses]) -> Losses:
 def _score(
     network: nn.Module, predict: Predict, sequences: Sequence[LabelledFeatures]
 ) -> dict[str, float]:
-    found = (predict(network, torch.from_numpy(s.features))[0] for s in sequences)
+    if not sequences:
+        return {}
+    found = (predict(network, tensors(s)[0])[0] for s in sequences)
     return score_many(
         (f.tolist(), s.classes.tolist()) for f, s in zip(found, sequences, strict=True)
     )

@@ -108,6 +108,7 @@ class TrainingRun:
         best: float,
     ) -> float:
         """Write epoch `epoch` (from 0) with its metrics; returns the lowest cost up to it."""
+        metrics = {"epoch": epoch} | metrics
         if not self._writes:
             return min(best, cost(metrics))
         state = {name: value.contiguous() for name, value in module.state_dict().items()}
@@ -116,9 +117,10 @@ class TrainingRun:
             _save(self.folder / BEST_FILE, state, {"epoch": str(epoch)})
         progress = {"epoch": str(epoch + 1), "best": repr(best)}
         _save(self.folder / CHECKPOINT_FILE, state | _flat(optimiser), progress)
-        self._add_line(json.dumps({"epoch": epoch} | metrics))
+        self._add_line(json.dumps(metrics))
         for name, value in metrics.items():
-            self._writer.add_scalar(name, value, epoch)
+            if name != "epoch":
+                self._writer.add_scalar(name, value, epoch)
         self._writer.flush()
         return best
 
@@ -147,7 +149,10 @@ def cost(metrics: Mapping[str, float]) -> float:
     """The best epoch has the lowest: 100 - F1@50 where it was measured, else the loss.
 
     Few validation recordings often give epochs the same F1@50: among them, the loss decides.
+    Without any, the last epoch is taken for the best.
     """
+    if "validation/loss" not in metrics:
+        return -metrics["epoch"]
     loss = metrics["validation/loss"]
     if "validation/f1@50" not in metrics:
         return loss

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -13,11 +14,22 @@ from torch import Tensor
 from m2r2_ros.datasets.frame_rate import FrameRate
 from m2r2_ros.datasets.mstcn import FeatureFolder, LabelledFeatures
 from m2r2_ros.errors import M2R2Error
+from m2r2_ros.parallel.progress import Progress
+from m2r2_ros.training.loop import split_validation
 from m2r2_ros.training.sampler import soft_boundaries
 from m2r2_ros.vocabulary import Vocabulary, labelled_runs
 
 # Class of padding; torch's cross entropy ignores it.
 PADDING = -100
+# Features that are held in memory. Breakfast has 12 GB of them.
+KEPT_BYTES = 2**30
+
+
+class ValidationSettings(Protocol):
+    """What the settings of every head say of validation."""
+
+    validation: float
+    validation_recordings: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -46,15 +58,18 @@ def read_sequences(
 ) -> tuple[list[LabelledFeatures], Vocabulary]:
     """The frames that a head takes and their classes at a level of the folder's vocabulary.
 
-    A recording with unlabelled frames gives a sequence for each of its labelled parts.
+    A recording with unlabelled frames gives a sequence for each of its labelled parts. Features
+    beyond the first KEPT_BYTES stay in their files and are read when they are used.
     Raises M2R2Error, which names the file, on a file that cannot be used and on features of
     different dimensions, and where there are no labels of the level.
     """
     learned, rename = vocabulary.at(level), vocabulary.levels[level]
     ids = np.array([learned.labels.index(rename(label)) for label in folder.labels])
-    sequences = []
-    for name in names:
-        read = folder.read(name).sampled(rate)
+    sequences, kept = [], 0
+    for name in Progress(names, "reading", unit="recording"):
+        whole = folder.read(name)
+        kept += whole.features.nbytes
+        read = (whole if kept <= KEPT_BYTES else folder.unloaded(whole)).sampled(rate)
         for part in labelled_runs(read.labels):
             renamed = list(map(rename, read.labels[part]))
             features, classes_of = read.features[part], ids[read.classes[part]]
@@ -73,7 +88,7 @@ def make_batch(sequences: Sequence[LabelledFeatures], boundary_sigma: float) -> 
     ]
     pad = torch.nn.utils.rnn.pad_sequence
     return SequenceBatch(
-        pad([torch.from_numpy(s.features) for s in sequences], batch_first=True),
+        pad([torch.from_numpy(np.asarray(s.features)) for s in sequences], batch_first=True),
         pad([torch.from_numpy(s.classes) for s in sequences], True, PADDING),
         pad(soft, batch_first=True),
     )
@@ -87,23 +102,47 @@ def cropped(sequence: LabelledFeatures, random: np.random.Generator) -> Labelled
 
 
 def delayed(sequence: LabelledFeatures, frames: int) -> LabelledFeatures:
-    """The sequence with labels `frames` later, for a head with look-ahead.
+    """The sequence, its features read, with labels `frames` later, for a head with look-ahead.
 
     The first label stands from the start, the last feature goes on at the end.
     """
+    features = np.asarray(sequence.features)
     if not frames:
-        return sequence
-    features = np.pad(sequence.features, ((0, frames), (0, 0)), "edge")
+        return replace(sequence, features=features)
+    features = np.pad(features, ((0, frames), (0, 0)), "edge")
     classes = np.pad(sequence.classes, (frames, 0), "edge")
     labels = [sequence.labels[0]] * frames + list(sequence.labels)
     return LabelledFeatures(sequence.name, features, labels, classes)
 
 
 def feature_moments(sequences: Sequence[LabelledFeatures]) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation, float32 (D,), over all frames."""
-    frames = np.concatenate([sequence.features for sequence in sequences]).astype(np.float64)
-    mean, std = frames.mean(0), np.maximum(frames.std(0), 1e-6)
+    """Mean and standard deviation, float32 (D,), over all frames.
+
+    Sums of squared deviations are merged sequence by sequence (Chan, Golub and LeVeque 1979), so
+    that one is in memory at a time.
+    """
+    count, mean, squares = 0, np.zeros(1), np.zeros(1)
+    for sequence in sequences:
+        rows = np.asarray(sequence.features).astype(np.float64)
+        own, total = rows.mean(0), count + len(rows)
+        squares = squares + np.square(rows - own).sum(0)
+        squares += np.square(own - mean) * (count * len(rows) / total)
+        mean = mean + (own - mean) * (len(rows) / total)
+        count = total
+    std = np.maximum(np.sqrt(squares / count), 1e-6)
     return torch.from_numpy(mean).float(), torch.from_numpy(std).float()
+
+
+def held_out(
+    sequences: Sequence[LabelledFeatures], settings: ValidationSettings
+) -> tuple[list[LabelledFeatures], list[LabelledFeatures]]:
+    """Sequences to train on and for validation, as the settings say; a part of 0: none of these."""
+    if not settings.validation and not settings.validation_recordings:
+        return list(sequences), []
+    training, validation = split_validation(
+        [s.name for s in sequences], settings.validation, settings.validation_recordings
+    )
+    return [sequences[i] for i in training], [sequences[i] for i in validation]
 
 
 def coarse_membership(vocabulary: Vocabulary) -> Tensor:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -22,14 +23,14 @@ from m2r2_ros.networks.heads.causal import CausalHead
 from m2r2_ros.offline.extraction_record import encoder_sha256
 from m2r2_ros.training.calibration import best_temperature
 from m2r2_ros.training.head_registry import NOTHING_RECOGNISED, HeadMethod
-from m2r2_ros.training.loop import split_validation, train_epochs
+from m2r2_ros.training.loop import train_epochs
 from m2r2_ros.training.onnx_export import export_head
 from m2r2_ros.training.run import TrainingRun, describe_data
 from m2r2_ros.training.sequences import (
-    SequenceBatch,
     cropped,
     delayed,
     feature_moments,
+    held_out,
     make_batch,
 )
 from m2r2_ros.training.settings import OptimiserSettings, settings_to_dict
@@ -53,7 +54,8 @@ class StreamingSettings:
     )
     # Standard deviation of the soft boundaries, in frames.
     boundary_sigma: float = 2.0
-    # Part of the training recordings that are kept for validation.
+    # Part of the training recordings, or of their groups, that are kept for validation. 0: none,
+    # all are trained on up to the last epoch.
     validation: float = 0.15
     # Their names, instead of a part: best those that the encoder was not trained on.
     validation_recordings: tuple[str, ...] = ()
@@ -120,10 +122,7 @@ class StreamingMethod(HeadMethod):
         recorded = {"kind": name, "recordings": names, "settings": _recorded(settings)}
         recorded |= asdict(rate)
         run = TrainingRun(out, recorded, vocabulary)
-        training, validation = split_validation(
-            names, settings.validation, settings.validation_recordings
-        )
-        chosen, held_out = [sequences[i] for i in training], [sequences[i] for i in validation]
+        chosen, validation = held_out(sequences, settings)
         torch.manual_seed(settings.seed)
         head = self.network(sequences[0].features.shape[1], len(vocabulary.labels), settings.model)
         head.mean, head.std = feature_moments(chosen)
@@ -135,15 +134,15 @@ class StreamingMethod(HeadMethod):
             settings.optimiser,
             settings.seed,
             batches=lambda random: _epoch(chosen, random, settings),
-            losses=module.losses,
-            validation=[make_batch([delayed(s, late)], sigma) for s in held_out],
+            losses=lambda part: module.losses(make_batch([delayed(s, late) for s in part], sigma)),
+            validation=[[sequence] for sequence in validation],
             score=lambda: _score(
-                head, held_out, SegmentTracker(vocabulary, settings.tracker), rate
+                head, validation, SegmentTracker(vocabulary, settings.tracker), rate
             ),
         )
         run.load_best(module)
-        _calibrate(head, held_out)
-        return head.eval(), _tracker(head, held_out, vocabulary, settings, rate)
+        _calibrate(head, validation)
+        return head.eval(), _tracker(head, validation, vocabulary, settings, rate)
 
 
 def _recorded(settings: StreamingSettings) -> dict[str, Any]:
@@ -153,7 +152,9 @@ def _recorded(settings: StreamingSettings) -> dict[str, Any]:
 
 @torch.no_grad()
 def _calibrate(head: CausalHead, sequences: Sequence[LabelledFeatures]) -> None:
-    """Set the head's temperature by these sequences, which it was not trained on."""
+    """Set the head's temperature by these sequences, which it was not trained on, if any."""
+    if not sequences:
+        return
     head.eval()
     late = head.config.look_ahead
     logits = [
@@ -172,12 +173,16 @@ def _tracker(
     rate: FrameRate,
 ) -> TunedTracker:
     answers = [_answers(head, sequence, rate) for sequence in sequences]
+    if not answers:
+        return TunedTracker(settings.tracker, *[math.nan] * 4)
     if settings.tracker_delay_s:
         return tune_tracker(answers, vocabulary, settings.tracker, settings.tracker_delay_s)
     return score_tracker(answers, vocabulary, settings.tracker)
 
 
 def _describe(tracker: TunedTracker, vocabulary: Vocabulary) -> str:
+    if math.isnan(tracker.f1):
+        return "tracker and temperature: as before training, with no validation to choose them on"
     chosen = asdict(tracker.config).items()
     delays = f"{tracker.label_delay_s:.2f} s"
     if vocabulary.has_objects:
@@ -196,6 +201,8 @@ def _score(
     tracker: SegmentTracker,
     rate: FrameRate,
 ) -> dict[str, float]:
+    if not sequences:
+        return {}
     pairs = []
     for answers in (_answers(head, sequence, rate) for sequence in sequences):
         stamps_ns = nominal_stamps(len(answers.truth), rate.head_hz)
@@ -216,10 +223,7 @@ def _answers(head: CausalHead, sequence: LabelledFeatures, rate: FrameRate) -> A
 
 def _epoch(
     sequences: Sequence[LabelledFeatures], random: np.random.Generator, settings: StreamingSettings
-) -> list[SequenceBatch]:
+) -> list[list[LabelledFeatures]]:
     size = settings.optimiser.batch_size
-    order = random.permutation(len(sequences))
-    late = settings.model.look_ahead
-    drawn = [delayed(cropped(sequences[i], random), late) for i in order]
-    parts = [drawn[start : start + size] for start in range(0, len(drawn), size)]
-    return [make_batch(part, settings.boundary_sigma) for part in parts]
+    drawn = [cropped(sequences[i], random) for i in random.permutation(len(sequences))]
+    return [drawn[start : start + size] for start in range(0, len(drawn), size)]

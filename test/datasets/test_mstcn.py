@@ -188,3 +188,43 @@ def test_bad_predictions_are_named(tmp_path, content, message):
     path.unlink() if content is None else path.write_bytes(content)
     with pytest.raises(M2R2Error, match=message):
         read_prediction(tmp_path, "a", CLASSES)
+
+
+def test_a_split_that_is_not_there_is_answered_with_those_that_are(folder):
+    with pytest.raises(M2R2Error, match=r"train\.split7\.bundle.*\(splits that are there: 1\)"):
+        FeatureFolder(folder).split(7)
+    write_split(folder, 12, Split(("a",), ("b.c",)))
+    (folder / "splits" / "train.splitx.bundle").touch()
+    (folder / "splits" / "all.split3.bundle").touch()
+    with pytest.raises(M2R2Error, match=r"\(splits that are there: 1, 12\)"):
+        FeatureFolder(folder).split(2)
+    for file in (folder / "splits").iterdir():
+        file.unlink()
+    with pytest.raises(M2R2Error, match=r"\(splits that are there: none\)"):
+        FeatureFolder(folder).split(1)
+
+
+def test_all_recordings_are_those_with_both_files(folder):
+    assert FeatureFolder(folder).recordings == ("a", "b.c")
+    (folder / "groundTruth" / "a.txt").unlink()
+    assert FeatureFolder(folder).recordings == ("b.c",)
+
+
+@pytest.mark.parametrize("frames", [7, 9, 12])
+def test_lengths_that_differ_are_cut_to_the_shorter_on_request(folder, frames):
+    stamps_ns = np.arange(9, dtype=np.int64)
+    write_recording_features(folder, "a", FEATURES, TRUTH, stamps_ns)
+    truth = [*TRUTH, *TRUTH][:frames]
+    (folder / "groundTruth" / "a.txt").write_text("".join(f"{label}\n" for label in truth))
+    if frames != 9:
+        with pytest.raises(M2R2Error, match=r"has 9 frames \(--crop cuts to the shorter\)"):
+            FeatureFolder(folder).read("a")
+    cut = FeatureFolder(folder, crop=True)
+    for name in ("a", "b.c"):
+        read = cut.read(name)
+        shorter = min(9, frames) if name == "a" else 9
+        np.testing.assert_array_equal(read.features, FEATURES[:shorter])
+        assert read.labels == TRUTH[:shorter] and len(read.classes) == shorter
+        if name == "a":
+            np.testing.assert_array_equal(read.stamps_ns, stamps_ns[:shorter])
+    assert cut.cropped == ({"a": abs(9 - frames)} if frames != 9 else {})
