@@ -8,13 +8,19 @@ from contextlib import suppress
 
 import numpy as np
 
-from m2r2_ros.datasets.input_types import check_input, is_depth, other_frame, signal_reading
+from m2r2_ros.datasets.input_types import (
+    check_input,
+    is_depth,
+    microphone_info,
+    other_frame,
+    signal_reading,
+)
 from m2r2_ros.datasets.topics import TopicMap
 from m2r2_ros.datasets.transform_input import is_transform, static_topic, transform_pose
 from m2r2_ros.diagnosis.topic_survey import ZERO, TopicSurvey
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.messages.cdr import MessageError
-from m2r2_ros.messages.common_audio import AUDIO_DATA, INFO_TOPIC, AudioDecoder
+from m2r2_ros.messages.common_audio import AudioDecoder, needs_info
 from m2r2_ros.messages.images import decode_image
 from m2r2_ros.messages.signals import decode_batch, why_unreadable
 from m2r2_ros.sensing.layout import AUDIO, SensorLayout
@@ -67,17 +73,17 @@ def _read(
         _, picture = decode_image(survey.type_name, survey.messages[-1], is_depth(topics, sensor))
         picture()
     elif sensor == AUDIO:
-        _read_sound(survey, surveys)
+        _read_sound(topics, survey, surveys)
     elif is_transform(topics, sensor):
         _read_transforms(layout, topics, sensor, surveys)
     else:
         _read_signal(layout, topics, sensor, survey, limits)
 
 
-def _read_sound(survey: TopicSurvey, surveys: Surveys) -> None:
+def _read_sound(topics: TopicMap, survey: TopicSurvey, surveys: Surveys) -> None:
     decoder = AudioDecoder(survey.definitions)
-    if survey.type_name == AUDIO_DATA:
-        beside = surveys.get(f"{survey.name.rpartition('/')[0]}/{INFO_TOPIC}")
+    if needs_info(survey.type_name):
+        beside = surveys.get(microphone_info(topics, survey.name))
         for message in beside.messages[-1:] if beside else []:
             decoder.note_info(message)
     decoder.decode(survey.type_name, survey.messages[-1])
