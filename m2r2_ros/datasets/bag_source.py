@@ -30,20 +30,29 @@ from m2r2_ros.datasets.stream_clocks import (
 )
 from m2r2_ros.datasets.topics import TopicMap
 from m2r2_ros.datasets.transform_input import static_topic
+from m2r2_ros.messages.camera import CameraDecoder
 from m2r2_ros.messages.cdr import CdrReader, MessageError, stamp_ns
-from m2r2_ros.messages.common_audio import AUDIO_INFO, AudioDecoder, is_stamped_sound
+from m2r2_ros.messages.common_audio import (
+    AUDIO_INFO,
+    AudioDecoder,
+    is_stamped_sound,
+    needs_info,
+)
 from m2r2_ros.messages.field_check import is_stamped
-from m2r2_ros.messages.images import decode_image
 from m2r2_ros.messages.mp3 import Sound
 from m2r2_ros.messages.reading import Reading
 from m2r2_ros.messages.signals import Stamped, check_message, decode_batch
 from m2r2_ros.messages.transforms import TRANSFORMS, first_transform_ns
+from m2r2_ros.messages.video import is_key_frame
+from m2r2_ros.messages.video_packets import is_video
 from m2r2_ros.sensing.layout import AUDIO, SensorLayout
 
 # Messages at the beginning of a stream that may be damaged.
 _STAMPS_TRIED = 10
 # A message is logged at most so long before and after its stamp, where a stretch is looked up.
 _EARLIEST_NS, _LATEST_NS = 100_000_000, 500_000_000
+# How far back a stretch of encoded sound needs it, and where a key frame is looked for first.
+_SOUND_BEFORE_NS, _PICTURES_BEFORE_NS = 1_000_000_000, 2_000_000_000
 
 
 @contextmanager
@@ -86,7 +95,10 @@ class BagSource:
         span = LogSpan(start_ns - offset_ns - _EARLIEST_NS, end_ns - offset_ns + _LATEST_NS)
         static = {static_topic(topic) for topic in trees.topics} & trees.topics
         block = list(bag.messages(static)) if static else []
-        block += bag.between(topics - static, span)
+        starts = {topic: self._way_in(topic, span.start_ns) for topic in topics - static}
+        for start in set(starts.values()):
+            alike = {topic for topic in starts if starts[topic] == start}
+            block += bag.between(alike, span._replace(start_ns=start))
         batch = decoder.decode(block)
         batch.signals |= trees.decode(block)
         return batch.cut(start_ns, end_ns)
@@ -105,12 +117,36 @@ class BagSource:
             if name in layout.signals
         }
         trees = BagTransforms(chosen, self._topics, layout)
-        depths = {name for name in chosen if is_depth(self._topics, name)}
+        cameras = {
+            name: CameraDecoder(is_depth(self._topics, name))
+            for name in chosen
+            if name in layout.cameras
+        }
         others = {name: topic for name, topic in chosen.items() if name not in trees.names}
         offset_ns = self._clock_offset_ns(used)
-        decoder = _Decoder(others, readings, depths, offset_ns)
+        decoder = _Decoder(others, readings, cameras, offset_ns)
         decoder.audio = self._microphone(chosen.get(AUDIO, ""))
         return decoder, trees, {*chosen.values(), *trees.topics}, offset_ns
+
+    def _way_in(self, topic: str, start_ns: int) -> int:
+        """From which log time on a topic is read to know what is logged from `start_ns` on.
+
+        Encoded sound needs what was shortly before, encoded pictures the last key frame.
+        """
+        kind = self._bag.types.get(topic, "")
+        if needs_info(kind):
+            return start_ns - _SOUND_BEFORE_NS
+        if not any(is_video(kind, m.data) for m in islice(self._bag.messages([topic]), 1)):
+            return start_ns
+        before_ns = _PICTURES_BEFORE_NS
+        while True:
+            span = LogSpan(start_ns - before_ns, start_ns)
+            packets = self._bag.between({topic}, span)
+            if keys := [packet.log_ns for packet in packets if is_key_frame(kind, packet.data)]:
+                return keys[-1]
+            if span.start_ns <= self._bag.start_ns:
+                return span.start_ns
+            before_ns *= 4
 
     def _blocks(self, topics: Collection[str]) -> Iterator[list[BagMessage]]:
         block: list[BagMessage] = []
@@ -203,10 +239,10 @@ class _Decoder:
         self,
         chosen: dict[str, str],
         readings: dict[str, Reading],
-        depths: Collection[str],
+        cameras: dict[str, CameraDecoder],
         offset_ns: int,
     ) -> None:
-        """`chosen`: modality -> topic; one topic may carry several. `depths`: cameras of distances.
+        """`chosen`: modality -> topic; one topic may carry several.
 
         `offset_ns`: of the stamps' clock from that of log times, which stand for stamps where
         messages have none.
@@ -215,7 +251,7 @@ class _Decoder:
         for modality, topic in chosen.items():
             self._modalities.setdefault(topic, []).append(modality)
         self.audio = AudioDecoder()
-        self._readings, self._depths = readings, depths
+        self._readings, self._cameras = readings, cameras
         self._offset_ns = offset_ns
         self._unread: Counter[str] = Counter()
         self._reasons: dict[str, str] = {}
@@ -252,8 +288,7 @@ class _Decoder:
             if modality == AUDIO:
                 batch.audio += self._sound(message)
             else:
-                is_depth = modality in self._depths
-                frame = decode_image(message.type_name, message.data, is_depth)
+                frame = self._cameras[modality].decode(message.type_name, message.data)
                 batch.images.append((modality, *frame))
         except MessageError as error:
             self._reject(message.topic, str(error))

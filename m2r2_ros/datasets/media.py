@@ -15,16 +15,13 @@ import av
 import numpy as np
 
 from m2r2_ros.errors import M2R2Error
+from m2r2_ros.messages.av_frames import CONVERSION
 
 # What a file may make us allocate: one 4096 x 4096 picture, ten hours of video at 30 Hz, four
 # hours of stereo audio at 48 kHz.
 MAX_PIXELS = 4096 * 4096
 MAX_FRAMES = 10 * 3600 * 30
 MAX_AUDIO_VALUES = 4 * 3600 * 48_000 * 2
-
-# From version 17 on, PyAV starts a pool of threads for every picture that it converts, which costs
-# many times what the conversion does.
-_CONVERSION = {"threads": 1} if int(av.__version__.partition(".")[0]) >= 17 else {}
 
 # With AVX-512, x264 reads memory that it never wrote when it spreads bits over the last blocks of a
 # picture: the same frames would give other bytes now and then. Older instructions do not.
@@ -64,7 +61,7 @@ def encode_video(frames: Iterable[np.ndarray], rate_hz: float) -> tuple[bytes, i
                 raise MediaError(f"frame {count - 1} is {image.dtype} {image.shape}, not RGB uint8")
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
             # Converted here by one thread: the encoder would have several do it, slice by slice.
-            frame = frame.reformat(format=pixel_format, **_CONVERSION)
+            frame = frame.reformat(format=pixel_format, **CONVERSION)
             frame.pts, frame.time_base = count - 1, 1 / rate
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
@@ -112,7 +109,7 @@ def open_media(payload: bytes, kind: str, formats: tuple[str, ...]) -> Iterator[
 
 
 def decode_video(payload: bytes) -> Iterator[av.VideoFrame]:
-    """Yield the frames of an MP4 in order; `rgb` turns one into an array when it is wanted.
+    """Yield the frames of an MP4 in order; `av_frames.rgb` makes an array of one that is wanted.
 
     Raises MediaError on a payload that is no MP4, is damaged, or exceeds the limits.
     """
@@ -124,11 +121,6 @@ def decode_video(payload: bytes) -> Iterator[av.VideoFrame]:
             if count == MAX_FRAMES:
                 raise MediaError(f"video has more than {MAX_FRAMES} frames")
             yield frame
-
-
-def rgb(frame: av.VideoFrame) -> np.ndarray:
-    """Turn a decoded frame into RGB uint8 (H, W, 3)."""
-    return frame.to_ndarray(format="rgb24", **_CONVERSION)
 
 
 def encode_png(picture: np.ndarray) -> bytes:

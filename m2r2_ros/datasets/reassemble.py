@@ -23,6 +23,7 @@ from m2r2_ros.datasets.reassemble_labels import read_actions
 from m2r2_ros.datasets.reassemble_state import QUATERNION_ORDERS, Clocks, RobotState, Stamped
 from m2r2_ros.datasets.video_by_index import VideoByIndex
 from m2r2_ros.errors import M2R2Error
+from m2r2_ros.messages.av_frames import rgb
 
 # Start of a recording whose name is not a date.
 EPOCH_WITHOUT_DATE_S = 1_700_000_000
@@ -88,7 +89,7 @@ class ReassembleRecording:
         try:
             for count, frame in enumerate(media.decode_video(payload), start=1):
                 if count <= len(stamps) and usable[count - 1]:
-                    yield int(stamps[count - 1]), lambda frame=frame: media.rgb(frame)
+                    yield int(stamps[count - 1]), lambda frame=frame: rgb(frame)
         except media.MediaError as error:
             self._report(f"camera '{camera}' ends after {count} frames: {error}")
         if count != len(stamps):

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 import av
 import numpy as np
 
-from m2r2_ros.datasets.media import MAX_FRAMES, MediaError, check_video_size, open_media, rgb
+from m2r2_ros.datasets.media import MAX_FRAMES, MediaError, check_video_size, open_media
+from m2r2_ros.messages.av_frames import rgb
 from m2r2_ros.sensing.picture import Decoded, Picture, reduced
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from m2r2_ros.datasets import media
 from m2r2_ros.datasets.source import open_source
 from m2r2_ros.errors import M2R2Error
+from m2r2_ros.messages.av_frames import rgb
 from m2r2_ros.sensing.layout import SensorLayout
 
 VIDEO_SUFFIX = ".mp4"
@@ -53,7 +54,7 @@ def _file_frames(path: Path) -> Iterator[tuple[float, Callable[[], np.ndarray]]]
     try:
         for frame in media.decode_video(payload):
             if frame.time is not None:
-                yield float(frame.time), lambda frame=frame: media.rgb(frame)
+                yield float(frame.time), lambda frame=frame: rgb(frame)
     except media.MediaError as error:
         raise M2R2Error(f"{path}: {error}") from error
 

@@ -4,13 +4,16 @@
 from __future__ import annotations
 
 from m2r2_ros.errors import M2R2Error, nearest_name
+from m2r2_ros.messages.camera import CAMERA_TYPES
 from m2r2_ros.messages.cdr import MessageError
 from m2r2_ros.messages.common_audio import AUDIO_TYPES
-from m2r2_ros.messages.images import IMAGE_TYPES
 from m2r2_ros.messages.signals import of_any_package
 from m2r2_ros.sensing.layout import AUDIO, SensorLayout
 from m2r2_ros.sensing.signal import Signal
 from m2r2_ros.signal_presets import NUMBERS, STAMPED_NUMBERS
+
+# Video that is not read: its pictures need parameters that are sent once, to who subscribes first.
+THEORA = "theora_image_transport/msg/Packet"
 
 
 def accepted_types(layout: SensorLayout, modality: str) -> tuple[str, ...]:
@@ -19,7 +22,7 @@ def accepted_types(layout: SensorLayout, modality: str) -> tuple[str, ...]:
         near = nearest_name(modality, layout.modalities)
         raise M2R2Error(f"the sensor layout has no '{modality}'{near}")
     if modality in layout.cameras:
-        return IMAGE_TYPES
+        return CAMERA_TYPES
     return AUDIO_TYPES if modality == AUDIO else _signal_types(layout.signals[modality])
 
 
@@ -35,7 +38,7 @@ def check_type(layout: SensorLayout, modality: str, type_name: str) -> None:
     accepted = accepted_types(layout, modality)
     if {type_name, of_any_package(type_name)}.intersection(accepted):
         return
-    remedy = ""
+    remedy = "; let its driver send `compressed`" if type_name == THEORA else ""
     if modality in layout.signals:
         accepted = layout.signals[modality].kind.types
         remedy = f"; signals.{modality}.fields says where its numbers are in another type"

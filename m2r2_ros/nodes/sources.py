@@ -19,9 +19,9 @@ from m2r2_ros.datasets.input_types import (
 from m2r2_ros.datasets.topics import TopicMap
 from m2r2_ros.datasets.transform_input import is_transform, transform_pose
 from m2r2_ros.errors import printable
+from m2r2_ros.messages.camera import CameraDecoder
 from m2r2_ros.messages.cdr import MessageError
 from m2r2_ros.messages.common_audio import AudioDecoder, is_stamped_sound
-from m2r2_ros.messages.images import decode_image
 from m2r2_ros.messages.reading import Reading
 from m2r2_ros.messages.signals import decode_batch, why_unreadable
 from m2r2_ros.nodes.audio_input import AudioInput
@@ -70,7 +70,7 @@ class Source(Protocol):
 
 
 class CameraSource:
-    """Frames are decoded only when a window uses them."""
+    """Pictures are decoded only when a window uses them, packets of a video at once."""
 
     stamps = HEADER
 
@@ -87,7 +87,7 @@ class CameraSource:
     ) -> None:
         """With `on_arrival` it is the reference camera; with `pairs` the others wait for it."""
         self.name = name
-        self._is_depth = is_depth
+        self._decoder = CameraDecoder(is_depth)
         self.malformed = 0
         self.signature = StreamSignature()
         self.input = TopicInput(node, topic, check, _CAMERA_DEPTH, on_arrival, max_bytes)
@@ -97,7 +97,7 @@ class CameraSource:
     def feed(self, builder: WindowBuilder, until_ns: int | None) -> None:
         for message in self.input.take(until_ns):
             try:
-                stamp_ns, picture = decode_image(self.input.type_name, message, self._is_depth)
+                stamp_ns, picture = self._decoder.decode(self.input.type_name, message)
             except MessageError as error:
                 self.malformed += 1
                 builder.explain(self.name, str(error))
@@ -110,6 +110,7 @@ class CameraSource:
 
     def close(self) -> None:
         self.input.close()
+        self._decoder.forget()
 
     def _pair(self, builder: WindowBuilder, stamp_ns: int, picture: Picture) -> None:
         """What waits for its other half is small, as what waits in the builder."""

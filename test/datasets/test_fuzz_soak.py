@@ -112,7 +112,8 @@ def read_it(path: Path) -> bool:
 
         Deployment.load(path)
     elif path.suffix == ".mp4":
-        from m2r2_ros.datasets.media import decode_video, rgb
+        from m2r2_ros.datasets.media import decode_video
+        from m2r2_ros.messages.av_frames import rgb
 
         for frame in decode_video(path.read_bytes()):
             rgb(frame)

@@ -21,8 +21,8 @@ from m2r2_ros.datasets.media import (
     encode_audio,
     encode_png,
     encode_video,
-    rgb,
 )
+from m2r2_ros.messages.av_frames import rgb
 
 
 @pytest.mark.parametrize("rate_hz", [16_000, 44_100, 48_000])

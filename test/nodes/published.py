@@ -138,3 +138,30 @@ def check_signal(node, layout, sensor, said, type_name, messages, rows, files=()
     else:
         assert (np.diff(stamps) >= 0).all() and before <= stamps[0] <= stamps[-1] <= after
     return taken
+
+
+def check_video(node, said, type_name, stream, messages, lost=()):
+    """Packets over DDS give their pictures; those after a lost one none, up to a key frame.
+
+    Returns the stamps and pictures that were taken.
+    """
+    sender = publisher(node, type_name, said.topic)
+    listener = Listener(node, "front", SensorLayout(("front",), False, ()), said)
+    sent = [k for k in range(len(messages)) if k not in lost]
+    try:
+        listener.follow(sender)
+        for k in sent:
+            sender.publish(stamped(messages[k], k, stream.stamp))
+        taken = listener.take(len(sent))
+        malformed = listener.source.malformed
+    finally:
+        listener.close()
+        node.destroy_publisher(sender)
+    waits = {k for n in lost for k in range(n, len(messages)) if not any(stream.keys[n : k + 1])}
+    expected = [k for k in sent if k not in waits]
+    assert [at for at, _ in taken.images] == [stream.stamp(k) for k in expected]
+    pictures = np.array(stream.pictures).astype(int)
+    nearest = [np.abs(pictures - seen).mean(axis=(1, 2, 3)).argmin() for _, seen in taken.images]
+    assert nearest == expected
+    assert malformed == len(taken.reasons) == len(sent) - len(expected)
+    return taken.images

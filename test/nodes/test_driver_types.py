@@ -13,14 +13,17 @@ import sys
 from pathlib import Path
 
 import pytest
-from drivers import AUDIO_ARRAYS, AUDIO_BYTES, DYNAMIC, FILES, INTERFACE, XARM
+from drivers import AUDIO_ARRAYS, AUDIO_BYTES, DYNAMIC, FILES, INTERFACE, PACKET, VIDEO, XARM
 from message_packages import build_messages, sourced
+
+from m2r2_ros.messages.types import THEORA
 
 ROWS = Path(__file__).with_name("driver_rows.py")
 # Two packages are both called audio_common_msgs: a workspace each.
-ARMS = {name: FILES[name] for name in (XARM, INTERFACE, DYNAMIC)}
-WORKSPACES = {"bytes": ARMS | AUDIO_BYTES, "arrays": AUDIO_ARRAYS}
-TESTS = {"bytes": 10, "arrays": 1}
+OTHERS = {name: FILES[name] for name in (XARM, INTERFACE, DYNAMIC, PACKET, VIDEO)}
+OTHERS[THEORA] = "std_msgs/Header header\nuint8[] data"
+WORKSPACES = {"bytes": OTHERS | AUDIO_BYTES, "arrays": AUDIO_ARRAYS}
+TESTS = {"bytes": 15, "arrays": 1}
 
 
 @pytest.mark.parametrize("name", WORKSPACES)

@@ -16,9 +16,10 @@ from geometry_msgs import msg as geometry
 from harness import spin_until
 from nav_msgs.msg import Odometry
 from PIL import Image as Picture
-from published import Listener, check_signal, publisher, stamped
+from published import Listener, check_signal, check_video, publisher, stamped
 from sensor_msgs.msg import CompressedImage, Image, JointState
 from std_msgs import msg as std
+from video_streams import video
 
 from m2r2_ros.datasets.sensor_input import SensorInput
 from m2r2_ros.errors import M2R2Error
@@ -289,3 +290,11 @@ def test_distances_whose_inverses_are_stored(node):
     expected = np.repeat(grey[..., None], 3, 2)
     kind = "sensor_msgs/msg/CompressedImage"
     assert not check_camera(node, "/inverse_png", kind, message, expected, "m")
+
+
+@pytest.mark.parametrize("codec", ["h264", "hevc"])
+def test_video_in_compressed_images(node, codec):
+    moving = video(codec, count=15, gop=6)
+    messages = [CompressedImage(format=codec, data=array("B", data)) for data in moving.packets]
+    said = SensorInput(f"/video_as_{codec}")
+    check_video(node, said, "sensor_msgs/msg/CompressedImage", moving, messages, lost=(2, 3, 8))
