@@ -13,6 +13,7 @@ import yaml
 _BEST_EFFORT = {2, "2", "best_effort"}
 _TRANSIENT_LOCAL = {1, "1", "transient_local"}
 _MAX_TEXT = 100_000
+_FOREVER = {"sec": 9223372036, "nsec": 854775807}
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,23 @@ def offered_qos(stored: Any) -> OfferedQos:
         _is(first.get("reliability"), _BEST_EFFORT),
         _is(first.get("durability"), _TRANSIENT_LOCAL),
     )
+
+
+def qos_profiles(qos: OfferedQos) -> list[dict[str, Any]]:
+    """`offered_qos_profiles` of one publisher as rosbag2 writes it since metadata version 9."""
+    return [
+        {
+            "history": "keep_last",
+            "depth": qos.depth,
+            "reliability": "best_effort" if qos.best_effort else "reliable",
+            "durability": "transient_local" if qos.transient_local else "volatile",
+            "deadline": dict(_FOREVER),
+            "lifespan": dict(_FOREVER),
+            "liveliness": "automatic",
+            "liveliness_lease_duration": dict(_FOREVER),
+            "avoid_ros_namespace_conventions": False,
+        }
+    ]
 
 
 def _is(value: Any, names: set[Any]) -> bool:

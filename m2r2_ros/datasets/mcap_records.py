@@ -15,7 +15,7 @@ PREFIX = struct.Struct("<BQ")
 # Opcode, length, channel, sequence, log time, publish time.
 MESSAGE_RECORD = struct.Struct("<BQHIQQ")
 
-_QOS_KEY = "offered_qos_profiles"
+QOS_KEY = "offered_qos_profiles"
 # How a definition is written: as .msg files, one after the other.
 MSG_FILES = "ros2msg"
 
@@ -133,5 +133,5 @@ class Contents:
         elif opcode == CHANNEL:
             number, schema = record.number("H"), record.number("H")
             name, definition = self._schemas.get(schema, ("", ""))
-            topic, encoding, qos = record.text(), record.text(), record.map_entry(_QOS_KEY)
+            topic, encoding, qos = record.text(), record.text(), record.map_entry(QOS_KEY)
             self.channels[number] = Channel(topic, name, encoding, qos, definition)

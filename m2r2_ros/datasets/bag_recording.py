@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A rosbag2 bag that grows while messages come: readable at any moment, whatever ends it."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from m2r2_ros.datasets.atomic import partial_file
+from m2r2_ros.datasets.bag_metadata import METADATA_FILE, NEWEST_VERSION
+from m2r2_ros.datasets.bag_qos import OfferedQos, qos_profiles
+from m2r2_ros.datasets.bag_storage import CDR
+from m2r2_ros.datasets.mcap_writer import McapWriter, SealedChunk
+from m2r2_ros.errors import M2R2Error
+
+# A kill may cost what came since the last chunk, and that one while it is written.
+CHUNK_S = 0.3
+_CHUNK_BYTES = 8_000_000
+# metadata.yaml is made anew at most so often.
+_METADATA_S = 0.9
+# What may wait for a disk that stands still; further messages are dropped and counted.
+_MOST_WAITING_BYTES = 400_000_000
+
+
+@dataclass(frozen=True)
+class RecordedTopic:
+    """`definition`: of its type and of those within, as .msg files; `type_hash`: as ROS has it."""
+
+    name: str
+    type_name: str
+    qos: OfferedQos
+    definition: str = ""
+    type_hash: str = ""
+
+
+class BagRecording:
+    """One MCAP file in a bag folder, and its metadata.yaml, which is there from the start.
+
+    dropped  messages by topic that a slow disk left no room for.
+    problem  why nothing more can be written, else "".
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Raises M2R2Error where the folder cannot be made, or is there."""
+        self.folder, self.dropped, self.problem = folder, Counter[str](), ""
+        self._file = f"{folder.name}_0.mcap"
+        self._topics: list[RecordedTopic] = []
+        self._channels: dict[RecordedTopic, int] = {}
+        self._sealed_s = self._noted_s = time.monotonic()
+        self._newest_ns = -1
+        self._waiting: queue.Queue[SealedChunk | None] = queue.Queue()
+        self._waiting_bytes = 0
+        try:
+            folder.mkdir(parents=True)
+            self._writer = McapWriter(folder / self._file)
+            self._write_metadata()
+        except OSError as error:
+            raise M2R2Error(f"cannot write {folder}: {error.strerror or error}") from error
+        self._thread = threading.Thread(target=self._write_chunks, name="bag writer", daemon=True)
+        self._thread.start()
+
+    @property
+    def size(self) -> int:
+        """Bytes that are written or wait to be."""
+        return self._writer.size + self._waiting_bytes + self._writer.pending_bytes
+
+    def add(self, topic: RecordedTopic, log_ns: int, data: bytes) -> bool:
+        """Take a message, in order of log time; whether there was room for it.
+
+        Log times are made to increase strictly.
+        """
+        if self.problem or self._waiting_bytes > _MOST_WAITING_BYTES:
+            self.dropped[topic.name] += 1
+            return False
+        if topic not in self._channels:
+            text = yaml.dump(qos_profiles(topic.qos), Dumper=_Dumper, sort_keys=False)
+            given = topic.name, topic.type_name, topic.definition, text
+            self._channels[topic] = self._writer.add_channel(*given)
+            self._topics.append(topic)
+        self._newest_ns = max(log_ns, self._newest_ns + 1)
+        self._writer.add(self._channels[topic], self._newest_ns, data)
+        return True
+
+    def pace(self) -> None:
+        """Hand over what has come if it is time; call it many times a second."""
+        is_due = time.monotonic() - self._sealed_s >= CHUNK_S
+        if self._writer.pending_bytes and (is_due or self._writer.pending_bytes >= _CHUNK_BYTES):
+            self._hand_over()
+
+    def close(self) -> None:
+        """Write what is left, the index and metadata.yaml. Raises M2R2Error where there is no room.
+
+        What could be written can be read.
+        """
+        if self._writer.pending_bytes and not self.problem:
+            self._hand_over()
+        self._waiting.put(None)
+        self._thread.join()
+        try:
+            self._writer.close()
+            self._write_metadata()
+        except (OSError, M2R2Error) as error:
+            self.problem = self.problem or str(error)
+        if self.problem:
+            raise M2R2Error(f"{self.folder}: {self.problem}: what there is can be read")
+
+    def _hand_over(self) -> None:
+        self._sealed_s = time.monotonic()
+        chunk = self._writer.seal()
+        self._waiting_bytes += len(chunk.records)
+        self._waiting.put(chunk)
+
+    def _write_chunks(self) -> None:
+        """In a thread of its own: a disk may keep one waiting for seconds."""
+        while (chunk := self._waiting.get()) is not None:
+            try:
+                if not self.problem:
+                    self._writer.write(chunk)
+                    self._keep_metadata()
+            except (OSError, M2R2Error) as error:
+                self.problem = getattr(error, "strerror", None) or str(error)
+            self._waiting_bytes -= len(chunk.records)
+
+    def _keep_metadata(self) -> None:
+        if time.monotonic() - self._noted_s >= _METADATA_S:
+            self._noted_s = time.monotonic()
+            self._write_metadata()
+
+    def _write_metadata(self) -> None:
+        content = yaml.dump(
+            {"rosbag2_bagfile_information": self._metadata()}, Dumper=_Dumper, sort_keys=False
+        )
+        with partial_file(self.folder / METADATA_FILE) as temporary:
+            temporary.write_text(content, "utf-8")
+
+    def _metadata(self) -> dict[str, Any]:
+        """Of what is in the file, in the form of rosbag2."""
+        counts = self._writer.counts
+        span = {
+            "duration": {"nanoseconds": self._writer.end_ns - self._writer.start_ns},
+            "starting_time": {"nanoseconds_since_epoch": self._writer.start_ns},
+            "message_count": counts.total(),
+        }
+        topics = [(topic, counts[self._channels[topic]]) for topic in list(self._topics)]
+        return {
+            "version": NEWEST_VERSION,
+            "storage_identifier": "mcap",
+            "relative_file_paths": [self._file],
+            **span,
+            "topics_with_message_count": [
+                {"topic_metadata": _topic_metadata(topic), "message_count": count}
+                for topic, count in topics
+            ],
+            "compression_format": "",
+            "compression_mode": "",
+            "files": [{"path": self._file, **span}],
+            "custom_data": None,
+            "ros_distro": "m2r2_ros",
+        }
+
+
+class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):
+    """Writes twice what is there twice."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def _topic_metadata(topic: RecordedTopic) -> dict[str, Any]:
+    return {
+        "name": topic.name,
+        "type": topic.type_name,
+        "serialization_format": CDR,
+        "offered_qos_profiles": qos_profiles(topic.qos),
+        "type_description_hash": topic.type_hash,
+    }

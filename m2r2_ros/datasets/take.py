@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One demonstration that is being recorded: its bag, and the labels beside it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from m2r2_ros.datasets.bag_recording import BagRecording, RecordedTopic
+from m2r2_ros.datasets.labels_file import labels_path, write_labels
+from m2r2_ros.datasets.marks import Marks
+from m2r2_ros.datasets.stream_clocks import OTHER_CLOCK_NS
+from m2r2_ros.errors import M2R2Error
+from m2r2_ros.vocabulary import Vocabulary
+
+# The end of an open label is written so often.
+_LABELS_S = 1.0
+_NUMBER = "{n}"
+_MOST_TAKES = 100_000
+
+
+class Received(NamedTuple):
+    """A message, when it came, and its header stamp; None for one that has none."""
+
+    topic: RecordedTopic
+    arrival_ns: int
+    stamp_ns: int | None
+    data: bytes
+
+
+class StampClock:
+    """From this machine's time to that of header stamps, which may be simulated or another's."""
+
+    def __init__(self) -> None:
+        self._offsets: dict[str, int] = {}
+
+    def note(self, message: Received) -> None:
+        if message.stamp_ns:
+            self._offsets[message.topic.name] = message.stamp_ns - message.arrival_ns
+
+    def stamp_of(self, time_ns: int) -> int:
+        """Offsets within OTHER_CLOCK_NS are the way of messages, not another clock."""
+        offsets = sorted(self._offsets.values())
+        middle = offsets[len(offsets) // 2] if offsets else 0
+        return time_ns + (middle if abs(middle) > OTHER_CLOCK_NS else 0)
+
+
+class Take:
+    """A bag folder that grows, and `<bag>.labels.json` from the first mark on."""
+
+    def __init__(self, folder: Path, clock: StampClock, vocabulary: Vocabulary | None) -> None:
+        """Raises M2R2Error where the folder is there, or cannot be made."""
+        self.bag, self.marks = BagRecording(folder), Marks(vocabulary)
+        self.messages = 0
+        self._clock = clock
+        # Seconds of the labels count from here: the first header stamp.
+        self._epoch_ns = 0
+        self._began_s = self._labelled_s = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self._began_s
+
+    def add(self, messages: Sequence[Received]) -> None:
+        """Take messages in order of their arrival."""
+        for message in messages:
+            self._epoch_ns = self._epoch_ns or message.stamp_ns or 0
+            self.messages += self.bag.add(message.topic, message.arrival_ns, message.data)
+
+    def mark(self, label: str, time_ns: int) -> None:
+        """`label` begins at this machine's time. Raises M2R2Error when it cannot be."""
+        self.marks.begin(label, self._clock.stamp_of(time_ns))
+        self._write_labels(time_ns)
+
+    def pace(self) -> None:
+        """Write what is due; call it many times a second. Raises M2R2Error on a full disk."""
+        self.bag.pace()
+        if self.bag.problem:
+            raise M2R2Error(self.bag.problem)
+        if self.marks.current and time.monotonic() - self._labelled_s >= _LABELS_S:
+            self._write_labels(time.time_ns())
+
+    def close(self) -> None:
+        """Raises M2R2Error where there is no room for all; what there is can be read."""
+        try:
+            if self.marks.current:
+                self._write_labels(time.time_ns())
+        finally:
+            self.bag.close()
+
+    def _write_labels(self, until_ns: int) -> None:
+        self._labelled_s = time.monotonic()
+        until_ns = self._clock.stamp_of(until_ns)
+        labels = self.marks.labels(self._epoch_ns or until_ns, until_ns)
+        write_labels(labels_path(self.bag.folder), labels)
+
+
+def next_folder(out: Path, pattern: str) -> Path:
+    """Where the next take goes: `pattern` with the codes of strftime, and {n} for its number.
+
+    Raises M2R2Error when the pattern makes no name of a folder.
+    """
+    for number in range(1, _MOST_TAKES):
+        text = datetime.now().strftime(pattern.replace(_NUMBER, f"{number:03d}"))
+        if _NUMBER not in pattern and number > 1:
+            text = f"{text}_{number}"
+        if not text or text != Path(text).name or not text.isprintable():
+            raise M2R2Error(f"--name {pattern!r} makes no name of a folder: {text!r}")
+        folder = out / text
+        if not folder.exists() and not labels_path(folder).exists():
+            return folder
+    raise M2R2Error(f"{out}: has {_MOST_TAKES} takes of that name")
