@@ -73,20 +73,22 @@ def _read(
         _, picture = decode_image(survey.type_name, survey.messages[-1], is_depth(topics, sensor))
         picture()
     elif sensor == AUDIO:
-        _read_sound(topics, survey, surveys)
+        _read_sound(survey, surveys.get(microphone_info(topics, survey.name)))
     elif is_transform(topics, sensor):
         _read_transforms(layout, topics, sensor, surveys)
     else:
         _read_signal(layout, topics, sensor, survey, limits)
 
 
-def _read_sound(topics: TopicMap, survey: TopicSurvey, surveys: Surveys) -> None:
+def _read_sound(survey: TopicSurvey, beside: TopicSurvey | None) -> None:
+    """`beside` says what its bytes are. A frame of mp3 may take several messages."""
     decoder = AudioDecoder(survey.definitions)
     if needs_info(survey.type_name):
-        beside = surveys.get(microphone_info(topics, survey.name))
         for message in beside.messages[-1:] if beside else []:
             decoder.note_info(message)
-    decoder.decode(survey.type_name, survey.messages[-1])
+    sounds = [decoder.decode(survey.type_name, data, arrival) for arrival, data in survey.kept]
+    if not any(sounds):
+        raise MessageError("its messages hold no sound")
 
 
 def _read_transforms(layout: SensorLayout, topics: TopicMap, sensor: str, surveys: Surveys) -> None:

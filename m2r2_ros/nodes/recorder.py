@@ -35,7 +35,7 @@ class _Followed:
     read_stamp: Callable[[bytes], int] | None = None
 
 
-class Recorder:
+class TopicRecorder:
     """Follows topics as they are offered, from before their publishers are there.
 
     `take` brings what has come; `problems` says which topics bring nothing, and why.

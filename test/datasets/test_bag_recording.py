@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -61,7 +62,7 @@ def test_two_readers_read_what_was_written(tmp_path, seed):
         assert bag.problems == []
         assert bag.topics["/b"].qos == TOPICS[1].qos and bag.topics["/kept"].qos == TOPICS[2].qos
     assert ours == [(topic.name, data) for topic, _, data in rows]
-    assert all(a < b for a, b in zip(times, times[1:], strict=False))
+    assert all(a < b for a, b in pairwise(times))
     with Reader(tmp_path / "bag") as reader:
         theirs = [(c.topic, bytes(data)) for c, _, data in reader.messages()]
         assert reader.message_count == len(rows)

@@ -4,7 +4,18 @@
 import numpy as np
 import pytest
 import ros_messages as ros
-from drivers import DEFINITIONS, DYNAMIC, INTERFACE, PACKET, XARM, driver_message, made
+from drivers import (
+    AUDIO_BYTES,
+    DEFINITIONS,
+    DYNAMIC,
+    INTERFACE,
+    PACKET,
+    XARM,
+    definitions_of,
+    driver_message,
+    made,
+    store_of,
+)
 from transform_messages import message as transforms
 
 from m2r2_ros.datasets.topics import TopicMap
@@ -143,6 +154,23 @@ REFUSED = [
 def test_what_cannot_be_used_says_why(sensor, name, make, why):
     found = best(sensor, topic(name, make))
     assert found is None if why is None else (found[0] == name and why in found[1])
+
+
+@pytest.mark.parametrize("kind", ["AudioDataStamped", "AudioData"])
+def test_bytes_of_a_microphone_need_what_says_what_they_are(kind):
+    """As the package in apt publishes them."""
+    store, definitions = store_of(AUDIO_BYTES), definitions_of(AUDIO_BYTES)
+    name, package = f"audio_common_msgs/msg/{kind}", "audio_common_msgs/msg"
+    silence = np.zeros(320, np.int16).view(np.uint8)
+    data = made(f"{package}/AudioData", NOW, store, data=silence)
+    given = {"data": silence} if kind == "AudioData" else {"audio": data}
+    microphone = TopicSurvey("/mic/audio", name, definitions)
+    microphone.add(NOW, driver_message(name, NOW, store, **given))
+    assert "AudioInfo has come" in best("audio", microphone)[1]
+    said = {"channels": 1, "sample_rate": 16_000, "sample_format": "S16LE"}
+    info = TopicSurvey("/mic/audio_info", f"{package}/AudioInfo", definitions)
+    info.add(NOW, driver_message(f"{package}/AudioInfo", NOW, store, coding_format="wave", **said))
+    assert best("audio", microphone, info) == ("/mic/audio", "")
 
 
 def test_the_knuckle_that_moves_the_others_is_named():
