@@ -41,7 +41,7 @@ from m2r2_ros.messages.common_audio import (
 from m2r2_ros.messages.field_check import is_stamped
 from m2r2_ros.messages.mp3 import Sound
 from m2r2_ros.messages.reading import Reading
-from m2r2_ros.messages.signals import Stamped, check_message, decode_batch
+from m2r2_ros.messages.signals import Stamped, check_message, decode_batch, with_joints
 from m2r2_ros.messages.transforms import TRANSFORMS, first_transform_ns
 from m2r2_ros.messages.video import is_key_frame
 from m2r2_ros.messages.video_packets import is_video
@@ -267,7 +267,7 @@ class _Decoder:
                 else:
                     self._add(batch, modality, message)
         batch.signals = {
-            name: self._signal(messages, self._readings[name]) for name, messages in signals.items()
+            name: self._signal(name, messages) for name, messages in signals.items()
         }
         return batch
 
@@ -299,9 +299,10 @@ class _Decoder:
         arrival_ns = message.log_ns + self._offset_ns
         return self.audio.decode(message.type_name, message.data, arrival_ns)
 
-    def _signal(self, messages: list[BagMessage], reading: Reading) -> Stamped:
+    def _signal(self, name: str, messages: list[BagMessage]) -> Stamped:
         type_name = messages[0].type_name
         data = [message.data for message in messages]
+        reading = self._readings[name] = with_joints(self._readings[name], type_name, data)
         arrivals: list[int] = []
         if not reading.is_stamped(type_name):
             self._unstamped[messages[0].topic] = type_name

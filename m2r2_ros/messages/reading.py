@@ -24,6 +24,7 @@ class Reading:
     width    columns of a row.
     field    of a JointState: position, velocity or effort.
     joints   of a JointState, in this order; all when empty.
+    is_found the joints are those of the first message, for nothing names them.
     is_sum   the numbers' sum is the one column: the width of a gripper.
     paths    where the numbers are; none: where the type's own reader finds them.
     by_type  paths of types that have no reader of their own.
@@ -33,6 +34,7 @@ class Reading:
     width: int = 1
     field: str = "position"
     joints: tuple[str, ...] = ()
+    is_found: bool = False
     is_sum: bool = True
     paths: tuple[FieldPath, ...] = ()
     by_type: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict, compare=False)

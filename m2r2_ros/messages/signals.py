@@ -9,7 +9,7 @@ the usual types are is known here; those of others are found by field paths and 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -66,6 +66,26 @@ def decode_batch(
                 for row in rows:
                     batch.fill(type_name, messages, reading, row[None])
     return batch.stamps[batch.read], batch.values[batch.read]
+
+
+def with_joints(reading: Reading, type_name: str, messages: Sequence[bytes]) -> Reading:
+    """The reading of a stream from its first messages on: its columns keep their joints.
+
+    Where nothing names the joints of a JointState they are those of the first message that can be
+    read. A later one in another order, or of another publisher, does not change what a column is.
+    """
+    if type_name != JOINTS or reading.joints or reading.paths:
+        return reading
+    for message in messages:
+        try:
+            reader = CdrReader(message)
+            reader.header()
+            names, _ = _named_numbers(reader, [], reading.field)
+            joint_columns(names, reading)
+        except MessageError:
+            continue
+        return replace(reading, joints=tuple(names), is_found=True)
+    return reading
 
 
 def _width(type_name: str, reading: Reading) -> int:
@@ -248,20 +268,25 @@ def _array_layout(reader: CdrReader, structure: list, code: str, width: int) -> 
 
 
 def _joint_layout(reader: CdrReader, structure: list, reading: Reading) -> _Layout:
+    names, values = _named_numbers(reader, structure, reading.field)
+    columns = joint_columns(names, reading)
+    runs = (Run(reader.position - values.nbytes, "f8", len(names)),)
+    return _Layout(reader.byte_order, tuple(structure), runs, columns, reading.is_sum)
+
+
+def _named_numbers(reader: CdrReader, structure: list, field: str) -> tuple[list[str], np.ndarray]:
+    """The joints of a JointState, from behind its header on, and the numbers of one field."""
     reader.align(4)
     start = reader.position
     count = reader.number("I")
     # Each name takes at least its length field: a huge count ends at the end of the message.
     names = [reader.text() for _ in range(count)]
-    for _ in _JOINT_FIELDS[: _JOINT_FIELDS.index(reading.field) + 1]:
+    for _ in _JOINT_FIELDS[: _JOINT_FIELDS.index(field) + 1]:
         values = _array(reader, structure, start, "f8")
         start = reader.position
     if len(values) != len(names) or not names:
-        raise MessageError(f"{len(names)} joint names but {len(values)} {reading.field}s")
-    columns = joint_columns(names, reading)
-    start -= values.nbytes
-    runs = (Run(start, "f8", len(names)),)
-    return _Layout(reader.byte_order, tuple(structure), runs, columns, reading.is_sum)
+        raise MessageError(f"{len(names)} joint names, but '{field}' has {len(values)} numbers")
+    return names, values
 
 
 def _array(reader: CdrReader, structure: list, start: int, code: str) -> np.ndarray:
@@ -279,12 +304,19 @@ def joint_columns(names: Sequence[str], reading: Reading) -> tuple[int, ...]:
     """
     for joint in reading.joints:
         if joint not in names:
-            raise MessageError(f"no joint '{joint}'{nearest_name(joint, names)}")
+            raise MessageError(_missing_joint(joint, names, reading))
     if not (reading.is_sum or reading.joints or len(names) == reading.width):
         raise MessageError(
             f"{len(names)} joints, the layout has {reading.width} columns: name them in `columns`"
         )
     return tuple(map(names.index, reading.joints)) or tuple(range(len(names)))
+
+
+def _missing_joint(joint: str, names: Sequence[str], reading: Reading) -> str:
+    if not reading.is_found:
+        return f"no joint '{joint}'{nearest_name(joint, names)}"
+    remedy = "`gripper_joints`" if reading.is_sum else "`columns` of the layout"
+    return f"no joint '{joint}', as in the first message: name the joints in {remedy}"
 
 
 def of_any_package(type_name: str) -> str:

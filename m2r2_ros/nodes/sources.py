@@ -23,7 +23,7 @@ from m2r2_ros.messages.camera import CameraDecoder
 from m2r2_ros.messages.cdr import MessageError
 from m2r2_ros.messages.common_audio import AudioDecoder, is_stamped_sound
 from m2r2_ros.messages.reading import Reading
-from m2r2_ros.messages.signals import decode_batch, why_unreadable
+from m2r2_ros.messages.signals import decode_batch, why_unreadable, with_joints
 from m2r2_ros.nodes.audio_input import AudioInput
 from m2r2_ros.nodes.camera_sync import CameraPairs
 from m2r2_ros.nodes.message_definitions import installed_fields
@@ -197,6 +197,7 @@ class SignalSource:
         messages, arrivals = self._arrivals.take(self.input, until_ns)
         if not messages:
             return
+        self._reading = with_joints(self._reading, type_name, messages)
         stamps, values = decode_batch(type_name, messages, self._reading, arrivals)
         self.malformed += len(messages) - len(stamps)
         builder.add_signal(self.name, stamps, values)

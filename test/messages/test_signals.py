@@ -23,6 +23,7 @@ from m2r2_ros.messages.signals import (
     WRENCH,
     check_message,
     decode_batch,
+    with_joints,
 )
 from m2r2_ros.messages.types import accepted_types, check_type
 from m2r2_ros.sensing.layout import SensorLayout
@@ -241,7 +242,8 @@ def test_joints_give_a_column_each(names, count, field, has_efforts, little, dat
     stamps, values = decode_batch(JOINTS, messages, reading)
     if field not in there:
         assert len(stamps) == 0
-        with pytest.raises(MessageError, match=f"{len(names)} joint names but 0 efforts"):
+        match = f"{len(names)} joint names, but 'effort' has 0 numbers"
+        with pytest.raises(MessageError, match=match):
             check_message(JOINTS, messages[0], reading)
         return
     assert stamps.tolist() == list(range(count))
@@ -255,6 +257,48 @@ def test_joints_that_the_layout_does_not_have():
     assert len(decode_batch(JOINTS, [message], reading)[0]) == 0
     with pytest.raises(MessageError, match="3 joints, the layout has 2 columns: name them in"):
         check_message(JOINTS, message, reading)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    names=st.lists(st.sampled_from("abcdefg"), min_size=2, max_size=7, unique=True),
+    is_sum=st.booleans(),
+    data=st.data(),
+)
+def test_a_column_keeps_its_joint(names, is_sum, data):
+    """Whatever order, company and block later messages come in; another robot's are left out."""
+    value = {name: float(ord(name)) for name in "abcdefgxyz"}
+    orders = [names]
+    for _ in range(data.draw(st.integers(1, 6))):
+        more = data.draw(st.lists(st.sampled_from("xyz"), unique=True))
+        orders.append(data.draw(st.permutations([*names, *more])))
+    orders.append(list("xyzvwuts")[: len(names)])
+    orders = [orders[0], *data.draw(st.permutations(orders[1:]))]
+    messages = [
+        serialised(joints(k, order, [value.get(name, 0.0) for name in order]))
+        for k, order in enumerate(orders)
+    ]
+    reading, rows, stop = Reading(1 if is_sum else len(names), is_sum=is_sum), [], 0
+    while stop < len(messages):
+        start, stop = stop, stop + data.draw(st.integers(1, 3))
+        reading = with_joints(reading, JOINTS, messages[start:stop])
+        rows += decode_batch(JOINTS, messages[start:stop], reading)[1].tolist()
+    expected = [value[name] for name in names]
+    assert rows == [[sum(expected)] if is_sum else expected] * (len(messages) - 1)
+    stranger = messages[orders.index(list("xyzvwuts")[: len(names)])]
+    with pytest.raises(MessageError, match="in the first message: name the joints in `"):
+        check_message(JOINTS, stranger, reading)
+
+
+def test_the_first_message_that_fits_says_which_joints_there_are():
+    gripper = serialised(joints(0, ["finger"], [0.5]))
+    arm = serialised(joints(1, ["b", "a"], [2.0, 1.0]))
+    none = Reading(2, is_sum=False)
+    assert with_joints(none, JOINTS, [gripper, b"", arm]).joints == ("b", "a")
+    assert with_joints(none, JOINTS, [gripper, b""]) is none
+    assert with_joints(none, POSE, [arm]) is none
+    named = Reading(2, joints=("a", "b"), is_sum=False)
+    assert with_joints(named, JOINTS, [arm]) is named
 
 
 def test_an_imu_gives_turn_and_acceleration():

@@ -128,7 +128,7 @@ def missing_joint(random):
 
 def joints_without_positions(random):
     spoil = lambda m: ros.joints(stamp_of(m), ["left", "right"], [])  # noqa: E731
-    return ("gripper",), spoil, "2 joint names but 0 positions"
+    return ("gripper",), spoil, "2 joint names, but 'position' has 0 numbers"
 
 
 def zero_stamps(random):
