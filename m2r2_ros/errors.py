@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
 from reprlib import Repr
+from typing import Any
 
 # A path may have 4096 characters; a line of a file that is no text may have millions.
 _MAX_SHOWN = 5000
@@ -58,6 +59,17 @@ def brief(value: object) -> str:
         return _BRIEF.repr(value)
     except ValueError:  # Python prints no number of more than 4300 digits.
         return f"an endless {type(value).__name__}"
+
+
+def differences(before: Any, now: Any, name: str = "") -> str:
+    """The entries in which nested settings differ, with both values, in one line; "" for none."""
+    if not isinstance(before, dict) or not isinstance(now, dict):
+        return "" if before == now else f"{name}: {brief(before)} there, now {brief(now)}"
+    parts = (
+        differences(before.get(key), now.get(key), f"{name}.{key}" if name else str(key))
+        for key in {**before, **now}
+    )
+    return ", ".join(filter(None, parts))
 
 
 def missing_package(module: str) -> str:

@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import replace
 
-from m2r2_ros.datasets.sensor_input import PREFIX, SensorInput
+from m2r2_ros.datasets.sensor_input import PREFIX, RobotFileError, SensorInput
 from m2r2_ros.datasets.topics import TopicMap
-from m2r2_ros.datasets.transform_input import check_transform
-from m2r2_ros.errors import M2R2Error
+from m2r2_ros.datasets.transform_input import check_transform, transform_pose
 from m2r2_ros.messages.cdr import MessageError
 from m2r2_ros.messages.common_audio import info_topic
 from m2r2_ros.messages.definition import Definitions, no_definitions
@@ -30,11 +30,11 @@ _OF_SIGNALS = ("fields", "scale", "offset", "unit")
 def signal_reading(
     topics: TopicMap, signal: Signal, definitions: Definitions = no_definitions
 ) -> Reading:
-    """How a signal's messages are read. Raises M2R2Error when it is given another unit."""
+    """How a signal's messages are read. Raises RobotFileError when it is given another unit."""
     said = topics.input(signal.name)
     units = ", ".join(dict.fromkeys(signal.units))
     if said.unit and said.unit != units:
-        raise M2R2Error(
+        raise RobotFileError(
             f"{PREFIX}{signal.name}.unit is '{said.unit}', but the encoder takes "
             f"'{signal.name}' in {units or 'no unit'}: state that unit, and the scale that makes "
             "it of what the messages hold"
@@ -48,6 +48,31 @@ def signal_reading(
     )
 
 
+def check_entry(topics: TopicMap, layout: SensorLayout, modality: str) -> None:
+    """Raise RobotFileError where what the file says of `modality` can fit no message."""
+    said = topics.input(modality)
+    if said.info and modality != AUDIO:
+        raise RobotFileError(f"{PREFIX}{modality}.info: only the microphone has it")
+    if said.child_frame:
+        transform_pose(topics, layout, modality)
+    elif modality in layout.signals:
+        signal_reading(topics, layout.signals[modality])
+    else:
+        _check_unread(said, modality, layout)
+
+
+def check_entries(topics: TopicMap, layout: SensorLayout, definitions: Definitions) -> None:
+    """Raise RobotFileError where what the file says of any sensor cannot be.
+
+    A type that the file states is tried, if it is known.
+    """
+    for modality in topics.served(layout.sensed):
+        check_entry(topics, layout, modality)
+        if type_name := topics.input(modality).type:
+            with suppress(MessageError):
+                check_input(topics, definitions, layout, modality, type_name)
+
+
 def check_input(
     topics: TopicMap,
     definitions: Definitions,
@@ -55,35 +80,46 @@ def check_input(
     modality: str,
     type_name: str,
 ) -> None:
-    """Raise M2R2Error unless messages of `type_name` can carry `modality` as the file says."""
+    """Raise M2R2Error unless messages of `type_name` can carry `modality` as the file says.
+
+    It is a RobotFileError where the file has to be mended, whatever is published.
+    """
     said = topics.input(modality)
-    if said.info and modality != AUDIO:
-        raise M2R2Error(f"{PREFIX}{modality}.info: only the microphone has it")
+    check_entry(topics, layout, modality)
     if said.type not in ("", type_name):
-        raise MessageError(f"is {type_name}, but {PREFIX}{modality}.type is {said.type}")
+        raise RobotFileError(
+            f"is {type_name}, but {PREFIX}{modality}.type is {said.type}: state the type that is "
+            "there, or another topic"
+        )
     check_transform(said, modality, type_name)
     if said.child_frame:
         return
-    if modality not in layout.signals:
-        _check_unread(said, modality, layout)
-        check_type(layout, modality, type_name)
-        return
-    if not said.fields:
-        check_type(layout, modality, type_name)
-    signal = layout.signals[modality]
-    reading = signal_reading(topics, signal, definitions)
-    _check_gripper(said, signal, reading, type_name)
-    _check_width(signal, reading, type_name)
+    if modality not in layout.signals or not said.fields:
+        _check_kind(said, layout, modality, type_name)
+    if modality in layout.signals:
+        signal = layout.signals[modality]
+        reading = signal_reading(topics, signal, definitions)
+        _check_gripper(said, signal, reading, type_name)
+        _check_numbers(said, signal, reading, type_name)
 
 
-def other_frame(found: str, expected: str) -> str:
-    """What is said of a sensor whose frame is not the one in the robot file."""
-    return f"is in frame '{found}', not in '{expected}' as the parameter file says"
+def _check_kind(said: SensorInput, layout: SensorLayout, modality: str, type_name: str) -> None:
+    try:
+        check_type(layout, modality, type_name)
+    except MessageError as error:
+        if said.type:
+            raise RobotFileError(f"{PREFIX}{modality}.type: {error}") from error
+        raise
 
 
 def microphone_info(topics: TopicMap, topic: str) -> str:
     """Where it is published what the bytes of the microphone on `topic` are."""
     return topics.input(AUDIO).info or info_topic(topic)
+
+
+def other_frame(found: str, expected: str) -> str:
+    """What is said of a sensor whose frame is not the one in the robot file."""
+    return f"is in frame '{found}', not in '{expected}' as the parameter file says"
 
 
 def is_depth(topics: TopicMap, camera: str) -> bool:
@@ -96,7 +132,7 @@ def _check_unread(said: SensorInput, modality: str, layout: SensorLayout) -> Non
         is_known = key == "unit" and modality in layout.cameras and said.unit == _DISTANCE
         if getattr(said, key) and not is_known:
             more = ", but for `unit: m` of a camera of distances" if key == "unit" else ""
-            raise M2R2Error(f"{PREFIX}{modality}.{key}: only signals have it{more}")
+            raise RobotFileError(f"{PREFIX}{modality}.{key}: only signals have it{more}")
 
 
 def _check_gripper(said: SensorInput, signal: Signal, reading: Reading, type_name: str) -> None:
@@ -106,7 +142,7 @@ def _check_gripper(said: SensorInput, signal: Signal, reading: Reading, type_nam
     joints = _joints(reading)
     is_sliding = bool(joints) and all(map(_SLIDING.fullmatch, joints))
     if not (said.unit or said.scale or is_sliding):
-        raise MessageError(
+        raise RobotFileError(
             f"'{signal.name}' is a width [m], and the unit of "
             f"{' and '.join(joints) or 'its joints'} is not known: {PREFIX}{signal.name}.scale "
             f"makes metres of radians, {PREFIX}{signal.name}.unit: m says that it is in metres"
@@ -119,21 +155,37 @@ def _joints(reading: Reading) -> list[str]:
     return [step.name for step in steps if step.name] or list(reading.joints)
 
 
-def _check_width(signal: Signal, reading: Reading, type_name: str) -> None:
-    paths = reading.paths_in(type_name)
-    if type_name == NAMED_STATES and not paths:
-        raise MessageError(
-            f"'{signal.name}': name what is read of {type_name}: {PREFIX}{signal.name}.fields: "
-            "[interface_values[<joint>].values[position]]"
-        )
-    if not paths:
+def _check_numbers(said: SensorInput, signal: Signal, reading: Reading, type_name: str) -> None:
+    """Whether fields, scale and offset go with the type and with each other."""
+    count = _count_numbers(signal, reading, type_name)
+    if count is None:
         return
-    try:
-        count = count_numbers(type_name, paths, reading.definitions)
-    except MessageError as error:
-        raise MessageError(f"{PREFIX}{signal.name}.fields: {error}") from error
-    if count is not None and not reading.is_sum and count != signal.width:
-        raise MessageError(
-            f"{PREFIX}{signal.name}.fields give {count} numbers, '{signal.name}' has "
-            f"{signal.width} columns"
+    entry = f"{PREFIX}{signal.name}"
+    if not reading.is_sum and count != signal.width:
+        raise RobotFileError(
+            f"{entry}.fields give {count} numbers, '{signal.name}' has {signal.width} columns: "
+            "name as many"
         )
+    columns = 1 if reading.is_sum else count
+    for name, given, wanted in (("scale", said.scale, count), ("offset", said.offset, columns)):
+        if len(given) not in (0, 1, wanted):
+            needed = f"1 or {wanted}" if wanted > 1 else "1"
+            raise RobotFileError(f"{entry}.{name} has {len(given)} numbers: it needs {needed}")
+
+
+def _count_numbers(signal: Signal, reading: Reading, type_name: str) -> int | None:
+    """How many numbers of a message are read; None where only a message tells."""
+    paths = reading.paths_in(type_name)
+    if not paths:
+        if type_name == NAMED_STATES:
+            raise RobotFileError(
+                f"'{signal.name}': name what is read of {type_name}: {PREFIX}{signal.name}.fields: "
+                "[interface_values[<joint>].values[position]]"
+            )
+        return (len(reading.joints) or None) if reading.is_sum else signal.width
+    # Where a bag lacks the definition, nothing can be said of the file.
+    reading.definitions(type_name)
+    try:
+        return count_numbers(type_name, paths, reading.definitions)
+    except MessageError as error:
+        raise RobotFileError(f"{PREFIX}{signal.name}.fields: {error}") from error

@@ -9,8 +9,9 @@ from typing import Protocol
 
 import numpy as np
 
-from m2r2_ros.datasets.input_types import check_input
+from m2r2_ros.datasets.input_types import check_entries, check_input
 from m2r2_ros.datasets.recording import Action
+from m2r2_ros.datasets.sensor_input import RobotFileError
 from m2r2_ros.datasets.topics import TopicMap
 from m2r2_ros.errors import M2R2Error, nearest_name
 from m2r2_ros.labels import label_from_text, vocabulary_of_labels
@@ -122,9 +123,10 @@ def present_topics(
 ) -> dict[str, str]:
     """Modality -> topic for those of the layout's modalities whose topic is `there`.
 
-    The others are added to `problems`, as are those whose type cannot carry their modality as the
-    robot file says: they are masked. Raises M2R2Error when none is left.
+    The others are added to `problems`, as are those whose type cannot carry their modality: they
+    are masked. Raises M2R2Error when none is left, or the robot file cannot be right.
     """
+    check_entries(topics, layout, definitions)
     wanted = topics.served(layout.sensed)
     missing = {modality: topic for modality, topic in wanted.items() if topic not in there}
     lines = [
@@ -159,6 +161,8 @@ def _unfit(
     for modality, topic in chosen.items():
         try:
             check_input(topics, definitions, layout, modality, there[topic])
+        except RobotFileError as error:
+            raise RobotFileError(f"'{modality}': {topic}: {error}") from error
         except M2R2Error as error:
             found[modality] = f"'{modality}' is masked: {topic}: {error}"
     return found

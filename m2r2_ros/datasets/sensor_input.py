@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from m2r2_ros.errors import M2R2Error, brief, nearest_name
@@ -16,6 +16,10 @@ PREFIX = "signals."
 # Absolute, or relative to the nodes' namespace.
 _TOPIC_NAME = re.compile(r"/?\w+(/\w+)*", re.ASCII)
 _TYPE_NAME = re.compile(r"[a-z][a-z0-9_]*/msg/[A-Z][A-Za-z0-9]*", re.ASCII)
+
+
+class RobotFileError(M2R2Error):
+    """What a robot file says of a sensor cannot be, whatever the messages hold."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,10 @@ class SensorInput:
             self.paths()
         except M2R2Error as error:
             raise M2R2Error(f"{PREFIX}{sensor}.fields: {error}") from error
+
+    def to_dict(self) -> dict[str, Any]:
+        """As records keep it: without what older ones do not know, unless it is said."""
+        return {key: value for key, value in asdict(self).items() if key != "info" or value}
 
     def paths(self) -> tuple[FieldPath, ...]:
         """The fields, read. Raises M2R2Error."""

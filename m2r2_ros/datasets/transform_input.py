@@ -3,10 +3,8 @@
 
 from __future__ import annotations
 
-from m2r2_ros.datasets.sensor_input import PREFIX, SensorInput
+from m2r2_ros.datasets.sensor_input import PREFIX, RobotFileError, SensorInput
 from m2r2_ros.datasets.topics import TopicMap
-from m2r2_ros.errors import M2R2Error
-from m2r2_ros.messages.cdr import MessageError
 from m2r2_ros.messages.transform_pose import TransformPose
 from m2r2_ros.messages.transforms import TRANSFORMS, frame_name
 from m2r2_ros.sensing.layout import SensorLayout
@@ -25,23 +23,23 @@ def static_topic(topic: str) -> str:
 
 
 def transform_pose(topics: TopicMap, layout: SensorLayout, modality: str) -> TransformPose:
-    """The reader of a sensor that `is_transform`. Raises M2R2Error when its entry cannot be."""
+    """The reader of a sensor that `is_transform`. Raises RobotFileError."""
     said, entry = topics.input(modality), f"{PREFIX}{modality}"
     if modality not in layout.signals or layout.signals[modality].preset != "pose":
-        raise M2R2Error(f"{entry}.child_frame: only a pose is taken from {said.topic}")
+        raise RobotFileError(f"{entry}.child_frame: only a pose is taken from {said.topic}")
     for key in _OF_NUMBERS:
         if getattr(said, key):
-            raise M2R2Error(f"{entry}.{key}: a pose between two frames has none")
+            raise RobotFileError(f"{entry}.{key}: a pose between two frames has none")
     if frame_name(said.frame.encode()) == frame_name(said.child_frame.encode()):
-        raise M2R2Error(f"{entry}: frame and child_frame are both '{said.frame}': no motion")
+        raise RobotFileError(f"{entry}: frame and child_frame are both '{said.frame}': no motion")
     return TransformPose(said.frame, said.child_frame)
 
 
 def check_transform(said: SensorInput, modality: str, type_name: str) -> None:
-    """Raise MessageError unless messages of `type_name` bring a pose between two frames."""
+    """Raise RobotFileError unless messages of `type_name` bring a pose between two frames."""
     if said.child_frame and type_name != TRANSFORMS:
-        raise MessageError(f"{PREFIX}{modality}.child_frame needs {TRANSFORMS}, not {type_name}")
+        raise RobotFileError(f"{PREFIX}{modality}.child_frame needs {TRANSFORMS}, not {type_name}")
     if type_name == TRANSFORMS and not said.child_frame:
-        raise MessageError(
+        raise RobotFileError(
             f"{TRANSFORMS} holds many poses: {PREFIX}{modality}.frame and .child_frame say which"
         )

@@ -19,10 +19,12 @@ from m2r2_ros.diagnosis.names import (
 )
 from m2r2_ros.diagnosis.topic_survey import TopicSurvey
 from m2r2_ros.diagnosis.trial import Surveys, why_unusable
-from m2r2_ros.messages.images import COMPRESSED_IMAGE, IMAGE_TYPES
+from m2r2_ros.messages.camera import CAMERA_TYPES
+from m2r2_ros.messages.images import COMPRESSED_IMAGE
 from m2r2_ros.messages.signals import of_any_package
 from m2r2_ros.messages.transforms import TRANSFORMS
 from m2r2_ros.messages.types import accepted_types
+from m2r2_ros.messages.video_packets import VIDEO_TYPES
 from m2r2_ros.sensing.layout import AUDIO, SensorLayout
 from m2r2_ros.signal_presets import JOINTS, NAMED_STATES
 
@@ -166,7 +168,9 @@ def _fit(layout: SensorLayout, sensor: str, survey: TopicSurvey, said: SensorInp
     points -= 3.0 * bool((AVOIDED - own) & words)
     if sensor == AUDIO:
         points += 0.5 * bool(AT_TOOL & words)
-    if survey.type_name in IMAGE_TYPES:
+    if survey.type_name in CAMERA_TYPES:
+        # Video masks all from a lost packet to the next key frame.
+        points -= 0.5 * (survey.type_name in VIDEO_TYPES)
         return points + 0.5 * (survey.type_name == COMPRESSED_IMAGE)
     points += 1.0 * (survey.type_name in accepted_types(layout, sensor)[:1])
     if said.fields and signal is not None and signal.kind.sums_joints:

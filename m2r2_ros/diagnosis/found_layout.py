@@ -13,11 +13,11 @@ from m2r2_ros.diagnosis.candidates import candidates
 from m2r2_ros.diagnosis.names import WORDS, other_joints, words_of
 from m2r2_ros.diagnosis.topic_survey import TopicSurvey
 from m2r2_ros.diagnosis.trial import Surveys
+from m2r2_ros.messages.camera import CAMERA_TYPES
 from m2r2_ros.messages.cdr import MessageError
 from m2r2_ros.messages.common_audio import AUDIO_TYPES
 from m2r2_ros.messages.field_path import FieldPath, parse_path
 from m2r2_ros.messages.field_walk import find
-from m2r2_ros.messages.images import IMAGE_TYPES
 from m2r2_ros.messages.signals import of_any_package
 from m2r2_ros.sensing.layout import AUDIO, SensorLayout
 from m2r2_ros.signal_presets import JOINTS, NAMED_STATES, PRESETS, STAMPED_ARRAYS, preset_of
@@ -54,7 +54,7 @@ def layout_of_topics(topics: TopicMap, surveys: Surveys) -> SensorLayout:
     cameras, signals = [], {}
     for name, topic in topics.topics.items():
         survey = surveys.get(topic)
-        is_picture = survey.type_name in IMAGE_TYPES if survey else not preset_of(name)
+        is_picture = survey.type_name in CAMERA_TYPES if survey else not preset_of(name)
         if not topic or name == AUDIO:
             continue
         if is_picture:
@@ -68,7 +68,7 @@ def _cameras(surveys: Surveys) -> dict[str, str]:
     """Name -> topic of the colour cameras; raw and compressed pictures are one camera's."""
     found: dict[str, str] = {}
     for survey in surveys.values():
-        if survey.type_name in IMAGE_TYPES:
+        if survey.type_name in CAMERA_TYPES:
             name = camera_name(survey.name)
             layout = SensorLayout((name,), False, ())
             only = {survey.name: survey}

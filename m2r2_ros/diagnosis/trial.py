@@ -23,6 +23,7 @@ from m2r2_ros.messages.cdr import MessageError
 from m2r2_ros.messages.common_audio import AudioDecoder, needs_info
 from m2r2_ros.messages.images import decode_image
 from m2r2_ros.messages.signals import decode_batch, why_unreadable
+from m2r2_ros.messages.video_packets import video_packet
 from m2r2_ros.sensing.layout import AUDIO, SensorLayout
 from m2r2_ros.sensing.limits import SensingLimits
 
@@ -70,14 +71,23 @@ def _read(
     """Raises M2R2Error that says why no message can be read."""
     survey = surveys[topics.topics[sensor]]
     if sensor in layout.cameras:
-        _, picture = decode_image(survey.type_name, survey.messages[-1], is_depth(topics, sensor))
-        picture()
+        _read_picture(survey.type_name, survey.messages[-1], is_depth(topics, sensor))
     elif sensor == AUDIO:
         _read_sound(survey, surveys.get(microphone_info(topics, survey.name)))
     elif is_transform(topics, sensor):
         _read_transforms(layout, topics, sensor, surveys)
     else:
         _read_signal(layout, topics, sensor, survey, limits)
+
+
+def _read_picture(type_name: str, message: bytes, is_depth: bool) -> None:
+    """Whether a packet of video is whole, only those before it tell."""
+    packet = video_packet(type_name, message)
+    if packet is not None:
+        packet.known_codec()
+        return
+    _, picture = decode_image(type_name, message, is_depth)
+    picture()
 
 
 def _read_sound(survey: TopicSurvey, beside: TopicSurvey | None) -> None:

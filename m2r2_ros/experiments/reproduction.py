@@ -32,7 +32,7 @@ from m2r2_ros.datasets.mstcn import (
     write_split,
 )
 from m2r2_ros.datasets.vocabulary_file import find_vocabulary
-from m2r2_ros.errors import M2R2Error, nearest_path
+from m2r2_ros.errors import M2R2Error, differences, nearest_path
 from m2r2_ros.evaluation.predictions import Prediction, score_predictions
 from m2r2_ros.experiments.baselines.baseline_signals import read_signals
 from m2r2_ros.experiments.baselines.labelling import label_by_overlap
@@ -324,13 +324,13 @@ class Reproduction:
         if path.exists():
             try:
                 before = json.loads(path.read_text("utf-8"))
-                differing = [name for name, value in fixed.items() if before[name] != value]
+                differing = differences({name: before[name] for name in fixed}, fixed)
                 changed = _changed(before["stages"], stages)
             except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
                 raise M2R2Error(f"{path}: cannot be read: choose another --out") from error
             if differing:
                 raise M2R2Error(
-                    f"{path}: was begun with other {', '.join(differing)}: choose another --out"
+                    f"{path}: was begun with other settings ({differing}): choose another --out"
                 )
             for result in self._results(*changed):
                 raise M2R2Error(

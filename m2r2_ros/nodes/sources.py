@@ -11,6 +11,7 @@ from typing import Protocol
 from rclpy.node import Node
 
 from m2r2_ros.datasets.input_types import (
+    check_entries,
     check_input,
     is_depth,
     microphone_info,
@@ -253,8 +254,9 @@ def make_sources(
     """One source for each modality of the encoder's layout that the robot has.
 
     With `pairs`, frames of the other cameras go there instead of into the builder.
-    Raises M2R2Error when the robot has none.
+    Raises M2R2Error when the robot has none, or its file cannot be right.
     """
+    check_entries(topics, layout, installed_fields)
     sources: list[Source] = []
     of_camera, of_other = _shares(layout, limits)
     for name, topic in topics.served(layout.sensed).items():

@@ -13,7 +13,7 @@ from m2r2_ros.datasets.atomic import partial_file
 from m2r2_ros.datasets.frame_rate import same_rate
 from m2r2_ros.datasets.labels_file import labels_digest
 from m2r2_ros.datasets.mstcn import FeatureFolder, write_recording_features
-from m2r2_ros.errors import M2R2Error
+from m2r2_ros.errors import M2R2Error, differences
 from m2r2_ros.inference.encoder import Encoder
 from m2r2_ros.offline.deployment import Deployment
 from m2r2_ros.offline.extraction import ExtractionJob, ExtractionResult
@@ -52,14 +52,15 @@ class ExtractionRecord:
             # Records from before there was a choice do not name these.
             made_with = {"batch": 1, "signals": {}} | stored["made_with"]
             recordings = stored["recordings"]
-            differing = [k for k, v in self._made_with.items() if made_with.get(k) != v]
+            known = {key: made_with.get(key) for key in self._made_with}
+            differing = differences(known, self._made_with)
             complete = all(isinstance(entry, dict) for entry in recordings.values())
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise M2R2Error(f"{self._path}: cannot be read: choose another --out") from error
         if differing or not complete:
             raise M2R2Error(
-                f"{self._path}: these features were made with another {', '.join(differing)}: "
-                "choose another --out"
+                f"{self._path}: these features were made with other settings "
+                f"({differing or 'some are missing'}): choose another --out"
             )
         return recordings
 
@@ -139,7 +140,7 @@ def _made_with(
         "topics": dict(topics.topics),
         "gripper_joints": topics.gripper_joints,
         "reference_camera": topics.reference_camera,
-        "signals": {name: asdict(each) for name, each in topics.signals.items()},
+        "signals": {name: each.to_dict() for name, each in topics.signals.items()},
         "limits": asdict(deployment.limits),
         "vocabulary": vocabulary and vocabulary.to_dict(),
     }

@@ -54,6 +54,6 @@ def cache_of(cache: Path, robot: Deployment) -> Path:
         return cache
     signals = robot.topics.signals
     inputs = [dict(robot.topics.topics), list(robot.topics.gripper_joints), robot.reference_camera]
-    inputs += [{n: asdict(each) for n, each in signals.items()}] if signals else []
+    inputs += [{n: each.to_dict() for n, each in signals.items()}] if signals else []
     text = json.dumps([*inputs, asdict(robot.limits)])
     return cache / hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -30,7 +30,7 @@ from m2r2_ros.datasets.vocabulary_file import (
     find_vocabulary,
     write_vocabulary,
 )
-from m2r2_ros.errors import M2R2Error, brief, nearest_path
+from m2r2_ros.errors import M2R2Error, differences, nearest_path
 from m2r2_ros.training import distributed
 from m2r2_ros.vocabulary import Vocabulary
 
@@ -63,7 +63,7 @@ class TrainingRun:
         self._writer: SummaryWriter | None = None
         if self._writes and (folder / SETTINGS_FILE).exists():
             older = {key: _BEFORE_RATES[key] for key in _BEFORE_RATES if key in settings}
-            differing = _differences(older | read_settings(folder), settings)
+            differing = differences(older | read_settings(folder), settings)
             if differing:
                 raise M2R2Error(
                     f"{folder} holds a run with other settings ({differing}): choose another folder"
@@ -163,17 +163,6 @@ def best_metrics(folder: Path) -> dict[str, float]:
     """The metrics of the epoch whose weights a run has kept; "epoch" counts from 0."""
     lines = (Path(folder) / METRICS_FILE).read_text("utf-8").splitlines()
     return min(map(json.loads, lines), key=cost)
-
-
-def _differences(before: Any, now: Any, name: str = "") -> str:
-    """The entries in which nested settings differ, with both values, in one line."""
-    if not isinstance(before, dict) or not isinstance(now, dict):
-        return "" if before == now else f"{name}: {brief(before)} there, now {brief(now)}"
-    parts = (
-        _differences(before.get(key), now.get(key), f"{name}.{key}" if name else str(key))
-        for key in {**before, **now}
-    )
-    return ", ".join(filter(None, parts))
 
 
 def read_settings(folder: Path) -> dict[str, Any]:

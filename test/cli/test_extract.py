@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from bag_files import Message, write_mcap, write_metadata
 from recordings import recording
 from tiny_models import FEATURE_DIMENSION, write_encoder
@@ -21,6 +22,7 @@ from m2r2_ros.datasets import media, reassemble
 from m2r2_ros.datasets.bag_reader import open_bag
 from m2r2_ros.datasets.mstcn import FeatureFolder
 from m2r2_ros.datasets.reassemble import epoch_ns
+from m2r2_ros.datasets.reassemble_rig import DEFAULT_TOPICS
 from m2r2_ros.datasets.reassemble_writer import write_recording
 from m2r2_ros.datasets.source import open_source, windows
 from m2r2_ros.datasets.topics import ANNOTATIONS_TOPIC
@@ -121,7 +123,10 @@ def test_batches_agree_with_single_windows_and_are_not_mixed_with_them(
         np.testing.assert_allclose(many.features(name), one.features(name), rtol=0, atol=1e-4)
         assert one.ground_truth(name) == many.ground_truth(name)
     assert extract(place, tmp_path / "one", "--batch", 8) == 2
-    assert "made with another batch" in capsys.readouterr().err
+    assert (
+        "made with other settings (batch: 1 there, now 8): choose another --out"
+        in capsys.readouterr().err
+    )
 
 
 def test_a_batch_is_cut_where_a_camera_changes_its_size(place: Path) -> None:
@@ -229,6 +234,26 @@ def test_does_again_what_has_changed_or_is_gone(place: Path, tmp_path: Path, mon
     assert extractions.names == ["b", "c"]
 
 
+def test_a_topic_that_has_changed_is_named_with_both_names(place, tmp_path, capsys) -> None:
+    """The record of an older version, whose robot files knew fewer entries, goes on."""
+    robot, out = tmp_path / "robot.yaml", tmp_path / "features"
+
+    def extracted(topic, frame="tool"):
+        entries = {"topics": {"hama1": DEFAULT_TOPICS["hama1"]}}
+        entries["signals"] = {"wrench": {"topic": topic, "frame": frame}}
+        robot.write_text(yaml.safe_dump({"/**": {"ros__parameters": entries}}))
+        return extract(place, out, "--config", robot)
+
+    assert extracted(DEFAULT_TOPICS["wrench"]) == 0
+    stored = json.loads((out / "extraction.json").read_text())["made_with"]["signals"]["wrench"]
+    assert "info" not in stored and extracted(DEFAULT_TOPICS["wrench"]) == 0
+    capsys.readouterr()
+    assert extracted("/other", "base") == 2
+    complaint = capsys.readouterr().err.splitlines()[-1]
+    assert f"(topics.wrench: '{DEFAULT_TOPICS['wrench']}' there, now '/other', " in complaint
+    assert "signals.wrench.frame: 'tool' there, now 'base')" in complaint
+
+
 def test_refuses_to_mix_encoders(place: Path, tmp_path: Path, capsys) -> None:
     out = tmp_path / "features"
     extract(place, out)
@@ -236,7 +261,9 @@ def test_refuses_to_mix_encoders(place: Path, tmp_path: Path, capsys) -> None:
     other = write_encoder(tmp_path / "other.onnx", LAYOUT, seed=1)
     assert extract(place, out, "--encoder", other) == 2
     complaint = capsys.readouterr().err.splitlines()[-1]
-    assert "made with another encoder_sha256: choose another --out" in complaint
+    made = json.loads((out / "extraction.json").read_text())["made_with"]["encoder_sha256"]
+    assert f"other settings (encoder_sha256: '{made}' there, now '" in complaint
+    assert complaint.endswith("): choose another --out")
     assert before == {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
 
 

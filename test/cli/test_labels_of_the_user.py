@@ -287,7 +287,7 @@ def test_a_vocabulary_that_is_given_wins_and_is_part_of_the_folder(stated, tmp_p
     assert find_vocabulary(tmp_path / "out") == other
     assert "unlabelled" in FeatureFolder(tmp_path / "out").ground_truth("a")
     assert extract(stated, tmp_path / "out") == 2
-    assert "made with another vocabulary: choose another --out" in capsys.readouterr().err
+    assert "made with other settings (vocabulary.idle: " in capsys.readouterr().err
 
 
 def test_recordings_that_disagree_are_both_named(stated, tmp_path, capsys):

@@ -274,7 +274,8 @@ def test_other_recordings_or_another_encoder_need_another_folder(place, out, tmp
     shutil.copytree(place / "data", tmp_path / "data")
     (tmp_path / "data" / "shifted" / "e.h5").rename(tmp_path / "data" / "shifted" / "f.h5")
     assert reproduce(place, out, data=tmp_path / "data") == 2
-    assert "was begun with other recordings: choose another --out" in capsys.readouterr().err
+    complaint = capsys.readouterr().err
+    assert "was begun with other settings (recordings.shifted: ['e'] there, now ['f'])" in complaint
 
 
 @pytest.mark.parametrize(

@@ -100,10 +100,10 @@ def test_an_entry_that_cannot_be_is_one_line(lab, pose, said):
          ".child_frame say which"),
     ],
 )  # fmt: skip
-def test_a_type_that_brings_no_such_pose_is_said_and_masked(lab, pose, said):
-    made, problems = read(lab, **pose)
-    assert any(said in line for line in problems)
-    assert not any(window.mask["pose"] or window.mask["twist"] for window in made)
+def test_a_file_that_does_not_go_with_the_topic_is_refused(lab, pose, said):
+    with pytest.raises(M2R2Error) as refused:
+        read(lab, **pose)
+    assert said in str(refused.value)
 
 
 def test_the_shipped_files_of_a_robot_that_is_in_tf_only_fit_together(lab):

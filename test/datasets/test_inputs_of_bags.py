@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import yaml
 from drivers import (
     AUDIO_ARRAYS,
     AUDIO_BYTES,
@@ -17,14 +20,15 @@ from drivers import (
     store_of,
 )
 from raw_bags import SECOND, read, stamp, topic_map, write
-from ros_messages import serialised, wrench
+from ros_messages import joints, serialised, wrench
 from rosbags.rosbag2 import StoragePlugin
 
-from m2r2_ros.datasets.sensor_input import SensorInput
+from m2r2_ros.cli.main import run_verb
+from m2r2_ros.datasets.sensor_input import RobotFileError, SensorInput
 from m2r2_ros.datasets.topics import TopicMap
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.sensing.layout import SensorLayout
-from m2r2_ros.signal_presets import WRENCH
+from m2r2_ros.signal_presets import JOINTS, WRENCH
 
 COUNT = 20
 FLOAT = "std_msgs/msg/Float64"
@@ -171,30 +175,82 @@ def test_sound_as_arrays(tmp_path, field):
     assert found.problems == []
 
 
+# What no message on the topic can mend: the line ends the command, whatever else is there.
 REFUSED = {
-    "type": (
-        SensorInput("/w", "a_msgs/msg/B"),
-        "is std_msgs/msg/Float64, but signals.gripper.type",
+    "another type": (
+        SensorInput("/w", "std_msgs/msg/Float32"),
+        "'gripper': /w: is std_msgs/msg/Float64, but signals.gripper.type is std_msgs/msg/Float32: "
+        "state the type that is there, or another topic",
+    ),
+    "a type that holds no width": (
+        SensorInput("/w", "std_msgs/msg/String"),
+        "signals.gripper.type: 'gripper' needs ",
     ),
     "field": (SensorInput("/w", fields=("dta",)), "has no field 'dta' (did you mean 'data'?)"),
+    "field of the stated type": (
+        SensorInput("/none", "geometry_msgs/msg/Pose", ("position.w",)),
+        "geometry_msgs/msg/Point has no field 'w'",
+    ),
     "unit": (SensorInput("/w", unit="rad"), "signals.gripper.unit is 'rad', but the encoder takes"),
+    "unit where no topic is": (SensorInput("/none", unit="rad"), "signals.gripper.unit is 'rad'"),
+    "scale": (SensorInput("/w", scale=(1.0, 2.0)), "gripper.scale has 2 numbers: it needs 1"),
+    "offset": (
+        SensorInput("/w", fields=("data",), offset=(1.0, 2.0)),
+        "gripper.offset has 2 numbers: it needs 1",
+    ),
+    "unit of joints": (SensorInput("/j"), "the unit of its joints is not known"),
+    "columns": (
+        SensorInput("/w", fields=("data", "data")),
+        "signals.width.fields give 2 numbers, 'width' has 1 columns",
+    ),
+    "info": (SensorInput("/w", info="/w"), "gripper.info: only the microphone has it"),
 }
 
 
-@pytest.mark.parametrize(("said", "text"), REFUSED.values(), ids=REFUSED)
-def test_what_does_not_fit_is_one_line(tmp_path, said, text):
-    path = write(tmp_path / "bag", {"/w": (FLOAT, [driver_message(FLOAT)])}, store_of({}))
-    with pytest.raises(M2R2Error) as caught:
-        read(path, SensorLayout((), False, ("gripper",)), topic_map(gripper=said))
+def two_sensors(folder):
+    """Two topics that carry what they should."""
+    wrenches = [serialised(wrench(stamp(k), [k] * 6)) for k in range(COUNT)]
+    streams = {"/w": (FLOAT, [driver_message(FLOAT)]), "/wrench": (WRENCH, wrenches)}
+    streams["/j"] = JOINTS, [serialised(joints(stamp(0), ["drive_joint"], [0.7]))]
+    return write(folder / "bag", streams, store_of({}))
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_robot_file_that_cannot_be_right_is_one_line(tmp_path, name):
+    said, text = REFUSED[name]
+    sensor = "width" if name == "columns" else "gripper"
+    layout = SensorLayout((), False, {"wrench": {}, sensor: {"width": 1}})
+    topics = topic_map(**{sensor: said, "wrench": SensorInput("/wrench")})
+    topics = replace(topics, gripper_joints=())
+    with pytest.raises(RobotFileError) as caught:
+        read(two_sensors(tmp_path), layout, topics)
     assert text in str(caught.value)
 
 
-def test_radians_are_no_metres(tmp_path):
-    from ros_messages import joints
+def test_commands_end_with_status_2_where_the_robot_file_cannot_be_right(tmp_path, capsys):
+    """Also where other sensors are there, and a sensor that the robot lacks is no fault."""
+    path, robot = two_sensors(tmp_path), tmp_path / "robot.yaml"
+    layout = tmp_path / "layout.yaml"
+    layout.write_text("signals: [wrench, gripper, pose]")
+    entries = {"wrench": {"topic": "/wrench"}, "gripper": {"topic": "/w", "fields": ["data"]}}
 
-    kind = "sensor_msgs/msg/JointState"
+    def inspected():
+        robot.write_text(yaml.safe_dump({"/**": {"ros__parameters": {"signals": entries}}}))
+        arguments = [str(path), "--config", str(robot), "--layout", str(layout)]
+        return run_verb("inspect", [*arguments, "--out", str(tmp_path / "seen.png")])
+
+    assert inspected() == 0
+    entries["gripper"]["fields"] = ["width"]
+    assert inspected() == 2
+    line = capsys.readouterr().err.strip().splitlines()[-1]
+    assert line.endswith(
+        "signals.gripper.fields: 'width': std_msgs/msg/Float64 has no field 'width'"
+    )
+
+
+def test_radians_are_no_metres(tmp_path):
     states = [serialised(joints(stamp(k), ["drive_joint"], [0.7])) for k in range(COUNT)]
-    path = write(tmp_path / "bag", {"/joints": (kind, states)}, store_of({}))
+    path = write(tmp_path / "bag", {"/joints": (JOINTS, states)}, store_of({}))
     layout = SensorLayout((), False, ("gripper",))
     plain = TopicMap({"gripper": "/joints"}, ("drive_joint",), "")
     with pytest.raises(M2R2Error, match=r"the unit of drive_joint is not known: .*scale makes"):

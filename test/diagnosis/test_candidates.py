@@ -143,7 +143,7 @@ REFUSED = [
     ("gripper", "/joint_states", joints([*ARM, *KNUCKLES]), "is not known"),
     ("gripper", "/dynamic_joint_states", foreign(DYNAMIC, **STATES), "is not known"),
     ("pose", "/xarm/robot_states", foreign(XARM), None),
-    ("front", "/camera/color/image_raw/ffmpeg", foreign(PACKET), None),
+    ("front", "/camera/color/image_raw/ffmpeg", foreign(PACKET), "a packet of video of 0"),
     ("front", "/camera/depth/image_raw", distances, "is no colour"),
     ("wrench", "/wrench", lambda stamp: wrench(0), "stamps are zero"),
     ("wrench", "/wrench", lambda stamp: ros.wrench(stamp, [np.nan] * 6), "values are NaN"),

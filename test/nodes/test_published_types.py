@@ -21,7 +21,7 @@ from sensor_msgs.msg import CompressedImage, Image, JointState
 from std_msgs import msg as std
 from video_streams import video
 
-from m2r2_ros.datasets.sensor_input import SensorInput
+from m2r2_ros.datasets.sensor_input import RobotFileError, SensorInput
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.sensing.layout import SensorLayout
 
@@ -214,6 +214,22 @@ def test_a_gripper_whose_unit_is_not_known_is_not_taken(node):
     finally:
         listener.close()
         node.destroy_publisher(sender)
+
+
+FAULTS = {
+    "field": SensorInput("/w", "std_msgs/msg/Float64", ("dta",)),
+    "type": SensorInput("/w", "std_msgs/msg/String"),
+    "unit": SensorInput("/w", unit="rad"),
+    "scale": SensorInput("/w", "std_msgs/msg/Float64", scale=(1.0, 2.0)),
+    "joints of no unit": SensorInput("/w", "sensor_msgs/msg/JointState"),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_robot_file_that_cannot_be_right_is_refused_before_anything_is_published(node, name):
+    """Where the type is not stated, the sensor is masked once its type is known."""
+    with pytest.raises(RobotFileError, match=r"signals\.gripper\.|not known"):
+        Listener(node, "gripper", LAYOUT, FAULTS[name])
 
 
 def check_camera(node, topic, type_name, message, expected, unit=""):
