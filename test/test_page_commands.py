@@ -80,6 +80,15 @@ ELSEWHERE = {
     "m2r2 export out/two_arms": (
         "test/training/test_declared_signals.py::test_live_windows_and_features_are_the_offline_ones"
     ),
+    "m2r2 record --config robot.yaml --out demonstrations --vocabulary": (
+        "test/nodes/test_record.py::test_keys_at_a_terminal_start_stop_and_mark"
+    ),
+    "m2r2 record --config robot.yaml --out demonstrations --joy": (
+        "test/nodes/test_record.py::test_a_button_starts_and_stops"
+    ),
+    "m2r2 record --config robot.yaml --out demonstrations --seconds": (
+        "test/nodes/test_record.py::test_a_take_of_some_seconds_needs_nobody"
+    ),
     "m2r2 doctor --write": (
         "test/nodes/test_graph_survey.py::test_the_written_file_starts_the_node"
     ),

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from m2r2_ros.datasets.input_types import microphone_info
 from m2r2_ros.datasets.sensor_input import is_topic_name
 from m2r2_ros.datasets.topics import TopicMap
 from m2r2_ros.datasets.transform_input import is_transform, static_topic
 from m2r2_ros.errors import M2R2Error, brief
-from m2r2_ros.messages.common_audio import INFO_TOPIC
 from m2r2_ros.sensing.layout import AUDIO
 
 
@@ -32,4 +32,4 @@ def recorded_topics(topics: TopicMap, more: Iterable[str] = ()) -> list[str]:
 def beside(topics: TopicMap) -> list[str]:
     """What is recorded where it is published: the form of a microphone's bytes."""
     microphone = topics.topics.get(AUDIO, "")
-    return [f"{microphone.rpartition('/')[0]}/{INFO_TOPIC}"] if microphone else []
+    return [microphone_info(topics, microphone)] if microphone else []

@@ -41,6 +41,11 @@ class StampClock:
         if message.stamp_ns:
             self._offsets[message.topic.name] = message.stamp_ns - message.arrival_ns
 
+    def has(self, message: Received) -> bool:
+        """Whether a message is stamped by the clock that most topics are on."""
+        apart_ns = (message.stamp_ns or 0) - self.stamp_of(message.arrival_ns)
+        return abs(apart_ns) <= OTHER_CLOCK_NS
+
     def stamp_of(self, time_ns: int) -> int:
         """Offsets within OTHER_CLOCK_NS are the way of messages, not another clock."""
         offsets = sorted(self._offsets.values())
@@ -56,24 +61,27 @@ class Take:
         self.bag, self.marks = BagRecording(folder), Marks(vocabulary)
         self.messages = 0
         self._clock = clock
-        # Seconds of the labels count from here: the first header stamp.
-        self._epoch_ns = 0
+        # Seconds of the labels count from here: the first header stamp of the common clock.
+        self._epoch_ns = self._now_ns = 0
         self._began_s = self._labelled_s = time.monotonic()
 
     @property
     def seconds(self) -> float:
         return time.monotonic() - self._began_s
 
-    def add(self, messages: Sequence[Received]) -> None:
-        """Take messages in order of their arrival."""
+    def add(self, messages: Sequence[Received], now_ns: int) -> None:
+        """Take messages in order of their arrival, all up to now."""
+        self._now_ns = now_ns
         for message in messages:
-            self._epoch_ns = self._epoch_ns or message.stamp_ns or 0
+            if not self._epoch_ns and self._clock.has(message):
+                self._epoch_ns = message.stamp_ns or 0
             self.messages += self.bag.add(message.topic, message.arrival_ns, message.data)
 
     def mark(self, label: str, time_ns: int) -> None:
         """`label` begins at this machine's time. Raises M2R2Error when it cannot be."""
         self.marks.begin(label, self._clock.stamp_of(time_ns))
-        self._write_labels(time_ns)
+        self._now_ns = max(self._now_ns, time_ns)
+        self._write_labels()
 
     def pace(self) -> None:
         """Write what is due; call it many times a second. Raises M2R2Error on a full disk."""
@@ -81,19 +89,19 @@ class Take:
         if self.bag.problem:
             raise M2R2Error(self.bag.problem)
         if self.marks.current and time.monotonic() - self._labelled_s >= _LABELS_S:
-            self._write_labels(time.time_ns())
+            self._write_labels()
 
     def close(self) -> None:
         """Raises M2R2Error where there is no room for all; what there is can be read."""
         try:
             if self.marks.current:
-                self._write_labels(time.time_ns())
+                self._write_labels()
         finally:
             self.bag.close()
 
-    def _write_labels(self, until_ns: int) -> None:
+    def _write_labels(self) -> None:
         self._labelled_s = time.monotonic()
-        until_ns = self._clock.stamp_of(until_ns)
+        until_ns = self._clock.stamp_of(self._now_ns)
         labels = self.marks.labels(self._epoch_ns or until_ns, until_ns)
         write_labels(labels_path(self.bag.folder), labels)
 
@@ -107,7 +115,7 @@ def next_folder(out: Path, pattern: str) -> Path:
         text = datetime.now().strftime(pattern.replace(_NUMBER, f"{number:03d}"))
         if _NUMBER not in pattern and number > 1:
             text = f"{text}_{number}"
-        if not text or text != Path(text).name or not text.isprintable():
+        if not text or text in (".", "..") or text != Path(text).name or not text.isprintable():
             raise M2R2Error(f"--name {pattern!r} makes no name of a folder: {text!r}")
         folder = out / text
         if not folder.exists() and not labels_path(folder).exists():

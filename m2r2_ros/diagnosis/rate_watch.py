@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 # A topic is silent when it has paused for so many of its usual intervals, and so long at least.
 _SILENT_INTERVALS, _SILENT_S = 5.0, 0.5
@@ -84,12 +84,3 @@ class RateWatch:
         """Count anew, for a new take."""
         for each in self._topics.values():
             each.gaps, each.longest_s = 0, 0.0
-
-
-def short_rates(rates: Iterable[tuple[str, float]], silent: dict[str, float]) -> str:
-    """For one line: "wrench 998, image_raw 30, pose SILENT 1.2 s"."""
-    parts = []
-    for name, rate_hz in rates:
-        state = f"SILENT {silent[name]:.1f} s" if name in silent else f"{rate_hz:.0f}"
-        parts.append(f"{name} {state}")
-    return ", ".join(parts)

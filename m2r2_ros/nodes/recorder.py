@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, ReliabilityPolicy
+from rclpy.topic_endpoint_info import TopicEndpointInfo
 
 from m2r2_ros.datasets.bag_qos import OfferedQos
 from m2r2_ros.datasets.bag_recording import RecordedTopic
@@ -30,7 +31,9 @@ _MOST_BYTES = 512 * MEGABYTE
 
 @dataclass
 class _Followed:
-    input: TopicInput
+    """`input`: None until somebody publishes, who shows how deep its queue has to be."""
+
+    input: TopicInput | None = None
     recorded: RecordedTopic | None = None
     read_stamp: Callable[[bytes], int] | None = None
 
@@ -45,11 +48,14 @@ class TopicRecorder:
         """Of the topics in `may_lack` nothing is said while nobody publishes them."""
         self._node = node
         self._quiet = set(may_lack)
-        self._topics = {name: self._followed(name) for name in dict.fromkeys((*topics, *may_lack))}
+        self._topics = {name: _Followed() for name in (*topics, *may_lack)}
 
     def follow(self) -> None:
         """Subscribe to what is new, or offered otherwise. Call it a few times a second."""
         for name, each in self._topics.items():
+            each.input = each.input or self._input(name)
+            if each.input is None:
+                continue
             each.input.follow()
             kind = each.input.type_name
             if kind and (each.recorded is None or each.recorded.type_name != kind):
@@ -60,8 +66,8 @@ class TopicRecorder:
         """What had come by then, in order of arrival."""
         found: list[Received] = []
         for each in self._topics.values():
-            messages, arrivals = each.input.take_with_arrivals(until_ns)
-            if each.recorded is not None:
+            if each.input is not None and each.recorded is not None:
+                messages, arrivals = each.input.take_with_arrivals(until_ns)
                 found += [
                     Received(each.recorded, arrival, self._stamp(each, data), data)
                     for data, arrival in zip(messages, arrivals, strict=True)
@@ -72,27 +78,33 @@ class TopicRecorder:
     @property
     def problems(self) -> dict[str, str]:
         """Topic -> why nothing can come."""
-        found = {name: each.input.problem for name, each in self._topics.items()}
+        found = {
+            name: each.input.problem if each.input else f"no publisher on {name}"
+            for name, each in self._topics.items()
+        }
         return {name: why for name, why in found.items() if why and name not in self._quiet}
 
     @property
     def lost(self) -> dict[str, int]:
         """Messages that were missing by their publishers' own numbers, of topics that lost any."""
-        return {name: each.input.lost for name, each in self._topics.items() if each.input.lost}
+        inputs = {name: each.input for name, each in self._topics.items() if each.input}
+        return {name: each.lost for name, each in inputs.items() if each.lost}
 
     def close(self) -> None:
         for each in self._topics.values():
-            each.input.close()
+            if each.input is not None:
+                each.input.close()
 
-    def _followed(self, name: str) -> _Followed:
-        depth = _DEPTH
-        for publisher in self._node.get_publishers_info_by_topic(name):
-            depth = _CAMERA_DEPTH if publisher.topic_type in IMAGE_TYPES else depth
+    def _input(self, name: str) -> TopicInput | None:
+        publishers = self._publishers(name)
+        if not publishers:
+            return None
+        depth = _CAMERA_DEPTH if publishers[0].topic_type in IMAGE_TYPES else _DEPTH
         given = self._node, name, lambda type_name: None, depth
-        return _Followed(TopicInput(*given, max_bytes=_MOST_BYTES, keeps_last=True))
+        return TopicInput(*given, max_bytes=_MOST_BYTES, keeps_last=True)
 
     def _describe(self, name: str, type_name: str) -> RecordedTopic:
-        publishers = self._node.get_publishers_info_by_topic(name)
+        publishers = self._publishers(name)
         profiles = [publisher.qos_profile for publisher in publishers]
         kept, hashes = (
             DurabilityPolicy.TRANSIENT_LOCAL,
@@ -107,6 +119,10 @@ class TopicRecorder:
         with suppress(M2R2Error):
             definition = stored_text(type_name)
         return RecordedTopic(name, type_name, qos, definition, hashes[0] if hashes else "")
+
+    def _publishers(self, name: str) -> list[TopicEndpointInfo]:
+        name = self._node.resolve_topic_name(name, only_expand=True)
+        return self._node.get_publishers_info_by_topic(name)
 
     def _stamp(self, each: _Followed, data: bytes) -> int | None:
         with suppress(MessageError):

@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Takes and marks without ROS: what is written when, in which clock, under which name."""
+
+import random
+from math import inf
+
+import pytest
+from bag_files import TYPE, text_message
+
+from m2r2_ros.datasets.bag_qos import OfferedQos
+from m2r2_ros.datasets.bag_reader import open_bag
+from m2r2_ros.datasets.bag_recording import RecordedTopic
+from m2r2_ros.datasets.labels_file import labels_path, read_labels
+from m2r2_ros.datasets.marks import Marks, keyed_labels
+from m2r2_ros.datasets.recorded_topics import beside, recorded_topics
+from m2r2_ros.datasets.recording_session import RecordingSession, SessionPlan
+from m2r2_ros.datasets.sensor_input import SensorInput
+from m2r2_ros.datasets.take import Received, StampClock, next_folder
+from m2r2_ros.datasets.topics import TopicMap
+from m2r2_ros.errors import M2R2Error
+from m2r2_ros.vocabulary import Vocabulary
+
+NOW, SECOND = 1_700_000_000 * 10**9, 10**9
+TOPIC = RecordedTopic("/a", TYPE, OfferedQos(10), "string data")
+KEPT = RecordedTopic("/kept", TYPE, OfferedQos(1, False, True), "string data")
+VOCABULARY = Vocabulary(("rest", "pick", "place"), ("rest",))
+
+
+def received(arrival_ns, topic=TOPIC, stamp_ns=None, text="x"):
+    return Received(topic, arrival_ns, stamp_ns, text_message(text))
+
+
+def session(out, **given):
+    return RecordingSession(SessionPlan(out, "t{n}", **given))
+
+
+def times(bag):
+    with open_bag(bag) as opened:
+        return [(m.topic, m.log_ns) for m in opened.messages()]
+
+
+def test_what_comes_between_takes_is_not_recorded(tmp_path):
+    run = session(tmp_path, takes=2)
+    for number in range(6):
+        if number in (1, 4):
+            run.start()
+        run.add([received(NOW + number)], NOW + number)
+        if number in (2, 4):
+            run.stop()
+    assert run.is_over
+    assert [bag.name for bag in run.finished] == ["t001", "t002"]
+    assert times(tmp_path / "t001") == [("/a", NOW + 1), ("/a", NOW + 2)]
+    assert times(tmp_path / "t002") == [("/a", NOW + 4)]
+    for action, said in ((run.start, "all 2 takes"), (run.stop, "nothing is being recorded")):
+        with pytest.raises(M2R2Error, match=said):
+            action()
+    with pytest.raises(M2R2Error, match="nothing can be marked"):
+        run.mark("pick", NOW)
+
+
+def test_each_take_begins_with_what_is_kept_for_late_subscribers(tmp_path):
+    run = session(tmp_path)
+    run.add([received(NOW, KEPT), received(NOW + 1), received(NOW + 2, KEPT)], NOW + 3)
+    for number in (1, 2):
+        run.start()
+        run.add([received(NOW + 10 * number)], NOW + 10 * number)
+        run.stop()
+    assert [topic for topic, _ in times(tmp_path / "t001")] == ["/kept", "/kept", "/a"]
+    assert times(tmp_path / "t002")[0] == ("/kept", NOW + 10)
+
+
+def test_marks_are_on_the_disk_at_once(tmp_path):
+    run = session(tmp_path, vocabulary=VOCABULARY)
+    run.start()
+    run.add([received(NOW, stamp_ns=NOW - 5000)], NOW)
+    path = labels_path(tmp_path / "t001")
+    assert not path.exists()
+    run.mark("pick", NOW + SECOND)
+    run.mark("place", NOW + 3 * SECOND)
+    labels = read_labels(path)
+    assert labels.epoch_ns == NOW - 5000 and not labels.complete
+    assert labels.vocabulary == VOCABULARY
+    spans = [(each.label, each.start_ns, each.end_ns) for each in labels.labels]
+    assert spans == [("pick", NOW + SECOND, NOW + 3 * SECOND)]
+    with pytest.raises(M2R2Error, match="did you mean 'pick'"):
+        run.mark("pikc", NOW)
+    run.add([], NOW + 4 * SECOND)
+    run.stop()
+    assert [each.label for each in read_labels(path).labels] == ["pick", "place"]
+
+
+def test_marks_of_a_simulated_clock_are_in_its_time(tmp_path):
+    """Stamps since the start of a simulator, one topic's driver not filling them."""
+    run = session(tmp_path)
+    run.start()
+    rows = [received(NOW + k, RecordedTopic(f"/{k}", TYPE, OfferedQos()), 10 + k) for k in range(3)]
+    wall = received(NOW, RecordedTopic("/wall", TYPE, OfferedQos()), NOW)
+    run.add([wall, *rows, received(NOW + 3, stamp_ns=0)], NOW + 4)
+    run.mark("pick", NOW + SECOND)
+    run.mark("", NOW + 2 * SECOND)
+    run.stop()
+    labels = read_labels(labels_path(tmp_path / "t001"))
+    assert [(e.label, e.start_ns, e.end_ns) for e in labels.labels] == [
+        ("pick", 10 + SECOND, 10 + 2 * SECOND)
+    ]
+    assert labels.epoch_ns == 10
+
+
+def test_stamps_of_this_machine_s_clock_are_not_shifted():
+    clock = StampClock()
+    for k in range(9):
+        topic = RecordedTopic(f"/{k}", TYPE, OfferedQos())
+        clock.note(received(NOW, topic, NOW - k * SECOND // 10))
+    assert clock.stamp_of(NOW) == NOW
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_any_marks_make_labels_in_order(seed):
+    """Also where the clock is set back between them."""
+    chance = random.Random(seed)
+    marks, until = Marks(), NOW
+    for _ in range(chance.randrange(1, 30)):
+        until += chance.randrange(-SECOND, 3 * SECOND)
+        marks.begin(chance.choice(["", "a", "b c"]), until)
+    labels = marks.labels(NOW - 10 * SECOND, until)
+    assert all(each.source == "mark" for each in labels.labels)
+    assert len(labels.labels) <= len(marks)
+
+
+def test_keys_are_the_labels_that_are_not_idle():
+    assert keyed_labels(VOCABULARY) == {"1": "pick", "2": "place", "0": "rest"}
+    many = Vocabulary(tuple(f"l{k}" for k in range(12)))
+    keys = keyed_labels(many)
+    assert len(keys) == 10 and keys["9"] == "l8" and keys["0"] == ""
+
+
+def test_takes_are_counted_on(tmp_path):
+    assert next_folder(tmp_path, "lid_{n}").name == "lid_001"
+    (tmp_path / "lid_001").mkdir()
+    (tmp_path / "lid_002.labels.json").touch()
+    assert next_folder(tmp_path, "lid_{n}").name == "lid_003"
+    (tmp_path / "lid").mkdir()
+    assert next_folder(tmp_path, "lid").name == "lid_2"
+    assert len(next_folder(tmp_path, "%Y").name) == 4
+
+
+@pytest.mark.parametrize("pattern", ["", "a/b", "..", "/x", ".", "a\nb"])
+def test_what_is_no_name_is_refused(tmp_path, pattern):
+    with pytest.raises(M2R2Error, match="makes no name of a folder"):
+        next_folder(tmp_path, pattern)
+
+
+def test_the_topics_are_those_that_offline_commands_need():
+    signals = {"pose": SensorInput(frame="base", child_frame="tool")}
+    named = {"front": "/front", "audio": "/mic/audio", "pose": "/tf", "wrench": ""}
+    topics = TopicMap(named, (), "front", signals)
+    found = recorded_topics(topics, ["/more"])
+    assert found == ["/front", "/mic/audio", "/tf", "/tf_static", "/more"]
+    assert beside(topics) == ["/mic/audio_info"]
+    with pytest.raises(M2R2Error, match="no topic name"):
+        recorded_topics(topics, ["no topic"])
+
+
+def test_without_an_end_a_session_goes_on(tmp_path):
+    run = session(tmp_path)
+    assert run.plan.takes == run.plan.seconds == inf and not run.is_over
