@@ -22,7 +22,8 @@ def python_files(*folders: Path) -> list[Path]:
     return sorted(path for path in found if "__pycache__" not in path.parts)
 
 
-def imports(source: str) -> set[str]:
+@cache
+def imports(source: str) -> frozenset[str]:
     """Full names of the modules that a source text imports, late ones included.
 
     `from m2r2_ros import errors` counts as m2r2_ros.errors. A relative import stays in its folder
@@ -36,10 +37,10 @@ def imports(source: str) -> set[str]:
             assert node.level <= 1, f"line {node.lineno} imports from outside its folder by dots"
             if not node.level:
                 names |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return names
+    return frozenset(names)
 
 
-def top_level(names: set[str]) -> set[str]:
+def top_level(names: frozenset[str]) -> set[str]:
     """The packages that modules belong to."""
     return {name.partition(".")[0] for name in names}
 

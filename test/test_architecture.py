@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
+from functools import cache
 from itertools import chain
 from pathlib import Path
 
@@ -114,9 +115,14 @@ def module_name(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
+@cache
+def all_modules() -> frozenset[str]:
+    return frozenset(module_name(path) for path in python_files(PACKAGE))
+
+
 def own_modules(names: set[str]) -> set[str]:
     """Modules of this package that an import list names, functions and classes cut off."""
-    modules = {module_name(path) for path in python_files(PACKAGE)}
+    modules = all_modules()
     found = {name if name in modules else name.rpartition(".")[0] for name in names}
     return (found & modules) - {"m2r2_ros"}
 
