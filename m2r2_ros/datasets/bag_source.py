@@ -266,9 +266,7 @@ class _Decoder:
                     signals.setdefault(modality, []).append(message)
                 else:
                     self._add(batch, modality, message)
-        batch.signals = {
-            name: self._signal(name, messages) for name, messages in signals.items()
-        }
+        batch.signals = {name: self._signal(name, messages) for name, messages in signals.items()}
         return batch
 
     def problems(self) -> list[str]:

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A data-set card in Markdown: what a folder of recordings holds, beside REASSEMBLE's figures."""
+"""A data-set card in Markdown: what a folder of recordings holds.
+
+Sets with labels of REASSEMBLE are shown beside its figures.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,8 @@ from typing import Any
 
 from m2r2_ros.evaluation.tables import markdown_cell, markdown_table
 from m2r2_ros.inspection.dataset_statistics import FEW_EXAMPLES
-from m2r2_ros.labels import ACTIVITIES, OBJECTS
+from m2r2_ros.labels import is_reassemble
+from m2r2_ros.vocabulary import Vocabulary
 
 # Published with the data set (Sliwowski et al., "REASSEMBLE", RSS 2025). Whether its actions
 # include "No action" is not stated; those counted here do not.
@@ -44,20 +48,21 @@ def card_text(name: str, statistics: Mapping[str, Any]) -> str:
     `statistics` is what `dataset_statistics` gives, and "unreadable" (file -> reason) and "recipe"
     (of the simulator, None for other data).
     """
+    is_alike = is_reassemble(statistics["vocabulary"]["labels"])
     sections = [
         f"# Data-set card: {markdown_cell(name)}",
         _origin(statistics["recipe"]),
-        "## Against REASSEMBLE",
-        _against_reassemble(statistics),
+        "## Against REASSEMBLE" if is_alike else "## Size",
+        _size(statistics, REASSEMBLE if is_alike else None),
         "## Activities",
         _activities(statistics),
         "## Classes",
-        "Actions of each fine class; in brackets those that failed.\n\n" + class_table(statistics),
+        "Actions of each class; in brackets those that failed.\n\n" + class_table(statistics),
         _balance(statistics["balance"]),
         "## Low-level skills",
         _skills(statistics["low_level"]),
-        "## Unlike REASSEMBLE",
-        _unlike(statistics),
+        "## Unlike REASSEMBLE" if is_alike else "## Problems",
+        _problems(statistics),
         "## Recordings",
         _recordings(statistics["each_recording"]),
     ]
@@ -74,44 +79,38 @@ def _origin(recipe: Mapping[str, Any] | None) -> str:
     return f"Simulated demonstrations (`m2r2 simulate`: {markdown_cell(words)})."
 
 
-def _against_reassemble(statistics: Mapping[str, Any]) -> str:
-    actions = statistics["actions"]
+def _size(statistics: Mapping[str, Any], other: Mapping[str, int] | None) -> str:
+    """Beside the figures of an `other` data set, if there is one to compare with."""
     median = statistics["actions_per_recording"]
-    rows = [
-        ("recordings", statistics["recordings"], REASSEMBLE["recordings"]),
-        ("minutes", f"{statistics['minutes']:.1f}", REASSEMBLE["minutes"]),
-        ("actions", actions, REASSEMBLE["actions"]),
-        (
-            "successful actions",
-            _of(statistics["successful"], actions),
-            _of(REASSEMBLE["successful"], REASSEMBLE["actions"]),
-        ),
-        (
-            "actions a recording (median)",
-            f"{median['median']:g}" if median else "-",
-            REASSEMBLE["actions_per_recording"],
-        ),
-        (
-            "actions a minute",
-            f"{actions / statistics['minutes']:.1f}" if statistics["minutes"] else "-",
-            f"{REASSEMBLE['actions'] / REASSEMBLE['minutes']:.1f}",
-        ),
-        (
-            "seconds an action, pauses included",
-            f"{statistics['minutes'] * 60 / actions:.1f}" if actions else "-",
-            f"{REASSEMBLE['minutes'] * 60 / REASSEMBLE['actions']:.1f}",
-        ),
-    ]
-    return markdown_table(("", "this data set", "REASSEMBLE"), rows) + (
-        '\n\nActions of this data set are counted without "No action".'
-    )
+    figures = {**statistics, "actions_per_recording": median["median"] if median else None}
+    columns = [_figures(figures)] + ([_figures(other)] if other else [])
+    rows = [(name, *(column[name] for column in columns)) for name in columns[0]]
+    header = ("", "this data set") + (("REASSEMBLE",) if other else ())
+    counted = "Actions are counted without idle ones."
+    if other:
+        counted = 'Actions of this data set are counted without "No action".'
+    return f"{markdown_table(header, rows)}\n\n{counted}"
+
+
+def _figures(of: Mapping[str, Any]) -> dict[str, str | int]:
+    actions, minutes, median = of["actions"], of["minutes"], of["actions_per_recording"]
+    is_whole = isinstance(minutes, int)
+    return {
+        "recordings": of["recordings"],
+        "minutes": minutes if is_whole else f"{minutes:.1f}",
+        "actions": actions,
+        "successful actions": _of(of["successful"], actions),
+        "actions a recording (median)": "-" if median is None else f"{median:g}",
+        "actions a minute": f"{actions / minutes:.1f}" if minutes else "-",
+        "seconds an action, pauses included": f"{minutes * 60 / actions:.1f}" if actions else "-",
+    }
 
 
 def _activities(statistics: Mapping[str, Any]) -> str:
     shares = statistics["balance"]["activity_share"]
     rows = [
         (
-            name,
+            markdown_cell(name),
             entry["actions"],
             f"{shares[name]:.0%}" if name in shares else "",
             _of(entry["successful"], entry["actions"]),
@@ -124,18 +123,36 @@ def _activities(statistics: Mapping[str, Any]) -> str:
 
 
 def class_table(statistics: Mapping[str, Any]) -> str:
-    """Number of actions, failures and success of every activity with every object, in Markdown."""
+    """Number of actions, failures and success of every class, in Markdown.
+
+    Actions that have objects are a table with a row an object, the others a row each.
+    """
     fine = statistics["fine"]
+    vocabulary = Vocabulary.from_dict(statistics["vocabulary"]) if fine else Vocabulary(())
+    named = [label for label in fine if not vocabulary.is_idle(label)]
+    objects = [label for label in named if vocabulary.object_of(label)]
+    plain = [label for label in named if not vocabulary.object_of(label)]
+    tables = [_object_table(fine, vocabulary, objects)] if objects else []
+    if plain or not objects:
+        rows = [(markdown_cell(n), _with_failures(fine[n]), _success(fine[n])) for n in plain]
+        tables.append(markdown_table(("class", "actions", "successful"), rows))
+    return "\n\n".join(tables)
+
+
+def _object_table(fine: Mapping[str, Any], vocabulary: Vocabulary, labels: Sequence[str]) -> str:
+    cells = {(vocabulary.object_of(n), vocabulary.coarse(n)): fine[n] for n in labels}
+    objects, actions = (list(dict.fromkeys(names)) for names in zip(*cells, strict=True))
     rows = []
-    for name in OBJECTS:
-        cells = [fine[f"{activity} {name}"] for activity in ACTIVITIES]
-        total = _sum(cells)
-        rows.append((name, *map(_with_failures, cells), total["actions"], _success(total)))
-    activities = [_sum([fine[f"{a} {name}"] for name in OBJECTS]) for a in ACTIVITIES]
-    total = _sum(activities)
-    rows.append(("all", *map(_with_failures, activities), total["actions"], _success(total)))
-    rows.append(("successful", *map(_success, activities), "", ""))
-    return markdown_table(("object", *ACTIVITIES, "all", "successful"), rows)
+    for name in objects:
+        total = _sum([cells[name, action] for action in actions if (name, action) in cells])
+        row = [_with_failures(cells.get((name, action))) for action in actions]
+        rows.append((markdown_cell(name), *row, total["actions"], _success(total)))
+    each = [_sum([cells[n, a] for n in objects if (n, a) in cells]) for a in actions]
+    total = _sum(each)
+    rows.append(("all", *map(_with_failures, each), total["actions"], _success(total)))
+    rows.append(("successful", *map(_success, each), "", ""))
+    header = ("object", *map(markdown_cell, actions), "all", "successful")
+    return markdown_table(header, rows)
 
 
 def _sum(cells: Sequence[Mapping[str, int]]) -> dict[str, int]:
@@ -146,7 +163,10 @@ def _success(cell: Mapping[str, int]) -> str:
     return _of(cell["successful"], cell["actions"])
 
 
-def _with_failures(cell: Mapping[str, int]) -> str:
+def _with_failures(cell: Mapping[str, int] | None) -> str:
+    """ "" where there is no such class."""
+    if cell is None:
+        return ""
     failed = cell["actions"] - cell["successful"]
     return f"{cell['actions']} ({failed})" if failed else str(cell["actions"])
 
@@ -157,6 +177,8 @@ def _balance(balance: Mapping[str, Any]) -> str:
         f"- Absent: {_listed(balance['absent'])}",
         f"- Fewer than {FEW_EXAMPLES} examples: {_listed(balance['few'])}",
     ]
+    if balance["not_of_vocabulary"]:
+        lines.append(f"- Labels that are no class: {_listed(balance['not_of_vocabulary'])}")
     if balance["not_of_reassemble"]:
         lines.append(f"- Not classes of REASSEMBLE: {_listed(balance['not_of_reassemble'])}")
     return "\n".join(lines)
@@ -178,7 +200,7 @@ def _skills(skills: Mapping[str, Any]) -> str:
     return markdown_table(header, rows)
 
 
-def _unlike(statistics: Mapping[str, Any]) -> str:
+def _problems(statistics: Mapping[str, Any]) -> str:
     lines = list(_SIMULATED) if statistics["recipe"] is not None else []
     entries = statistics["each_recording"]
     found = Counter(problem for entry in entries for problem in entry["problems"])

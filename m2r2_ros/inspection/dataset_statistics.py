@@ -13,18 +13,11 @@ import numpy as np
 from m2r2_ros.datasets.annotations import label_digest
 from m2r2_ros.datasets.clocks import MAX_TIME_S
 from m2r2_ros.datasets.recording import Action, LowLevelSkill
-from m2r2_ros.datasets.recording_source import vocabulary_of
 from m2r2_ros.datasets.source import open_source
 from m2r2_ros.datasets.topics import TopicMap
 from m2r2_ros.errors import M2R2Error
-from m2r2_ros.labels import (
-    ACTIVITIES,
-    COARSE_LABELS,
-    FINE_LABELS,
-    NO_ACTION,
-    coarse_label,
-    label_from_text,
-)
+from m2r2_ros.labels import FINE_LABELS, is_reassemble, label_from_text, vocabulary_of_labels
+from m2r2_ros.vocabulary import Vocabulary
 
 # A class with fewer examples than this can hardly be learnt, or its metric trusted.
 FEW_EXAMPLES = 10
@@ -32,21 +25,25 @@ FEW_EXAMPLES = 10
 
 @dataclass(frozen=True)
 class LabelledRecording:
-    """What a data-set card needs of a recording. `actions` is None when it has no labels.
-
-    idle  its labels that say that nothing is done.
-    """
+    """What a data-set card needs of a recording. `actions` is None when it has no labels."""
 
     name: str
     duration_s: float
     actions: list[Action] | None
     problems: list[str] = field(default_factory=list)
-    idle: tuple[str, ...] = (NO_ACTION,)
+    stated: Vocabulary | None = None
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """What its labels mean: as is stated, else as they show. Raises M2R2Error."""
+        labels = (label_from_text(action.text) for action in self.actions or ())
+        return self.stated or vocabulary_of_labels(labels)
 
     @property
     def attempts(self) -> list[Action]:
         """Its actions without idle ones."""
-        return [a for a in self.actions or () if label_from_text(a.text) not in self.idle]
+        idle = self.vocabulary.idle
+        return [a for a in self.actions or () if label_from_text(a.text) not in idle]
 
 
 def read_labels(path: Path, topics: TopicMap) -> LabelledRecording:
@@ -55,9 +52,8 @@ def read_labels(path: Path, topics: TopicMap) -> LabelledRecording:
         duration_s = (source.end_ns - source.start_ns) / 1e9
         if not 0 <= duration_s <= MAX_TIME_S:
             raise M2R2Error(f"{path}: its clocks disagree, it would last {duration_s:.0f} s")
-        idle = vocabulary_of(source).idle
-        said = list(source.problems)
-        return LabelledRecording(source.name, duration_s, source.actions, said, idle)
+        said, stated = list(source.problems), source.vocabulary
+        return LabelledRecording(source.name, duration_s, source.actions, said, stated)
 
 
 def dataset_statistics(recordings: Sequence[LabelledRecording]) -> dict[str, Any]:
@@ -66,9 +62,13 @@ def dataset_statistics(recordings: Sequence[LabelledRecording]) -> dict[str, Any
     per_recording = [len(r.attempts) for r in recordings if r.actions is not None]
     everything = [action for recording in recordings for action in recording.actions or ()]
     skills = [skill for action in everything for skill in action.low_level]
-    fine = _by_label(everything, label_from_text, FINE_LABELS)
-    coarse = _by_label(everything, lambda text: coarse_label(label_from_text(text)), COARSE_LABELS)
+    vocabulary = common_vocabulary(recordings)
+    fine = _by_label(everything, label_from_text, vocabulary.labels)
+    coarse: dict[str, list[Action]] = {}
+    for label, found in fine.items():
+        coarse.setdefault(vocabulary.coarse(label), []).extend(found)
     return {
+        "vocabulary": vocabulary.to_dict(),
         "recordings": len(recordings),
         "labelled_recordings": len(per_recording),
         "minutes": sum(recording.duration_s for recording in recordings) / 60,
@@ -82,7 +82,9 @@ def dataset_statistics(recordings: Sequence[LabelledRecording]) -> dict[str, Any
             for label, found in coarse.items()
         },
         "fine": {label: _counts(found) for label, found in fine.items()},
-        "balance": _balance({label: len(found) for label, found in fine.items()}, len(attempts)),
+        "balance": _balance(
+            {label: len(found) for label, found in fine.items()}, len(attempts), vocabulary
+        ),
         "low_level": {
             label: {
                 **_counts(found),
@@ -92,6 +94,19 @@ def dataset_statistics(recordings: Sequence[LabelledRecording]) -> dict[str, Any
         },
         "each_recording": [_entry(recording) for recording in recordings],
     }
+
+
+def common_vocabulary(recordings: Iterable[LabelledRecording]) -> Vocabulary:
+    """The classes of all recordings, in the order in which they are named first.
+
+    Where two mean different things by a label, the first counts. Raises M2R2Error.
+    """
+    meant: dict[str, Vocabulary] = {}
+    for recording in recordings:
+        meant |= {n: recording.vocabulary for n in recording.vocabulary.labels if n not in meant}
+    idle = tuple(label for label, said in meant.items() if said.is_idle(label))
+    parts = {n: said.parts[n] for n, said in meant.items() if n in said.parts}
+    return Vocabulary(tuple(meant), idle, parts)
 
 
 def _entry(recording: LabelledRecording) -> dict[str, Any]:
@@ -123,16 +138,18 @@ def _quartiles(values: Sequence[float]) -> dict[str, float] | None:
     return {"lower_quartile": float(lower), "median": float(median), "upper_quartile": float(upper)}
 
 
-def _balance(counts: dict[str, int], attempts: int) -> dict[str, Any]:
-    activities = {
-        name: sum(count for label, count in counts.items() if coarse_label(label) == name)
-        for name in ACTIVITIES
-    }
-    known = {label: counts[label] for label in FINE_LABELS if label != NO_ACTION}
+def _balance(counts: dict[str, int], attempts: int, vocabulary: Vocabulary) -> dict[str, Any]:
+    known = {n: counts[n] for n in vocabulary.labels if not vocabulary.is_idle(n)}
+    activities: dict[str, int] = {}
+    for label, count in known.items():
+        name = vocabulary.coarse(label)
+        activities[name] = activities.get(name, 0) + count
+    others = sorted(set(counts).difference(FINE_LABELS))
     return {
         "activity_share": {n: c / attempts if attempts else 0.0 for n, c in activities.items()},
-        "fewest": min(known.values()),
+        "fewest": min(known.values(), default=0),
         "absent": [label for label, count in known.items() if not count],
         "few": [label for label, count in known.items() if 0 < count < FEW_EXAMPLES],
-        "not_of_reassemble": sorted(set(counts).difference(FINE_LABELS)),
+        "not_of_vocabulary": sorted(set(counts).difference(vocabulary.labels)),
+        "not_of_reassemble": others if is_reassemble(counts) else [],
     }

@@ -29,6 +29,7 @@ from m2r2_ros.inspection.spectrogram import Spectrogram
 from m2r2_ros.inspection.stream_summary import Gap, summarise_chunks, summarise_samples
 from m2r2_ros.labels import REASSEMBLE
 from m2r2_ros.sensing.limits import SensingLimits
+from m2r2_ros.vocabulary import Parts, Vocabulary
 
 DURATION_S = 6.0
 
@@ -259,8 +260,9 @@ def test_statistics_count_what_is_there():
     assert statistics["fine"]["Insert USB"] == {"actions": 2, "successful": 1}
     assert statistics["coarse"]["Remove"]["duration_s"] is None
     balance = statistics["balance"]
-    assert balance["activity_share"] == {"Pick": 0.2, "Insert": 0.6, "Remove": 0, "Place": 0}
-    assert balance["few"] == ["Pick USB", "Insert BNC", "Insert USB"]
+    shares = {"Pick": 0.2, "Insert": 0.6, "Remove": 0, "Place": 0, "Wash up": 0.2}
+    assert balance["activity_share"] == shares
+    assert balance["few"] == ["Pick USB", "Insert BNC", "Insert USB", "Wash up"]
     assert len(balance["absent"]) == 65 and balance["fewest"] == 0
     assert balance["not_of_reassemble"] == ["Wash up"]
     assert [entry["actions"] for entry in statistics["each_recording"]] == [3, 2, None]
@@ -295,6 +297,50 @@ def test_card_has_the_figures_and_cannot_be_broken_by_names():
 
 def test_an_empty_data_set_has_a_card():
     empty = dataset_statistics([LabelledRecording("none", 0.0, [])])
-    assert "| actions | 0 | 4551 |" in card_text(
-        "none", {**empty, "unreadable": {}, "recipe": None}
-    )
+    assert "| actions | 0 |" in card_text("none", {**empty, "unreadable": {}, "recipe": None})
+
+
+CAPS = Vocabulary(
+    ("wait", "tighten cap", "tighten bolt", "wipe"),
+    ("wait",),
+    {"tighten cap": Parts("tighten", "cap"), "tighten bolt": Parts("tighten", "bolt")},
+)
+
+
+def test_a_card_lists_the_classes_of_the_recordings_and_no_others():
+    actions = [Action(i, i + 1, text, i != 2) for i, text in enumerate(("wait", "wipe", "wipe"))]
+    other = [Action(0, 1, "tighten bolt"), Action(1, 2, "Polish.")]
+    recordings = [
+        LabelledRecording("a", 30.0, actions, [], CAPS),
+        LabelledRecording("b", 30.0, other, [], None),
+    ]
+    statistics = dataset_statistics(recordings)
+    assert statistics["vocabulary"]["labels"] == [*CAPS.labels, "Polish"]
+    assert (statistics["actions"], statistics["successful"]) == (4, 3)
+    balance = statistics["balance"]
+    assert balance["activity_share"] == {"tighten": 0.25, "wipe": 0.5, "Polish": 0.25}
+    assert balance["absent"] == ["tighten cap"] and balance["not_of_reassemble"] == []
+    text = card_text("caps", {**statistics, "unreadable": {}, "recipe": None})
+    assert "REASSEMBLE" not in text and "Insert" not in text and "No action" not in text
+    lines = text.splitlines()
+    for line in (
+        "|  | this data set |",
+        "| actions a minute | 4.0 |",
+        "| wait | 1 |  | 1 (100%) | 1.00 | 1.00 | 1.00 |",
+        "| tighten | 1 | 25% | 1 (100%) | 1.00 | 1.00 | 1.00 |",
+        "| object | tighten | all | successful |",
+        "| cap | 0 | 0 | - |",
+        "| bolt | 1 | 1 | 1 (100%) |",
+        "| wipe | 2 (1) | 1 (50%) |",
+        "| Polish | 1 | 1 (100%) |",
+    ):
+        assert line in lines, line
+
+
+def test_labels_without_a_class_are_named():
+    """The vocabulary of a data set is stated, and one of its recordings says something else."""
+    recording = LabelledRecording("a", 9.0, [Action(0, 1, "wipe"), Action(1, 2, "sing")], [], CAPS)
+    statistics = dataset_statistics([recording])
+    assert statistics["balance"]["not_of_vocabulary"] == ["sing"]
+    text = card_text("caps", {**statistics, "unreadable": {}, "recipe": None})
+    assert "- Labels that are no class: 1 (sing)" in text.splitlines()
