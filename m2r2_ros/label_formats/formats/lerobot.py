@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: Apache-2.0
+"""LeRobotDataset v3: subtasks, an episode a recording.
+
+Of its two forms, --tier names one: `subtask_index` a frame with meta/subtasks.parquet, which comes
+first, and `language_persistent`, whose rows of the style "subtask" are valid until replaced. What
+is written is a data set of its own, with labels and no observations.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from m2r2_ros.errors import M2R2Error, brief
+from m2r2_ros.label_formats.frames import MAX_FRAMES, frame_labels, regular_bounds, runs
+from m2r2_ros.label_formats.label_format import GAPS, FormatOptions, LabelFormat
+from m2r2_ros.label_formats.label_track import LabelTrack
+from m2r2_ros.label_formats.lerobot_dataset import INDEX, PERSISTENT, write_dataset
+from m2r2_ros.label_formats.parquet import MAX_FILES, column_names, row_groups
+from m2r2_ros.label_formats.texts import read_entries, refuse_before_zero
+from m2r2_ros.vocabulary import UNLABELLED
+
+SUBTASKS = "meta/subtasks.parquet"
+VERSION = "v3."
+
+
+class _Frame(NamedTuple):
+    """What is read of a frame; `said` is its subtask's index, or its rows of language."""
+
+    episode: int
+    number: int
+    said: Any
+
+
+def read(path: Path, options: FormatOptions) -> list[LabelTrack]:
+    rate_hz = _rate(path / "meta" / "info.json")
+    files = sorted(path.glob("data/chunk-*/file-*.parquet"))
+    if not 0 < len(files) <= MAX_FILES:
+        raise M2R2Error(f"has {len(files)} files data/chunk-*/file-*.parquet")
+    column = _column(path, files[0], options.tier)
+    episodes: dict[int, list[_Frame]] = {}
+    for frame in _frames(files, column):
+        episodes.setdefault(frame.episode, []).append(frame)
+    names = _names(path)
+    texts = _texts(path / SUBTASKS) if column == INDEX else {}
+    tracks = []
+    for episode, frames in sorted(episodes.items()):
+        if [frame.number for frame in frames] != list(range(len(frames))):
+            raise M2R2Error(f"episode {episode}: its frames are not numbered from 0 on")
+        labels = _indexed(frames, texts) if texts else _persistent(episode, frames, rate_hz)
+        spans = runs(labels, regular_bounds(len(labels), rate_hz))
+        tracks.append(LabelTrack(names.get(episode, f"episode_{episode:06d}"), spans))
+    return tracks
+
+
+def write(path: Path, tracks: Sequence[LabelTrack], options: FormatOptions) -> list[str]:
+    if not options.rate_hz:
+        raise M2R2Error("has a label a frame: --rate says how many frames a second")
+    if path.exists() and any(path.iterdir()):
+        raise M2R2Error("holds files already: a data set is written into a new folder")
+    for track in tracks:
+        refuse_before_zero(track)
+    labels = {track.name: frame_labels(track, options.rate_hz) for track in tracks}
+    for name, given in labels.items():
+        if not given:
+            raise M2R2Error(f"'{name}' has no frame: an episode needs one")
+    write_dataset(path, labels, options.rate_hz, _checked(options.tier) or INDEX)
+    return ["a data set of labels alone, without observations"]
+
+
+def _rate(info: Path) -> float:
+    values = read_entries(info)
+    version = values.get("codebase_version") if isinstance(values, dict) else None
+    if not isinstance(version, str) or not version.startswith(VERSION):
+        raise M2R2Error(f"{info}: no LeRobotDataset {VERSION}x, it says {brief(version)}")
+    rate_hz = values.get("fps")
+    if type(rate_hz) not in (int, float) or not (math.isfinite(rate_hz) and 0 < rate_hz <= 1e4):
+        raise M2R2Error(f"{info}: fps must be frames a second, got {brief(rate_hz)}")
+    return float(rate_hz)
+
+
+def _checked(column: str) -> str:
+    if column not in ("", INDEX, PERSISTENT):
+        raise M2R2Error(f"--tier must be {INDEX} or {PERSISTENT}, not {brief(column)}")
+    return column
+
+
+def _column(path: Path, file: Path, wanted: str) -> str:
+    there = column_names(file)
+    if INDEX in there and (path / SUBTASKS).exists() and _checked(wanted) != PERSISTENT:
+        return INDEX
+    if PERSISTENT in there and _checked(wanted) != INDEX:
+        return PERSISTENT
+    raise M2R2Error(f"has no subtasks: neither {INDEX} with {SUBTASKS} nor {PERSISTENT}")
+
+
+def _frames(files: Sequence[Path], column: str) -> Iterator[_Frame]:
+    for group in row_groups(files, ["episode_index", "frame_index", column]):
+        for episode, number, said in zip(*group.values(), strict=True):
+            if type(episode) is not int or type(number) is not int or episode < 0:
+                raise M2R2Error(f"a frame has the numbers {brief(episode)}, {brief(number)}")
+            # The rows of language are the same in all frames of an episode.
+            yield _Frame(episode, number, said if column == INDEX or number == 0 else None)
+
+
+def _indexed(frames: Sequence[_Frame], texts: dict[int, str]) -> list[str]:
+    labels = []
+    for frame in frames:
+        if frame.said is None or frame.said == -1:
+            labels.append(UNLABELLED)
+        elif frame.said not in texts:
+            raise M2R2Error(f"{INDEX} {brief(frame.said)} is not in {SUBTASKS}")
+        else:
+            labels.append(texts[frame.said])
+    return labels
+
+
+def _persistent(episode: int, frames: Sequence[_Frame], rate_hz: float) -> list[str]:
+    starts: dict[int, str] = {}
+    for row in frames[0].said or ():
+        if not isinstance(row, dict):
+            raise M2R2Error(f"episode {episode}: {PERSISTENT} holds {brief(row)}")
+        time_s, content = row.get("timestamp"), row.get("content")
+        if row.get("style") != "subtask":
+            continue
+        if not isinstance(time_s, float) or not 0 <= time_s * rate_hz < MAX_FRAMES:
+            raise M2R2Error(f"episode {episode}: a subtask begins at {brief(time_s)} s")
+        # The last one of a time counts: one for the whole episode may stand before it.
+        starts[round(time_s * rate_hz)] = content if isinstance(content, str) else UNLABELLED
+    labels, label = [], UNLABELLED
+    for number in range(len(frames)):
+        label = starts.get(number, label)
+        labels.append(label)
+    return labels
+
+
+def _texts(path: Path) -> dict[int, str]:
+    """Subtask by its index."""
+    names = column_names(path)
+    texts = [name for name in names if name != INDEX]
+    if INDEX not in names or not texts:
+        raise M2R2Error(f"{path}: needs {INDEX} and the subtasks' texts, has {', '.join(names)}")
+    column = "subtask" if "subtask" in texts else texts[-1]
+    found = {}
+    for group in row_groups([path], [INDEX, column]):
+        found.update(zip(group[INDEX], group[column], strict=True))
+    if not found or not all(isinstance(text, str) for text in found.values()):
+        raise M2R2Error(f"{path}: '{column}' are no texts")
+    return found
+
+
+def _names(path: Path) -> dict[int, str]:
+    """Recordings of the episodes, as `write` has kept them."""
+    files = sorted(path.glob("meta/episodes/chunk-*/file-*.parquet"))
+    if not files or "recording" not in column_names(files[0]):
+        return {}
+    names: dict[int, str] = {}
+    for group in row_groups(files, ["episode_index", "recording"]):
+        names.update(zip(group["episode_index"], map(str, group["recording"]), strict=True))
+    return names
+
+
+FORMAT = LabelFormat("", True, frozenset((GAPS,)), read, write, 0)
