@@ -95,9 +95,7 @@ def inspect_source(
     """
     cameras = {name: GatheredCamera() for name in layout.cameras}
     audio = GatheredAudio(limits.max_audio_gap_s)
-    signals = {
-        name: GatheredSignal(*limits.signal_range(one)) for name, one in layout.signals.items()
-    }
+    signals = {name: GatheredSignal(one, limits) for name, one in layout.signals.items()}
     derived = DerivedSignals(layout.derived, limits)
     for batch in source.batches(layout):
         for name, stamp_ns, picture in batch.images:
@@ -112,7 +110,8 @@ def inspect_source(
     summaries = {name: gathered[name].summary() for name in layout.modalities}
     streams = {name: summary for name, summary in summaries.items() if summary is not None}
     if not streams:
-        raise M2R2Error(f"{source.name}: none of the configured streams holds a sample")
+        why = "".join(f"; {problem}" for problem in source.problems)
+        raise M2R2Error(f"{source.name}: none of the configured streams holds a sample{why}")
     arrays = {name: signal.arrays() for name, signal in signals.items() if name in streams}
     last_s = max(stream.last_s for stream in streams.values())
     return Inspection(

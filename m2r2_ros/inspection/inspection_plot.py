@@ -30,17 +30,24 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _DPI = 110
-_AXIS_IN, _LEFT_IN, _RIGHT_IN, _TOP_IN, _BOTTOM_IN = 17.0, 1.05, 1.2, 0.45, 0.65
+_AXIS_IN, _RIGHT_IN, _TOP_IN, _BOTTOM_IN = 17.0, 1.2, 0.45, 0.65
+# Left of the axes: at least, and what the numbers of their ticks take of it.
+_LEFT_IN, _TICKS_IN = 1.05, 0.6
 _FILM_IN, _SOUND_IN, _CURVE_IN, _ACTIONS_IN, _SKILLS_IN = 1.0, 1.1, 1.0, 1.3, 0.95
 _MISSING_IN, _GAP_IN = 0.4, 0.1
 _PROBLEM_IN, _MOST_PROBLEMS, _PROBLEM_LETTERS = 0.16, 10, 200
-_NAME_LETTERS = 20
+_NAME_LETTERS, _TITLE_LETTERS, _TITLE_POINTS = 20, 24, 10
+# So many names of columns fit beside a row.
 _MOST_NAMES = 8
 
 # What the encoder hears (16 kHz audio), and how far below its loudest moment a sound is drawn.
 _TOP_FREQUENCY_HZ = 8000
 _DYNAMIC_RANGE_DB = 65
-_HUES = ("#D55E00", "#009E73", "#0072B2")
+# Three for x, y and z, the others for more columns.
+_HUES = (
+    *("#D55E00", "#009E73", "#0072B2"),
+    *("#CC79A7", "#E69F00", "#56B4E9", "#7A5230", "#8A8A8A"),
+)
 _FAILED = "#C00000"
 
 # Quantities in the order of their rows; the others follow, but for those that say little.
@@ -72,10 +79,18 @@ def inspection_figure(inspection: Inspection) -> Figure:
     problems = _problem_lines(inspection.problems)
     there = {None, *inspection.streams}
     heights_in = [row.height_in if row.stream in there else _MISSING_IN for row in rows]
-    figure, axes = _layout(heights_in, len(problems))
+    left_in = _left_margin_in([row.title for row in rows])
+    figure, axes = _layout(heights_in, left_in, len(problems))
     for axis, row in zip(axes, rows, strict=True):
         axis.set_xlim(*inspection.span_s)
-        axis.set_ylabel(row.title, rotation=0, ha="right", va="center")
+        axis.set_ylabel(
+            row.title,
+            rotation=0,
+            ha="right",
+            va="center",
+            fontsize=_TITLE_POINTS,
+            parse_math=False,
+        )
         axis.tick_params(labelbottom=axis is axes[-1], labelsize=8)
         if row.stream not in there:
             _say(axis, f"{row.stream}: missing")
@@ -84,9 +99,10 @@ def inspection_figure(inspection: Inspection) -> Figure:
         if row.stream is not None:
             _note(axis, inspection.streams[row.stream])
     axes[0].set_title(_title(inspection), loc="left", fontsize=13, parse_math=False)
-    axes[-1].set_xlabel("seconds from the first frame", fontsize=9)
+    first = "frame" if inspection.layout.cameras else "sample"
+    axes[-1].set_xlabel(f"seconds from the first {first}", fontsize=9)
     figure.text(
-        _LEFT_IN / figure.get_figwidth(),
+        left_in / figure.get_figwidth(),
         0.08 / figure.get_figheight(),
         "\n".join(problems),
         fontsize=9,
@@ -111,12 +127,11 @@ def _rows(inspection: Inspection) -> list[_Row]:
     ]
     if layout.audio:
         rows.append(_Row("sound\n[kHz]", _SOUND_IN, partial(_draw_sound, inspection), AUDIO))
-    return [
-        *rows,
-        *_curve_rows(inspection),
-        _Row("action", _ACTIONS_IN, partial(_draw_actions, inspection)),
-        _Row("low-level\nskill", _SKILLS_IN, partial(_draw_skills, inspection)),
-    ]
+    rows += _curve_rows(inspection)
+    rows.append(_Row("action", _ACTIONS_IN, partial(_draw_actions, inspection)))
+    if _skills(inspection):
+        rows.append(_Row("low-level\nskill", _SKILLS_IN, partial(_draw_skills, inspection)))
+    return rows
 
 
 def _curve_rows(inspection: Inspection) -> list[_Row]:
@@ -146,15 +161,33 @@ def _curve_title(signal: Signal, quantity: Quantity) -> str:
     unit = f"[{unit}]" if unit else ""
     if signal.name == signal.preset:
         return f"{name}\n{unit}".rstrip()
-    whose = textwrap.shorten(signal.name.replace("_", " "), _NAME_LETTERS, placeholder="...")
-    return f"{whose}\n{name} {unit}".rstrip()
+    # A name is a word without blanks, so that it is cut anywhere.
+    whose = "\n".join(textwrap.wrap(signal.name, _TITLE_LETTERS))
+    name = "" if name in signal.name.replace("_", " ") or not signal.preset else f"{name} "
+    return f"{whose}\n{name}{unit}".rstrip()
 
 
-def _layout(heights_in: Sequence[float], problems: int) -> tuple[Figure, list[Axes]]:
+def _left_margin_in(titles: Sequence[str]) -> float:
+    """Room for the longest line of the rows' titles."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.font_manager import FontProperties
+
+    figure, font = Figure(), FontProperties(size=_TITLE_POINTS)
+    measure = FigureCanvasAgg(figure).get_renderer().get_text_width_height_descent
+    lines = {line for title in titles for line in title.split("\n")}
+    return max(
+        _LEFT_IN, _TICKS_IN + max(measure(line, font, False)[0] for line in lines) / figure.dpi
+    )
+
+
+def _layout(
+    heights_in: Sequence[float], left_in: float, problems: int
+) -> tuple[Figure, list[Axes]]:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    width = _LEFT_IN + _AXIS_IN + _RIGHT_IN
+    width = left_in + _AXIS_IN + _RIGHT_IN
     bottom = _BOTTOM_IN + problems * _PROBLEM_IN
     height = _TOP_IN + sum(heights_in) + _GAP_IN * (len(heights_in) - 1) + bottom
     figure = Figure(figsize=(width, height))
@@ -162,7 +195,7 @@ def _layout(heights_in: Sequence[float], problems: int) -> tuple[Figure, list[Ax
     axes, top = [], height - _TOP_IN
     for row_in in heights_in:
         top -= row_in
-        box = (_LEFT_IN / width, top / height, _AXIS_IN / width, row_in / height)
+        box = (left_in / width, top / height, _AXIS_IN / width, row_in / height)
         axes.append(figure.add_axes(box))
         top -= _GAP_IN
     return figure, axes
@@ -175,7 +208,7 @@ def _title(inspection: Inspection) -> str:
         labels = inspection.vocabulary
         done = [a for a in inspection.actions if not labels.is_idle(label_from_text(a.text))]
         failed = sum(not action.success for action in done)
-        words += [f"{len(done)} actions", f"{failed} failed (hatched)" if failed else "none failed"]
+        words += [f"{len(done)} actions", *([f"{failed} failed (hatched)"] if failed else [])]
     return "   |   ".join(words)
 
 
@@ -254,11 +287,13 @@ def _draw_curves(
         norm = np.linalg.norm(values, axis=1)
         axis.plot(times, norm, color="black", lw=0.9, label="norm", zorder=3)
         _cut_peaks(axis, times, norm)
+    more = len(quantity.columns) - _MOST_NAMES
     for index, (name, column) in enumerate(zip(quantity.columns, values.T, strict=True)):
-        # So many names fit beside a row.
         label = name if index < _MOST_NAMES else None
         colour = _HUES[index % len(_HUES)]
         axis.plot(times, column, color=colour, lw=0.8, alpha=0.85, label=label)
+    if more > 0:
+        axis.plot([], [], lw=0, label=f"+ {more}")
     _mark_actions(axis, inspection.actions)
     axis.grid(axis="y", color="0.9", lw=0.6)
     axis.legend(
@@ -311,11 +346,12 @@ def _draw_actions(inspection: Inspection, axis: Axes) -> None:
     _legend(axis, {name: palette.colour(name) for name in names})
 
 
+def _skills(inspection: Inspection) -> list[LowLevelSkill]:
+    return [skill for action in inspection.actions or () for skill in action.low_level]
+
+
 def _draw_skills(inspection: Inspection, axis: Axes) -> None:
-    skills = [skill for action in inspection.actions or () for skill in action.low_level]
-    if not skills:
-        _say(axis, "no low-level skills")
-        return
+    skills = _skills(inspection)
     segments = [Segment(label_from_text(s.text), s.start_s, s.end_s) for s in skills]
     _draw_labels(inspection, axis, segments, SkillColours(), _SKILLS_IN)
     _hatch_failures(axis, skills)

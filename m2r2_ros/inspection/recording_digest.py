@@ -12,6 +12,9 @@ from m2r2_ros.errors import M2R2Error
 from m2r2_ros.inspection.film_strip import FilmStrip
 from m2r2_ros.inspection.spectrogram import Spectrogram
 from m2r2_ros.inspection.stream_summary import StreamSummary, summarise_chunks, summarise_samples
+from m2r2_ros.sensing.limits import SensingLimits
+from m2r2_ros.sensing.signal import Signal
+from m2r2_ros.sensing.signal_stream import is_sane
 
 
 class GatheredCamera:
@@ -80,10 +83,9 @@ class GatheredAudio:
 class GatheredSignal:
     """All of a signal. `strays`: samples with an absurd time, left out."""
 
-    def __init__(self, low: np.ndarray, high: np.ndarray) -> None:
-        """Lowest and highest value of each column that can be a measurement, (D,)."""
+    def __init__(self, signal: Signal, limits: SensingLimits) -> None:
         self.strays = 0
-        self._low, self._high = low, high
+        self._signal, self._range = signal, limits.signal_range(signal)
         self._times: list[np.ndarray] = []
         self._values: list[np.ndarray] = []
 
@@ -111,4 +113,4 @@ class GatheredSignal:
         return summarise_samples(times, int(self._unusable(np.concatenate(self._values)).sum()))
 
     def _unusable(self, values: np.ndarray) -> np.ndarray:
-        return ~((values >= self._low) & (values <= self._high)).all(axis=1)
+        return ~is_sane(self._signal, *self._range, values)

@@ -72,7 +72,7 @@ def normalised(pose: np.ndarray, tolerance: float = NORM_TOLERANCE) -> np.ndarra
     x, y, z, w = _columns(pose[..., ORIENTATION])
     with np.errstate(invalid="ignore", over="ignore"):
         squared = x * x + y * y + z * z + w * w
-        is_unit = np.abs(squared - 1.0) <= tolerance
+        is_unit = (np.abs(squared - 1.0) <= tolerance) & (squared > 0.0)
     length = np.sqrt(np.where(is_unit, squared, 1.0))[..., None]
     unit = np.concatenate((pose[..., POSITION], pose[..., ORIENTATION] / length), axis=-1)
     return np.where(

@@ -38,7 +38,8 @@ class Signal:
         """Its quantities, each with its columns."""
         if not self.kind.width:
             (kind,) = self.kind.quantities
-            return [(replace(kind, unit=self.units[0], columns=self.columns), slice(0, self.width))]
+            unit = ", ".join(dict.fromkeys(self.units))
+            return [(replace(kind, unit=unit, columns=self.columns), slice(0, self.width))]
         found, start = [], 0
         for quantity in self.kind.quantities:
             stop = start + len(quantity.columns)

@@ -31,6 +31,16 @@ def _capacity(signal: Signal, limits: SensingLimits) -> int:
     return max(2, round(rows * min(1.0, WIDE / (1 + signal.width))))
 
 
+def is_sane(signal: Signal, low: np.ndarray, high: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Which rows (n, D) can be a measurement: all columns in range, quaternions with a length."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        sane: np.ndarray = ((values >= low) & (values <= high)).all(axis=1)
+        for columns in signal.quaternions:
+            squares = np.square(values[:, slice(*columns)]).sum(axis=1)
+            sane &= squares >= MIN_QUATERNION_NORM**2
+    return sane
+
+
 class SignalStream(Stream):
     """Rows that fail a check stay in the buffer as NaN: they mask every window they touch."""
 
@@ -41,7 +51,7 @@ class SignalStream(Stream):
         super().__init__(signal.name, capacity, limits.max_signal_age_s, counters)
         self.columns = signal.width
         self._rate_hz = rate_hz
-        self._low, self._high = limits.signal_range(signal)
+        self._signal, self._range = signal, limits.signal_range(signal)
         self._quaternions = [slice(*columns) for columns in signal.quaternions]
         self._buffer = StampedBuffer(capacity, self.columns, counters)
         # End of the last window.
@@ -84,11 +94,7 @@ class SignalStream(Stream):
 
     def _void_faults(self, values: np.ndarray) -> np.ndarray:
         """Overwrite rows that are no measurement with NaN, and count them."""
-        with np.errstate(invalid="ignore", over="ignore"):
-            sane = ((values >= self._low) & (values <= self._high)).all(axis=1)
-            for columns in self._quaternions:
-                squares = np.square(values[:, columns]).sum(axis=1)
-                sane &= squares >= MIN_QUATERNION_NORM**2
+        sane = is_sane(self._signal, *self._range, values)
         if not sane.all():
             finite = np.isfinite(values).all(axis=1)
             self.counters.reject("nan", int((~finite).sum()))

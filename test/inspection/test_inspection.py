@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+import random
 from dataclasses import replace
 
 import numpy as np
@@ -22,13 +23,18 @@ from m2r2_ros.evaluation.colours import Palette
 from m2r2_ros.inspection.dataset_card import card_text
 from m2r2_ros.inspection.dataset_statistics import LabelledRecording, dataset_statistics
 from m2r2_ros.inspection.film_strip import HEIGHT_PX, FilmStrip
-from m2r2_ros.inspection.inspection import inspect_source, layout_of
+from m2r2_ros.inspection.inspection import Inspection, inspect_source, layout_of
 from m2r2_ros.inspection.inspection_plot import inspection_figure, plot_inspection
+from m2r2_ros.inspection.recording_digest import GatheredSignal
 from m2r2_ros.inspection.skill_colours import SKILL_HUES, SkillColours
 from m2r2_ros.inspection.spectrogram import Spectrogram
 from m2r2_ros.inspection.stream_summary import Gap, summarise_chunks, summarise_samples
 from m2r2_ros.labels import REASSEMBLE
+from m2r2_ros.sensing.counters import StreamCounters
+from m2r2_ros.sensing.layout import SensorLayout
 from m2r2_ros.sensing.limits import SensingLimits
+from m2r2_ros.sensing.signal_stream import SignalStream
+from m2r2_ros.signal_presets import preset_of
 from m2r2_ros.vocabulary import Parts, Vocabulary
 
 DURATION_S = 6.0
@@ -216,6 +222,73 @@ def test_hostile_labels_are_drawn_as_they_are(tmp_path):
     data = replace(recording(2.0, cameras=()), name="$_{", actions=actions)
     plot_inspection(tmp_path / "a.png", inspect(written(tmp_path, data)))
     assert (tmp_path / "a.png").stat().st_size > 10_000
+
+
+def looked_at(layout, actions=None, labels=REASSEMBLE):
+    """Signals of a layout without a camera, as they are found in a recording of ten seconds."""
+    times = np.arange(100) / 10
+    values = {name: np.zeros((100, one.width)) for name, one in layout.signals.items()}
+    return Inspection(
+        name="a",
+        layout=layout,
+        streams={name: summarise_samples(times) for name in values},
+        films={},
+        sound=None,
+        signals={name: (times, rows) for name, rows in values.items()},
+        actions=actions,
+        vocabulary=labels,
+        problems=[],
+    )
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_names_of_a_robot_are_drawn_whole(seed):
+    """Every word stands inside of the picture, and no two rows are called alike."""
+    choose = random.Random(seed)
+    ends = ("", "_pose", "_wrench", "_gripper", "_joint_effort", "_tactile")
+    stem = "".join(choose.choices("abiWM_", k=choose.choice((3, 20, 60))))
+    names = [f"{side}_{stem}{end}" for side in ("links", "rechts") for end in ends]
+    units = ["kPa", r"$\frac{$", ["m", "rad"] * 20]
+    signals = {
+        name: {} if preset_of(name) in ("pose", "wrench", "gripper") else {"width": 40}
+        for name in choose.sample(names, 4)
+    }
+    signals["haut"] = {"width": 40, "unit": choose.choice(units)}
+    layout = SensorLayout((), False, signals)
+    figure = inspection_figure(looked_at(layout, [Action(0, 1, "Kappe drehen")]))
+    figure.canvas.draw()
+    texts = [text for axis in figure.axes for text in (axis.yaxis.label, *axis.texts)]
+    texts += [text for axis in figure.axes for text in axis.get_legend().get_texts()]
+    for text in texts:
+        box = text.get_window_extent()
+        assert box.x0 >= 0 and box.x1 <= figure.bbox.x1, text.get_text()
+    rows = [axis.get_ylabel().replace("\n", "") for axis in figure.axes]
+    assert all(any(row.startswith(name) for row in rows) for name in signals)
+    assert len({*rows}) == len(rows)
+    legend = [text.get_text() for axis in figure.axes for text in axis.get_legend().get_texts()]
+    assert "+ 32" in legend
+
+
+def test_what_a_robot_does_not_have_is_not_drawn():
+    """No low-level skills, no successes and no camera are nobody's faults."""
+    figure = inspection_figure(looked_at(SensorLayout((), False, {"haut": {"width": 3}}), []))
+    assert [axis.get_ylabel() for axis in figure.axes] == ["haut", "action"]
+    assert figure.axes[0].get_title("left") == "a   |   9.9 s   |   0 actions"
+    assert figure.axes[-1].get_xlabel() == "seconds from the first sample"
+
+
+@pytest.mark.parametrize("length, share", [(0.0, 1.0), (0.4, 1.0), (0.6, 0.0), (2.0, 0.0)])
+def test_what_is_usable_is_what_windows_take(length, share):
+    """A quaternion that was never filled in is none, here as in `sensing`."""
+    signal = SensorLayout((), False, {"pose": {}}).signals["pose"]
+    values = np.zeros((10, 7))
+    values[:, 6] = length
+    gathered = GatheredSignal(signal, SensingLimits())
+    gathered.add(np.arange(10) / 10, values)
+    assert gathered.summary().unusable == 10 * share
+    stream = SignalStream(signal, 10, SensingLimits(), StreamCounters())
+    stream.add(np.arange(10), values)
+    assert stream.counters.rejected.get("range", 0) == 10 * share
 
 
 def test_skills_have_colours_of_their_own():

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -53,6 +55,12 @@ def test_poses_are_composed_and_inverted_as_matrices_are(seed):
         np.testing.assert_allclose(
             rotate(one[3:], other[:3]), q_prod_vector(one[[6, 3, 4, 5]], other[:3]), atol=1e-12
         )
+
+
+def test_a_quaternion_without_length_is_no_rotation():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert np.isnan(normalised(np.zeros((2, 7)), np.inf)).all()
 
 
 @settings(max_examples=30, deadline=None)
