@@ -59,6 +59,7 @@ from m2r2_ros.experiments.head_predictions import (
 )
 from m2r2_ros.inference.head import StreamingHead
 from m2r2_ros.inference.models import HEAD_FILE
+from m2r2_ros.offline.extraction_record import encoder_sha256
 from m2r2_ros.vocabulary import UNLABELLED, Vocabulary
 
 
@@ -102,6 +103,8 @@ def main(args: argparse.Namespace) -> int:
         if label not in classes:
             near = nearest_name(label, classes)
             raise M2R2Error(f"--background: '{label}' is no label of {args.data}{near}")
+    if isinstance(head, StreamingHead):
+        _check_encoder(head, folder)
     whole = _predictions(args, folder, head, vocabulary)
     fine = [part for prediction in whole for part in prediction.labelled_parts()]
     if left_out := sum(prediction.truth.count(UNLABELLED) for prediction in whole):
@@ -138,6 +141,13 @@ def _vocabulary(
         given = "--idle" if args.idle else folder.path / VOCABULARY_FILE
         raise M2R2Error(f"{given} and {head.path} disagree on {what}")
     return found
+
+
+def _check_encoder(head: StreamingHead, folder: FeatureFolder) -> None:
+    """Features of another encoder may be as many and mean something else. Raises M2R2Error."""
+    trained, found = head.metadata.encoder_sha256, encoder_sha256(folder.path)
+    if trained and found and trained != found:
+        head.metadata.check_encoder(head.path, found, f"that of {folder.path}")
 
 
 def _predictions(

@@ -66,7 +66,7 @@ def main(args: argparse.Namespace) -> int:
         print(problem, file=sys.stderr)
     names, (vocabulary, assumed) = split.train, folder_vocabulary(folder, args.idle)
 
-    from m2r2_ros.training.sequences import read_sequences
+    from m2r2_ros.training.sequences import read_sequences, unlearned
     from m2r2_ros.training.settings import load_settings
 
     head, (rate, said) = find_head(args.head), training_rate(args, folder)
@@ -75,6 +75,7 @@ def main(args: argparse.Namespace) -> int:
     say(assumed)
     say(said)
     say_cropped(folder)
+    say(unlearned(sequences, learned))
     print(head.train(args.head, sequences, learned, args.out, settings, args.data, rate))
     return 0
 

@@ -23,6 +23,8 @@ from m2r2_ros.vocabulary import Vocabulary, labelled_runs
 PADDING = -100
 # Features that are held in memory. Breakfast has 12 GB of them.
 KEPT_BYTES = 2**30
+# Labels that a line names at most.
+_SHOWN_LABELS = 5
 
 
 class ValidationSettings(Protocol):
@@ -79,6 +81,20 @@ def read_sequences(
     if len(dimensions) > 1:
         raise M2R2Error(f"{folder.path}: features of different dimensions: {sorted(dimensions)}")
     return sequences, learned
+
+
+def unlearned(sequences: Sequence[LabelledFeatures], vocabulary: Vocabulary) -> str:
+    """Which labels no sequence has, so that no head learns them; "" where all are there."""
+    there = {label for sequence in sequences for label in sequence.labels}
+    missing = [label for label in vocabulary.labels if label not in there]
+    if not missing:
+        return ""
+    shown = ", ".join(f"'{label}'" for label in missing[:_SHOWN_LABELS])
+    more = ", ..." if len(missing) > _SHOWN_LABELS else ""
+    return (
+        f"{len(missing)} of {len(vocabulary.labels)} labels are in no training recording and "
+        f"cannot be learned: {shown}{more}"
+    )
 
 
 def make_batch(sequences: Sequence[LabelledFeatures], boundary_sigma: float) -> SequenceBatch:

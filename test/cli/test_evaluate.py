@@ -166,6 +166,26 @@ def test_features_of_another_encoder_are_one_clear_line(data, model, tmp_path, c
     assert not (tmp_path / "scores.json").exists()
 
 
+@pytest.mark.parametrize(
+    "trained, found, status", [("0", "1", 2), ("0", "0", 0), ("", "1", 0), ("0", None, 0)]
+)
+def test_features_of_an_encoder_that_only_fits_are_one_clear_line(
+    data, model, tmp_path, capsys, trained, found, status
+):
+    """Two encoders may give as many numbers; where one of both is not known, nothing is said."""
+    write_head(model / "head.onnx", trained * 64)
+    if found:
+        made_with = {"encoder_sha256": found * 64, "layout": {"window_rate_hz": 10.0}}
+        record = {"made_with": made_with, "recordings": {}}
+        (data / "extraction.json").write_text(json.dumps(record))
+    assert evaluate(data, model, tmp_path / "scores.json") == status
+    error = capsys.readouterr().err
+    assert ("was trained on another encoder" in error and f"that of {data}" in error) == bool(
+        status
+    )
+    assert (tmp_path / "scores.json").exists() != bool(status)
+
+
 def test_labels_of_another_data_set_are_one_clear_line(data, model, tmp_path, capsys):
     write_head(model / "head.onnx", "0" * 64, labels=("cut", "peel"))
     assert evaluate(data, model, tmp_path / "scores.json") == 2

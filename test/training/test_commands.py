@@ -61,6 +61,22 @@ def test_the_head_names_the_encoder_of_its_features(data):
 
 
 @pytest.mark.parametrize(
+    "more, said",
+    [
+        ([], ""),
+        (["neu"], "1 of 4 labels are in no training recording and cannot be learned: 'neu'"),
+        ([*"uvwxyz"], "6 of 9 labels are in no training recording and cannot be learned: 'u', "),
+    ],
+)
+def test_labels_without_a_recording_to_learn_from_are_said(data, capsys, more, said):
+    write_mapping(data, [*LABELS, *more])
+    assert train(data, "--epochs", "1")[0] == 0
+    error = capsys.readouterr().err
+    assert said in error and ("cannot be learned" in error) == bool(said)
+    assert ("'y', ..." in error) == (len(more) > 5)
+
+
+@pytest.mark.parametrize(
     "change, message",
     [
         (lambda d: (d / "mapping.txt").unlink(), "mapping.txt: no such file"),
