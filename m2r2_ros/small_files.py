@@ -6,12 +6,30 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections import Counter
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
-from m2r2_ros.errors import M2R2Error, why_unreadable
+import yaml
+
+from m2r2_ros.errors import M2R2Error, brief, why_unreadable
 
 MAX_BYTES = 1_000_000
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """Refuses a key that is there twice, of which YAML would keep the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = Counter(key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode))
+        if twice := [key for key, count in keys.items() if count > 1]:
+            raise yaml.YAMLError(f"{brief(twice[0])} is there twice{node.start_mark}")
+        return super().construct_mapping(node, deep)
+
+
+def strict_yaml(text: str) -> Any:
+    """What a text says, plain values only. Raises what yaml.safe_load raises."""
+    return _StrictLoader(text).get_single_data()
 
 
 def open_file(path: Path) -> BinaryIO:

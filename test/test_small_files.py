@@ -9,6 +9,7 @@ import pytest
 from m2r2_ros.annotation.described_videos import read_described_videos
 from m2r2_ros.datasets.bag_metadata import METADATA_FILE, read_metadata
 from m2r2_ros.datasets.clips import read_clips
+from m2r2_ros.datasets.mapping_file import load_mapping
 from m2r2_ros.datasets.mstcn import read_lines
 from m2r2_ros.datasets.parameter_file import ParameterFile
 from m2r2_ros.datasets.vocabulary_file import read_vocabulary
@@ -79,3 +80,11 @@ def test_a_file_is_read_whole_up_to_the_bound(tmp_path):
     path.write_bytes(b"\xff")
     with pytest.raises(M2R2Error, match="cannot read"):
         read_small_text(path)
+
+
+@pytest.mark.parametrize("read", [load_layout, load_mapping, read_values])
+def test_an_entry_that_is_there_twice_is_refused(tmp_path, read):
+    """YAML would keep the last, and nobody would notice."""
+    (tmp_path / "a.yaml").write_text("signals:\n  pad: {width: 8}\n  pad: {width: 7}\n")
+    with pytest.raises(M2R2Error, match=r"a\.yaml.*'pad' is there twice"):
+        read(tmp_path / "a.yaml")

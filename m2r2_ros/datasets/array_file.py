@@ -62,7 +62,10 @@ def open_arrays(path: Path) -> AbstractContextManager[ArrayFile]:
 
 def missing(name: str, names: list[str]) -> M2R2Error:
     """The error of an array that is not there."""
-    return M2R2Error(f"'{name}' is missing{nearest_name(name, names)}")
+    near = nearest_name(name, names)
+    return M2R2Error(
+        f"'{name}' is missing{near}: where recordings lack it, take its line out of the mapping"
+    )
 
 
 def check_size(name: str, shape: tuple[int, ...]) -> None:

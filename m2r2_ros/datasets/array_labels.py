@@ -73,9 +73,7 @@ def segment_labels(
 def _keys(stored: np.ndarray) -> list[str]:
     """As a mapping's `names` has them: 3 and 3.0 as "3"; a NaN is ""."""
     if stored.dtype.kind in "SU":
-        texts = [text.decode(errors="replace") if isinstance(text, bytes) else text
-                 for text in stored.tolist()]  # fmt: skip
-        return [text.strip() for text in texts]
+        return [_text(text).strip() for text in stored.tolist()]
     if stored.dtype.kind not in "fiub":
         raise M2R2Error(f"labels are numbers or texts, not {stored.dtype}")
     if stored.dtype.kind != "f":
@@ -84,6 +82,13 @@ def _keys(stored: np.ndarray) -> list[str]:
         "" if np.isnan(number) else str(int(number)) if number.is_integer() else str(number)
         for number in stored.tolist()
     ]
+
+
+def _text(stored: str | bytes) -> str:
+    try:
+        return stored if isinstance(stored, str) else stored.decode()
+    except UnicodeDecodeError as error:
+        raise M2R2Error(f"the label {stored!r} is no UTF-8: store it so") from error
 
 
 def _named(

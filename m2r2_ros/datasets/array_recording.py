@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -12,7 +12,13 @@ import numpy as np
 from m2r2_ros.datasets.array_file import ArrayFile
 from m2r2_ros.datasets.array_labels import Labelled, frame_labels, segment_labels
 from m2r2_ros.datasets.array_mapping import STAMP_UNITS, ArrayMapping, Clock, SignalArrays
-from m2r2_ros.datasets.array_numbers import MAX_STAMP_S, chosen_columns, numbers, stored_times
+from m2r2_ros.datasets.array_numbers import (
+    MAX_STAMP_S,
+    chosen_columns,
+    numbers,
+    odd_stamps,
+    stored_times,
+)
 from m2r2_ros.datasets.recording import Action
 from m2r2_ros.errors import M2R2Error, nearest_name
 from m2r2_ros.labels import text_from_label
@@ -72,14 +78,20 @@ def read_recording(
     labelled = reader.labels()
     tracks = [track.stamps for track in (*signals.values(), *cameras.values())]
     epoch_ns = min(int(stamps[0]) for stamps in tracks)
+    end_ns = max(int(stamps[-1]) for stamps in tracks)
     return ArrayRecording(
         epoch_ns,
-        max(int(stamps[-1]) for stamps in tracks),
+        end_ns,
         signals,
         cameras,
         None if labelled is None else [_action(each, epoch_ns) for each in labelled],
         mapping.labels is not None and mapping.labels.complete,
-        [*reader.problems, *_absences(mapping, layout), *_left(reader, group)],
+        [
+            *reader.problems,
+            *_strays(labelled or [], epoch_ns, end_ns),
+            *_absences(mapping, layout),
+            *_left(reader, group),
+        ],
     )
 
 
@@ -160,9 +172,9 @@ class _Reader:
                 f"'{clock.stamps or array}' reaches {stamps[-1] / 1e9:g} s, which no header stamp "
                 "can hold: give stamps_unit (ms, us, ns) or epoch_s"
             )
-        if repeated := int(np.count_nonzero(np.diff(stamps) == 0)):
-            line = f"'{clock.stamps}': {repeated} stamps repeat: the first of each counts"
-            self.problems += [line] if line not in self.problems else []
+        if not clock.rate_hz:
+            lines = odd_stamps(clock, self._numbers(clock.stamps), stamps)
+            self.problems += [line for line in lines if line not in self.problems]
         return stamps
 
     def labels(self) -> list[Labelled] | None:
@@ -203,8 +215,18 @@ def _action(labelled: Labelled, epoch_ns: int) -> Action:
     return Action(start_s, end_s, text_from_label(labelled.label))
 
 
+def _strays(labelled: Sequence[Labelled], start_ns: int, end_ns: int) -> list[str]:
+    beyond = sum(each.end_ns <= start_ns or each.start_ns > end_ns for each in labelled)
+    if not beyond:
+        return []
+    return [
+        f"{beyond} of {len(labelled)} labels lie beyond the data: do their times have the clock "
+        "and the unit of the stamps?"
+    ]
+
+
 def _absences(mapping: ArrayMapping, layout: SensorLayout) -> list[str]:
-    absent = [name for name in layout.modalities if name not in mapping.sensors]
+    absent = [name for name in layout.sensed if name not in mapping.sensors]
     lines = [f"no array for '{name}': masked" for name in absent if name != AUDIO]
     lines += ["sound is not taken from arrays: 'audio' is masked"] if AUDIO in absent else []
     return lines if mapping.labels is not None else [*lines, "no labels inside"]

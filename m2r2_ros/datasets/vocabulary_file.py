@@ -3,15 +3,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 from m2r2_ros.datasets.atomic import partial_file
-from m2r2_ros.errors import M2R2Error, brief
-from m2r2_ros.small_files import read_small_text
+from m2r2_ros.errors import M2R2Error
+from m2r2_ros.small_files import read_small_text, strict_yaml
 from m2r2_ros.vocabulary import Vocabulary
 
 VOCABULARY_FILE = "vocabulary.yaml"
@@ -21,7 +19,7 @@ def read_vocabulary(path: Path) -> Vocabulary:
     """Raises M2R2Error that names the file."""
     text = read_small_text(path)
     try:
-        return Vocabulary.from_dict(_Loader(text).get_single_data())
+        return Vocabulary.from_dict(strict_yaml(text))
     # Numbers and dates that YAML takes for such but Python refuses are a ValueError.
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise M2R2Error(f"{path}: not YAML: {' '.join(str(error).split())}") from error
@@ -56,13 +54,3 @@ def carry_vocabulary(source: Path, target: Path) -> None:
         raise M2R2Error(f"{both} differ: choose another --out")
     if there is None:
         write_vocabulary(target, vocabulary)
-
-
-class _Loader(yaml.SafeLoader):
-    """Refuses a key that is there twice, of which YAML would keep the last."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = Counter(key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode))
-        if twice := [key for key, count in keys.items() if count > 1]:
-            raise yaml.YAMLError(f"{brief(twice[0])} is there twice{node.start_mark}")
-        return super().construct_mapping(node, deep)

@@ -67,7 +67,9 @@ class SensorLayout:
             raise M2R2Error(f"cameras must be a list of names, got {brief(self.cameras)}")
         for name in self.cameras:
             if not isinstance(name, str) or not name.isidentifier():
-                raise M2R2Error(f"a camera's name must be a plain word, got {brief(name)}")
+                raise M2R2Error(
+                    f"a camera's name must be a plain word, got {brief(name)}: letters, digits, _"
+                )
 
     @property
     def modalities(self) -> tuple[str, ...]:

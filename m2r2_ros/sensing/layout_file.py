@@ -21,7 +21,7 @@ import yaml
 
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.sensing.layout import SensorLayout
-from m2r2_ros.small_files import read_small_text
+from m2r2_ros.small_files import read_small_text, strict_yaml
 
 # What the file leaves out, the robot does not have.
 _NOTHING: dict[str, Any] = {"cameras": [], "audio": False, "signals": []}
@@ -42,7 +42,7 @@ def read_yaml(path: Path) -> Any:
     """Read a file of at most a megabyte. Raises M2R2Error that names it."""
     text = read_small_text(path)
     try:
-        return yaml.safe_load(text)
+        return strict_yaml(text)
     # Numbers and dates that YAML takes for such but Python refuses are a ValueError.
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise M2R2Error(f"{path}: not YAML: {' '.join(str(error).split())}") from error

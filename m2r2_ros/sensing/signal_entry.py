@@ -82,7 +82,7 @@ def _one_or_all(values: Sequence[Any]) -> Any:
 
 def _checked_name(name: object) -> str:
     if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise M2R2Error("its name must be a plain word")
+        raise M2R2Error("its name must be a plain word: letters, digits and _, a letter first")
     if len(name) > MAX_NAME:
         raise M2R2Error(f"its name is longer than {MAX_NAME} letters")
     if name in _TAKEN or name.startswith(_PREFIXES) or name.endswith(_SUFFIXES):

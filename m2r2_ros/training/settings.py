@@ -15,7 +15,7 @@ from m2r2_ros.networks.m2r2 import M2R2Config
 from m2r2_ros.sensing.derived_signals import Derived
 from m2r2_ros.sensing.layout import SensorLayout
 from m2r2_ros.sensing.signal_set import Signals
-from m2r2_ros.small_files import read_small_text
+from m2r2_ros.small_files import read_small_text, strict_yaml
 from m2r2_ros.training.augmentation import Augmentation
 
 Settings = TypeVar("Settings")
@@ -139,7 +139,7 @@ def read_values(path: Path, depth: int = 0) -> Any:
     """The entries of a YAML file and of those that it `extends`. Raises M2R2Error if unreadable."""
     text = read_small_text(Path(path))
     try:
-        values = yaml.safe_load(text)
+        values = strict_yaml(text)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise M2R2Error(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     values = {} if values is None else values

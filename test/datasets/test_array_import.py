@@ -221,6 +221,20 @@ def test_segments_are_labels_too(tmp_path):
     ]
 
 
+def test_labels_beyond_the_data_are_said(tmp_path, capsys):
+    labels = {"segments": "segments", "names": {7: "apply glue"}}
+    stored = arrays() | {"segments": np.array([[7, 0, 1], [7, 5, 6], [7, 1000, 2000]])}
+    assert convert(tmp_path, stored, {**MAPPING, "labels": labels}) == 0
+    assert "2 of 3 labels lie beyond the data: do their times have" in capsys.readouterr().err
+
+
+def test_a_derived_signal_needs_no_array(tmp_path, capsys):
+    layout = {"signals": ["tip_pose", "tip_twist"], "derived": {"tip_twist": "tip_pose"}}
+    mapping = {"stamps": "t", "signals": {"tip_pose": MAPPING["signals"]["tip_pose"]}}
+    assert convert(tmp_path, arrays(), mapping, layout) == 0
+    assert "masked" not in capsys.readouterr().err
+
+
 def test_a_label_of_no_length_is_none(tmp_path):
     """A stamp that repeats leaves no time to the first of its two labels."""
     stored = arrays() | {"tag": np.repeat(["wait", "stir", "wait"], [10, 1, ROWS - 11])}
@@ -268,7 +282,7 @@ def at_row(row, value):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (without("wrench"), ["'wrench' is missing"]),
+        (without("wrench"), ["'wrench' is missing", "take its line out of the mapping"]),
         (without("t"), ["'t' is missing"]),
         (without("pictures"), ["'pictures' is missing"]),
         (changed("t", at_row(5, np.nan)), ["'t' is nan at row 5", "remove rows"]),
@@ -279,6 +293,12 @@ def at_row(row, value):
         (changed("t", np.full(ROWS, -(2**63))), ["stamps_unit"]),
         (changed("t", lambda t: t - 2e9), ["'t' reaches", "give stamps_unit (ms, us, ns) or"]),
         (changed("t", lambda t: t[:, None] * [1, 1]), ["shape (40, 2)", "stamps are one a row"]),
+        (changed("t", lambda t: np.float32(t + 1e9)), ["39 of 40 stamps repeat", "store float64"]),
+        (changed("t", lambda t: t // 1), ["stamps repeat: give a stamp a row, or rate_hz"]),
+        (
+            changed("t", lambda t: np.datetime64(0, "ns") + (t * 1e9).astype("m8[ns]")),
+            ["'t' holds datetime64[ns]", "astype('int64')", "stamps_unit"],
+        ),
         (changed("wrench", lambda v: v[:, :5]), ["5 columns, 'elbow_wrench' has 6"]),
         (changed("wrench", lambda v: v.astype("U")), ["'wrench' holds <U", "not numbers"]),
         (changed("wrench", lambda v: v[:0]), ["'wrench' has no rows"]),

@@ -6,11 +6,13 @@ from __future__ import annotations
 from itertools import pairwise
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from m2r2_ros.datasets.array_labels import frame_labels, segment_labels
 from m2r2_ros.datasets.array_mapping import LabelArrays
+from m2r2_ros.errors import M2R2Error
 
 NAMES = {"0": "wait", "1": "stir", "2": "pour", "-1": None}
 TAGS = st.lists(st.sampled_from([0, 1, 2, -1]), min_size=1, max_size=40)
@@ -32,6 +34,17 @@ def test_each_frame_has_the_label_that_it_says(tags, data):
         assert there == ([label] if label else [])
     for one, other in pairwise(found):
         assert one.start_ns < one.end_ns <= other.start_ns < other.end_ns
+
+
+@given(st.text(min_size=1).filter(lambda text: not text.isascii() and "\0" not in text))
+def test_texts_of_another_encoding_are_refused(text):
+    """Two of them would become one label of question marks."""
+    stored = np.array([text.encode("utf-16-be", "surrogatepass") + b"\xff"])
+    with pytest.raises(M2R2Error, match="is no UTF-8: store it so"):
+        frame_labels(LabelArrays(frames="tag"), stored, np.arange(1))
+    utf8 = np.array([("a" + text.strip() + "b").encode("utf-8", "ignore")])
+    (found,) = frame_labels(LabelArrays(frames="tag", names={utf8[0].decode(): "a"}), utf8, [0])
+    assert found.label == "a"
 
 
 @given(TAGS, st.data())
