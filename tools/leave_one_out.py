@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Score a few recordings by leaving each out once: encoder and heads never see it.
 
+`m2r2 train --folds` does so with the heads alone, on features that are there.
+
     .venv/bin/python tools/leave_one_out.py --data bags --layout layout.yaml --out out/folds \
         --config encoder.yaml --heads causal asrf
 
@@ -18,16 +20,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from m2r2_ros.cli.main import run_verb
 from m2r2_ros.datasets.atomic import partial_file
 from m2r2_ros.datasets.conversion import ROBOT_FILE
 from m2r2_ros.errors import M2R2Error
+from m2r2_ros.experiments.head_training import spread
 from m2r2_ros.parallel.progress import Progress
 
 SCORES = ("acc", "edit", "f1@10", "f1@25", "f1@50", "held_f1@50", "delay_s", "recognised")
-_DRAWS = 10_000
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -92,15 +92,8 @@ def _run(verb: str, *words: object) -> None:
 def _summary(out: Path, head: str, names: Sequence[str]) -> dict[str, dict[str, float]]:
     """Score -> mean over the recordings and its 95 % interval; a score that some lack is absent."""
     found = [json.loads((out / name / f"{head}.json").read_text("utf-8")) for name in names]
-    drawn = np.random.default_rng(0).integers(len(names), size=(_DRAWS, len(names)))
-    summary = {}
-    for score in SCORES:
-        values = [each.get(score) for each in found]
-        if None not in values:
-            column = np.array(values, float)
-            low, high = np.quantile(column[drawn].mean(1), (0.025, 0.975))
-            summary[score] = {"mean": column.mean(), "low": low, "high": high}
-    return summary
+    over = spread(found)
+    return {score: over[score] for score in SCORES if score in over}
 
 
 if __name__ == "__main__":

@@ -12,6 +12,8 @@ All in percent but the delays: seconds from a true action's start to the first m
 that says its label and is held for 0.5 s. They are over the recognised actions and mean nothing
 without `recognised` and `false_starts` (per true action). "held" is what a planner had at each
 frame, without hindsight; the others are of the segments as published, whose starts are back-dated.
+--reading scores other labels: "held", or "raw", the head's most probable class of each frame, as
+tables of heads without a segment tracker have it.
 
 Which labels are idle, and what is action and object, says vocabulary.yaml in the folder, else
 --idle, else the head; "coarse" (actions without objects) is there where labels have objects.
@@ -23,7 +25,7 @@ Examples:
     m2r2 evaluate --data features --split 1 --model out/causal --json scores.json
     m2r2 evaluate --data features --split 1 --model out/causal --json scores.json --labels coarse
     m2r2 evaluate --data features --split 1 --model out/asrf --json s.json --report report.html
-    m2r2 evaluate --data 50salads --split 3 --model out/salads --json scores.json --rate 30
+    m2r2 evaluate --data 50salads --split 3 --model out/salads --json raw.json --reading raw
     m2r2 evaluate --data gtea --split 1 --predictions mine --json s.json --background background
 """
 
@@ -37,15 +39,15 @@ from collections import Counter
 from pathlib import Path
 
 from m2r2_ros import __version__
-from m2r2_ros.cli._crop import add_crop_argument, say_cropped
-from m2r2_ros.cli._frame_rate import add_rate_arguments, evaluation_rate
+from m2r2_ros.cli._frames import add_frame_arguments, evaluation_rate
 from m2r2_ros.cli._vocabulary import add_idle_argument, say
 from m2r2_ros.datasets.atomic import partial_file
 from m2r2_ros.datasets.feature_vocabulary import FolderVocabulary, folder_vocabulary
-from m2r2_ros.datasets.mstcn import FeatureFolder
+from m2r2_ros.datasets.groups import check_split
+from m2r2_ros.datasets.mstcn import FeatureFolder, Split
 from m2r2_ros.datasets.vocabulary_file import VOCABULARY_FILE
 from m2r2_ros.errors import M2R2Error, nearest_name
-from m2r2_ros.evaluation.predictions import Prediction, score_predictions
+from m2r2_ros.evaluation.predictions import READINGS, Prediction, score_predictions
 from m2r2_ros.evaluation.streamed_predictions import short_confirmation
 from m2r2_ros.evaluation.tables import scores_text
 from m2r2_ros.experiments.evaluated import describe_method, describe_test
@@ -87,8 +89,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="LABEL",
         help="labels that make no segments for edit and F1 (default: none)",
     )
-    add_rate_arguments(parser)
-    add_crop_argument(parser)
+    parser.add_argument(
+        "--reading",
+        choices=READINGS,
+        default=READINGS[0],
+        help="the labels to score: published segments, what a planner held at each frame, or each "
+        "frame's most probable class without the segment tracker (default: %(default)s)",
+    )
+    add_frame_arguments(parser)
 
 
 def main(args: argparse.Namespace) -> int:
@@ -105,7 +113,7 @@ def main(args: argparse.Namespace) -> int:
             raise M2R2Error(f"--background: '{label}' is no label of {args.data}{near}")
     if isinstance(head, StreamingHead):
         _check_encoder(head, folder)
-    whole = _predictions(args, folder, head, vocabulary)
+    whole = [one.read_as(args.reading) for one in _predictions(args, folder, head, vocabulary)]
     fine = [part for prediction in whole for part in prediction.labelled_parts()]
     if left_out := sum(prediction.truth.count(UNLABELLED) for prediction in whole):
         print(f"{left_out} frames are unlabelled and not scored", file=sys.stderr)
@@ -113,13 +121,13 @@ def main(args: argparse.Namespace) -> int:
     predictions = [prediction.renamed(rename) for prediction in fine]
     check_classes(args.model or args.predictions, list(map(rename, known)), classes, folder.path)
     say(assumed)
-    say_cropped(folder)
+    say(folder.cropped_report)
     scores = score_predictions(predictions, args.background)
     with partial_file(args.json) as temporary:
         temporary.write_text(json.dumps(scores, indent=1) + "\n", encoding="utf-8")
     if args.report:
         _write_report(args, fine, folder, vocabulary)
-    print(scores_text(scores, f"{args.labels}, {len(whole)} recordings"))
+    print(scores_text(scores, f"{args.labels}, {args.reading}, {len(whole)} recordings"))
     return 0
 
 
@@ -158,7 +166,7 @@ def _predictions(
     if head is None:
         given = args.predictions
         found = list(read_predictions(given, folder, names, rate.rate_hz, vocabulary))
-    for problem in filter(None, [*split.problems, said]):
+    for problem in filter(None, [*split.problems, _shared_group(folder, split), said]):
         say(problem)
     if head is None:
         return found
@@ -170,6 +178,15 @@ def _predictions(
             f"{head.path}: looks ahead by {late} frames, {late / rate.head_hz:.2f} s of its delay"
         )
     return list(predict(head, folder, names, rate, vocabulary.idle))
+
+
+def _shared_group(folder: FeatureFolder, split: Split) -> str:
+    """What is wrong with the groups of a split, "" for nothing: scores are still scores."""
+    try:
+        check_split(folder.path, split.train, split.test)
+    except M2R2Error as error:
+        return str(error)
+    return ""
 
 
 def _check_report(report: Path, scores: Path) -> None:
@@ -199,6 +216,7 @@ def _write_report(
         "written by": f"m2r2_ros {__version__}",
         "method": describe_method(method),
         "scored on": describe_test(predictions, len(training)),
+        "labels read": args.reading,
     }
     commonest = trained.most_common(1)[0][0]
     chosen = vocabulary, args.labels

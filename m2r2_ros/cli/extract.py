@@ -3,7 +3,8 @@
 
 Writes features/<recording>.npy (float32, D x T, a frame for each window),
 groundTruth/<recording>.txt, mapping.txt, splits/{train,test}.split1.bundle, vocabulary.yaml (what
-the labels mean, where that is known) and extraction.json (what the features were made with). The
+the labels mean, where that is known), groups.csv (which recordings belong together, if groups.csv
+beside them or their folders say it) and extraction.json (what the features were made with). The
 features are those of the online nodes, bit for bit; with --batch, up to rounding. A command that
 was interrupted, or given more recordings, goes on where it was.
 
@@ -19,10 +20,18 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from m2r2_ros.cli._config import load_deployment
 from m2r2_ros.datasets.feature_vocabulary import write_classes
+from m2r2_ros.datasets.groups import (
+    GROUPS_FILE,
+    Groups,
+    add_groups,
+    check_groups,
+    recorded_groups,
+)
 from m2r2_ros.datasets.mstcn import Split, read_lines, write_split
 from m2r2_ros.datasets.stated_vocabulary import StatedVocabulary, stated_vocabulary
 from m2r2_ros.datasets.vocabulary_file import VOCABULARY_FILE, read_vocabulary
@@ -52,7 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         type=Path,
         metavar="RECORDING",
-        help=".h5, rosbag2 folder, .mcap, .db3, or a folder of these",
+        help=".h5, rosbag2 folder, .mcap, .db3, or a folder of these, or one with a folder a group",
     )
     parser.add_argument("--encoder", type=Path, required=True, help="an exported encoder.onnx")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to fill")
@@ -61,7 +70,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         type=Path,
         metavar="RECORDING",
-        help="recordings of the test split (default: every fifth one, in order of name)",
+        help="recordings of the test split (default: every fifth one in order of name, of groups "
+        f"in {GROUPS_FILE} or folders every fifth group)",
     )
     parser.add_argument("--config", type=Path, help="parameter file of the nodes: topics, limits")
     parser.add_argument(
@@ -98,6 +108,9 @@ def main(args: argparse.Namespace) -> int:
     test = find_recordings(args.test or [])
     recordings = find_recordings([*args.recordings, *test])
     vocabulary = _vocabulary(args.vocabulary, recordings)
+    named = {recording_name(path): path for path in recordings}
+    groups = recorded_groups(named, [*args.recordings, *(args.test or [])])
+    check_groups(args.out, groups)
     choice, record = _choose(args, vocabulary)
 
     config = args.config and args.config.absolute()
@@ -116,9 +129,11 @@ def main(args: argparse.Namespace) -> int:
 
     done = [job.name for job in jobs if record.has(job)]
     labelled = sorted(filter(record.is_labelled, done))
-    split = _split(labelled, [recording_name(path) for path in test])
+    split = _split(labelled, [recording_name(path) for path in test], groups)
     _write_mapping(args.out, labelled, split, vocabulary)
     _write_split(args.out, split)
+    if groups:
+        add_groups(args.out, groups)
     print(
         f"{args.out}: {len(done)} recordings, {len(labelled)} with labels; "
         f"{len(jobs) - len(pending)} were there already"
@@ -186,8 +201,13 @@ def _write_mapping(
         print(printable(f"only in test recordings: {', '.join(sorted(others))}"), file=sys.stderr)
 
 
-def _split(names: list[str], test: list[str]) -> Split:
-    chosen = [name for name in names if name in test] if test else names[::-_TEST_EVERY]
+def _split(names: list[str], test: list[str], groups: Mapping[str, str]) -> Split:
+    """As asked for, else every fifth recording is for testing, or every fifth group."""
+    members = Groups({name: groups.get(name, name) for name in names}).members(names)
+    if len(members) == 1:
+        members = {name: [name] for name in names}
+    drawn = {name for group in list(members)[::-_TEST_EVERY] for name in members[group]}
+    chosen = [name for name in names if name in (test or drawn)]
     return Split(tuple(name for name in names if name not in chosen), tuple(sorted(chosen)))
 
 

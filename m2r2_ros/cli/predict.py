@@ -18,7 +18,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from m2r2_ros.cli._frame_rate import add_sample_rate_argument, prediction_rate
+from m2r2_ros.cli._frames import add_sample_rate_argument, prediction_rate
 from m2r2_ros.datasets.mstcn import FeatureFolder, write_mapping, write_prediction
 from m2r2_ros.datasets.vocabulary_file import write_vocabulary
 from m2r2_ros.parallel.progress import Progress

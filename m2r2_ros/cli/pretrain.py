@@ -35,6 +35,7 @@ from functools import partial
 from pathlib import Path
 
 from m2r2_ros.cli._config import load_deployment
+from m2r2_ros.cli._interruption import interruptible
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.offline.extraction import find_recordings
 from m2r2_ros.sensing.layout_file import load_layout
@@ -90,7 +91,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     if args.workers < 1:
         raise M2R2Error(f"--workers must be at least 1, not {args.workers}")
-    exported = ENCODERS[args.encoder](args, args.cache or args.out / "cache")
+    with interruptible(args.out):
+        exported = ENCODERS[args.encoder](args, args.cache or args.out / "cache")
     from m2r2_ros.training.run import best_metrics
 
     best = best_metrics(args.out)

@@ -118,6 +118,17 @@ class FeatureFolder:
         return [labels[number] for number in range(len(labels))]
 
     @property
+    def cropped_report(self) -> str:
+        """What was cut of the recordings that were read; "" for nothing."""
+        if not self.cropped:
+            return ""
+        name, most = max(self.cropped.items(), key=lambda entry: entry[1])
+        return (
+            f"{len(self.cropped)} recordings are cut to the shorter of features and labels, by "
+            f"{sum(self.cropped.values())} frames, the most of '{name}' by {most}"
+        )
+
+    @property
     def splits(self) -> list[int]:
         """Numbers of the splits that have a file."""
         names = (_SPLIT.fullmatch(path.name) for path in self.path.glob("splits/*.bundle"))

@@ -18,6 +18,9 @@ from m2r2_ros.vocabulary import UNKNOWN, labelled_runs
 
 # Two boundaries this close to each other are one.
 BOUNDARY_TOLERANCE_S = 0.5
+# The labels that are scored: the segments as published, with hindsight; what a planner held at each
+# frame; the most probable class of each frame, without segment tracker or refinement.
+READINGS = ("published", "held", "raw")
 # M2R2, IV-B: a boundary is detected within a second.
 DETECTION_TOLERANCE_S = 1.0
 
@@ -52,6 +55,22 @@ class Prediction:
                 f"{self.name}: the prediction has {len(self.labels)} frames, the ground truth "
                 f"{len(self.truth)}"
             )
+
+    def read_as(self, reading: str) -> Prediction:
+        """With other labels: one of READINGS.
+
+        Raw ones announce nothing. Raises M2R2Error where the method does not give what is read.
+        """
+        if reading == "published":
+            return self
+        if reading == "held":
+            if self.believed is None:
+                raise M2R2Error(f"{self.name}: no planner holds labels that see a whole recording")
+            return replace(self, labels=self.held)
+        if self.probabilities is None:
+            raise M2R2Error(f"{self.name}: a raw reading takes probabilities, and it has none")
+        labels = [self.classes[index] for index in self.probabilities.argmax(1)]
+        return replace(self, labels=labels, believed=None)
 
     def labelled_parts(self) -> list[Prediction]:
         """The stretches without unlabelled frames, each as a recording of its own."""

@@ -100,13 +100,14 @@ class ExtractionResult:
 def find_recordings(paths: Iterable[Path]) -> list[Path]:
     """Recordings as given; a folder that is no bag stands for the recordings in it.
 
+    Where it holds none, for those in its folders, which are groups (`datasets/groups.py`).
     Raises M2R2Error when one is not there, a folder holds none, or two have the same name.
     """
     found: dict[str, Path] = {}
     for path in paths:
         if not path.exists():
             raise M2R2Error(f"{path}: no such file or folder{nearest_path(path)}")
-        inside = sorted(filter(is_recording, path.iterdir())) if _is_plain_folder(path) else [path]
+        inside = _recordings_in(path) if _is_plain_folder(path) else [path]
         if not inside:
             raise M2R2Error(f"{path}: holds no recording (.h5 or bag)")
         for recording in inside:
@@ -119,6 +120,12 @@ def find_recordings(paths: Iterable[Path]) -> list[Path]:
 def recording_name(path: Path) -> str:
     """A file's name without its ending, a bag folder's as it is."""
     return path.stem if path.suffix in RECORDING_SUFFIXES else path.name
+
+
+def _recordings_in(folder: Path) -> list[Path]:
+    inside = sorted(folder.iterdir())
+    below = (each for group in inside if _is_plain_folder(group) for each in group.iterdir())
+    return list(filter(is_recording, inside)) or sorted(filter(is_recording, below))
 
 
 def _is_plain_folder(path: Path) -> bool:

@@ -180,6 +180,12 @@ def read_settings(folder: Path) -> dict[str, Any]:
     return settings
 
 
+def finished_epochs(folder: Path) -> int:
+    """How many epochs of the run in a folder are finished; 0 also where there is no run."""
+    file = Path(folder) / CHECKPOINT_FILE
+    return int(_load(file)[1]["epoch"]) if file.exists() else 0
+
+
 def best_weights(folder: Path, prefix: str = "") -> dict[str, torch.Tensor]:
     """The best epoch's weights whose names begin with `prefix`, without it.
 

@@ -397,3 +397,24 @@ def test_test_recordings_that_are_trained_on_are_said_of_predictions_too(
 ):
     assert evaluate_files(data, predicted, tmp_path / "scores.json") == 0
     assert "in train and in test" in capsys.readouterr().err
+
+
+def test_the_raw_reading_is_the_head_without_its_tracker(data, model, tmp_path):
+    scores = {}
+    for reading in ("published", "held", "raw"):
+        path = tmp_path / f"{reading}.json"
+        assert evaluate(data, model, path, "--reading", reading) == 0
+        scores[reading] = json.loads(path.read_text())
+    head, right, total = StreamingHead(model / "head.onnx"), 0, 0
+    for name in NAMES:
+        head.reset()
+        probabilities = np.array([head.step(feature)[0] for feature in features(name)])
+        truth = FeatureFolder(data).ground_truth(name)
+        said = [head.labels[index] for index in probabilities.argmax(1)]
+        right += sum(a == b for a, b in zip(said, truth, strict=True))
+        total += len(truth)
+    assert scores["raw"]["acc"] == pytest.approx(100 * right / total)
+    assert list(scores["raw"]) == PUBLISHED and list(scores["held"]) == [*PUBLISHED, *CAUSAL]
+    assert scores["held"]["acc"] == scores["published"]["held_acc"]
+    assert scores["held"]["f1@50"] == scores["published"]["held_f1@50"]
+    assert scores["held"]["delay_s"] == scores["published"]["delay_s"]

@@ -396,3 +396,24 @@ def test_a_name_that_is_no_line_is_refused_and_the_rest_is_extracted(
     said = capsys.readouterr().err
     assert "is no name for a file of a data set: rename it" in said and "\x1b" not in said
     assert len((tmp_path / "out" / "groundTruth" / "b.txt").read_text().splitlines()) == 20
+
+
+def test_groups_go_with_the_features_and_are_not_split(place: Path, tmp_path: Path, capsys) -> None:
+    for name, group in (("a", "anna"), ("b", "bert"), ("c", "anna")):
+        (tmp_path / "data" / group).mkdir(parents=True, exist_ok=True)
+        (tmp_path / "data" / group / f"{name}.h5").symlink_to(place / "data" / f"{name}.h5")
+    assert extract(place, tmp_path / "out", recordings=[tmp_path / "data"]) == 0
+    by_folder = (tmp_path / "out" / "groups.csv").read_text()
+    assert by_folder == "recording,group\na,anna\nb,bert\nc,anna\n"
+    split = FeatureFolder(tmp_path / "out").split(1)
+    assert (split.train, split.test) == (("a", "c"), ("b",))
+    # Flat, with a file beside them; the folder of features is held to what it says.
+    flat = [tmp_path / "data" / "anna" / "a.h5", tmp_path / "data" / "anna" / "c.h5"]
+    (tmp_path / "data" / "anna" / "groups.csv").write_text("recording,group\na,x\nc,y\n")
+    assert extract(place, tmp_path / "flat", recordings=flat) == 0
+    assert (tmp_path / "flat" / "groups.csv").read_text() == "recording,group\na,x\nc,y\n"
+    capsys.readouterr()
+    assert extract(place, tmp_path / "out", recordings=flat) == 2
+    assert "groups.csv: 'a' is in group 'anna' there and in 'x' where" in capsys.readouterr().err
+    extract(place, tmp_path / "plain")
+    assert not (tmp_path / "plain" / "groups.csv").exists()

@@ -141,3 +141,21 @@ def test_unlabelled_frames_are_not_scored():
 def test_a_recording_that_is_labelled_throughout_is_scored_as_it_is():
     whole = Prediction("one", TRUTH, TRUTH)
     assert whole.labelled_parts() == [whole]
+
+
+def test_a_prediction_is_read_as_published_as_held_and_raw():
+    edges = np.arange(5) / 10
+    held = [Segment("a", 0.1, 0.3), Segment("b", 0.3, 0.6)]
+    probabilities = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [0.3, 0.7]])
+    one = Prediction("x", list("aabb"), list("abab"), held, ("a", "b"), probabilities, edges)
+    assert one.read_as("published") is one
+    assert one.read_as("held").labels == ["a", "a", "b", "b"] == one.held
+    raw = one.read_as("raw")
+    assert raw.labels == list("abab") and raw.believed is None
+    assert score_predictions([raw])["acc"] == 100 and "held_acc" not in score_predictions([raw])
+    held_scores = score_predictions([one.read_as("held")])
+    assert held_scores["acc"] == held_scores["held_acc"]
+    with pytest.raises(M2R2Error, match="x: a raw reading takes probabilities, and it has none"):
+        Prediction("x", ["a"], ["a"]).read_as("raw")
+    with pytest.raises(M2R2Error, match="x: no planner holds labels that see a whole recording"):
+        Prediction("x", ["a"], ["a"]).read_as("held")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`--rate` and `--sample-rate`: how often frames come, said, found or assumed."""
+"""The frames of a folder of features: how often they come, which a head takes, which are cut."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from m2r2_ros.experiments.head_predictions import stated_rate as rate_of_head
 from m2r2_ros.offline.extraction_record import stated_rate
 
 
-def add_rate_arguments(parser: argparse.ArgumentParser) -> None:
+def add_frame_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--rate",
         type=float,
@@ -24,6 +24,11 @@ def add_rate_arguments(parser: argparse.ArgumentParser) -> None:
         f"head was trained on, else {ASSUMED_HZ:g})",
     )
     add_sample_rate_argument(parser)
+    parser.add_argument(
+        "--crop",
+        action="store_true",
+        help="cut features and groundTruth of different lengths to the shorter",
+    )
 
 
 def add_sample_rate_argument(parser: argparse.ArgumentParser) -> None:
