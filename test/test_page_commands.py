@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from foreign_features import write_kitchen
 from lab_bags import ARMS, write_bag
 from pages import INDENTED, PAGES, blocks, commands, name_of
 from recordings import recording
@@ -210,6 +211,20 @@ def write_named_actions(folder: Path) -> None:
     write_board(folder)
 
 
+def write_kitchens(folder: Path) -> None:
+    """Small folders with the labels, groups and faults that the well-known ones have."""
+    groups = {f"rgb-{number:02d}": f"person {number // 2}" for number in range(6)}
+    for name, idle, rate_hz in (
+        ("50salads", "action_start", 30),
+        ("gtea", "background", 15),
+        ("breakfast", "SIL", 15),
+    ):
+        write_kitchen(folder / name, rate_hz, groups=groups, idle=idle)
+    (folder / "50salads" / "mapping.txt").open("a").write("4 action_end\n")
+    truth = folder / "breakfast" / "groundTruth" / "rgb-01.txt"
+    truth.write_text(truth.read_text() + "SIL\n")
+
+
 def write_own(folder: Path) -> None:
     write_recordings(folder, "2025-01-10-15-28-50")
     write_recordings(folder / "my_recordings", "a", "b", "c")
@@ -229,6 +244,7 @@ GIVEN: dict[str, Callable[[Path], None]] = {
     "docs/annotation.md": write_descriptions,
     "docs/dataset.md": write_board,
     "docs/labels.md": write_labelled_bag,
+    "docs/feature_folders.md": write_kitchens,
     "docs/roboact.md": write_named_actions,
     "docs/sensors.md": write_two_arms,
     "docs/training.md": lambda folder: write_recordings(folder / "data" / "taskboard", "a", "b"),

@@ -95,7 +95,12 @@ class ExtractionRecord:
 
 def encoder_sha256(folder: Path) -> str:
     """The encoder that a folder's features are of; "" where no record says it."""
-    return str(_entry(folder, "encoder_sha256") or "")
+    made_with = _recorded(folder)
+    if made_with is None:
+        return ""
+    if "encoder_sha256" not in made_with:
+        raise M2R2Error(f"{folder / RECORD_FILE}: cannot be read")
+    return str(made_with["encoder_sha256"])
 
 
 def stated_rate(folder: FeatureFolder) -> float | None:
@@ -103,24 +108,22 @@ def stated_rate(folder: FeatureFolder) -> float | None:
 
     A camera may be slower than the encoder's windows: where they differ, the stamps are right.
     """
-    windows_hz, stamps_hz = _entry(folder.path, "layout", "window_rate_hz"), folder.stamped_rate()
+    layout, stamps_hz = (_recorded(folder.path) or {}).get("layout"), folder.stamped_rate()
+    windows_hz = layout.get("window_rate_hz") if isinstance(layout, dict) else None
     if not isinstance(windows_hz, float) or not windows_hz > 0:
         return stamps_hz
     return windows_hz if stamps_hz is None or same_rate(stamps_hz, windows_hz) else stamps_hz
 
 
-def _entry(folder: Path, *keys: str) -> Any:
+def _recorded(folder: Path) -> dict[str, Any] | None:
     """What the folder's record says that its features were made with; None without a record."""
     record = folder / RECORD_FILE
     if not record.exists():
         return None
     try:
-        entry = json.loads(record.read_text("utf-8"))["made_with"]
-        for key in keys:
-            entry = entry[key]
+        return dict(json.loads(record.read_text("utf-8"))["made_with"])
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise M2R2Error(f"{record}: cannot be read") from error
-    return entry
 
 
 def _made_with(

@@ -21,7 +21,7 @@ from m2r2_ros.vocabulary import Vocabulary, labelled_runs
 
 # Class of padding; torch's cross entropy ignores it.
 PADDING = -100
-# Features that are held in memory. Breakfast has 12 GB of them.
+# Features that are held in memory: 60 recordings of Breakfast, which has 25 GB.
 KEPT_BYTES = 2**30
 # Labels that a line names at most.
 _SHOWN_LABELS = 5

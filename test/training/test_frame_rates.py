@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 import yaml
-from foreign import DIMENSION, LABELS, SETTINGS, kitchen, write_kitchen
+from foreign_features import DIMENSION, LABELS, SETTINGS, kitchen, write_kitchen
 
 from m2r2_ros.cli.main import main
 from m2r2_ros.datasets.frame_rate import FrameRate

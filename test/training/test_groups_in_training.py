@@ -9,7 +9,7 @@ import random
 import numpy as np
 import pytest
 import yaml
-from foreign import LABELS, SETTINGS, write_kitchen
+from foreign_features import LABELS, SETTINGS, write_kitchen
 
 from m2r2_ros.cli.main import main
 from m2r2_ros.datasets.groups import Groups

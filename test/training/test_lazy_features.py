@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 import yaml
-from foreign import SETTINGS, write_kitchen
+from foreign_features import SETTINGS, write_kitchen
 
 from m2r2_ros.cli.main import main
 from m2r2_ros.datasets.feature_file import StoredFeatures

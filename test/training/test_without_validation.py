@@ -8,7 +8,7 @@ import json
 import numpy as np
 import pytest
 import yaml
-from foreign import SETTINGS, write_kitchen
+from foreign_features import SETTINGS, write_kitchen
 
 from m2r2_ros.cli.main import main
 from m2r2_ros.datasets.mstcn import FeatureFolder

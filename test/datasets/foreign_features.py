@@ -35,13 +35,21 @@ def kitchen(seed: int, rate_hz: float) -> tuple[np.ndarray, list[str]]:
 
 
 def write_kitchen(
-    folder: Path, rate_hz: float, training: int = 4, test: int = 2, groups: Mapping = {}
+    folder: Path,
+    rate_hz: float,
+    training: int = 4,
+    test: int = 2,
+    groups: Mapping[str, str] | None = None,
+    idle: str = LABELS[1],
 ) -> Path:
     """Recordings "rgb-00" and so on, split 1, and groups.csv if there are groups."""
+    labels = [idle if label == LABELS[1] else label for label in LABELS]
     names = [f"rgb-{seed:02d}" for seed in range(training + test)]
     for seed, name in enumerate(names):
-        write_recording_features(folder, name, *kitchen(seed, rate_hz))
-    write_mapping(folder, LABELS)
+        features, truth = kitchen(seed, rate_hz)
+        truth = [labels[LABELS.index(label)] for label in truth]
+        write_recording_features(folder, name, features, truth)
+    write_mapping(folder, labels)
     write_split(folder, 1, Split(tuple(names[:training]), tuple(names[training:])))
     if groups:
         rows = "".join(f"{name},{group}\n" for name, group in groups.items())
