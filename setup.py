@@ -70,12 +70,17 @@ ANNOTATE = ["openai"]
 # Reads and writes LeRobotDataset v3.
 LEROBOT = ["pyarrow"]
 
+# The page of `m2r2 label`.
+LABEL = ["starlette", "uvicorn"]
+
 # Spreads `m2r2 extract` and `m2r2 annotate` over a cluster.
 CLUSTER = ["ray[data]"]
 
 TEST = [
     "colcon-common-extensions",
     "hypothesis",
+    # Drives the page of `m2r2 label` in a browser that is installed.
+    "playwright",
     "pytest",
     "pytest-timeout",
     "pytest-xdist",
@@ -108,7 +113,10 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10,<3.14",
     packages=find_packages(include=[PACKAGE, f"{PACKAGE}.*"]),
-    package_data={"": ["*.html", "*.xml", "*.yaml", "py.typed"]},
+    package_data={
+        "": ["*.html", "*.xml", "*.yaml", "py.typed"],
+        f"{PACKAGE}.labelling": ["bundle/*"],
+    },
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
         (f"share/{PACKAGE}", ["package.xml"]),
@@ -127,6 +135,7 @@ setup(
         "annotate": ANNOTATE,
         "cluster": CLUSTER,
         "lerobot": LEROBOT,
+        "label": LABEL,
         "test": TEST,
     },
     zip_safe=True,

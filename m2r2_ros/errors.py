@@ -20,6 +20,8 @@ _MAX_COMPARED = 10_000
 _REMEDIES = {
     "m2r2_msgs": "the ROS package m2r2_msgs is not built or not sourced: in the workspace run "
     "`ln -s m2r2_ros/m2r2_msgs src/m2r2_msgs && colcon build && source install/setup.bash`",
+    "starlette": "the page needs two Python packages: `pip install starlette uvicorn`",
+    "uvicorn": "the page needs the Python package 'uvicorn': `pip install uvicorn`",
     "rclpy": "no ROS 2 is sourced: run `source /opt/ros/<distribution>/setup.bash`",
 }
 

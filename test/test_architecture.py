@@ -60,6 +60,7 @@ ROOMS = (
     "training",
     "benchmarks",
     "experiments",
+    "labelling",
     "cli",
 )
 

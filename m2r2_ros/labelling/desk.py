@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One recording on the page: its data, its labels, and what is made for it in the background."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from m2r2_ros.datasets.recording_labels import IMPORT, Label, RecordingLabels
+from m2r2_ros.datasets.recording_source import RecordingSource
+from m2r2_ros.datasets.stated_vocabulary import stated_vocabulary
+from m2r2_ros.datasets.vocabulary_file import VOCABULARY_FILE
+from m2r2_ros.errors import M2R2Error, printable
+from m2r2_ros.inference.models import Models
+from m2r2_ros.labelling.label_store import LabelStore, cuts_file
+from m2r2_ros.labelling.maker import ProxyMaker
+from m2r2_ros.labelling.opened import OpenedRecording, open_recording_of_page
+from m2r2_ros.labelling.proposals import model_proposals, motion_cuts
+from m2r2_ros.labelling.proxies import Proxies, proxies_of
+from m2r2_ros.labels import label_from_text
+from m2r2_ros.offline.deployment import Deployment
+from m2r2_ros.sensing.layout import SensorLayout
+from m2r2_ros.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True)
+class DeskSettings:
+    """What all recordings of a page share; `cache` is the folder for what is made of them."""
+
+    layout: SensorLayout
+    cache: Path
+    deployment: Deployment = field(default_factory=Deployment)
+    models: Models | None = None
+    vocabulary: Vocabulary | None = None
+
+
+class Desk:
+    """Raises M2R2Error when the recording or its labels cannot be read."""
+
+    def __init__(self, path: Path, settings: DeskSettings) -> None:
+        self.path, self._settings = path, settings
+        self._stack = ExitStack()
+        self.notes: list[str] = []
+        self._stated = settings.vocabulary or _beside(path)
+        topics, layout = settings.deployment.topics, settings.layout
+        with ExitStack() as opening:
+            opened = opening.enter_context(open_recording_of_page(path, topics, layout))
+            self.recording: OpenedRecording = opened
+            start = _inside(opened.source, opened.epoch_ns)
+            self.labels = LabelStore(path, start, self._stated, cuts_file(settings.cache, path))
+            # A reader of its own, so that pictures need not wait for it.
+            read = opening.enter_context(open_recording_of_page(path, topics, layout))
+            self.proxies: Proxies = proxies_of(path, read, settings.cache)
+            self._stack = opening.pop_all()
+        self.maker = ProxyMaker(self.proxies)
+        self.proposing = ""
+        if settings.models is not None:
+            self._start_models(settings.models)
+
+    def close(self) -> None:
+        self.maker.close()
+        self._stack.close()
+
+    def to_dict(self) -> dict[str, Any]:
+        """What the page has to know at first, JSON-ready."""
+        recording = self.recording
+        return {
+            "name": printable(recording.name),
+            "start": recording.seconds(recording.start_ns),
+            "end": recording.seconds(recording.end_ns),
+            "cameras": list(recording.layout.cameras),
+            "plots": [plot.to_dict() for plot in recording.plots],
+            "parts": self.proxies.parts,
+            "names": self.names(),
+            "fixed": self._stated is not None,
+            "cuts": self._pose() != "",
+        }
+
+    def state(self) -> dict[str, Any]:
+        """What changes by itself, JSON-ready."""
+        notes = [*self.recording.problems, *self.notes, *filter(None, [self.maker.problem])]
+        return {
+            "revision": self.labels.read().revision,
+            "made": len(self.proxies.made),
+            "proposing": self.proposing,
+            "notes": list(dict.fromkeys(notes)),
+        }
+
+    def names(self) -> list[dict[str, Any]]:
+        """The labels to choose from, in the vocabulary's order."""
+        vocabulary = self._stated or self.labels.read().labels.meaning
+        names = list(vocabulary.labels)
+        if self._stated is None and self._settings.models is not None:
+            known = self._settings.models.head.vocabulary
+            names += [label for label in known.labels if label not in names]
+        return [{"label": name, "idle": vocabulary.is_idle(name)} for name in names]
+
+    def cut(self) -> list[float]:
+        """Where the motion changes [seconds]. Raises M2R2Error."""
+        if not self._pose():
+            raise M2R2Error("no pose is among the signals: there is no motion to cut by")
+        topics, layout = self._settings.deployment.topics, self.recording.layout
+        stamps = motion_cuts(self.path, topics, self._pose(), layout)
+        return [self.recording.seconds(stamp) for stamp in stamps]
+
+    def _pose(self) -> str:
+        signals = self.recording.layout.signals
+        return next((name for name, signal in signals.items() if signal.preset == "pose"), "")
+
+    def _start_models(self, models: Models) -> None:
+        self.proposing = "the model is looking at the recording"
+
+        def run() -> None:
+            try:
+                found = model_proposals(self.path, models, self._settings.deployment)
+                self.labels.propose(found)
+                self.notes.append(f"the model proposes {len(found)} segments")
+            except M2R2Error as error:
+                self.notes.append(str(error))
+                print(error, file=sys.stderr)
+            self.proposing = ""
+
+        threading.Thread(target=run, name="proposals", daemon=True).start()
+
+
+def _beside(path: Path) -> Vocabulary | None:
+    """A file of labels may come to know more of them; a vocabulary.yaml beside it says all."""
+    stated = stated_vocabulary(path)
+    return stated.vocabulary if stated and stated.path.name == VOCABULARY_FILE else None
+
+
+def _inside(source: RecordingSource, epoch_ns: int) -> RecordingLabels:
+    """The labels inside a recording, to start from where there are none beside it."""
+    labels = []
+    for action in source.actions or ():
+        start_ns, end_ns = (
+            source.start_ns + round(s * 1e9) for s in (action.start_s, action.end_s)
+        )
+        outcome = None if action.success else "failure"
+        labels.append(Label(start_ns, end_ns, label_from_text(action.text), outcome, IMPORT))
+    return RecordingLabels(
+        epoch_ns, tuple(labels), source.complete and bool(labels), source.vocabulary
+    )
