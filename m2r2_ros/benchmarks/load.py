@@ -3,27 +3,32 @@
 
 Run as a program of its own: python3 -m m2r2_ros.benchmarks.load SECONDS CAMERA_HZ
 SENSOR..., with the sensors as the encoders' layouts name them; hand=4000x3000@3 is a camera of its
-own size and rate, pad:["a","b"] a signal with these columns. It waits until everything has a
-subscriber, says so, and publishes once its standard input has ended. Then it waits for
-acknowledgement and prints, as JSON, when it began, how long it took and how many messages of each
+own size and rate, hand=jpeg one that sends JPEGs, pad:["a","b"] a signal with these columns. It
+waits until everything has a subscriber, says so, and publishes once its standard input has ended.
+Then it waits for acknowledgement and prints, as JSON, when it began, how long it took and how many
+messages of each
 sensor went out.
 """
 
 from __future__ import annotations
 
 import heapq
+import io
 import json
 import sys
 import time
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
+import numpy as np
+import PIL.Image
 import rclpy
 from rclpy.duration import Duration
 from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.serialization import serialize_message
-from sensor_msgs.msg import Image, JointState
+from sensor_msgs.msg import CompressedImage, Image, JointState
 
 from m2r2_msgs.msg import AudioChunk
 from m2r2_ros.benchmarks.options import READY
@@ -35,6 +40,8 @@ from m2r2_ros.signal_presets import PRESETS, preset_of
 
 SIGNAL_HZ, GRIPPER_HZ, AUDIO_HZ = 1000.0, 50.0, 50.0
 WIDTH, HEIGHT, AUDIO_RATE_HZ = 640, 480, 48_000
+# How a camera's word asks for them.
+JPEG = "jpeg"
 _PATIENCE_S = 60.0
 # CDR: four bytes of encapsulation, then the stamp of the header.
 _STAMP = slice(4, 12)
@@ -43,15 +50,15 @@ _STAMP = slice(4, 12)
 def main() -> int:
     """Publish what the command line asks for."""
     seconds, camera_hz = map(float, sys.argv[1:3])
-    own = {name: given for name, *given in map(_parsed, sys.argv[3:])}
+    own = {asked.name: asked for asked in map(_parsed, sys.argv[3:])}
     use_large_shared_memory()
     rclpy.init(args=[])
     node = rclpy.create_node("load")
     rates_hz = {
-        name: rate or _rate_hz(name, SIGNAL_HZ if columns else camera_hz)
-        for name, (_, rate, columns) in own.items()
+        name: asked.rate_hz or _rate_hz(name, SIGNAL_HZ if asked.columns else camera_hz)
+        for name, asked in own.items()
     }
-    samples = {name: _sample(name, size, columns) for name, (size, _, columns) in own.items()}
+    samples = {name: _sample(asked) for name, asked in own.items()}
     publishers = {
         name: _publisher(node, name, type(sample), rates_hz[name])
         for name, sample in samples.items()
@@ -78,17 +85,26 @@ def topic(sensor: str) -> str:
     return f"/load/{sensor}"
 
 
-def _parsed(word: str) -> tuple[str, tuple[int, int], float, list[str]]:
-    """Name, size of a camera's pictures (width, height), rate [Hz] or 0 for the usual, columns."""
+class _Asked(NamedTuple):
+    """A sensor: size of its pictures (width, height), rate [Hz] or 0 for the usual, columns."""
+
+    name: str
+    size: tuple[int, int] = (WIDTH, HEIGHT)
+    rate_hz: float = 0.0
+    columns: Sequence[str] = ()
+    is_jpeg: bool = False
+
+
+def _parsed(word: str) -> _Asked:
     name, _, columns = word.partition(":")
     if columns:
-        return name, (WIDTH, HEIGHT), 0.0, json.loads(columns)
+        return _Asked(name, columns=json.loads(columns))
     name, _, own = word.partition("=")
-    if not own:
-        return name, (WIDTH, HEIGHT), 0.0, []
+    if not own or own == JPEG:
+        return _Asked(name, is_jpeg=bool(own))
     size, rate_hz = own.split("@")
     width, height = map(int, size.split("x"))
-    return name, (width, height), float(rate_hz), []
+    return _Asked(name, (width, height), float(rate_hz))
 
 
 def _rate_hz(name: str, other_hz: float) -> float:
@@ -101,11 +117,12 @@ def _publisher(node: rclpy.node.Node, name: str, kind: type, rate_hz: float) -> 
     return node.create_publisher(kind, topic(name), qos)
 
 
-def _sample(name: str, size: tuple[int, int], columns: list[str]) -> object:
+def _sample(asked: _Asked) -> object:
     """A message with sensible content."""
-    if columns:
-        values = [0.02] * len(columns)
-        return JointState(name=columns, position=values, velocity=values, effort=values)
+    name = asked.name
+    if asked.columns:
+        values = [0.02] * len(asked.columns)
+        return JointState(name=asked.columns, position=values, velocity=values, effort=values)
     if name == "audio":
         samples = array("f", bytes(4 * round(AUDIO_RATE_HZ / AUDIO_HZ)))
         return AudioChunk(sample_rate=AUDIO_RATE_HZ, channels=1, samples=samples)
@@ -113,10 +130,22 @@ def _sample(name: str, size: tuple[int, int], columns: list[str]) -> object:
         return JointState(name=FINGER_JOINTS, position=[0.02] * len(FINGER_JOINTS))
     if preset_of(name):
         return message_class(PRESETS[preset_of(name)].types[0])()
-    width, height = size
+    width, height = asked.size
+    if asked.is_jpeg:
+        return CompressedImage(format="jpeg", data=array("B", _jpeg(width, height)))
     image = Image(height=height, width=width, step=3 * width, encoding="rgb8")
     image.data = array("B", bytes(3 * width * height))
     return image
+
+
+def _jpeg(width: int, height: int) -> bytes:
+    """As large as a camera's: shades with noise."""
+    shades = np.linspace(0, 200, width)[None, :, None] + np.zeros((height, 1, 3))
+    noise = np.random.default_rng(0).normal(0, 14, (height, width, 3))
+    buffer = io.BytesIO()
+    picture = PIL.Image.fromarray((shades + 25 + noise).clip(0, 255).astype(np.uint8))
+    picture.save(buffer, "JPEG", quality=80)
+    return buffer.getvalue()
 
 
 def _publish(

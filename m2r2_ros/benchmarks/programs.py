@@ -146,7 +146,7 @@ def run_load(
         # What it costs to start and to find each other is not what the load costs.
         ready = partial(_is_ready, monitor, sensors, list(loads))
         _spin(monitor, ready, [*programs, *publishing])
-        used_s = -sum(map(_cpu_seconds, programs))
+        used_s = -sum(map(cpu_seconds, programs))
         for load in publishing:
             load.end_input()
         # A machine that is busy with something else stretches the load.
@@ -158,7 +158,7 @@ def run_load(
         published = dict(ChainMap(*(report["messages"] for report in reports)))
         received = _settle(monitor, programs, published)
         # On a busy machine the last messages are taken long after they have been published.
-        used_s += sum(map(_cpu_seconds, programs))
+        used_s += sum(map(cpu_seconds, programs))
     return LoadRun(
         used_s,
         max(report["seconds"] for report in reports),
@@ -300,7 +300,7 @@ def _spin(
             raise M2R2Error("a load of the benchmark did not come to an end")
 
 
-def _cpu_seconds(program: ChildProgram) -> float:
+def cpu_seconds(program: ChildProgram) -> float:
     """User and system time of a process, all threads."""
     fields = Path(f"/proc/{program.pid}/stat").read_text().rpartition(") ")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -39,6 +39,7 @@ NAMES = {
     "extract": "features of a recording against bare onnxruntime calls",
     "bags": "reading a bag against bare rosbags",
     "simulate": "the simulated task board with pictures against without",
+    "record": "recording three cameras, raw and as JPEG, and signals: CPU, and losses",
     "gpu": "the encoder on a GPU, where there is one, against the CPU",
     "roboact": "a new frame of RoboAct-CLIP with kept embeddings against sixteen embedded again",
     "roboact_vit": "the same with a frozen encoder of the size of ViT-B/16",

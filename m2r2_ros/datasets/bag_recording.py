@@ -114,7 +114,7 @@ class BagRecording:
     def _hand_over(self) -> None:
         self._sealed_s = time.monotonic()
         chunk = self._writer.seal()
-        self._waiting_bytes += len(chunk.records)
+        self._waiting_bytes += chunk.size
         self._waiting.put(chunk)
 
     def _write_chunks(self) -> None:
@@ -126,7 +126,7 @@ class BagRecording:
                     self._keep_metadata()
             except (OSError, M2R2Error) as error:
                 self.problem = getattr(error, "strerror", None) or str(error)
-            self._waiting_bytes -= len(chunk.records)
+            self._waiting_bytes -= chunk.size
 
     def _keep_metadata(self) -> None:
         if time.monotonic() - self._noted_s >= _METADATA_S:

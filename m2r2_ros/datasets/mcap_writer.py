@@ -36,15 +36,18 @@ from m2r2_ros.datasets.mcap_records import (
 )
 
 _MESSAGE_INDEX = 7
+# As many as the system takes at once.
+_MOST_PIECES = 1024
 _MESSAGE_BODY_BYTES = MESSAGE_RECORD.size - PREFIX.size
 
 
 @dataclass
 class SealedChunk:
-    """Records in one piece, with the log times and places of each channel's messages."""
+    """Records, `size` bytes in pieces, with log times and places of each channel's messages."""
 
-    records: bytes
-    index: dict[int, list[tuple[int, int]]]
+    pieces: list[bytes] = field(default_factory=list)
+    index: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
+    size: int = 0
 
     @property
     def counts(self) -> dict[int, int]:
@@ -54,13 +57,6 @@ class SealedChunk:
     def span_ns(self) -> tuple[int, int]:
         times = [log_ns for entries in self.index.values() for log_ns, _ in entries]
         return min(times, default=0), max(times, default=0)
-
-
-@dataclass
-class _Pending:
-    pieces: list[bytes] = field(default_factory=list)
-    index: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
-    size: int = 0
 
     def append(self, *pieces: bytes) -> None:
         self.pieces += pieces
@@ -83,7 +79,7 @@ class McapWriter:
         self._schemas: dict[str, int] = {}
         self._channels = 0
         self._chunk_indices: list[bytes] = []
-        self._pending = _Pending()
+        self._pending = SealedChunk()
         self._file = path.open("xb", buffering=0)
         self.size = 0
         self._put(MAGIC + _record(HEADER, _text("ros2") + _text(f"m2r2_ros {__version__}")))
@@ -116,17 +112,19 @@ class McapWriter:
 
     def seal(self) -> SealedChunk:
         """All that was added since the last time."""
-        pending, self._pending = self._pending, _Pending()
-        return SealedChunk(b"".join(pending.pieces), pending.index)
+        sealed, self._pending = self._pending, SealedChunk()
+        return sealed
 
     def write(self, chunk: SealedChunk) -> None:
         """Raises OSError where there is no room; the file then ends with the chunk before."""
         start_ns, end_ns = chunk.span_ns
-        size = len(chunk.records)
-        head = struct.pack("<QQQI", start_ns, end_ns, size, crc32(chunk.records)) + _text("")
+        size, crc = chunk.size, 0
+        for piece in chunk.pieces:
+            crc = crc32(piece, crc)
+        head = struct.pack("<QQQI", start_ns, end_ns, size, crc) + _text("")
         head += struct.pack("<Q", size)
         place, length = self.size, PREFIX.size + len(head) + size
-        pieces = [PREFIX.pack(CHUNK, len(head) + size), head, chunk.records]
+        pieces = [PREFIX.pack(CHUNK, len(head) + size) + head, *chunk.pieces]
         offsets, at = b"", place + length
         for channel, entries in chunk.index.items():
             packed = b"".join(struct.pack("<QQ", *entry) for entry in entries)
@@ -134,7 +132,7 @@ class McapWriter:
             pieces.append(_record(_MESSAGE_INDEX, content))
             offsets += struct.pack("<HQ", channel, at)
             at += len(pieces[-1])
-        self._put(b"".join(pieces))
+        self._put(*pieces)
         self._note(chunk, start_ns, end_ns)
         content = struct.pack("<QQQQI", start_ns, end_ns, place, length, len(offsets)) + offsets
         content += struct.pack("<Q", at - place - length)
@@ -180,18 +178,23 @@ class McapWriter:
         footer = PREFIX.pack(FOOTER, 20) + struct.pack("<QQ", self.size, 0)
         return summary + footer + struct.pack("<I", crc32(summary + footer)) + MAGIC
 
-    def _put(self, data: bytes) -> None:
-        """All of it, or nothing."""
-        rest = memoryview(data)
+    def _put(self, *pieces: bytes) -> None:
+        """All of it, or nothing; pictures are not copied."""
+        waiting, first = list(map(memoryview, pieces)), 0
         try:
-            while rest:
-                rest = rest[self._file.write(rest) :]
+            while first < len(waiting):
+                count = os.writev(self._file.fileno(), waiting[first : first + _MOST_PIECES])
+                while first < len(waiting) and count >= len(waiting[first]):
+                    count -= len(waiting[first])
+                    first += 1
+                if count:
+                    waiting[first] = waiting[first][count:]
         except OSError:
             with suppress(OSError):
                 self._file.truncate(self.size)
                 self._file.seek(self.size)
             raise
-        self.size += len(data)
+        self.size += sum(map(len, pieces))
 
 
 def _record(opcode: int, content: bytes) -> bytes:

@@ -52,6 +52,19 @@ def test_quantiles():
 
 
 @pytest.mark.ros
+def test_recording_under_a_short_load(tmp_path, models, monkeypatch):
+    """Half a second fits into the queues, however busy the machine is."""
+    pytest.importorskip("rclpy")
+    from m2r2_ros.benchmarks import record
+
+    monkeypatch.setattr(record, "_FORMS", ("jpeg",))
+    result = bench(tmp_path, models, "record", "--seconds", "0.5")["jpeg"]
+    assert result["messages"] == 3 * 15 + 25 + 3 * 500
+    assert result["lost"] == 0
+    assert result["core_fraction"][0] > 0 and result["mb_per_s"][0] > 0
+
+
+@pytest.mark.ros
 def test_ingest_under_a_short_load(tmp_path):
     """The encoder may ask for more than the load has: a third camera, as the one that ships."""
     pytest.importorskip("rclpy")

@@ -34,9 +34,9 @@ def test_signals_that_a_layout_declares_are_no_cameras():
     topics = TopicMap({name: f"/load/{name}" for name in LAYOUT.modalities}, reference_camera="")
     definitions = stored_definitions({})
     for sensor in LAYOUT.modalities:
-        name, size, rate_hz, columns = _parsed(_word(sensor, LAYOUT))
-        assert (name, rate_hz) == (sensor, 0.0)
-        message = _sample(name, size, columns)
+        asked = _parsed(_word(sensor, LAYOUT))
+        assert (asked.name, asked.rate_hz) == (sensor, 0.0)
+        message = _sample(asked)
         package = type(message).__module__.partition(".")[0]
         type_name = f"{package}/msg/{type(message).__name__}"
         check_input(topics, definitions, LAYOUT, sensor, type_name)
@@ -45,3 +45,18 @@ def test_signals_that_a_layout_declares_are_no_cameras():
             stamps, values = decode_batch(type_name, [serialize_message(message)], reading)
             assert values.shape == (1, LAYOUT.signals[sensor].width)
             assert len(stamps) == 1 and np.isfinite(values).all()
+
+
+@pytest.mark.ros
+def test_a_camera_sends_what_it_is_asked_for():
+    pytest.importorskip("rclpy")
+    from rclpy.serialization import serialize_message
+
+    from m2r2_ros.benchmarks.load import HEIGHT, WIDTH, _parsed, _sample
+    from m2r2_ros.messages.images import COMPRESSED_IMAGE, IMAGE, decode_image
+
+    usual = (HEIGHT, WIDTH, 3)
+    wanted = {"front": (IMAGE, usual), "front=jpeg": (COMPRESSED_IMAGE, usual)}
+    for word, (kind, shape) in (wanted | {"front=64x48@3": (IMAGE, (48, 64, 3))}).items():
+        message = bytes(serialize_message(_sample(_parsed(word))))
+        assert decode_image(kind, message)[1]().shape == shape
