@@ -170,7 +170,7 @@ def _predictions(
         say(problem)
     if head is None:
         return found
-    if isinstance(head, StreamingHead):
+    if isinstance(head, StreamingHead) and head.metadata.procedure is None:
         say(short_confirmation(head.metadata.tracker, rate.head_hz))
     if isinstance(head, StreamingHead) and head.metadata.look_ahead:
         late = head.metadata.look_ahead

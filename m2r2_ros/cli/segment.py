@@ -23,6 +23,7 @@ from m2r2_ros.datasets.source import open_source
 from m2r2_ros.errors import printable
 from m2r2_ros.inference.models import Models
 from m2r2_ros.inference.segment_events import SegmentStatus
+from m2r2_ros.inference.tracker_config import without_effect
 from m2r2_ros.offline.segmentation import OfflineRun, segment_source, write_segments
 from m2r2_ros.vocabulary import Vocabulary
 
@@ -47,6 +48,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     deployment = load_deployment(args.config)
     models = Models.load(args.models, args.require_gpu, deployment.actions)
+    if line := without_effect(deployment.tracker, models.head.metadata.procedure is not None):
+        print(f"{args.config}: {printable(line)}", file=sys.stderr)
     began = time.perf_counter()
     with open_source(args.recording, deployment.topics) as source:
         run = segment_source(source, models, deployment)

@@ -10,7 +10,8 @@ from math import prod
 from typing import Any
 
 from m2r2_ros.errors import M2R2Error, brief, nearest_name
-from m2r2_ros.inference.tracker import TrackerConfig
+from m2r2_ros.inference.procedure import Procedure
+from m2r2_ros.inference.tracker_config import TrackerConfig
 from m2r2_ros.labels import legacy_vocabulary
 from m2r2_ros.sensing.layout import SensorLayout
 from m2r2_ros.vocabulary import Vocabulary
@@ -20,7 +21,7 @@ FORMAT = 1
 ROBOACT = "roboact"
 
 # A file must not make us allocate without bound: larger than any sensible model by far.
-_MAX_TEXT = 1 << 20
+_MAX_TEXT = 4 << 20
 _MAX_NUMBERS = 1 << 24
 # Frames: a head that answers a minute late is of no use to a robot.
 MOST_LOOK_AHEAD = 600
@@ -162,6 +163,7 @@ class HeadMetadata:
     vocabulary  what the labels mean, as the file states it; None in one that does not.
     rate_hz     frames a second that the head takes; None in a file that does not say it.
     sample_rate  it takes every so many-th frame of the features that it was trained on.
+    procedure   how long labels last and what follows what; None: labels are believed by waiting.
     """
 
     labels: tuple[str, ...]
@@ -174,6 +176,7 @@ class HeadMetadata:
     vocabulary: Vocabulary | None = None
     rate_hz: float | None = None
     sample_rate: int = 1
+    procedure: Procedure | None = None
 
     @property
     def known_vocabulary(self) -> Vocabulary:
@@ -182,12 +185,15 @@ class HeadMetadata:
 
     def to_json(self) -> str:
         """Text for the ONNX file, the inverse of `from_json`."""
-        values = asdict(replace(self, vocabulary=None))
-        del values["vocabulary"]
+        values = asdict(replace(self, vocabulary=None, procedure=None))
         if self.rate_hz is None:
             del values["rate_hz"]
-        stated = {} if self.vocabulary is None else {"vocabulary": self.vocabulary.to_dict()}
-        return _dump("head", values | stated)
+        for name in ("vocabulary", "procedure"):
+            stated = getattr(self, name)
+            del values[name]
+            if stated is not None:
+                values[name] = stated.to_dict()
+        return _dump("head", values)
 
     def check_encoder(self, head: object, sha256: str, encoder: object = "the one in use") -> None:
         """Raise M2R2Error, naming the head, unless the encoder with this SHA-256 gave its features,
@@ -214,6 +220,7 @@ class HeadMetadata:
         try:
             tracker = TrackerConfig.from_dict(entry.get("tracker", dict))
             vocabulary = _vocabulary(entry, labels)
+            procedure = _procedure(entry, len(labels))
         except M2R2Error as error:
             raise entry.error(str(error)) from error
         look_ahead = entry.get("look_ahead", int, default=0)
@@ -232,7 +239,13 @@ class HeadMetadata:
             vocabulary=vocabulary,
             rate_hz=_rate(entry),
             sample_rate=_sample_rate(entry),
+            procedure=procedure,
         )
+
+
+def _procedure(entry: _Entry, classes: int) -> Procedure | None:
+    values = entry.get("procedure", dict, {})
+    return Procedure.from_dict(values, classes) if values else None
 
 
 def _vocabulary(entry: _Entry, labels: tuple[str, ...]) -> Vocabulary | None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from m2r2_ros.datasets.sensor_input import entry_of
 from m2r2_ros.datasets.sensor_input import names as signal_names
 from m2r2_ros.datasets.topics import TopicMap
-from m2r2_ros.inference.tracker import TrackerConfig
+from m2r2_ros.inference.tracker_config import TrackerConfig
 from m2r2_ros.nodes.setting import Setting
 from m2r2_ros.sensing.layout import AUDIO
 from m2r2_ros.sensing.limits import SensingLimits

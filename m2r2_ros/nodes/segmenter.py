@@ -26,8 +26,10 @@ from m2r2_ros.errors import printable
 from m2r2_ros.inference.model_file import read_model
 from m2r2_ros.inference.models import ENCODER_FILE, open_head
 from m2r2_ros.inference.pipeline import SegmentSequence
+from m2r2_ros.inference.procedure import Procedure
 from m2r2_ros.inference.segment_events import SegmentEvent, SegmentStatus
-from m2r2_ros.inference.tracker import SegmentTracker, TrackerConfig
+from m2r2_ros.inference.tracker import SegmentTracker
+from m2r2_ros.inference.tracker_config import TrackerConfig, without_effect
 from m2r2_ros.inference.window_feature import WindowFeature
 from m2r2_ros.nodes import parameters
 from m2r2_ros.nodes.conversions import event_to_ros, feature_from_ros, prediction_to_ros
@@ -81,8 +83,11 @@ class Segmenter(ManagedNode):
         if self._last_event.damage:
             self.get_logger().warning(printable(self._last_event.damage))
         first_id = self._inherited.segment_id + 1 if self._inherited else 0
+        config, procedure = TrackerConfig.from_dict(tracker), head.metadata.procedure
+        defaults = vars(head.metadata.tracker)
+        self._warn_of_unread([n for n in tracker if tracker[n] != defaults[n]], procedure)
         self._sequence = SegmentSequence(
-            head, SegmentTracker(head.vocabulary, TrackerConfig.from_dict(tracker), first_id)
+            head, SegmentTracker(head.vocabulary, config, first_id, procedure)
         )
         self._frames = self._silences = self._unconfirmed = 0
         self._is_confirmed = True
@@ -144,6 +149,11 @@ class Segmenter(ManagedNode):
     def change(self, values: dict[str, Any]) -> None:
         tracker = self._sequence.tracker
         tracker.config = replace(tracker.config, **values)
+        self._warn_of_unread(values, self._sequence.head.metadata.procedure)
+
+    def _warn_of_unread(self, changed: Iterable[str], procedure: Procedure | None) -> None:
+        if line := without_effect(changed, by_evidence=procedure is not None):
+            self.get_logger().warning(printable(line))
 
     def report(self) -> Report:
         current = self._sequence.tracker.current

@@ -11,7 +11,7 @@ from typing import Any
 from m2r2_ros.datasets.parameter_file import ParameterFile
 from m2r2_ros.datasets.topics import TopicMap
 from m2r2_ros.errors import M2R2Error
-from m2r2_ros.inference.tracker import TrackerConfig
+from m2r2_ros.inference.tracker_config import TrackerConfig
 from m2r2_ros.nodes import parameters
 from m2r2_ros.nodes.setting import Setting, foreign_names
 from m2r2_ros.sensing.limits import SensingLimits

@@ -22,7 +22,8 @@ from m2r2_ros.datasets.frame_rate import FrameRate
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.inference.encoder_inputs import input_types
 from m2r2_ros.inference.metadata import METADATA_KEY, EncoderMetadata, HeadMetadata
-from m2r2_ros.inference.tracker import TrackerConfig
+from m2r2_ros.inference.procedure import Procedure
+from m2r2_ros.inference.tracker_config import TrackerConfig
 from m2r2_ros.networks.heads.causal import CausalHead
 from m2r2_ros.networks.m2r2 import M2R2, ROBOACT
 from m2r2_ros.sensing.layout import SensorLayout
@@ -135,12 +136,13 @@ def export_head(
     tracker: TrackerConfig,
     training_data: str,
     rate: FrameRate = FrameRate(),  # noqa: B008 (frozen)
+    procedure: Procedure | None = None,
 ) -> float:
     """Write the head's graph; returns its largest difference from torch.
 
     `encoder_sha256` is the hash of the encoder.onnx whose features it was trained on, "" when they
-    come from elsewhere. Raises M2R2Error, and writes nothing, when the difference is more than
-    rounding.
+    come from elsewhere; `procedure` what its tracker shall know of time, if anything. Raises
+    M2R2Error, and writes nothing, when the difference is more than rounding.
     """
     head.eval()
     states = head.zero_states()
@@ -164,6 +166,7 @@ def export_head(
         vocabulary=vocabulary,
         rate_hz=rate.head_hz,
         sample_rate=rate.sample_rate,
+        procedure=procedure,
     )
     data = with_metadata(data, metadata.to_json())
     difference = check_head(head, data)

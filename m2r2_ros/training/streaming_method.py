@@ -18,11 +18,15 @@ from m2r2_ros.datasets.mstcn import LabelledFeatures
 from m2r2_ros.evaluation.metrics import score_many
 from m2r2_ros.evaluation.streamed_predictions import nominal_stamps, short_confirmation, track
 from m2r2_ros.inference.models import HEAD_FILE
-from m2r2_ros.inference.tracker import SegmentTracker, TrackerConfig
+from m2r2_ros.inference.procedure import Procedure
+from m2r2_ros.inference.tracker import SegmentTracker
+from m2r2_ros.inference.tracker_config import TrackerConfig
 from m2r2_ros.networks.heads.causal import CausalHead
 from m2r2_ros.offline.extraction_record import encoder_sha256
 from m2r2_ros.training.calibration import best_temperature
+from m2r2_ros.training.evidence_tuning import choose_tracker
 from m2r2_ros.training.head_registry import NOTHING_RECOGNISED, HeadMethod
+from m2r2_ros.training.learned_procedure import learn_procedure
 from m2r2_ros.training.loop import train_epochs
 from m2r2_ros.training.onnx_export import export_head
 from m2r2_ros.training.run import TrainingRun, describe_data
@@ -34,7 +38,7 @@ from m2r2_ros.training.sequences import (
     make_batch,
 )
 from m2r2_ros.training.settings import OptimiserSettings, settings_to_dict
-from m2r2_ros.training.tracker_tuning import Answers, TunedTracker, score_tracker, tune_tracker
+from m2r2_ros.training.tracker_tuning import Answers, TunedTracker
 from m2r2_ros.vocabulary import Vocabulary
 
 # Entries that may change after training: the tracker only takes the head's probabilities.
@@ -97,10 +101,12 @@ class StreamingMethod(HeadMethod):
         head, tracker = self.fit(name, sequences, vocabulary, out, settings, rate)
         described = settings.training_data or describe_data([s.name for s in sequences])
         graph = out / HEAD_FILE
-        about = encoder, tracker.config, described, rate
+        about = encoder, tracker.config, described, rate, tracker.procedure
         difference = export_head(head, graph, vocabulary, *about)
-        said = [_describe(tracker, vocabulary), short_confirmation(tracker.config, rate.head_hz)]
-        told = "\n".join(filter(None, said))
+        said = [_describe(tracker, vocabulary)]
+        if tracker.procedure is None:
+            said += filter(None, [short_confirmation(tracker.config, rate.head_hz)])
+        told = "\n".join(said)
         return f"{told}\n{graph}: differs from torch by at most {difference:.1e}"
 
     def fit(
@@ -115,8 +121,9 @@ class StreamingMethod(HeadMethod):
         """Train on the sequences, some of which are kept for validation.
 
         The best epoch has the highest F1@50 of what the settings' segment tracker publishes of the
-        validation sequences. Returns its head, with the temperature calibrated on these sequences,
-        and the tracker: as the settings have it, or tuned if they say so.
+        validation sequences by waiting: evidence hides what tells epochs apart. Returns its head,
+        with the temperature calibrated on these sequences, and the tracker: as the settings have
+        it, or tuned if they say so.
         """
         names = [sequence.name for sequence in sequences]
         recorded = {"kind": name, "recordings": names, "settings": _recorded(settings)}
@@ -142,7 +149,8 @@ class StreamingMethod(HeadMethod):
         )
         run.load_best(module)
         _calibrate(head, validation)
-        return head.eval(), _tracker(head, validation, vocabulary, settings, rate)
+        procedure = learn_procedure(chosen, vocabulary.labels, rate.head_hz)
+        return head.eval(), _tracker(head, validation, vocabulary, settings, rate, procedure)
 
 
 def _recorded(settings: StreamingSettings) -> dict[str, Any]:
@@ -171,13 +179,13 @@ def _tracker(
     vocabulary: Vocabulary,
     settings: StreamingSettings,
     rate: FrameRate,
+    procedure: Procedure,
 ) -> TunedTracker:
     answers = [_answers(head, sequence, rate) for sequence in sequences]
     if not answers:
-        return TunedTracker(settings.tracker, *[math.nan] * 4)
-    if settings.tracker_delay_s:
-        return tune_tracker(answers, vocabulary, settings.tracker, settings.tracker_delay_s)
-    return score_tracker(answers, vocabulary, settings.tracker)
+        return TunedTracker(settings.tracker, *[math.nan] * 4, procedure)
+    start, most_delay_s = settings.tracker, settings.tracker_delay_s
+    return choose_tracker(answers, vocabulary, start, procedure, most_delay_s)
 
 
 def _describe(tracker: TunedTracker, vocabulary: Vocabulary) -> str:
@@ -187,10 +195,11 @@ def _describe(tracker: TunedTracker, vocabulary: Vocabulary) -> str:
     delays = f"{tracker.label_delay_s:.2f} s"
     if vocabulary.has_objects:
         delays = f"{tracker.delay_s:.2f} s of the activity, {delays} of the label"
+    how = "by evidence" if tracker.procedure else "by waiting"
     return (
-        f"tracker: {', '.join(f'{name} {value:g}' for name, value in chosen)}; on the validation "
-        f"recordings F1@50 {tracker.f1:.1f}, {tracker.recognised:.0f} % of the actions recognised, "
-        f"mean delay over all actions (unrecognised: to their end) {delays}"
+        f"tracker {how}: {', '.join(f'{name} {value:g}' for name, value in chosen)}; on the "
+        f"validation recordings F1@50 {tracker.f1:.1f}, {tracker.recognised:.0f} % of the actions "
+        f"recognised, mean delay over all actions (unrecognised: to their end) {delays}"
         + ("" if tracker.recognised else f"\n{NOTHING_RECOGNISED}")
     )
 

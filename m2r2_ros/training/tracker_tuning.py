@@ -22,7 +22,9 @@ from m2r2_ros.evaluation.frame_times import edges_from_stamps, segments_from_fra
 from m2r2_ros.evaluation.metrics import score_many
 from m2r2_ros.evaluation.predictions import Prediction
 from m2r2_ros.evaluation.streamed_predictions import nominal_stamps, track
-from m2r2_ros.inference.tracker import SegmentTracker, TrackerConfig
+from m2r2_ros.inference.procedure import Procedure
+from m2r2_ros.inference.tracker import SegmentTracker
+from m2r2_ros.inference.tracker_config import TrackerConfig
 from m2r2_ros.parallel.progress import Progress
 from m2r2_ros.vocabulary import UNKNOWN, Vocabulary
 
@@ -61,6 +63,7 @@ class TunedTracker:
     delay_s        until the activity is held.
     label_delay_s  until the whole label is.
     recognised     true actions whose whole label is held while they last, in percent.
+    procedure      what the tracker decides by beside the head; None: by waiting.
     """
 
     config: TrackerConfig
@@ -68,12 +71,14 @@ class TunedTracker:
     delay_s: float
     label_delay_s: float
     recognised: float
+    procedure: Procedure | None = None
 
 
 def tune_tracker(
     answers: Sequence[Answers], vocabulary: Vocabulary, start: TrackerConfig, most_delay_s: float
 ) -> TunedTracker:
-    """The parameters of the highest F1@50 whose mean decision delay is at most `most_delay_s`.
+    """Of a tracker that waits, the parameters of the highest F1@50 among those whose mean decision
+    delay is at most `most_delay_s`.
 
     Without such ones, those of the shortest delay. All but the tuned parameters are as in `start`.
     A search of one group of parameters after the other, until none finds better.
@@ -103,10 +108,13 @@ def _cost(one: TunedTracker, most_delay_s: float) -> tuple[float, float, float]:
 
 
 def score_tracker(
-    answers: Sequence[Answers], vocabulary: Vocabulary, config: TrackerConfig
+    answers: Sequence[Answers],
+    vocabulary: Vocabulary,
+    config: TrackerConfig,
+    procedure: Procedure | None = None,
 ) -> TunedTracker:
     """F1@50 and mean decision delays of what a tracker would publish."""
-    tracker = SegmentTracker(vocabulary, config)
+    tracker = SegmentTracker(vocabulary, config, procedure=procedure)
     predictions = []
     for one in answers:
         stamps_ns = one.stamps_ns
@@ -124,7 +132,7 @@ def score_tracker(
     activities = [prediction.renamed(vocabulary.coarse) for prediction in predictions]
     f1 = score_many([(p.labels, p.truth) for p in predictions])["f1@50"]
     delay_s, (label_delay_s, recognised) = _lateness(activities)[0], _lateness(predictions)
-    return TunedTracker(config, f1, delay_s, label_delay_s, recognised)
+    return TunedTracker(config, f1, delay_s, label_delay_s, recognised, procedure)
 
 
 def _lateness(predictions: Sequence[Prediction]) -> tuple[float, float]:

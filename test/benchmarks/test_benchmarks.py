@@ -101,6 +101,8 @@ def test_streaming_head(models):
     result = measure(StreamingHead(models / "head.onnx"), (50, 5000), 1)
     assert result["ratio"] == result["5000_frames"]["ratio"] < 1
     assert result["50_frames"]["reference"]["median"] < result["5000_frames"]["reference"]["median"]
+    assert result["tracker"]["unit"] == "ms of CPU a frame"
+    assert result["tracker"]["ours"]["median"] > 0
 
 
 def test_decoding_one_by_one_gives_what_a_batch_gives():

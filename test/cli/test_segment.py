@@ -111,6 +111,18 @@ def test_the_nodes_parameter_file_sets_the_tracker(place: Path, tmp_path: Path) 
     assert all(length >= 3 - 1e-9 for length in lengths[:-1])
 
 
+def test_a_parameter_that_the_heads_tracker_does_not_read_is_named(
+    place: Path, tmp_path: Path, capsys
+) -> None:
+    config = write_text(
+        tmp_path / "c.yaml", "/**: {ros__parameters: {commit_level: 0.9, confirm_s: 0.2}}"
+    )
+    assert segment(place / "demo.h5", place / "models", tmp_path / "s", "--config", config) == 0
+    (line,) = (line for line in capsys.readouterr().err.splitlines() if "no effect" in line)
+    assert "commit_level" in line and "decides by waiting (" in line
+    assert "confirm_s:" not in line
+
+
 def write_text(path: Path, text: str) -> Path:
     path.write_text(text)
     return path

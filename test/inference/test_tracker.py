@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from procedures import procedures
 
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.inference import tracker as trackers
+from m2r2_ros.inference.procedure import Procedure
 from m2r2_ros.inference.segment_events import FramePrediction, SegmentEvent, SegmentStatus
 from m2r2_ros.inference.tracker import SegmentTracker, TrackerConfig
 from m2r2_ros.labels import legacy_vocabulary
@@ -352,7 +354,11 @@ CONFIGS = st.builds(
     patience_s=SECONDS,
     min_duration_s=SECONDS,
     heartbeat_s=SECONDS,
+    procedure_prior=st.floats(0, 1),
+    evidence_per_s=st.floats(0.01, 100),
+    commit_level=st.floats(0.5, 1),
 )
+PROCEDURES = st.none() | procedures(len(MANY_LABELS))
 
 
 @st.composite
@@ -401,12 +407,12 @@ class Planner:
         self.open = None if event.status is ENDED else event
 
 
-@given(frames=streams(), config=CONFIGS)
+@given(frames=streams(), config=CONFIGS, procedure=PROCEDURES)
 @settings(deadline=None, max_examples=300)
 def test_a_planner_can_rely_on_any_stream(
-    frames: list[FramePrediction], config: TrackerConfig
+    frames: list[FramePrediction], config: TrackerConfig, procedure: Procedure | None
 ) -> None:
-    tracker, planner = SegmentTracker(MANY, config), Planner(config)
+    tracker, planner = SegmentTracker(MANY, config, procedure=procedure), Planner(config)
     last_ns = None
     for prediction in frames:
         jumped = last_ns is not None and prediction.stamp_ns < last_ns
@@ -429,6 +435,8 @@ def test_a_planner_can_rely_on_any_stream(
         if current is not None:
             assert current.segment_id == planner.open.segment_id
             assert current.end_ns >= planner.known_ns
+            # Whoever asks for the segments so far is told that, too.
+            planner.known_ns = current.end_ns
         last_ns = prediction.stamp_ns
     for event in tracker.close(last_ns or 0):
         planner.hear(event)
@@ -436,10 +444,13 @@ def test_a_planner_can_rely_on_any_stream(
     assert [event.segment_id for event in tracker.history] == list(range(planner.next_id))
 
 
-@given(frames=streams(), config=CONFIGS, shift=st.integers(0, 2**60))
+@given(frames=streams(), config=CONFIGS, procedure=PROCEDURES, shift=st.integers(0, 2**60))
 @settings(deadline=None, max_examples=50)
 def test_the_epoch_does_not_matter(
-    frames: list[FramePrediction], config: TrackerConfig, shift: int
+    frames: list[FramePrediction],
+    config: TrackerConfig,
+    procedure: Procedure | None,
+    shift: int,
 ) -> None:
     moved = [replace(prediction, stamp_ns=prediction.stamp_ns + shift) for prediction in frames]
     expected = [
@@ -449,9 +460,9 @@ def test_the_epoch_does_not_matter(
             start_ns=event.start_ns + shift,
             end_ns=event.end_ns + shift,
         )
-        for event in play(SegmentTracker(MANY, config), frames)
+        for event in play(SegmentTracker(MANY, config, procedure=procedure), frames)
     ]
-    found = play(SegmentTracker(MANY, config), moved)
+    found = play(SegmentTracker(MANY, config, procedure=procedure), moved)
     assert found == expected
 
 

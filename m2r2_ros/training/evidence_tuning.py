@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A tracker that decides by evidence, its parameters from the middle of what is as good.
+
+A few validation recordings cannot tell neighbours apart, and of settings that score alike the
+extreme ones break first on other days. So each setting is scored together with its neighbours, and
+of all that come close to the best the one in the middle is taken.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from m2r2_ros.inference.procedure import Procedure
+from m2r2_ros.inference.tracker_config import TrackerConfig
+from m2r2_ros.parallel.progress import Progress
+from m2r2_ros.training.tracker_tuning import Answers, TunedTracker, score_tracker, tune_tracker
+from m2r2_ros.vocabulary import Vocabulary
+
+_EVIDENCE_PER_S = (1.0, 2.0, 4.0, 8.0, 16.0)
+_COMMIT_LEVEL = (0.5, 0.6, 0.7, 0.8, 0.9)
+_OBJECT_UNKNOWN_BELOW = (0.3, 0.5, 0.7)
+# As good as the best: percent of F1@50, seconds of delay.
+_CLOSE, _CLOSE_S = 0.5, 0.02
+
+
+def choose_tracker(
+    answers: Sequence[Answers],
+    vocabulary: Vocabulary,
+    start: TrackerConfig,
+    procedure: Procedure,
+    most_delay_s: float,
+) -> TunedTracker:
+    """One that decides by evidence, unless one that waits has a higher F1@50.
+
+    Both as `start` has them, or tuned unless `most_delay_s` is 0.
+    """
+    if most_delay_s:
+        deciding = tune_evidence(answers, vocabulary, start, procedure, most_delay_s)
+        waiting = tune_tracker(answers, vocabulary, start, most_delay_s)
+    else:
+        deciding = score_tracker(answers, vocabulary, start, procedure)
+        waiting = score_tracker(answers, vocabulary, start)
+    return deciding if deciding.f1 >= waiting.f1 else waiting
+
+
+def tune_evidence(
+    answers: Sequence[Answers],
+    vocabulary: Vocabulary,
+    start: TrackerConfig,
+    procedure: Procedure,
+    most_delay_s: float,
+) -> TunedTracker:
+    """The middle of the parameters whose F1@50 is highest and whose mean delay until the activity
+    is decided is at most `most_delay_s`; of the shortest delay where none is so short.
+
+    All but the tuned parameters are as in `start`, `procedure_prior` among them: validation
+    recordings follow the procedure and would always trust it.
+    """
+
+    def score(config: TrackerConfig) -> TunedTracker:
+        progress.update()
+        return score_tracker(answers, vocabulary, config, procedure)
+
+    with Progress(desc="tracker", unit=" tried") as progress:
+        tried = [
+            score(replace(start, evidence_per_s=evidence, commit_level=level))
+            for evidence, level in itertools.product(_EVIDENCE_PER_S, _COMMIT_LEVEL)
+        ]
+        best = tried[_middle_of_the_best(tried, most_delay_s)]
+        if not vocabulary.has_objects:
+            return best
+        shares = [
+            score(replace(best.config, object_unknown_below=share))
+            for share in _OBJECT_UNKNOWN_BELOW
+        ]
+        return max(shares, key=lambda one: one.f1)
+
+
+def _middle_of_the_best(tried: Sequence[TunedTracker], most_delay_s: float) -> int:
+    """Index of that which is taken, of the grid's settings row by row."""
+    shape = len(_EVIDENCE_PER_S), len(_COMMIT_LEVEL)
+    f1 = _with_neighbours(np.array([one.f1 for one in tried]).reshape(shape))
+    delay_s = _with_neighbours(np.array([one.delay_s for one in tried]).reshape(shape))
+    soon = delay_s <= most_delay_s
+    good = soon & (f1 >= np.where(soon, f1, -np.inf).max() - _CLOSE)
+    if not soon.any():
+        good = delay_s <= delay_s.min() + _CLOSE_S
+    places = np.argwhere(good)
+    middle = places[((places - places.mean(0)) ** 2).sum(1).argmin()]
+    return int(np.ravel_multi_index(tuple(middle), shape))
+
+
+def _with_neighbours(values: np.ndarray) -> np.ndarray:
+    """The mean of each entry of a table and those above, below and beside it."""
+
+    def summed(table: np.ndarray) -> np.ndarray:
+        around = np.pad(table, 1)
+        moved = [np.roll(around, step, axis) for axis in (0, 1) for step in (-1, 1)]
+        return (around + sum(moved))[1:-1, 1:-1]
+
+    return summed(values) / summed(np.ones_like(values))

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Procedures for tests: any, and some that are plain."""
+
+from __future__ import annotations
+
+from itertools import permutations
+
+from hypothesis import strategies as st
+
+from m2r2_ros.inference.procedure import Duration, Procedure
+
+DURATIONS = st.builds(Duration, st.floats(0.05, 20), st.floats(0.01, 20))
+
+
+@st.composite
+def procedures(draw: st.DrawFn, classes: int) -> Procedure:
+    counts = st.integers(1, 50)
+    first = draw(st.dictionaries(st.integers(0, classes - 1), counts))
+    pairs = list(permutations(range(classes), 2))
+    followed = draw(st.dictionaries(st.sampled_from(pairs), counts)) if pairs else {}
+    return Procedure(
+        tuple(draw(DURATIONS) for _ in range(classes)),
+        tuple(sorted(first.items())),
+        tuple(sorted((*pair, count) for pair, count in followed.items())),
+    )
+
+
+def cycle(*seconds: float, count: int = 20) -> Procedure:
+    """Labels that come one after the other, over and over, each for so long, with a tenth of it."""
+    classes = len(seconds)
+    return Procedure(
+        tuple(Duration(mean, 0.1 * mean) for mean in seconds),
+        ((0, count),),
+        tuple((label, (label + 1) % classes, count) for label in range(classes)),
+    )
