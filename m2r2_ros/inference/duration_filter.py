@@ -3,8 +3,9 @@
 
 An explicit-duration hidden Markov model, or hidden semi-Markov model (S.-Z. Yu, Hidden semi-Markov
 models, Artificial Intelligence 174, 2010), filtered forwards: a segment of class c that began at s
-goes on from one frame's end t' to the next one's t with probability S_c(t - s) / S_c(t' - s), else
-the next label has begun at t'. Each frame's evidence weighs the classes. Times are those of the
+goes on from one frame's end t' to the next one's t with probability S_c(t - s) / S_c(t' - s), less
+where the head sees a boundary, else the next label has begun at t'. Each frame's evidence weighs
+the classes. Times are those of the
 stamps, so any rate will do and a late or missing frame is only a longer step.
 
 What may have begun is a list of moments. It stays short: what has become impossible is left out,
@@ -47,16 +48,19 @@ class DurationFilter:
         """Probability of each class, float64 (C,)."""
         return self.belief.sum(1)
 
-    def step(self, stamp_ns: int, evidence: np.ndarray | None, prior: float) -> None:
+    def step(
+        self, stamp_ns: int, evidence: np.ndarray | None, prior: float, boundary: float = 0.0
+    ) -> None:
         """Take the frame that ends at `stamp_ns`, not before the last one.
 
         evidence  logarithm of its likelihood under each class, (C,); None: it shows nothing.
-        prior     trust in the order of labels, 0 to 1.
+        prior     probability that the order of labels is that of training.
+        boundary  probability that what goes on ends with the frame before, whatever its duration.
         """
         if prior != self._succession.prior:
             self._succession = Succession(self._procedure, prior)
         if len(self.began_ns):
-            self._go_on(stamp_ns)
+            self._go_on(stamp_ns, boundary if stamp_ns > self.now_ns else 0.0)
         else:
             self.belief, self.began_ns = self._succession.first[:, None], np.array([stamp_ns])
         self.now_ns = stamp_ns
@@ -66,8 +70,9 @@ class DurationFilter:
         self._shorten()
         self._hazard = self._hazard_at(self.now_ns)
 
-    def _go_on(self, stamp_ns: int) -> None:
+    def _go_on(self, stamp_ns: int, boundary: float) -> None:
         lasting = self.belief * np.exp(self._hazard - self._hazard_at(stamp_ns))
+        lasting *= 1.0 - boundary
         entered = self._succession.next((self.belief - lasting).sum(1))
         self.belief = np.concatenate([lasting, entered[:, None]], axis=1)
         self.began_ns = np.append(self.began_ns, self.now_ns)

@@ -53,7 +53,8 @@ class EvidenceRule:
         is added to it.
         """
         now = frame.stamp_ns
-        self._filter.step(now, _evidence(frame, since, config), config.procedure_prior)
+        evidence, boundary = _evidence(frame, since, config), config.boundary_trust * frame.boundary
+        self._filter.step(now, evidence, config.procedure_prior, boundary)
         self._boundaries.append((now, frame.boundary))
         classes = self._filter.classes
         choice = self._decide(classes, frame, opened, config)

@@ -10,7 +10,7 @@ from typing import Any
 from m2r2_ros.errors import M2R2Error, brief, nearest_name
 
 # What only one of the two rules reads.
-_WAITING = ("hysteresis", "confirm_s", "boundary_trust", "sure_above")
+_WAITING = ("hysteresis", "confirm_s", "sure_above")
 _EVIDENCE = ("procedure_prior", "evidence_per_s", "commit_level")
 
 
@@ -24,7 +24,7 @@ class TrackerConfig:
     """Conditions for believing a new label. Every field carries its range and description.
 
     procedure_prior, evidence_per_s and commit_level are of a tracker that decides by evidence;
-    hysteresis, confirm_s, boundary_trust and sure_above of one that waits.
+    hysteresis, confirm_s and sure_above of one that waits.
     """
 
     unknown_below: float = _parameter(
@@ -57,7 +57,8 @@ class TrackerConfig:
         0.5,
         0.0,
         1.0,
-        "A boundary of probability b shortens confirm_s by this times b. 0 ignores boundaries.",
+        "A boundary of probability b shortens confirm_s by this times b; by evidence, this times b "
+        "is the probability that a segment ends there. 0 ignores boundaries.",
     )
     sure_above: float = _parameter(
         0.0,
@@ -73,7 +74,7 @@ class TrackerConfig:
         "evidence, after which it is 'unknown'.",
     )
     procedure_prior: float = _parameter(
-        0.2,
+        0.1,
         0.0,
         1.0,
         "Probability that the order of labels is that of training; else any label may be next.",

@@ -87,7 +87,9 @@ def test_succession_is_the_smoothed_counts(data, classes, prior) -> None:
     np.testing.assert_allclose(succession.next(ended), ended @ table, rtol=1e-6, atol=1e-12)
 
 
-def by_enumeration(procedure, prior, stamps_ns, evidence) -> dict[tuple[int, int], float]:
+def by_enumeration(
+    procedure, prior, stamps_ns, evidence, boundaries
+) -> dict[tuple[int, int], float]:
     """(class, start) -> probability at the last frame, over all sequences of segments."""
     classes = len(procedure.durations)
     durations, (first, table) = Durations(procedure.durations), rows(procedure, prior)
@@ -104,7 +106,7 @@ def by_enumeration(procedure, prior, stamps_ns, evidence) -> dict[tuple[int, int
         label, began, probability = path[0], stamps_ns[0], first[path[0]]
         probability *= math.exp(evidence[0][label])
         for i in range(1, len(stamps_ns)):
-            stays = goes_on(label, began, stamps_ns[i - 1], stamps_ns[i])
+            stays = goes_on(label, began, stamps_ns[i - 1], stamps_ns[i]) * (1 - boundaries[i])
             if path[i] < 0:
                 probability *= stays
             else:
@@ -125,11 +127,12 @@ def test_it_is_the_sum_over_all_sequences_of_segments(data, classes, prior) -> N
     stamps_ns = [int(stamp) for stamp in np.cumsum(steps)]
     numbers = st.floats(-3, 0)
     evidence = [[data.draw(numbers) for _ in range(classes)] for _ in range(frames)]
+    boundaries = [data.draw(st.floats(0, 1)) for _ in range(frames)]
     filtered = DurationFilter(procedure)
-    for stamp_ns, frame in zip(stamps_ns, evidence, strict=True):
-        filtered.step(stamp_ns, np.array(frame), prior)
+    for stamp_ns, frame, boundary in zip(stamps_ns, evidence, boundaries, strict=True):
+        filtered.step(stamp_ns, np.array(frame), prior, boundary)
     assert filtered.belief.sum() == pytest.approx(1, abs=1e-6)
-    expected = by_enumeration(procedure, prior, stamps_ns, evidence)
+    expected = by_enumeration(procedure, prior, stamps_ns, evidence, boundaries)
     for (label, began_ns), probability in expected.items():
         # What begins with the second frame begins at the first one's end, as the first has.
         found = filtered.belief[label, filtered.began_ns == began_ns].sum()

@@ -116,6 +116,22 @@ def test_what_ends_when_it_usually_does_is_believed_sooner() -> None:
     assert delays[1] < delays[0]
 
 
+def test_a_boundary_makes_a_change_believed_sooner() -> None:
+    said_s = {}
+    for boundary in (0.0, 0.9):
+        tracker = SegmentTracker(PLAIN, CONFIG, procedure=LOOSE)
+        stream = runs((0, 20, 0.8), (1, 20, 0.8))
+        events = []
+        for index, values in enumerate(stream):
+            seen = boundary * (index == 20)
+            events += tracker.step(FramePrediction(index, index * 10**8, values, seen))
+        started = next(event for event in events if event.label == "stir")
+        assert started.start_ns == pytest.approx(1.9e9, abs=0.21e9)
+        assert started.boundary_confidence == boundary
+        said_s[boundary] = started.stamp_ns / 1e9
+    assert said_s[0.9] < said_s[0.0]
+
+
 @pytest.mark.parametrize("rate_hz", [5, 10, 30])
 def test_the_rate_of_frames_hardly_matters(rate_hz) -> None:
     found = segments(
