@@ -18,12 +18,12 @@ from m2r2_ros.inference.choices import UNKNOWN_ID, Choices, without_object
 from m2r2_ros.inference.duration_filter import MOMENTS, DurationFilter
 from m2r2_ros.inference.procedure import Procedure
 from m2r2_ros.inference.segment_events import FramePrediction
-from m2r2_ros.inference.span import Span, nanoseconds
+from m2r2_ros.inference.stretch import Stretch, nanoseconds
 from m2r2_ros.inference.tracker_config import TrackerConfig
 
 # A head that is sure of the wrong class must not outweigh all that follows.
 _LEAST = 1e-6
-# The open span is certain up to where this much of the belief has it end.
+# The open stretch is certain up to where this much of the belief has it end.
 _DOUBT = 0.05
 _TINY = 1e-12
 
@@ -41,12 +41,12 @@ class EvidenceRule:
         self._filter.reset()
         self._boundaries: deque[tuple[int, float]] = deque(maxlen=MOMENTS)
         self._known_ns = 0
-        # Since when the open span is improbable while nothing else is believed.
+        # Since when the open stretch is improbable while nothing else is believed.
         self._lost_ns: int | None = None
 
     def step(
-        self, frame: FramePrediction, since: int, opened: Span | None, config: TrackerConfig
-    ) -> Span | None:
+        self, frame: FramePrediction, since: int, opened: Stretch | None, config: TrackerConfig
+    ) -> Stretch | None:
         """What to publish in place of `opened`, or as its object; None to go on.
 
         The frame stands for the time from `since` to its stamp. Where `opened` goes on, the frame
@@ -62,7 +62,7 @@ class EvidenceRule:
             choice = UNKNOWN_ID
         believed = None
         if choice is not None and (opened is None or choice != opened.choice):
-            believed = self._span(choice, opened, config)
+            believed = self._stretch(choice, opened, config)
             if believed.start_ns > now:
                 believed = None
             else:
@@ -74,14 +74,14 @@ class EvidenceRule:
         return believed
 
     def known_end(self, now: int) -> int:
-        """Up to where the open span is certain."""
+        """Up to where the open stretch is certain."""
         return min(now, self._known_ns)
 
     def _decide(
         self,
         classes: np.ndarray,
         frame: FramePrediction,
-        opened: Span | None,
+        opened: Stretch | None,
         config: TrackerConfig,
     ) -> int | None:
         """The choice that is believed; None when there is none.
@@ -106,9 +106,9 @@ class EvidenceRule:
         return held if held in objects else without_object(activity)
 
     def _is_lost(
-        self, classes: np.ndarray, since: int, opened: Span | None, config: TrackerConfig
+        self, classes: np.ndarray, since: int, opened: Stretch | None, config: TrackerConfig
     ) -> bool:
-        """Whether the open span has been improbable for `patience_s`."""
+        """Whether the open stretch has been improbable for `patience_s`."""
         choice = UNKNOWN_ID if opened is None else opened.choice
         if choice != UNKNOWN_ID and self._probability(classes, choice) >= config.unknown_below:
             self._lost_ns = None
@@ -122,7 +122,7 @@ class EvidenceRule:
             return float(1.0 - self._choices.sums(classes).max())
         return float(classes[self._choices.members(choice)].sum().clip(0.0, 1.0))
 
-    def _span(self, choice: int, opened: Span | None, config: TrackerConfig) -> Span:
+    def _stretch(self, choice: int, opened: Stretch | None, config: TrackerConfig) -> Stretch:
         """From where the choice has begun, as far as that time is free."""
         start_ns = self._lost_ns
         if choice != UNKNOWN_ID:
@@ -132,10 +132,10 @@ class EvidenceRule:
             least = opened.start_ns + nanoseconds(config.min_duration_s)
             start_ns = max(start_ns, self._known_ns, least)
         near = [boundary for end_ns, boundary in self._boundaries if end_ns >= start_ns]
-        return Span(choice, start_ns, max(near, default=0.0))
+        return Stretch(choice, start_ns, max(near, default=0.0))
 
-    def _note_end(self, current: Span, now: int) -> None:
-        """Move up to where the current span has surely lasted; never back."""
+    def _note_end(self, current: Stretch, now: int) -> None:
+        """Move up to where the current stretch has surely lasted; never back."""
         belief, began_ns = self._filter.belief, self._filter.began_ns
         others = belief.sum(0) - belief[self._choices.members(current.choice)].sum(0)
         ended = np.where(began_ns > current.start_ns, others, 0.0).cumsum() > _DOUBT

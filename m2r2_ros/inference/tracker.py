@@ -21,7 +21,7 @@ from m2r2_ros.inference.choices import UNKNOWN_ID, Choices
 from m2r2_ros.inference.evidence_rule import EvidenceRule
 from m2r2_ros.inference.procedure import Procedure
 from m2r2_ros.inference.segment_events import FramePrediction, SegmentEvent, SegmentStatus
-from m2r2_ros.inference.span import Span, nanoseconds
+from m2r2_ros.inference.stretch import Stretch, nanoseconds
 from m2r2_ros.inference.tracker_config import TrackerConfig
 from m2r2_ros.inference.waiting_rule import WaitingRule
 from m2r2_ros.vocabulary import Vocabulary
@@ -57,7 +57,7 @@ class SegmentTracker:
 
     def _clear(self) -> None:
         self._rule.clear()
-        self._open: Span | None = None
+        self._open: Stretch | None = None
         self._last_ns: int | None = None
         self._spoke_ns = 0
 
@@ -98,7 +98,7 @@ class SegmentTracker:
         self._clear()
         return events
 
-    def _switch(self, now: int, believed: Span) -> list[SegmentEvent]:
+    def _switch(self, now: int, believed: Stretch) -> list[SegmentEvent]:
         self._spoke_ns = now
         opened = self._open
         if opened is not None and self._choices.names_object(believed.choice, opened.choice):
@@ -125,8 +125,8 @@ class SegmentTracker:
         return event
 
     def _event(self, status: SegmentStatus, stamp_ns: int, end_ns: int) -> SegmentEvent:
-        span = self._open
-        label = self._choices.label(span.choice)
+        stretch = self._open
+        label = self._choices.label(stretch.choice)
         return SegmentEvent(
             stamp_ns=stamp_ns,
             segment_id=self._next_id,
@@ -134,11 +134,11 @@ class SegmentTracker:
             label=label,
             action=self.vocabulary.action_of(label),
             object=self.vocabulary.object_of(label),
-            class_id=max(span.choice, UNKNOWN_ID),
-            confidence=span.total / span.frames,
-            start_ns=span.start_ns,
+            class_id=max(stretch.choice, UNKNOWN_ID),
+            confidence=stretch.total / stretch.frames,
+            start_ns=stretch.start_ns,
             end_ns=end_ns,
-            boundary_confidence=span.boundary,
+            boundary_confidence=stretch.boundary,
         )
 
 

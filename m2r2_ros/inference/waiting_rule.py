@@ -19,15 +19,15 @@ import numpy as np
 
 from m2r2_ros.inference.choices import UNKNOWN_ID, Choices, without_object
 from m2r2_ros.inference.segment_events import FramePrediction
-from m2r2_ros.inference.span import Span, nanoseconds
+from m2r2_ros.inference.stretch import Stretch, nanoseconds
 from m2r2_ros.inference.tracker_config import TrackerConfig
 
 _TINY = 1e-12
 
 
 @dataclass
-class _Candidate(Span):
-    """A span that is not yet believed: it starts where what was open before stopped winning."""
+class _Candidate(Stretch):
+    """A stretch that is not yet believed: it starts where what was open before stopped winning."""
 
     # Since when its own label wins.
     won_ns: int = 0
@@ -54,8 +54,8 @@ class WaitingRule:
         self._last_boundary = 0.0
 
     def step(
-        self, frame: FramePrediction, since: int, opened: Span | None, config: TrackerConfig
-    ) -> Span | None:
+        self, frame: FramePrediction, since: int, opened: Stretch | None, config: TrackerConfig
+    ) -> Stretch | None:
         """What to publish in place of `opened`, or as its object; None to go on.
 
         The frame stands for the time from `since` to its stamp. Where `opened` goes on, the frame
@@ -76,11 +76,11 @@ class WaitingRule:
         return believed
 
     def known_end(self, now: int) -> int:
-        """Up to where the open span is certain; time that a candidate may get is not."""
+        """Up to where the open stretch is certain; time that a candidate may get is not."""
         return now if self._candidate is None else min(now, self._candidate.start_ns)
 
     def _decide(
-        self, probabilities: np.ndarray, opened: Span | None, config: TrackerConfig
+        self, probabilities: np.ndarray, opened: Stretch | None, config: TrackerConfig
     ) -> _Decision:
         """A frame's choice, with hysteresis for the open one."""
         if not np.isfinite(probabilities).all():
@@ -107,7 +107,12 @@ class WaitingRule:
         return _Decision(int(objects[chosen]), float(posterior[objects[chosen]]), probability)
 
     def _nominate(
-        self, choice: int, since: int, boundary: float, opened: Span | None, config: TrackerConfig
+        self,
+        choice: int,
+        since: int,
+        boundary: float,
+        opened: Stretch | None,
+        config: TrackerConfig,
     ) -> None:
         """Go on with the candidate, or make one that wins from this frame on."""
         before = self._candidate
@@ -122,11 +127,11 @@ class WaitingRule:
             self._candidate = _Candidate(choice, start, highest, won_ns=since)
         self._candidate.boundary = max(self._candidate.boundary, boundary)
 
-    def _completes(self, choice: int, opened: Span | None) -> bool:
+    def _completes(self, choice: int, opened: Stretch | None) -> bool:
         return opened is not None and self._choices.names_object(choice, opened.choice)
 
     def _is_confirmed(
-        self, now: int, sure: bool, opened: Span | None, config: TrackerConfig
+        self, now: int, sure: bool, opened: Stretch | None, config: TrackerConfig
     ) -> bool:
         candidate = self._candidate
         if candidate is None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 
 @dataclass
-class Span:
+class Stretch:
     """A stretch of one choice (`choices.py`), published or not yet believed.
 
     `start_ns` is where it begins, `boundary` the highest boundary probability around that,
