@@ -26,6 +26,7 @@ import sys
 from itertools import chain
 from pathlib import Path
 
+from m2r2_ros.cli._said import Said, saying
 from m2r2_ros.datasets import conversion
 from m2r2_ros.datasets.bag_writer import STORAGES
 from m2r2_ros.datasets.conversion import Arrays, Conversion, ConversionOptions
@@ -73,9 +74,9 @@ def main(args: argparse.Namespace) -> int:
         raise M2R2Error("--mapping and --layout belong together: arrays and what they measure")
     arrays = args.mapping and Arrays.load(args.mapping, args.layout)
     options = ConversionOptions(args.storage, args.quaternion_order, arrays)
-    said: set[str] = set()
-    for path in chain.from_iterable(_files(path, options) for path in args.recordings):
-        convert(path, args.out, options, args.overwrite, said)
+    with saying() as said:
+        for path in chain.from_iterable(_files(path, options) for path in args.recordings):
+            convert(path, args.out, options, args.overwrite, said)
     if arrays:
         print(f"{arrays.describe_bags(args.out)}: where the bags have which sensor")
     return 0
@@ -86,13 +87,13 @@ def convert(
     out: Path,
     options: ConversionOptions = ConversionOptions(),  # noqa: B008 (frozen)
     overwrite: bool = False,
-    said: set[str] | None = None,
+    said: Said | None = None,
 ) -> Path:
     """Convert the recordings in one file; return the folder of the last one's bag.
 
-    What has been `said` of other recordings is not said again. Raises M2R2Error.
+    `said` is what other recordings have, too. Raises M2R2Error.
     """
-    bag, said = out, set() if said is None else said
+    bag, said = out, said or Said()
     if options.arrays is None:
         carry_vocabulary(path.parent, out)
     with conversion.open_conversions(path, options) as recordings:
@@ -106,9 +107,7 @@ def convert(
                 continue
             problems = _write(recording, bag, options.storage)
             for problem in problems:
-                if problem not in said:
-                    print(printable(f"{path}: {problem}"), file=sys.stderr)
-            said.update(problems)
+                said.say(path, problem)
     return bag
 
 

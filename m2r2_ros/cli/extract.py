@@ -24,6 +24,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from m2r2_ros.cli._config import load_deployment
+from m2r2_ros.cli._said import saying
 from m2r2_ros.datasets.feature_vocabulary import write_classes
 from m2r2_ros.datasets.groups import (
     GROUPS_FILE,
@@ -107,25 +108,25 @@ def main(args: argparse.Namespace) -> int:
         raise M2R2Error(f"--batch may be {_LARGEST_BATCH} at most, not {args.batch}")
     test = find_recordings(args.test or [])
     recordings = find_recordings([*args.recordings, *test])
-    vocabulary = _vocabulary(args.vocabulary, recordings)
+    stated = _vocabulary(args.vocabulary, recordings)
+    vocabulary = stated and stated.vocabulary
     named = {recording_name(path): path for path in recordings}
     groups = recorded_groups(named, [*args.recordings, *(args.test or [])])
     check_groups(args.out, groups)
     choice, record = _choose(args, vocabulary)
 
     config = args.config and args.config.absolute()
-    jobs = [
-        ExtractionJob(recording.absolute(), choice, config, vocabulary) for recording in recordings
-    ]
+    jobs = [ExtractionJob(recording.absolute(), choice, config, stated) for recording in recordings]
     pending = [job for job in jobs if not record.has(job)]
     failures = []
-    for result in run_jobs(pending, args.workers, args.ray):
-        for problem in filter(None, [*result.problems, result.error]):
-            print(printable(f"{result.job.name}: {problem}"), file=sys.stderr)
-        if result.error:
-            failures.append(result)
-        else:
-            record.add(result)
+    with saying() as said:
+        for result in run_jobs(pending, args.workers, args.ray):
+            for problem in filter(None, [*result.problems, result.error]):
+                said.say(result.job.name, problem)
+            if result.error:
+                failures.append(result)
+            else:
+                record.add(result)
 
     done = [job.name for job in jobs if record.has(job)]
     labelled = sorted(filter(record.is_labelled, done))
@@ -143,10 +144,10 @@ def main(args: argparse.Namespace) -> int:
     return 0
 
 
-def _vocabulary(given: Path | None, recordings: list[Path]) -> Vocabulary | None:
+def _vocabulary(given: Path | None, recordings: list[Path]) -> StatedVocabulary | None:
     """The given one, else what files beside the recordings state, who must not disagree."""
     if given is not None:
-        return read_vocabulary(given)
+        return StatedVocabulary(read_vocabulary(given), given)
     found: dict[Path, StatedVocabulary] = {}
     for recording in recordings:
         stated = stated_vocabulary(recording)
@@ -160,7 +161,7 @@ def _vocabulary(given: Path | None, recordings: list[Path]) -> Vocabulary | None
                 f"the {found[first].path.name} beside {first} and the {stated.path.name} beside "
                 f"{recording} disagree on {what}: give one by --vocabulary"
             )
-    return first and found[first].vocabulary
+    return first and found[first]
 
 
 def _choose(

@@ -15,7 +15,7 @@ from m2r2_ros.datasets.bag_files import is_bag_folder
 from m2r2_ros.datasets.mstcn import check_name, frame_labels
 from m2r2_ros.datasets.recording_source import RecordingSource, gap_label
 from m2r2_ros.datasets.source import RECORDING_SUFFIXES, is_recording, open_source
-from m2r2_ros.datasets.vocabulary_file import VOCABULARY_FILE
+from m2r2_ros.datasets.stated_vocabulary import StatedVocabulary
 from m2r2_ros.errors import M2R2Error, brief, nearest_name, nearest_path
 from m2r2_ros.inference.encoder import Encoder
 from m2r2_ros.inference.models import open_encoder
@@ -28,7 +28,7 @@ from m2r2_ros.parallel.processes import in_processes
 from m2r2_ros.parallel.progress import Progress
 from m2r2_ros.parallel.read_ahead import read_ahead
 from m2r2_ros.sensing.window import SensorWindow
-from m2r2_ros.vocabulary import UNLABELLED, Vocabulary
+from m2r2_ros.vocabulary import UNLABELLED
 
 # A reader that is further ahead than this only takes memory.
 _READ_AHEAD_WINDOWS = 32
@@ -74,7 +74,7 @@ class ExtractionJob:
     encoder: EncoderChoice
     config: Path | None = None
     # What the labels mean, where a file states it.
-    vocabulary: Vocabulary | None = None
+    stated: StatedVocabulary | None = None
 
     @property
     def name(self) -> str:
@@ -161,11 +161,11 @@ def extract(job: ExtractionJob, show_progress: bool = True) -> ExtractionResult:
         check_name(job.name)
         encoder, deployment = job.encoder.open(), Deployment.load(job.config)
         with open_source(job.recording, deployment.topics) as source:
+            _check_labels(source, job.stated)
             features, bounds_ns = encode_recording(
                 source, encoder, deployment, job.encoder.batch, show_progress
             )
             job.encoder.check_provider(encoder)
-            _check_labels(source, job.vocabulary)
             labels, problem = _frame_labels(source, bounds_ns)
             stamps_ns, problems = bounds_ns[:, 1], [*source.problems, *problem]
             if (np.diff(stamps_ns) <= 0).any():
@@ -176,15 +176,15 @@ def extract(job: ExtractionJob, show_progress: bool = True) -> ExtractionResult:
         return ExtractionResult(job, error=str(error))
 
 
-def _check_labels(source: RecordingSource, stated: Vocabulary | None) -> None:
+def _check_labels(source: RecordingSource, stated: StatedVocabulary | None) -> None:
     """Raise M2R2Error unless the recording's labels are all in what is stated, if anything is."""
     if stated is None:
         return
-    source.vocabulary = stated
+    vocabulary = source.vocabulary = stated.vocabulary
     labels = {label_from_text(action.text) for action in source.actions or ()}
-    for label in sorted(labels.difference(stated.labels, NO_CLASS)):
-        near = nearest_name(label, stated.labels)
-        raise M2R2Error(f"label {brief(label)} is not in {VOCABULARY_FILE}{near}")
+    for label in sorted(labels.difference(vocabulary.labels, NO_CLASS)):
+        near = nearest_name(label, vocabulary.labels)
+        raise M2R2Error(f"label {brief(label)} is not in {stated.path}{near}")
 
 
 def _frame_labels(

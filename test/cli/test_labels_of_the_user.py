@@ -303,9 +303,14 @@ def test_a_label_that_the_vocabulary_does_not_have_is_named(stated, tmp_path, ca
     less = Vocabulary(("tighten cup", "wipe"))
     for name in ("a", "b"):
         write_vocabulary(stated / name, less)
-    assert extract(stated, tmp_path / "out") == 2
-    said = "label 'tighten cap' is not in vocabulary.yaml (did you mean 'tighten cup'?)"
-    assert f"a: {said}" in capsys.readouterr().err
+    given = stated / "v1.yaml"
+    (stated / "a" / "vocabulary.yaml").replace(given)
+    write_vocabulary(stated / "a", less)
+    for more, path in ((), stated / "a" / "vocabulary.yaml"), (("--vocabulary", given), given):
+        assert extract(stated, tmp_path / "out", *more) == 2
+        said = f"label 'tighten cap' is not in {path} (did you mean 'tighten cup'?)"
+        lines = capsys.readouterr().err.splitlines()
+        assert [line for line in lines if said in line] == [f"a: {said}", f"b: {said}"]
 
 
 def test_a_vocabulary_goes_with_converted_recordings(stated, tmp_path, capsys):
