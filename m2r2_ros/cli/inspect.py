@@ -19,6 +19,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from m2r2_ros.datasets.topics import TopicMap
 from m2r2_ros.errors import M2R2Error, printable
 from m2r2_ros.inspection.dataset_statistics import dataset_statistics, read_labels
 from m2r2_ros.inspection.inspection import inspect_source, layout_of
+from m2r2_ros.messages.images import IMAGE
 from m2r2_ros.offline.deployment import Deployment
 from m2r2_ros.offline.extraction import find_recordings, recording_name
 from m2r2_ros.parallel.progress import Progress
@@ -64,8 +66,14 @@ def main(args: argparse.Namespace) -> int:
     folders = _splits(args.recording) or [args.recording]
     recordings = find_recordings(folders)
     if recordings == [args.recording]:
-        layout = load_layout(args.layout) if args.layout else layout_of(deployment.topics)
-        _inspect(args.recording, args.out, layout, deployment)
+        if args.layout:
+            _inspect(args.recording, args.out, load_layout(args.layout), deployment)
+            return 0
+        try:
+            layout = layout_of(deployment.topics)
+            _inspect(args.recording, args.out, layout, deployment, _with_guess)
+        except M2R2Error as error:
+            raise M2R2Error(_with_guess(str(error))) from error
     else:
         out = args.out or args.recording
         _write_card(args.recording, folders, recordings, out, deployment.topics)
@@ -77,8 +85,19 @@ def _splits(folder: Path) -> list[Path]:
     return sorted(path.parent for path in folder.glob(f"*/{STAMP}")) if folder.is_dir() else []
 
 
+def _with_guess(problem: str) -> str:
+    """A problem that is one only because no layout says what a sensor is."""
+    if f"needs {IMAGE} " not in problem:
+        return problem
+    return f"{problem}; without --layout, what is not called like a preset is taken for a camera"
+
+
 def _inspect(
-    recording: Path, out: Path | None, layout: SensorLayout, deployment: Deployment
+    recording: Path,
+    out: Path | None,
+    layout: SensorLayout,
+    deployment: Deployment,
+    explain: Callable[[str], str] = str,
 ) -> None:
     from m2r2_ros.inspection.inspection_plot import check_ending, plot_inspection
 
@@ -96,7 +115,7 @@ def _inspect(
     plot_inspection(picture, inspection)
     _write_json(picture.with_suffix(".json"), inspection.to_dict())
     for problem in inspection.problems:
-        print(printable(f"{inspection.name}: {problem}"), file=sys.stderr)
+        print(printable(f"{inspection.name}: {explain(problem)}"), file=sys.stderr)
     print(f"{picture}: {len(inspection.streams)} streams, {len(inspection.problems)} problems")
 
 

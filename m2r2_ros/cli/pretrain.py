@@ -29,6 +29,7 @@ Examples:
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -112,6 +113,7 @@ def _pretrain_m2r2(args: argparse.Namespace, cache: Path) -> str:
         )
     layout = load_layout(args.layout) if args.layout else None
     robot = load_deployment(args.robot)
+    print(f"{len(recordings)} recordings: building the encoder", file=sys.stderr, flush=True)
     # Late: torch takes seconds to import, and bad arguments should not wait for it.
     from m2r2_ros.training.pretraining import most_pixels, pretrain
     from m2r2_ros.training.recordings import cache_of, labelled_windows

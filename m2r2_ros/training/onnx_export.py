@@ -26,6 +26,7 @@ from m2r2_ros.inference.procedure import Procedure
 from m2r2_ros.inference.tracker_config import TrackerConfig
 from m2r2_ros.networks.heads.causal import CausalHead
 from m2r2_ros.networks.m2r2 import M2R2, ROBOACT
+from m2r2_ros.parallel.progress import Progress
 from m2r2_ros.sensing.layout import SensorLayout
 from m2r2_ros.training.preparation import OUTPUT_PREFIX
 from m2r2_ros.vocabulary import Vocabulary
@@ -211,7 +212,7 @@ def check_encoder(encoder: M2R2, data: bytes, precision: str = "float32") -> flo
     """Largest difference between torch and the graph over window lengths, image sizes and masks."""
     session = open_graph(data)
     largest = 0.0
-    for inputs in _encoder_cases(encoder):
+    for inputs in Progress(_encoder_cases(encoder), "comparing with torch", unit="case"):
         with torch.no_grad():
             expected = encoder(inputs).numpy()
         feeds = {name: value.numpy() for name, value in inputs.items()}

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import h5py
+import numpy as np
 import pytest
 from recordings import recording
 
@@ -131,3 +132,40 @@ def test_bad_input_is_one_line(arguments, message, folder, tmp_path, monkeypatch
     assert message in complaint
     assert complaint.startswith("m2r2 inspect: ") and complaint.count("\n") == 1
     assert not list(tmp_path.glob("*.png")) and not list(tmp_path.glob("*.json"))
+
+
+def test_a_sensor_that_no_layout_names_is_said_to_be_taken_for_a_camera(tmp_path, capsys) -> None:
+    """What is said names the way out; where a layout names the sensor, there is nothing to say."""
+    np.savez(tmp_path / "a.npz", t=np.arange(40) / 20, q=np.zeros((40, 2)), w=np.zeros((40, 6)))
+    (tmp_path / "layout.yaml").write_text("signals: {skin: {width: 2}, wrench: }")
+    (tmp_path / "map.yaml").write_text("stamps: t\nsignals: {skin: q, wrench: w}")
+    given = ["--mapping", tmp_path / "map.yaml", "--layout", tmp_path / "layout.yaml"]
+    convert_arrays = ["convert", tmp_path / "a.npz", "--out", tmp_path / "bags", *given]
+    assert command.main([*map(str, convert_arrays)]) == 0
+    guess = "'skin' needs sensor_msgs/msg/Image"
+    why = "without --layout, what is not called like a preset is taken for a camera"
+    robot, alone = tmp_path / "bags" / "robot.yaml", tmp_path / "alone.yaml"
+    alone.write_text("/**: {ros__parameters: {topics: {skin: /skin}}}")
+    for config, layout, status in ((robot, None, 0), (alone, None, 2), (robot, given[3], 0)):
+        capsys.readouterr()
+        more = ["--layout", layout] if layout else []
+        picture = tmp_path / "picture.png"
+        arguments = ["--config", config, "--out", picture, *more]
+        assert inspect(tmp_path / "bags" / "a", *arguments) == status
+        (lines,) = [capsys.readouterr().err.splitlines()]
+        assert any(guess in line and why in line for line in lines) == (layout is None)
+
+
+def test_where_no_stream_holds_a_sample_the_reason_is_said(tmp_path, capsys) -> None:
+    np.savez(tmp_path / "a.npz", t=np.arange(40) / 20, q=np.zeros((40, 2)))
+    (tmp_path / "map.yaml").write_text("stamps: t\nsignals: {skin: q}")
+    for width in (2, 3):
+        layout = f"signals: {{skin: {{width: {width}}}}}"
+        (tmp_path / f"layout{width}.yaml").write_text(layout)
+    given = ["--mapping", tmp_path / "map.yaml", "--layout", tmp_path / "layout2.yaml"]
+    convert_arrays = ["convert", tmp_path / "a.npz", "--out", tmp_path / "bags", *given]
+    assert command.main([*map(str, convert_arrays)]) == 0
+    other = ["--layout", tmp_path / "layout3.yaml", "--config", tmp_path / "bags" / "robot.yaml"]
+    assert inspect(tmp_path / "bags" / "a", *other) == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert "holds a sample" in error and "2 joints, the layout has 3 columns" in error

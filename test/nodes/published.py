@@ -17,7 +17,7 @@ from m2r2_ros.datasets.input_types import signal_reading
 from m2r2_ros.datasets.sensor_input import SensorInput
 from m2r2_ros.datasets.topics import TopicMap
 from m2r2_ros.messages.definitions import stored_definitions
-from m2r2_ros.messages.signals import decode_batch
+from m2r2_ros.messages.signals import decode_batch, with_joints
 from m2r2_ros.nodes.sources import make_sources
 from m2r2_ros.nodes.topic_input import message_class
 from m2r2_ros.sensing.layout import SensorLayout
@@ -128,6 +128,7 @@ def check_signal(node, layout, sensor, said, type_name, messages, rows, files=()
     definitions = stored_definitions(dict(files))
     reading = signal_reading(listener.topics, layout.signals[sensor], definitions)
     raw = [serialize_message(message) for message in messages]
+    reading = with_joints(reading, type_name, raw)
     is_stamped = reading.is_stamped(type_name)
     assert whose == ("header" if is_stamped else "arrival")
     offline = decode_batch(type_name, raw, reading, stamps.tolist())

@@ -182,6 +182,19 @@ LAYOUT = SensorLayout(
 )
 
 
+def test_joints_that_change_their_places_stay_in_their_columns(node):
+    """As a driver that lists what it has heard of since the last message does."""
+    layout = SensorLayout((), False, {"joint_position": {"width": 3}})
+    orders = [*(("abc", "cab", "bca", "cba") * COUNT)][:COUNT]
+    messages = [
+        JointState(name=list(order), position=[float(row["abc".index(name)]) for name in order])
+        for order, row in zip(orders, ROWS, strict=True)
+    ]
+    said = SensorInput("/joints_in_turn")
+    type_name = "sensor_msgs/msg/JointState"
+    check_signal(node, layout, "joint_position", said, type_name, messages, ROWS[:, :3])
+
+
 @pytest.mark.parametrize("name", TAKEN)
 def test_signals(node, request, name):
     sensor, type_name, make, columns, said = TAKEN[name]
