@@ -11,11 +11,15 @@ does the labels file of each (RECORDING.labels.json), whose labels are then thos
 vocabulary.yaml. ROS 1 bags (.bag) keep their topics. Cameras are stored without loss. A bag that
 was made from the same file is kept: a command that was interrupted can simply be run again.
 
+--storage lerobot makes one LeRobotDataset v3 of recordings, bags among them: an episode each, with
+signals as observation.state, cameras as videos and labels as subtasks (docs/labels.md).
+
 Examples:
     m2r2 convert 2025-01-10-15-28-50.h5 --out bags
     m2r2 convert recordings/*.h5 --out bags --storage sqlite3
     m2r2 convert episodes/*.npz --out bags --mapping arrays.yaml --layout layout.yaml
     m2r2 convert old/*.bag --out bags
+    m2r2 convert bags/take_1 bags/take_2 --out dataset --storage lerobot --rate 10
     ros2 bag info bags/2025-01-10-15-28-50
 """
 
@@ -23,9 +27,11 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
+from m2r2_ros.cli._config import load_deployment
 from m2r2_ros.cli._said import Said, saying
 from m2r2_ros.datasets import conversion
 from m2r2_ros.datasets.bag_writer import STORAGES
@@ -33,7 +39,12 @@ from m2r2_ros.datasets.conversion import Arrays, Conversion, ConversionOptions
 from m2r2_ros.datasets.reassemble_state import QUATERNION_ORDERS
 from m2r2_ros.datasets.vocabulary_file import carry_vocabulary
 from m2r2_ros.errors import M2R2Error, printable
+from m2r2_ros.inspection.inspection import layout_of
+from m2r2_ros.offline.extraction import find_recordings
 from m2r2_ros.parallel.progress import Progress
+from m2r2_ros.sensing.layout_file import load_layout
+
+LEROBOT = "lerobot"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,15 +58,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder for bags")
     parser.add_argument(
         "--storage",
-        choices=tuple(STORAGES),
+        choices=(*STORAGES, LEROBOT),
         default="mcap",
-        help="file format of the bags (default: mcap)",
+        help="file format of the bags (default: mcap), or lerobot for one LeRobotDataset v3",
     )
     parser.add_argument(
         "--mapping", type=Path, metavar="YAML", help="which array is which sensor of --layout"
     )
     parser.add_argument(
         "--layout", type=Path, metavar="YAML", help="the sensors, as for pretrain --layout"
+    )
+    parser.add_argument("--config", type=Path, help="lerobot: the nodes' parameter file, topics")
+    parser.add_argument(
+        "--rate", type=float, metavar="HZ", help="lerobot: frames a second (default: the layout's)"
     )
     parser.add_argument(
         "--quaternion-order",
@@ -70,6 +85,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Convert one recording after the other; stops at the first that cannot be converted."""
+    if args.storage == LEROBOT:
+        return _to_lerobot(args)
+    if args.config is not None or args.rate is not None:
+        raise M2R2Error("--config and --rate are for --storage lerobot")
     if (args.mapping is None) != (args.layout is None):
         raise M2R2Error("--mapping and --layout belong together: arrays and what they measure")
     arrays = args.mapping and Arrays.load(args.mapping, args.layout)
@@ -79,6 +98,21 @@ def main(args: argparse.Namespace) -> int:
             convert(path, args.out, options, args.overwrite, said)
     if arrays:
         print(f"{arrays.describe_bags(args.out)}: where the bags have which sensor")
+    return 0
+
+
+def _to_lerobot(args: argparse.Namespace) -> int:
+    from m2r2_ros.label_formats.lerobot_recordings import write_recordings
+
+    if args.mapping is not None:
+        raise M2R2Error("--storage lerobot takes recordings: convert arrays to bags first")
+    robot, recordings = load_deployment(args.config), find_recordings(args.recordings)
+    layout = load_layout(args.layout) if args.layout else layout_of(robot.topics)
+    if args.rate is not None:
+        layout = replace(layout, window_rate_hz=args.rate)
+    with saying() as said:
+        write_recordings(recordings, args.out, layout, robot, said.say)
+    print(printable(f"{args.out}: a LeRobotDataset of {len(recordings)} episodes"))
     return 0
 
 

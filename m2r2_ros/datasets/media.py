@@ -26,7 +26,7 @@ MAX_AUDIO_VALUES = 4 * 3600 * 48_000 * 2
 # With AVX-512, x264 reads memory that it never wrote when it spreads bits over the last blocks of a
 # picture: the same frames would give other bytes now and then. Older instructions do not.
 _X86 = platform.machine().lower() in ("x86_64", "amd64")
-_REPEATABLE = {"x264-params": "asm=SSE4.2"} if _X86 else {}
+REPEATABLE = {"x264-params": "asm=SSE4.2"} if _X86 else {}
 
 MP3_RATES_HZ = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 MP3_BITS_PER_CHANNEL = 64_000
@@ -52,7 +52,7 @@ def encode_video(frames: Iterable[np.ndarray], rate_hz: float) -> tuple[bytes, i
     rate = Fraction(rate_hz).limit_denominator(1000)
     buffer, count = io.BytesIO(), 0
     with av.open(buffer, "w", format="mp4") as container:
-        options = {"preset": "veryfast", "crf": "23", "bf": "0", "threads": "1", **_REPEATABLE}
+        options = {"preset": "veryfast", "crf": "23", "bf": "0", "threads": "1", **REPEATABLE}
         stream = container.add_stream("libx264", rate=rate, options=options)
         stream.width, stream.height, stream.pix_fmt = width, height, pixel_format
         stream.codec_context.time_base = 1 / rate

@@ -13,11 +13,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from m2r2_ros.datasets.atomic import partial_folder
 from m2r2_ros.errors import M2R2Error, brief
 from m2r2_ros.label_formats.frames import MAX_FRAMES, frame_labels, regular_bounds, runs
 from m2r2_ros.label_formats.label_format import GAPS, FormatOptions, LabelFormat
 from m2r2_ros.label_formats.label_track import LabelTrack
-from m2r2_ros.label_formats.lerobot_dataset import INDEX, PERSISTENT, write_dataset
+from m2r2_ros.label_formats.lerobot_dataset import INDEX, PERSISTENT, write_tables
 from m2r2_ros.label_formats.parquet import MAX_FILES, column_names, row_groups
 from m2r2_ros.label_formats.texts import read_entries, refuse_before_zero
 from m2r2_ros.vocabulary import UNLABELLED
@@ -43,7 +44,7 @@ def read(path: Path, options: FormatOptions) -> list[LabelTrack]:
     episodes: dict[int, list[_Frame]] = {}
     for frame in _frames(files, column):
         episodes.setdefault(frame.episode, []).append(frame)
-    names = _names(path)
+    known = _recordings(path)
     texts = _texts(path / SUBTASKS) if column == INDEX else {}
     tracks = []
     for episode, frames in sorted(episodes.items()):
@@ -51,7 +52,8 @@ def read(path: Path, options: FormatOptions) -> list[LabelTrack]:
             raise M2R2Error(f"episode {episode}: its frames are not numbered from 0 on")
         labels = _indexed(frames, texts) if texts else _persistent(episode, frames, rate_hz)
         spans = runs(labels, regular_bounds(len(labels), rate_hz))
-        tracks.append(LabelTrack(names.get(episode, f"episode_{episode:06d}"), spans))
+        name, epoch_ns = known.get(episode, (f"episode_{episode:06d}", None))
+        tracks.append(LabelTrack(name, spans, epoch_ns))
     return tracks
 
 
@@ -66,7 +68,9 @@ def write(path: Path, tracks: Sequence[LabelTrack], options: FormatOptions) -> l
     for name, given in labels.items():
         if not given:
             raise M2R2Error(f"'{name}' has no frame: an episode needs one")
-    write_dataset(path, labels, options.rate_hz, _checked(options.tier) or INDEX)
+    column, epochs_ns = _checked(options.tier) or INDEX, [track.epoch_ns or 0 for track in tracks]
+    with partial_folder(path) as folder:
+        write_tables(folder, labels, epochs_ns, options.rate_hz, column)
     return ["a data set of labels alone, without observations"]
 
 
@@ -151,15 +155,17 @@ def _texts(path: Path) -> dict[int, str]:
     return found
 
 
-def _names(path: Path) -> dict[int, str]:
-    """Recordings of the episodes, as `write` has kept them."""
+def _recordings(path: Path) -> dict[int, tuple[str, int | None]]:
+    """Name and epoch of the episodes' recordings, as `write` has kept them."""
     files = sorted(path.glob("meta/episodes/chunk-*/file-*.parquet"))
-    if not files or "recording" not in column_names(files[0]):
+    columns = ["episode_index", "recording", "epoch_ns"]
+    if not files or not set(columns) <= set(column_names(files[0])):
         return {}
-    names: dict[int, str] = {}
-    for group in row_groups(files, ["episode_index", "recording"]):
-        names.update(zip(group["episode_index"], map(str, group["recording"]), strict=True))
-    return names
+    found = {}
+    for group in row_groups(files, columns):
+        for episode, name, epoch_ns in zip(*group.values(), strict=True):
+            found[episode] = str(name), epoch_ns if type(epoch_ns) is int and epoch_ns else None
+    return found
 
 
 FORMAT = LabelFormat("", True, frozenset((GAPS,)), read, write, 0)
