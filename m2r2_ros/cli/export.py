@@ -102,9 +102,9 @@ def _export_head(args: argparse.Namespace) -> int:
     head, encoder = StreamingHead(args.run / HEAD_FILE), args.out.parent / ENCODER_FILE
     if args.out.name != HEAD_FILE:
         raise M2R2Error(f"--out {args.out}: nodes look for a head in a models folder's {HEAD_FILE}")
-    if head.metadata.encoder_sha256:
-        if not encoder.is_file():
-            raise M2R2Error(f"{encoder}: is missing: export the encoder of this head there first")
+    if head.metadata.encoder_sha256 and not encoder.is_file():
+        raise M2R2Error(f"{encoder}: is missing: export the encoder of this head there first")
+    if encoder.is_file():
         head.metadata.check_encoder(head.path, read_model(encoder).sha256, encoder)
     with partial_file(args.out) as temporary:
         shutil.copyfile(head.path, temporary)

@@ -201,6 +201,11 @@ class HeadMetadata:
 
         `encoder` is how the message calls the encoder.
         """
+        if not self.encoder_sha256 and sha256:
+            raise M2R2Error(
+                f"{head}: does not say which encoder it was trained on, so that it cannot follow "
+                f"{encoder}: train it on features of `m2r2 extract`"
+            )
         if sha256 != self.encoder_sha256:
             raise M2R2Error(
                 f"{head}: was trained on another encoder (sha256 {self.encoder_sha256[:12]}...) "

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from recordings import recording
 from tiny_models import write_encoder, write_head
@@ -35,6 +37,12 @@ def test_a_head_is_put_beside_its_own_encoder_only(tmp_path, capsys):
     write_head(run / "head.onnx", "0" * 64)
     assert main([*export, str(models / "head.onnx")]) == 2
     assert "was trained on another encoder" in capsys.readouterr().err
+    # Of features that nobody knows the encoder of: no robot would run it beside this one.
+    write_head(run / "head.onnx", "")
+    assert main([*export, str(models)]) == 2
+    error = capsys.readouterr().err
+    assert "does not say which encoder it was trained on" in error and str(encoder) in error
+    assert main([*export, str(tmp_path / "elsewhere" / "head.onnx")]) == 0
 
 
 def test_one_recording_is_refused_before_anything_is_read(tmp_path, capsys):
@@ -44,6 +52,18 @@ def test_one_recording_is_refused_before_anything_is_read(tmp_path, capsys):
     assert main(["pretrain", *arguments]) == 2
     assert "1 recording: pretraining takes two at least" in capsys.readouterr().err
     assert not run.exists()
+
+
+def test_pretraining_says_at_once_what_it_begins_with(tmp_path, capsys):
+    for name in ("a", "b"):
+        write_recording(tmp_path / "data" / f"{name}.h5", replace(recording(1.0), name=name))
+    (tmp_path / "settings.yaml").write_text("modell: {}\n")
+    run, settings = tmp_path / "run", tmp_path / "settings.yaml"
+    arguments = ["--encoder", "m2r2", "--data", tmp_path / "data", "--out", run]
+    assert main(["pretrain", *map(str, arguments), "--config", str(settings)]) == 2
+    first, *_, last = capsys.readouterr().err.splitlines()
+    assert first == "2 recordings: building the encoder"
+    assert "unknown entry 'modell'" in last
 
 
 @pytest.mark.parametrize(
