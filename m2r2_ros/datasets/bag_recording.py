@@ -7,16 +7,11 @@ import queue
 import threading
 import time
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from m2r2_ros.datasets.atomic import partial_file
-from m2r2_ros.datasets.bag_metadata import METADATA_FILE, NEWEST_VERSION
-from m2r2_ros.datasets.bag_qos import OfferedQos, qos_profiles
-from m2r2_ros.datasets.bag_storage import CDR
+from m2r2_ros.datasets.bag_description import RecordedTopic, bag_description
+from m2r2_ros.datasets.bag_metadata import METADATA_FILE
 from m2r2_ros.datasets.mcap_writer import McapWriter, SealedChunk
 from m2r2_ros.errors import M2R2Error
 
@@ -27,17 +22,6 @@ _CHUNK_BYTES = 8_000_000
 _METADATA_S = 0.9
 # What may wait for a disk that stands still; further messages are dropped and counted.
 _MOST_WAITING_BYTES = 400_000_000
-
-
-@dataclass(frozen=True)
-class RecordedTopic:
-    """`definition`: of its type and of those within, as .msg files; `type_hash`: as ROS has it."""
-
-    name: str
-    type_name: str
-    qos: OfferedQos
-    definition: str = ""
-    type_hash: str = ""
 
 
 class BagRecording:
@@ -80,9 +64,7 @@ class BagRecording:
             self.dropped[topic.name] += 1
             return False
         if topic not in self._channels:
-            text = yaml.dump(qos_profiles(topic.qos), Dumper=_Dumper, sort_keys=False)
-            given = topic.name, topic.type_name, topic.definition, text
-            self._channels[topic] = self._writer.add_channel(*given)
+            self._channels[topic] = self._writer.add_channel(topic)
             self._topics.append(topic)
         self._newest_ns = max(log_ns, self._newest_ns + 1)
         self._writer.add(self._channels[topic], self._newest_ns, data)
@@ -134,50 +116,9 @@ class BagRecording:
             self._write_metadata()
 
     def _write_metadata(self) -> None:
-        content = yaml.dump(
-            {"rosbag2_bagfile_information": self._metadata()}, Dumper=_Dumper, sort_keys=False
-        )
-        with partial_file(self.folder / METADATA_FILE) as temporary:
-            temporary.write_text(content, "utf-8")
-
-    def _metadata(self) -> dict[str, Any]:
-        """Of what is in the file, in the form of rosbag2."""
+        """Of what is in the file."""
         counts = self._writer.counts
-        span = {
-            "duration": {"nanoseconds": self._writer.end_ns - self._writer.start_ns},
-            "starting_time": {"nanoseconds_since_epoch": self._writer.start_ns},
-            "message_count": counts.total(),
-        }
-        topics = [(topic, counts[self._channels[topic]]) for topic in list(self._topics)]
-        return {
-            "version": NEWEST_VERSION,
-            "storage_identifier": "mcap",
-            "relative_file_paths": [self._file],
-            **span,
-            "topics_with_message_count": [
-                {"topic_metadata": _topic_metadata(topic), "message_count": count}
-                for topic, count in topics
-            ],
-            "compression_format": "",
-            "compression_mode": "",
-            "files": [{"path": self._file, **span}],
-            "custom_data": None,
-            "ros_distro": "m2r2_ros",
-        }
-
-
-class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):
-    """Writes twice what is there twice."""
-
-    def ignore_aliases(self, data: Any) -> bool:
-        return True
-
-
-def _topic_metadata(topic: RecordedTopic) -> dict[str, Any]:
-    return {
-        "name": topic.name,
-        "type": topic.type_name,
-        "serialization_format": CDR,
-        "offered_qos_profiles": qos_profiles(topic.qos),
-        "type_description_hash": topic.type_hash,
-    }
+        written = {topic: counts[self._channels[topic]] for topic in list(self._topics)}
+        span_ns = self._writer.start_ns, self._writer.end_ns
+        with partial_file(self.folder / METADATA_FILE) as temporary:
+            temporary.write_text(bag_description(self._file, written, span_ns), "utf-8")

@@ -22,13 +22,19 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys.store import Typestore
 
 from m2r2_ros.datasets.atomic import partial_folder
+from m2r2_ros.datasets.bag_description import RecordedTopic, bag_description
+from m2r2_ros.datasets.bag_metadata import METADATA_FILE
+from m2r2_ros.datasets.bag_qos import OfferedQos
+from m2r2_ros.datasets.mcap_writer import McapWriter
 from m2r2_ros.errors import M2R2Error, nearest_name
 from m2r2_ros.messages.audio_chunks import AUDIO_CHUNK
 from m2r2_ros.messages.definitions import typestore
 from m2r2_ros.messages.encode import ACTION_SEGMENT, TEXT
 from m2r2_ros.messages.images import COMPRESSED_IMAGE
 
-STORAGES = {"mcap": StoragePlugin.MCAP, "sqlite3": StoragePlugin.SQLITE3}
+STORAGES = MCAP, _ = ("mcap", "sqlite3")
+# What is read at once of a topic that is looked for.
+_CHUNK_BYTES = 2**20
 
 # A second of each stream, so that a subscriber that drains now and then loses nothing.
 QUEUE_DEPTHS = {COMPRESSED_IMAGE: 30, AUDIO_CHUNK: 50}
@@ -75,56 +81,92 @@ def write_bag(
     """
     if storage not in STORAGES:
         raise M2R2Error(f"unknown storage '{storage}'{nearest_name(storage, STORAGES)}")
+    write = _write_mcap if storage == MCAP else _write_sqlite
     try:
-        _write(content, path, storage, origin, progress)
+        with partial_folder(path) as folder:
+            write(content, folder, origin, progress)
     except sqlite3.Error as error:
         # A full disk, above all, which SQLite does not report as an OSError.
         raise M2R2Error(f"{path}: cannot be written: {error}") from error
 
 
-def _write(
-    content: BagContent,
-    path: Path,
-    storage: str,
-    origin: str,
-    progress: Callable[[int], None],
+def _write_mcap(
+    content: BagContent, folder: Path, origin: str, progress: Callable[[int], None]
 ) -> None:
-    with (
-        partial_folder(path) as folder,
-        Writer(folder, version=9, storage_plugin=STORAGES[storage]) as writer,
-    ):
+    folder.mkdir()
+    file = f"{folder.name}.mcap"
+    topics = {name: _topic(content, name, kind) for name, kind in content.types.items()}
+    writer = McapWriter(folder / file)
+    try:
+        channels = {name: writer.add_channel(topic) for name, topic in topics.items()}
+        for log_ns, topic, message in _numbered(content):
+            writer.add(channels[topic], log_ns, message)
+            if writer.pending_bytes >= _CHUNK_BYTES:
+                writer.write(writer.seal())
+            progress(log_ns - content.start_ns)
+        writer.write(writer.seal())
+    finally:
+        writer.close()
+    counts = {topic: writer.counts[channels[name]] for name, topic in topics.items()}
+    span_ns = writer.start_ns, writer.end_ns
+    text = bag_description(file, counts, span_ns, {_ORIGIN: origin})
+    (folder / METADATA_FILE).write_text(text, "utf-8")
+
+
+def _write_sqlite(
+    content: BagContent, folder: Path, origin: str, progress: Callable[[int], None]
+) -> None:
+    with Writer(folder, version=9, storage_plugin=StoragePlugin.SQLITE3) as writer:
         writer.set_custom_data(_ORIGIN, origin)
         connections = {
             topic: writer.add_connection(
-                topic, type_name, typestore=content.store, offered_qos_profiles=[_qos(type_name)]
+                topic, kind, typestore=content.store, offered_qos_profiles=[_qos(_offered(kind))]
             )
-            for topic, type_name in content.types.items()
+            for topic, kind in content.types.items()
         }
-        newest = -1
-        for log_ns, topic, message in heapq.merge(*content.streams):
-            newest = max(log_ns, newest + 1)
-            writer.write(connections[topic], newest, message)
-            progress(newest - content.start_ns)
+        for log_ns, topic, message in _numbered(content):
+            writer.write(connections[topic], log_ns, message)
+            progress(log_ns - content.start_ns)
+
+
+def _numbered(content: BagContent) -> Iterator[Timed]:
+    """All messages; their log times increase strictly."""
+    newest = -1
+    for log_ns, topic, message in heapq.merge(*content.streams):
+        newest = max(log_ns, newest + 1)
+        yield newest, topic, message
+
+
+def _topic(content: BagContent, name: str, type_name: str) -> RecordedTopic:
+    definition, _ = content.store.generate_msgdef(type_name, ros_version=2)
+    type_hash = content.store.hash_rihs01(type_name)
+    return RecordedTopic(name, type_name, _offered(type_name), definition, type_hash)
 
 
 def origin_of_bag(path: Path) -> str | None:
     """What `write_bag` was given as `origin`; None when the bag does not say."""
     try:
-        metadata = yaml.safe_load((path / "metadata.yaml").read_text("utf-8"))
+        metadata = yaml.safe_load((path / METADATA_FILE).read_text("utf-8"))
         return str(metadata["rosbag2_bagfile_information"]["custom_data"][_ORIGIN])
     except (OSError, ValueError, TypeError, KeyError, yaml.YAMLError, RecursionError):
         return None
 
 
-def _qos(type_name: str) -> Qos:
+def _offered(type_name: str) -> OfferedQos:
     """Labels stay for those who join late; sensors are delivered once."""
     is_label = type_name in (ACTION_SEGMENT, TEXT)
     depth = QUEUE_DEPTHS.get(type_name, LABEL_QUEUE_DEPTH if is_label else SIGNAL_QUEUE_DEPTH)
+    return OfferedQos(depth, transient_local=is_label)
+
+
+def _qos(offered: OfferedQos) -> Qos:
+    """In the form of rosbags."""
+    kept = QosDurability.TRANSIENT_LOCAL if offered.transient_local else QosDurability.VOLATILE
     return Qos(
         history=QosHistory.KEEP_LAST,
-        depth=depth,
+        depth=offered.depth,
         reliability=QosReliability.RELIABLE,
-        durability=QosDurability.TRANSIENT_LOCAL if is_label else QosDurability.VOLATILE,
+        durability=kept,
         deadline=_FOREVER,
         lifespan=_FOREVER,
         liveliness=QosLiveliness.AUTOMATIC,

@@ -17,6 +17,7 @@ from pathlib import Path
 from zlib import crc32
 
 from m2r2_ros import __version__
+from m2r2_ros.datasets.bag_description import RecordedTopic
 from m2r2_ros.datasets.bag_storage import CDR
 from m2r2_ros.datasets.mcap_records import (
     CHANNEL,
@@ -89,16 +90,17 @@ class McapWriter:
         """What has been added since the last `seal`."""
         return self._pending.size
 
-    def add_channel(self, topic: str, type_name: str, definition: str, qos: str) -> int:
-        """A topic with one type, whose `definition` is that of .msg files; returns its number."""
+    def add_channel(self, topic: RecordedTopic) -> int:
+        """A topic that messages will be added to; returns its number."""
+        type_name = topic.type_name
         if type_name not in self._schemas:
             self._schemas[type_name] = number = len(self._schemas) + 1
             content = struct.pack("<H", number) + _text(type_name) + _text(MSG_FILES)
-            self._describe(_record(SCHEMA, content + _text(definition)))
+            self._describe(_record(SCHEMA, content + _text(topic.definition)))
         self._channels += 1
-        more = _text(QOS_KEY) + _text(qos)
+        more = _text(QOS_KEY) + _text(topic.qos_text)
         content = struct.pack("<HH", self._channels, self._schemas[type_name])
-        content += _text(topic) + _text(CDR) + struct.pack("<I", len(more)) + more
+        content += _text(topic.name) + _text(CDR) + struct.pack("<I", len(more)) + more
         self._describe(_record(CHANNEL, content))
         return self._channels
 

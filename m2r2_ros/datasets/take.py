@@ -9,7 +9,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from m2r2_ros.datasets.bag_recording import BagRecording, RecordedTopic
+from m2r2_ros.datasets.bag_description import RecordedTopic
+from m2r2_ros.datasets.bag_recording import BagRecording
 from m2r2_ros.datasets.labels_file import labels_path, write_labels
 from m2r2_ros.datasets.marks import Marks
 from m2r2_ros.datasets.stream_clocks import OTHER_CLOCK_NS

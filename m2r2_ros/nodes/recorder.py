@@ -11,8 +11,8 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, ReliabilityPolicy
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 
+from m2r2_ros.datasets.bag_description import RecordedTopic
 from m2r2_ros.datasets.bag_qos import OfferedQos
-from m2r2_ros.datasets.bag_recording import RecordedTopic
 from m2r2_ros.datasets.take import Received
 from m2r2_ros.diagnosis.message_content import has_stamp
 from m2r2_ros.errors import M2R2Error

@@ -14,10 +14,11 @@ import yaml
 from bag_files import TYPE, text_message
 from rosbags.rosbag2 import Reader
 
+from m2r2_ros.datasets.bag_description import RecordedTopic
 from m2r2_ros.datasets.bag_metadata import METADATA_FILE
 from m2r2_ros.datasets.bag_qos import OfferedQos
 from m2r2_ros.datasets.bag_reader import open_bag
-from m2r2_ros.datasets.bag_recording import BagRecording, RecordedTopic
+from m2r2_ros.datasets.bag_recording import BagRecording
 from m2r2_ros.errors import M2R2Error
 
 NOW = 1_700_000_000 * 10**9

@@ -7,9 +7,9 @@ from math import inf
 import pytest
 from bag_files import TYPE, text_message
 
+from m2r2_ros.datasets.bag_description import RecordedTopic
 from m2r2_ros.datasets.bag_qos import OfferedQos
 from m2r2_ros.datasets.bag_reader import open_bag
-from m2r2_ros.datasets.bag_recording import RecordedTopic
 from m2r2_ros.datasets.labels_file import labels_path, read_labels
 from m2r2_ros.datasets.marks import Marks, keyed_labels
 from m2r2_ros.datasets.recorded_topics import beside, recorded_topics
