@@ -60,7 +60,12 @@ FACTS = {
         ),
     },
     "kinova_kortex": {
-        "gripper": ("/joint_states", JOINTS, knuckle("robotiq_85_left_knuckle_joint", 0.0), [0.085])
+        "gripper": (
+            "/joint_states",
+            JOINTS,
+            knuckle("robotiq_85_left_knuckle_joint", 0.0),
+            [0.085],
+        ),
     },
     "xarm": {
         "wrench": ("/xarm/uf_ftsensor_ext_states", *WRENCHED),
@@ -82,19 +87,19 @@ FACTS = {
         "left_gripper": (
             "/left/franka_gripper/joint_states",
             JOINTS,
-            fingers("left_finger_joint1", "left_finger_joint2"),
+            fingers("fr3_finger_joint1", "fr3_finger_joint2"),
             [0.02],
         ),
         "right_gripper": (
             "/right/franka_gripper/joint_states",
             JOINTS,
-            fingers("right_finger_joint2", "right_finger_joint1"),
+            fingers("fr3_finger_joint2", "fr3_finger_joint1"),
             [0.02],
         ),
         "left_joint_effort": (
             "/left/joint_states",
             JOINTS,
-            serialised(joints(1, [f"left_joint{k}" for k in range(1, 8)], *[range(7)] * 3)),
+            serialised(joints(1, [f"fr3_joint{k}" for k in range(1, 8)], *[range(7)] * 3)),
             [0.0, 1.0, 2.0],
         ),
         "left_pad": (
@@ -132,6 +137,24 @@ def test_what_the_driver_publishes_is_what_is_read(robot, sensor):
     stamps, values = decode_batch(type_name, [message], reading, [1])
     np.testing.assert_allclose(values, [row], atol=2e-4)
     assert stamps.tolist() == [1]
+
+
+# What the drivers' sources make of a gripper that is open, and of one that is closed.
+ANGLES = {
+    "ur_ros2_control": ("robotiq_85_left_knuckle_joint", 0.7929, 0.085),
+    "kinova_kortex": ("robotiq_85_left_knuckle_joint", 0.81, 0.085),
+    "xarm": ("drive_joint", 0.85, 0.084),
+}
+
+
+@pytest.mark.parametrize("robot", ANGLES)
+def test_a_gripper_in_radians_is_open_and_closed_where_its_driver_says(robot):
+    joint, closed, width = ANGLES[robot]
+    topics = Deployment.load(shipped(f"config/{robot}.yaml")).topics
+    reading = signal_reading(topics, layout_of(robot).signals["gripper"], DEFINITIONS)
+    messages = [knuckle(joint, angle) for angle in (0.0, closed)]
+    _, values = decode_batch(JOINTS, messages, reading, [1, 1])
+    np.testing.assert_allclose(values[:, 0], [width, 0.0], atol=3e-5)
 
 
 @pytest.mark.parametrize("robot", FACTS)
