@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import io
 import struct
+import sys
 from array import array
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,7 +18,7 @@ from geometry_msgs import msg as geometry
 from harness import spin_until
 from nav_msgs.msg import Odometry
 from PIL import Image as Picture
-from published import Listener, check_signal, check_video, publisher, stamped
+from published import STAMP, Listener, check_signal, check_video, publisher, stamped
 from sensor_msgs.msg import CompressedImage, Image, JointState
 from std_msgs import msg as std
 from video_streams import video
@@ -169,6 +171,15 @@ TAKEN = {
         [5, 0, 1, 2],
         {"fields": tuple(f"position[{n}]" for n in "fabc")},
     ),
+    "fingers of a Franka hand": (
+        "fingers",
+        "sensor_msgs/msg/JointState",
+        lambda r: JointState(
+            name=["fr3_finger_joint1", "fr3_finger_joint2"], position=list(map(float, r[:2]))
+        ),
+        [0, 1],
+        {"fields": ("position[fr3_finger_joint1]", "position[fr3_finger_joint2]")},
+    ),
     "JointState in metres": (
         "gripper",
         "sensor_msgs/msg/JointState",
@@ -178,7 +189,16 @@ TAKEN = {
     ),
 }
 LAYOUT = SensorLayout(
-    (), False, {"wrench": {}, "pose": {}, "twist": {}, "gripper": {}, "pad": {"width": 4}}
+    (),
+    False,
+    {
+        "wrench": {},
+        "pose": {},
+        "twist": {},
+        "gripper": {},
+        "fingers": {"preset": "gripper"},
+        "pad": {"width": 4},
+    },
 )
 
 
@@ -195,12 +215,40 @@ def test_joints_that_change_their_places_stay_in_their_columns(node):
     check_signal(node, layout, "joint_position", said, type_name, messages, ROWS[:, :3])
 
 
+def test_joints_from_two_publishers(node):
+    """The other one's messages are counted, and nothing else comes of them."""
+    kind, said = (
+        "sensor_msgs/msg/JointState",
+        SensorInput("/joints", fields=("position[b]",), unit="m"),
+    )
+    senders = [publisher(node, kind, said.topic) for _ in range(2)]
+    listener = Listener(node, "gripper", LAYOUT, said)
+    try:
+        listener.follow(senders[0])
+        spin_until(node, lambda: senders[1].get_subscription_count(), "the second subscription")
+        for k, row in enumerate(ROWS):
+            senders[0].publish(stamped(joints(row), k))
+            arm = JointState(name=["shoulder"], position=[1.0])
+            senders[1].publish(stamped(arm, k))
+        taken = listener.take(2 * COUNT)
+        assert listener.source.malformed == COUNT
+    finally:
+        listener.close()
+        for each in senders:
+            node.destroy_publisher(each)
+    stamps, values = taken.rows
+    assert stamps.tolist() == [STAMP + k * 10_000_000 for k in range(COUNT)]
+    np.testing.assert_array_equal(values, ROWS[:, 2:3])
+
+
 @pytest.mark.parametrize("name", TAKEN)
 def test_signals(node, request, name):
     sensor, type_name, make, columns, said = TAKEN[name]
     topic = f"/published_{list(TAKEN).index(name)}"
     messages = [make(row) for row in ROWS]
     rows = ROWS[:, columns]
+    if sensor == "fingers":
+        rows = rows.sum(axis=1, keepdims=True)
     check_signal(node, LAYOUT, sensor, SensorInput(topic, **said), type_name, messages, rows)
 
 
@@ -276,12 +324,60 @@ def raw(encoding, pixels):
     return message
 
 
-@pytest.mark.parametrize("encoding", ["rgb8", "8UC3", "8UC1"])
+# Of a pixel red, green, blue and opacity: those that an encoding sends, in its order.
+ENCODINGS = {
+    "rgb8": [0, 1, 2],
+    "bgr8": [2, 1, 0],
+    "rgba8": [0, 1, 2, 3],
+    "bgra8": [2, 1, 0, 3],
+    "mono8": [0],
+    "8UC1": [0],
+    "8UC3": [2, 1, 0],
+    "8UC4": [2, 1, 0, 3],
+}
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
 def test_colours(node, encoding):
-    pixels = {"rgb8": COLOURS, "8UC3": COLOURS[..., ::-1], "8UC1": COLOURS[..., :1]}[encoding]
-    expected = np.repeat(COLOURS[..., :1], 3, 2) if encoding == "8UC1" else COLOURS
-    message = raw(encoding, np.ascontiguousarray(pixels))
+    sent = np.concatenate([COLOURS, np.full((4, 6, 1), 255, np.uint8)], axis=2)
+    pixels = np.ascontiguousarray(sent[..., ENCODINGS[encoding]])
+    expected = np.repeat(COLOURS[..., :1], 3, 2) if pixels.shape[2] == 1 else COLOURS
+    message = raw(encoding, pixels)
     assert not check_camera(node, f"/as_{encoding}", "sensor_msgs/msg/Image", message, expected)
+
+
+@pytest.mark.parametrize("kind", ["png", "jpeg"])
+def test_compressed_colours(node, kind):
+    """With the format that image_transport writes, which names the original encoding."""
+    file = io.BytesIO()
+    Picture.fromarray(COLOURS).save(file, kind.upper())
+    expected = np.asarray(Picture.open(io.BytesIO(file.getvalue())).convert("RGB"))
+    message = CompressedImage(format=f"bgr8; {kind} compressed bgr8")
+    message.data = array("B", file.getvalue())
+    what = "sensor_msgs/msg/CompressedImage"
+    assert not check_camera(node, f"/as_{kind}", what, message, expected)
+
+
+class Bridge:
+    """As cv_bridge: the first channel of what was sent, as grey."""
+
+    def imgmsg_to_cv2(self, image, encoding):
+        assert encoding == "rgb8"
+        rows = np.frombuffer(image.data, np.uint8).reshape(image.height, image.step)
+        return np.repeat(rows[:, : image.width, None], 3, 2)
+
+
+@pytest.mark.parametrize("encoding", ["yuv422_yuy2", "bayer_rggb8", "mono16"])
+@pytest.mark.parametrize("is_there", [True, False])
+def test_encodings_that_need_cv_bridge(node, monkeypatch, encoding, is_there):
+    module = SimpleNamespace(CvBridge=Bridge) if is_there else None
+    monkeypatch.setitem(sys.modules, "cv_bridge", module)
+    pixels = np.repeat(COLOURS[..., :1], 1 if encoding == "bayer_rggb8" else 2, 2)
+    rows = pixels.reshape(4, -1)
+    expected = np.repeat(rows[:, :6, None], 3, 2)
+    topic, message = f"/through_{encoding}_{is_there}", raw(encoding, pixels)
+    why = check_camera(node, topic, "sensor_msgs/msg/Image", message, expected)
+    assert (why == "") if is_there else f"'{encoding}' needs the ROS package cv_bridge" in why
 
 
 @pytest.mark.parametrize("encoding", ["16UC1", "32FC1"])

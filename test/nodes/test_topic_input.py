@@ -6,6 +6,7 @@ from __future__ import annotations
 import random
 import time
 from functools import partial
+from types import SimpleNamespace
 
 import pytest
 from geometry_msgs.msg import WrenchStamped
@@ -241,6 +242,16 @@ def test_says_why_nothing_can_come(node, topic):
     assert source.problem.startswith(
         f"{topic}: 'wrench' needs {WRENCH}, not std_msgs/msg/String; signals.wrench.fields says"
     )
+
+
+def test_a_topic_of_an_action_is_refused(node, topic, monkeypatch):
+    """The wheels bring no action: the graph is told of one."""
+    kind = "control_msgs/action/GripperCommand_FeedbackMessage"
+    found = SimpleNamespace(topic_type=kind)
+    monkeypatch.setattr(node, "get_publishers_info_by_topic", lambda name: [found])
+    source = TopicInput(node, topic, partial(check_type, REASSEMBLE_LAYOUT, "gripper"), 10)
+    assert not source.follow() and not source.type_name
+    assert source.problem.startswith(f"{topic}: 'gripper' needs ") and kind in source.problem
 
 
 def large(number):
