@@ -46,6 +46,7 @@ from m2r2_ros.messages.transforms import TRANSFORMS, first_transform_ns
 from m2r2_ros.messages.video import is_key_frame
 from m2r2_ros.messages.video_packets import is_video
 from m2r2_ros.sensing.layout import AUDIO, SensorLayout
+from m2r2_ros.sensing.limits import SensingLimits
 
 # Messages at the beginning of a stream that may be damaged.
 _STAMPS_TRIED = 10
@@ -78,9 +79,13 @@ class BagSource:
         self.actions, self.complete = labels.actions, labels.complete
         self._report(labels.problems)
 
-    def batches(self, layout: SensorLayout) -> Iterator[SensorBatch]:
+    def batches(
+        self,
+        layout: SensorLayout,
+        limits: SensingLimits = SensingLimits(),  # noqa: B008 (frozen)
+    ) -> Iterator[SensorBatch]:
         """See `RecordingSource`."""
-        decoder, trees, topics, _ = self._prepared(layout)
+        decoder, trees, topics, _ = self._prepared(layout, limits)
         for block in self._blocks(topics):
             batch = decoder.decode(block)
             batch.signals |= trees.decode(block)
@@ -91,7 +96,7 @@ class BagSource:
     def between(self, layout: SensorLayout, start_ns: int, end_ns: int) -> SensorBatch:
         """See `RecordingSource`."""
         bag = self._bag
-        decoder, trees, topics, offset_ns = self._prepared(layout)
+        decoder, trees, topics, offset_ns = self._prepared(layout, SensingLimits())
         span = LogSpan(start_ns - offset_ns - _EARLIEST_NS, end_ns - offset_ns + _LATEST_NS)
         static = {static_topic(topic) for topic in trees.topics} & trees.topics
         block = list(bag.messages(static)) if static else []
@@ -103,7 +108,9 @@ class BagSource:
         batch.signals |= trees.decode(block)
         return batch.cut(start_ns, end_ns)
 
-    def _prepared(self, layout: SensorLayout) -> tuple[_Decoder, BagTransforms, set[str], int]:
+    def _prepared(
+        self, layout: SensorLayout, limits: SensingLimits
+    ) -> tuple[_Decoder, BagTransforms, set[str], int]:
         """What reads a layout's streams, their topics, and their clock's offset from log times."""
         bag = self._bag
         chosen = present_topics(
@@ -116,7 +123,7 @@ class BagSource:
             for name in chosen
             if name in layout.signals
         }
-        trees = BagTransforms(chosen, self._topics, layout)
+        trees = BagTransforms(chosen, self._topics, layout, limits)
         cameras = {
             name: CameraDecoder(is_depth(self._topics, name))
             for name in chosen

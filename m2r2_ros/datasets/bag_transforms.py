@@ -10,15 +10,22 @@ from m2r2_ros.datasets.topics import TopicMap
 from m2r2_ros.datasets.transform_input import is_transform, static_topic, transform_pose
 from m2r2_ros.messages.signals import Stamped
 from m2r2_ros.sensing.layout import SensorLayout
+from m2r2_ros.sensing.limits import SensingLimits
 
 
 class BagTransforms:
     """The sensors of a layout that are taken from transforms; a bag may have none of them."""
 
-    def __init__(self, chosen: Mapping[str, str], topics: TopicMap, layout: SensorLayout) -> None:
+    def __init__(
+        self,
+        chosen: Mapping[str, str],
+        topics: TopicMap,
+        layout: SensorLayout,
+        limits: SensingLimits,
+    ) -> None:
         """`chosen`: sensor -> topic. Raises M2R2Error for an entry of `topics` that cannot be."""
         self._topics = {name: topic for name, topic in chosen.items() if is_transform(topics, name)}
-        self._poses = {name: transform_pose(topics, layout, name) for name in self._topics}
+        self._poses = {name: transform_pose(topics, layout, name, limits) for name in self._topics}
 
     @property
     def names(self) -> Collection[str]:

@@ -28,6 +28,7 @@ from m2r2_ros.messages.encode import encode_joints, encode_vectors
 from m2r2_ros.messages.reading import Reading
 from m2r2_ros.messages.signals import Stamped, decode_batch, joint_columns
 from m2r2_ros.sensing.layout import AUDIO, SensorLayout
+from m2r2_ros.sensing.limits import SensingLimits
 
 
 @contextmanager
@@ -53,7 +54,11 @@ class ReassembleSource:
         self._kept: dict[SensorLayout, tuple[dict[str, str], dict[str, Stamped]]] = {}
         self._sounds: dict[str, list[tuple[int, np.ndarray, int]]] = {}
 
-    def batches(self, layout: SensorLayout) -> Iterator[SensorBatch]:
+    def batches(
+        self,
+        layout: SensorLayout,
+        limits: SensingLimits = SensingLimits(),  # noqa: B008 (frozen)
+    ) -> Iterator[SensorBatch]:
         """See `RecordingSource`."""
         chosen, tracks = self._tracks(layout)
         signals = {name: RowStream(*track) for name, track in tracks.items()}

@@ -18,6 +18,7 @@ from m2r2_ros.labels import label_from_text, vocabulary_of_labels
 from m2r2_ros.messages.cdr import NANOSECONDS
 from m2r2_ros.messages.definition import Definitions, no_definitions
 from m2r2_ros.sensing.layout import SensorLayout
+from m2r2_ros.sensing.limits import SensingLimits
 from m2r2_ros.vocabulary import UNLABELLED, Vocabulary
 
 # Length of a block of data; what is in memory at once.
@@ -77,8 +78,14 @@ class RecordingSource(Protocol):
     labels_epoch_ns: int | None
     problems: list[str]
 
-    def batches(self, layout: SensorLayout) -> Iterator[SensorBatch]:
+    def batches(
+        self,
+        layout: SensorLayout,
+        limits: SensingLimits = SensingLimits(),  # noqa: B008 (frozen)
+    ) -> Iterator[SensorBatch]:
         """Yield blocks of `BLOCK_NS`, in order of time, of the streams that the layout names.
+
+        `limits` are those of the windows that are made of them.
 
         Raises M2R2Error when none of them is there.
         """

@@ -115,7 +115,7 @@ def windows(
     `batches` does.
     """
     builder = WindowBuilder(layout, limits, reference_camera, max_pixels)
-    for batch in source.batches(layout):
+    for batch in source.batches(layout, limits):
         _add(builder, batch)
         yield from builder.poll()
     yield from builder.flush()

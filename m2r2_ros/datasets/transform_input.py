@@ -8,6 +8,7 @@ from m2r2_ros.datasets.topics import TopicMap
 from m2r2_ros.messages.transform_pose import TransformPose
 from m2r2_ros.messages.transforms import TRANSFORMS, frame_name
 from m2r2_ros.sensing.layout import SensorLayout
+from m2r2_ros.sensing.limits import SensingLimits
 
 _OF_NUMBERS = ("fields", "scale", "offset", "unit")
 
@@ -22,7 +23,12 @@ def static_topic(topic: str) -> str:
     return f"{topic}_static"
 
 
-def transform_pose(topics: TopicMap, layout: SensorLayout, modality: str) -> TransformPose:
+def transform_pose(
+    topics: TopicMap,
+    layout: SensorLayout,
+    modality: str,
+    limits: SensingLimits = SensingLimits(),  # noqa: B008 (frozen)
+) -> TransformPose:
     """The reader of a sensor that `is_transform`. Raises RobotFileError."""
     said, entry = topics.input(modality), f"{PREFIX}{modality}"
     if modality not in layout.signals or layout.signals[modality].preset != "pose":
@@ -32,7 +38,7 @@ def transform_pose(topics: TopicMap, layout: SensorLayout, modality: str) -> Tra
             raise RobotFileError(f"{entry}.{key}: a pose between two frames has none")
     if frame_name(said.frame.encode()) == frame_name(said.child_frame.encode()):
         raise RobotFileError(f"{entry}: frame and child_frame are both '{said.frame}': no motion")
-    return TransformPose(said.frame, said.child_frame)
+    return TransformPose(said.frame, said.child_frame, limits)
 
 
 def check_transform(said: SensorInput, modality: str, type_name: str) -> None:

@@ -97,7 +97,7 @@ def inspect_source(
     audio = GatheredAudio(limits.max_audio_gap_s)
     signals = {name: GatheredSignal(one, limits) for name, one in layout.signals.items()}
     derived = DerivedSignals(layout.derived, limits)
-    for batch in source.batches(layout):
+    for batch in source.batches(layout, limits):
         for name, stamp_ns, picture in batch.images:
             cameras[name].add((stamp_ns - source.start_ns) / 1e9, picture)
             progress((stamp_ns - source.start_ns) / 1e9)

@@ -10,6 +10,7 @@ import numpy as np
 
 from m2r2_ros.messages.signals import Stamped
 from m2r2_ros.messages.transforms import TransformBatch, TransformForm, TransformReader, frame_name
+from m2r2_ros.sensing.limits import SensingLimits
 from m2r2_ros.sensing.transform_chain import TransformChain
 from m2r2_ros.sensing.transform_tree import Edge, NoPathError, TransformTree, show
 
@@ -30,7 +31,13 @@ class TransformPose:
     notice  what is odd of the transforms, else "".
     """
 
-    def __init__(self, frame: str, child_frame: str) -> None:
+    def __init__(
+        self,
+        frame: str,
+        child_frame: str,
+        limits: SensingLimits = SensingLimits(),  # noqa: B008 (frozen)
+    ) -> None:
+        self._limits = limits
         self._ends = frame_name(frame.encode()), frame_name(child_frame.encode())
         self._reader, self._tree = TransformReader(), TransformTree()
         self._fixed: dict[Edge, np.ndarray] = {}
@@ -153,7 +160,7 @@ class TransformPose:
         if old is not None and old.steps == steps:
             old.use(self._fixed)
             return _nothing()
-        self._chain = TransformChain(steps, self._fixed, old)
+        self._chain = TransformChain(steps, self._fixed, old, self._limits)
         if old is not None:
             return old.flush()
         kept = self._reader.batch(list(self._held))

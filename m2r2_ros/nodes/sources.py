@@ -269,8 +269,8 @@ def make_sources(
             info = microphone_info(topics, node.resolve_topic_name(topic, only_expand=True))
             sources.append(AudioSource(node, topic, info, check, limits, of_other))
         elif is_transform(topics, name):
-            pose = transform_pose(topics, layout, name)
-            tree = TransformInput(node, topic, check, of_other)
+            pose = transform_pose(topics, layout, name, limits)
+            tree = TransformInput(node, topic, check, limits, of_other)
             sources.append(TransformSource(name, pose, tree))
         else:
             reading = signal_reading(topics, layout.signals[name], installed_fields)

@@ -202,6 +202,11 @@ class TopicInput:
                     break
         self._keep(batch)
 
+    @property
+    def refusal(self) -> str:
+        """Why the middleware refuses a subscription, else ""."""
+        return self.problem if self.problem in self._refused.values() else ""
+
     def close(self) -> None:
         """Unsubscribe."""
         self._unsubscribe()

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from rclpy.node import Node
 
@@ -12,6 +12,7 @@ from m2r2_ros.messages.transform_pose import TransformPose
 from m2r2_ros.nodes.stream_signature import StreamSignature
 from m2r2_ros.nodes.topic_input import TopicInput
 from m2r2_ros.sensing.builder import WindowBuilder
+from m2r2_ros.sensing.limits import SensingLimits
 
 # Of all static publishers of a robot, and their part of the bytes that may wait.
 _STATIC_DEPTH, _STATIC_PART = 1000, 0.125
@@ -28,12 +29,16 @@ class TransformInput(TopicInput):
         node: Node,
         topic: str,
         check_type: Callable[[str], None],
+        limits: SensingLimits,
         max_bytes: float,
     ) -> None:
-        """All that waits takes `max_bytes` at most."""
+        """All that waits takes `max_bytes` at most, and is what comes in `buffer_s`."""
         most = _STATIC_PART * max_bytes
         of_moving = max_bytes - most
-        depth = max(_LEAST_DEPTH, int(of_moving / 2 / _USUAL_BYTES))
+        depth = min(
+            round(limits.buffer_s * limits.max_signal_rate_hz), int(of_moving / 2 / _USUAL_BYTES)
+        )
+        depth = max(_LEAST_DEPTH, depth)
         super().__init__(node, topic, check_type, depth, max_bytes=of_moving)
         topic = static_topic(topic)
         self.static = TopicInput(
@@ -72,14 +77,18 @@ class TransformSource:
         """Take all that had come by `until_ns` and add it."""
         moving = self.input.take(until_ns)
         static = self.input.static.take(until_ns)
-        if not (moving or static):
-            return
+        if moving or static:
+            self._add(builder, static, moving)
+        builder.remark(self.name, self._pose.notice or self.input.static.refusal)
+
+    def _add(
+        self, builder: WindowBuilder, static: Sequence[bytes], moving: Sequence[bytes]
+    ) -> None:
         lost = self._pose.lost
         builder.add_signal(self.name, *self._pose.add(static, moving))
         self.input.lost += self._pose.lost - lost
         if self._pose.problem:
             builder.explain(self.name, self._pose.problem)
-        builder.remark(self.name, self._pose.notice)
 
     def close(self) -> None:
         self.input.close()

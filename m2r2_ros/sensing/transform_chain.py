@@ -12,14 +12,8 @@ from m2r2_ros.sensing.limits import SensingLimits, to_ns
 from m2r2_ros.sensing.rotation import compose, inverse
 from m2r2_ros.sensing.transform_tree import Edge, PathStep, show
 
-# The transforms of one time may come in several messages, which overtake each other by this much.
-PATIENCE_NS = to_ns(SensingLimits.reorder_s)
-# A transform that is held for longer is no measurement of the present.
-MAX_HOLD_NS = to_ns(SensingLimits.max_signal_age_s)
-# A step back by more than this is another time.
-JUMP_NS = to_ns(SensingLimits.jump_s)
-# How far back samples are kept, for those that come out of order.
-_KEPT_NS = 5 * PATIENCE_NS
+# How far back samples are kept, for those that come out of order: so many times `reorder_s`.
+_KEPT_TIMES = 5
 
 IDENTITY = np.array([0.0, 0, 0, 0, 0, 0, 1])
 
@@ -48,10 +42,11 @@ class TransformChain:
     """The pose at each stamp of a moving edge on the path.
 
     It is composed as soon as every moving edge has come up to that stamp, else when the edge that
-    brought the stamp is PATIENCE_NS further. A slower edge is held then: its newest sample up to
-    the stamp counts. Held for more than MAX_HOLD_NS it is no measurement, and the pose is NaN. So
-    the pose follows from stamps and from the order within the topic, and no sample that is stamped
-    later has a part in it.
+    brought the stamp is `reorder_s` further, by which messages may overtake each other. A slower
+    edge is held then: its newest sample up to the stamp counts. Held for more than
+    `max_signal_age_s` it is no measurement, and the pose is NaN. A step back by more than `jump_s`
+    is another time. So the pose follows from stamps and from the order within the topic, and no
+    sample that is stamped later has a part in it.
 
     problem  why the newest poses are NaN, else "".
     """
@@ -61,8 +56,14 @@ class TransformChain:
         steps: Sequence[PathStep],
         fixed: Mapping[Edge, np.ndarray],
         before: TransformChain | None = None,
+        limits: SensingLimits = SensingLimits(),  # noqa: B008 (frozen)
     ) -> None:
         """`fixed`: poses float64 (7,) of the static edges. `before`: the path has been another."""
+        self._patience_ns, self._max_hold_ns = (
+            to_ns(limits.reorder_s),
+            to_ns(limits.max_signal_age_s),
+        )
+        self._jump_ns, self._kept_ns = to_ns(limits.jump_s), _KEPT_TIMES * self._patience_ns
         self.steps = tuple(steps)
         self._moving = [step for step in self.steps if not step.is_static]
         self.problem = "" if self._moving else "all transforms of the path are static: no motion"
@@ -106,7 +107,7 @@ class TransformChain:
                 self._release(ready)
             last = one
             track = tracks[number]
-            if track.stamps and stamp < track.stamps[-1] - JUMP_NS:
+            if track.stamps and stamp < track.stamps[-1] - self._jump_ns:
                 self._begin_anew(ready)
             track.add(stamp, pose)
             self._pending.setdefault(stamp, track)
@@ -141,12 +142,12 @@ class TransformChain:
     ) -> tuple[np.ndarray, np.ndarray]:
         rows = poses.reshape(len(stamps), len(order), 7)[:, np.argsort(order)]
         self.problem = ""
-        recent = int(np.searchsorted(stamps, stamps[-1] - _KEPT_NS, "right")) - 1
+        recent = int(np.searchsorted(stamps, stamps[-1] - self._kept_ns, "right")) - 1
         first = max(0, recent)
         for number, track in enumerate(self._tracks.values()):
             track.stamps += stamps[first:].tolist()
             track.poses += list(rows[first:, number])
-            track.forget_before(int(stamps[-1]) - _KEPT_NS)
+            track.forget_before(int(stamps[-1]) - self._kept_ns)
         return self._composed(stamps, rows.swapaxes(0, 1), np.zeros(len(stamps), bool))
 
     def flush(self) -> tuple[np.ndarray, np.ndarray]:
@@ -173,14 +174,14 @@ class TransformChain:
         done = [
             stamp
             for stamp, track in self._pending.items()
-            if at_once or stamp <= known_ns or stamp <= track.stamps[-1] - PATIENCE_NS
+            if at_once or stamp <= known_ns or stamp <= track.stamps[-1] - self._patience_ns
         ]
         for stamp in sorted(done):
             self._choose(ready, tracks, stamp)
             del self._pending[stamp]
         for track in tracks:
             oldest = min(self._pending, default=track.stamps[-1])
-            track.forget_before(min(oldest, track.stamps[-1]) - _KEPT_NS)
+            track.forget_before(min(oldest, track.stamps[-1]) - self._kept_ns)
 
     def _choose(self, ready: _Ready, tracks: Sequence[_Track], stamp_ns: int) -> None:
         places = [bisect_right(track.stamps, stamp_ns) - 1 for track in tracks]
@@ -189,7 +190,7 @@ class TransformChain:
         held = [track.stamps[place] for track, place in zip(tracks, places, strict=True)]
         ready.add(stamp_ns, [t.poses[p] for t, p in zip(tracks, places, strict=True)])
         self.problem = ""
-        if stamp_ns - min(held) > MAX_HOLD_NS:
+        if stamp_ns - min(held) > self._max_hold_ns:
             ready.void[-1] = True
             step = self._moving[held.index(min(held))]
             self.problem = _held_too_long(step.edge, min(held), stamp_ns)

@@ -6,16 +6,21 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import yaml
-from transform_bags import EPOCH, LAYOUT, MESSAGES, SECOND, true_pose, write_bag, write_robot
-from transform_messages import assert_same_pose
+from rosbags.rosbag2 import StoragePlugin, Writer
+from rosbags.typesys import Stores, get_typestore
+from transform_bags import EPOCH, LAYOUT, MESSAGES, MS, SECOND, true_pose, write_bag, write_robot
+from transform_messages import TF, assert_same_pose, message
 
+from m2r2_ros.datasets.sensor_input import SensorInput
 from m2r2_ros.datasets.source import open_source, windows
+from m2r2_ros.datasets.topics import TopicMap
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.inspection.inspection import inspect_source
 from m2r2_ros.offline.deployment import Deployment
 from m2r2_ros.sensing.derived_twist import HORIZON_S
 from m2r2_ros.sensing.layout import SensorLayout
 from m2r2_ros.sensing.layout_file import load_layout
+from m2r2_ros.sensing.limits import SensingLimits
 from m2r2_ros.shipped import shipped
 
 
@@ -104,6 +109,33 @@ def test_a_file_that_does_not_go_with_the_topic_is_refused(lab, pose, said):
     with pytest.raises(M2R2Error) as refused:
         read(lab, **pose)
     assert said in str(refused.value)
+
+
+@pytest.mark.parametrize("age_s", [0.25, 1.0])
+def test_how_long_a_transform_is_held_is_the_users(tmp_path, age_s):
+    """One joint at 100 Hz on a base that is published every 0.6 s."""
+    pose = np.array([1.0, 0, 0, 0, 0, 0, 1])
+    sent = [
+        (EPOCH + k * 10 * MS, message((*edge, EPOCH + k * 10 * MS, pose)))
+        for k in range(300)
+        for edge in [("base", "tool")] + [("world", "base")] * (k % 60 == 0)
+    ]
+    path = tmp_path / "bag"
+    store = get_typestore(Stores.ROS2_KILTED)
+    with Writer(path, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
+        connection = writer.add_connection("/tf", TF, typestore=store)
+        for stamp, data in sent:
+            writer.write(connection, stamp, data)
+    said = SensorInput("/tf", frame="world", child_frame="tool")
+    topics = TopicMap({"pose": "/tf"}, (), "", {"pose": said})
+    layout = SensorLayout((), False, ("pose",))
+    with open_source(path, topics) as source:
+        batches = list(source.batches(layout, SensingLimits(max_signal_age_s=age_s)))
+    stamps, poses = (
+        np.concatenate(part) for part in zip(*(b.signals["pose"] for b in batches), strict=True)
+    )
+    held = (stamps - EPOCH) % (600 * MS)
+    np.testing.assert_array_equal(np.isnan(poses).any(axis=1), held > age_s * SECOND)
 
 
 def test_the_shipped_files_of_a_robot_that_is_in_tf_only_fit_together(lab):

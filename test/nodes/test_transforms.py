@@ -7,13 +7,23 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from harness import STATIONS, Planner, node_program, replay_program, spin_until, started
 from message_packages import build_messages, sourced
+from sros2_rules import Endpoint, Policy
 from tiny_models import write_models
-from transform_bags import EPOCH, LAYOUT, MESSAGES, static_message, write_bag, write_robot
+from transform_bags import (
+    EPOCH,
+    LAYOUT,
+    MESSAGES,
+    joint_edges,
+    static_message,
+    write_bag,
+    write_robot,
+)
 from transform_messages import message
 
 from m2r2_ros.datasets.source import open_source, windows
@@ -37,6 +47,15 @@ publisher = node.create_publisher(TFMessage, "/tf_static", qos)
 publisher.publish(bytes.fromhex(sys.argv[1]))
 sys.stdin.read()
 """
+
+
+POLICY = Path(__file__).resolve().parents[2] / "config" / "sros2_policy.xml"
+
+
+def joints_message(seconds: float) -> bytes:
+    """The transforms of all joints at one time."""
+    stamp = EPOCH + round(seconds * 10**9)
+    return message(*((*edge, stamp, pose) for edge, pose in joint_edges(seconds).items()))
 
 
 @pytest.fixture(scope="module")
@@ -130,11 +149,71 @@ def test_a_frame_that_never_comes_is_named(node, tmp_path, lab, with_tf2_msgs):
         spin_until(node, lambda: replay.ended, "the end of the bag")
 
 
+# Publishes both topics in its namespace, the static one for late subscribers, until its input ends.
+ARM = """
+import rclpy, sys, threading
+from rclpy.qos import QoSProfile, DurabilityPolicy
+from tf2_msgs.msg import TFMessage
+rclpy.init()
+node = rclpy.create_node("arm")
+kept = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+static = node.create_publisher(TFMessage, "tf_static", kept)
+static.publish(bytes.fromhex(sys.argv[1]))
+moving = node.create_publisher(TFMessage, "tf", 10)
+node.create_timer(0.02, lambda: moving.publish(bytes.fromhex(sys.argv[2])))
+threading.Thread(target=rclpy.spin, args=(node,), daemon=True).start()
+sys.stdin.read()
+"""
+
+
+def test_the_transforms_of_a_robot_in_its_namespace_and_the_policy_for_them(
+    node, tmp_path, lab, with_tf2_msgs
+):
+    """`topic: tf` is the robot's own; SROS 2 has to allow tf_static beside it."""
+    planner, values = Planner(node), {"models": lab / "models"}
+    more = ("--params-file", lab / "robot.yaml", "-p", "signals.pose.topic:=tf")
+    online = node_program(tmp_path, "online", values, *more, "-r", "__ns:=/arm1")
+    sent = [static_message().hex(), joints_message(1.0).hex()]
+    command = [sys.executable, "-c", ARM, *sent, "--ros-args", "-r", "__ns:=/arm1"]
+    text = POLICY.read_text().replace(
+        "<topic>/wrist/wrench</topic>", "<topic>tf</topic><topic>tf_static</topic>"
+    )
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as arm:
+        with started(node, planner, online, *(f"arm1/{name}" for name in STATIONS)):
+
+            def heard():
+                return planner.value("arm1/synchronizer", "pose.received") not in (None, "0")
+
+            spin_until(node, heard, "poses of the arm")
+            topics = {
+                name
+                for name, _ in node.get_subscriber_names_and_types_by_node("synchronizer", "/arm1")
+            }
+        arm.stdin.close()
+    assert planner.value("arm1/synchronizer", "pose.topic") == "/arm1/tf"
+    opened = {Endpoint("topics", "subscribe", name) for name in topics}
+    transforms = {Endpoint("topics", "subscribe", f"/arm1/{name}") for name in ("tf", "tf_static")}
+    assert transforms <= opened
+    assert Policy(POLICY, "/arm1", text).denied("/m2r2", opened) == set()
+    assert Policy(POLICY, "/arm1").denied("/m2r2", opened) == transforms
+
+
+def test_a_policy_that_lacks_tf_static_is_named():
+    refused = "/tf_static: not in the SROS 2 policy, or no valid name"
+    topic = SimpleNamespace(
+        take=lambda until_ns: [],
+        static=SimpleNamespace(take=lambda until_ns: [], refusal=refused),
+    )
+    builder = WindowBuilder(SensorLayout((), False, ("pose",)))
+    TransformSource("pose", TransformPose("base", "tool"), topic).feed(builder, None)
+    assert builder.counters.streams["pose"].notice == refused
+
+
 def test_messages_that_waited_for_a_path_in_vain_are_counted_as_lost():
     """8 MB are kept; the diagnostics show what fell out."""
     edges = [("base", f"frame_{i:030}") for i in range(2000)]
     sent = [message(*((*edge, EPOCH, (0, 0, 0, 0, 0, 0, 1)) for edge in edges))] * 60
-    nothing = SimpleNamespace(take=lambda until_ns: [])
+    nothing = SimpleNamespace(take=lambda until_ns: [], refusal="")
     topic = SimpleNamespace(take=lambda until_ns: sent, static=nothing, lost=2)
     source = TransformSource("pose", TransformPose("base", "tool"), topic)
     builder = WindowBuilder(SensorLayout((), False, ("pose",)))
