@@ -10,11 +10,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from ros_messages import compressed, serialised
 from video_streams import video
 
+from m2r2_ros.messages import video as video_module
 from m2r2_ros.messages.cdr import MessageError
+from m2r2_ros.messages.images import COMPRESSED_IMAGE
 from m2r2_ros.messages.video import VideoStream
-from m2r2_ros.messages.video_packets import VideoPacket
+from m2r2_ros.messages.video_packets import MAX_PACKET_BYTES, VideoPacket, video_packet
 from m2r2_ros.messages.video_units import H264Numbers
 
 made = cache(video)
@@ -191,3 +194,40 @@ def test_key_frames_without_parameters_name_the_remedy(codec):
     bare = start.join([b"", *(u for u in packets[0].split(start)[1:] if kind(u) not in kinds)])
     with pytest.raises(MessageError, match=r"has no parameters .*repeat them with each"):
         stream.decode(VideoPacket(0, codec, bare))
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_pictures_have_a_limit(codec, monkeypatch):
+    monkeypatch.setattr(video_module, "MAX_PIXELS", 96 * 64 - 1)
+    with pytest.raises(MessageError, match="is damaged"):
+        VideoStream().decode(VideoPacket(0, codec, made(codec).packets[0]))
+
+
+def test_packets_have_a_limit():
+    """And are not empty: an encoder that has nothing to say sends nothing."""
+    for size in (0, MAX_PACKET_BYTES + 1):
+        message = serialised(compressed(7, "h264", bytes(size)))
+        with pytest.raises(MessageError, match=f"a packet of video of {size} bytes; the limit is"):
+            video_packet(COMPRESSED_IMAGE, message)
+
+
+def test_a_picture_that_no_other_needs_may_be_missing():
+    """Its number comes again. Parameters and pictures are written by hand."""
+    pack = lambda kind, bits: bytes([kind]) + int(bits.ljust(64, "1"), 2).to_bytes(8, "big")  # noqa: E731
+    # Profile 66, level 30, then ue(v): identity 0, 4 bits of a number, order 2, one reference; gaps
+    # are not allowed.
+    sequence = pack(0x67, f"{66:08b}{0:08b}{30:08b}" + "1" + "1" + "011" + "010" + "0")
+    picture = pack(0x68, "11")
+    parameters = b"\0\0\1" + sequence + b"\0\0\1" + picture
+
+    def a_slice(kind, number):
+        return b"\0\0\1" + pack(kind, "1" + "1" + "1" + f"{number:04b}")
+
+    sent = [parameters + a_slice(0x65, 0), a_slice(0x41, 1), a_slice(0x01, 2), a_slice(0x01, 2)]
+    sent += [a_slice(0x41, 2), a_slice(0x41, 3)]
+    for lacking in ((), (2,), (3,), (2, 3)):
+        numbers = H264Numbers()
+        looks = [numbers.look(data) for k, data in enumerate(sent) if k not in lacking]
+        assert all(look.follows for look in looks)
+    numbers = H264Numbers()
+    assert [numbers.look(sent[k]).follows for k in (0, 1, 5)] == [True, True, False]

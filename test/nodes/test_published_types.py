@@ -423,3 +423,26 @@ def test_video_in_compressed_images(node, codec):
     messages = [CompressedImage(format=codec, data=array("B", data)) for data in moving.packets]
     said = SensorInput(f"/video_as_{codec}")
     check_video(node, said, "sensor_msgs/msg/CompressedImage", moving, messages, lost=(2, 3, 8))
+
+
+def test_a_node_that_starts_anew_waits_for_a_key_frame(node):
+    """What came while it was inactive is not there, and nobody says how much."""
+    moving = video("h264", count=12, gop=6)
+    messages = [CompressedImage(format="h264", data=array("B", d)) for d in moving.packets]
+    sender = publisher(node, "sensor_msgs/msg/CompressedImage", "/anew")
+    layout = SensorLayout(("front",), False, ())
+    listener = Listener(node, "front", layout, SensorInput("/anew"))
+    try:
+        for begin, end in ((0, 3), (3, 12)):
+            listener.follow(sender)
+            for k in range(begin, end):
+                sender.publish(stamped(messages[k], k, moving.stamp))
+            listener.take(end)
+            listener.source.close()
+            spin_until(node, lambda: not sender.get_subscription_count(), "the end")
+    finally:
+        listener.close()
+        node.destroy_publisher(sender)
+    stamps = [at for at, _ in listener.taken.images]
+    assert stamps == [moving.stamp(k) for k in (0, 1, 2, *range(6, 12))]
+    assert set(listener.taken.reasons) == {"video waits for its first key frame"}
