@@ -27,6 +27,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterable
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -94,7 +95,7 @@ def main(args: argparse.Namespace) -> int:
     arrays = args.mapping and Arrays.load(args.mapping, args.layout)
     options = ConversionOptions(args.storage, args.quaternion_order, arrays)
     with saying() as said:
-        for path in chain.from_iterable(_files(path, options) for path in args.recordings):
+        for path in _distinct(_files(path, options) for path in args.recordings):
             convert(path, args.out, options, args.overwrite, said)
     if arrays:
         print(f"{arrays.describe_bags(args.out)}: where the bags have which sensor")
@@ -143,6 +144,16 @@ def convert(
             for problem in problems:
                 said.say(path, problem)
     return bag
+
+
+def _distinct(files: Iterable[list[Path]]) -> list[Path]:
+    """All files. Raises M2R2Error for two whose bags would have the same name."""
+    named: dict[str, Path] = {}
+    paths = list(chain.from_iterable(files))
+    for path in paths:
+        if (other := named.setdefault(path.stem, path)).resolve() != path.resolve():
+            raise M2R2Error(f"{other} and {path} have the same name: give each its own --out")
+    return paths
 
 
 def _files(path: Path, options: ConversionOptions) -> list[Path]:

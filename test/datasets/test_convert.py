@@ -153,6 +153,18 @@ def test_a_folder_stands_for_the_recordings_in_it(original, tmp_path, capsys):
     assert sorted(path.name for path in out.iterdir()) == ["a", "b"]
 
 
+def test_two_recordings_of_one_name_do_not_replace_each_other(original, tmp_path, capsys):
+    """Neither by --overwrite nor by their order; a file that is given twice is one."""
+    other = tmp_path / "other" / original.name
+    write_recording(other, recording(1.0))
+    for more in ([], ["--overwrite"]):
+        assert run_verb("convert", [str(original), str(other), "--out", str(tmp_path), *more]) == 2
+        said = f"{original} and {other} have the same name: give each its own --out"
+        assert said in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["other"]
+    assert run_verb("convert", [str(other), str(other), "--out", str(tmp_path / "bags")]) == 0
+
+
 def test_something_else_is_not_replaced_unless_asked(original, tmp_path, capsys):
     (tmp_path / DATA.name).mkdir()
     (tmp_path / DATA.name / "thesis.txt").write_text("important")
