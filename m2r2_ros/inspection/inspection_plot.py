@@ -15,6 +15,7 @@ from m2r2_ros.datasets.atomic import partial_file
 from m2r2_ros.datasets.recording import Action, LowLevelSkill
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.evaluation.colours import Colour, Palette
+from m2r2_ros.evaluation.literal_text import literal_text
 from m2r2_ros.evaluation.segments import Segment, segments_from_actions
 from m2r2_ros.evaluation.tracks import Colours, draw_track
 from m2r2_ros.inspection.inspection import Inspection
@@ -65,6 +66,7 @@ class _Row(NamedTuple):
     stream: str | None = None
 
 
+@literal_text()
 def plot_inspection(path: Path, inspection: Inspection) -> None:
     """Draw a recording as `path`, a .png. Raises M2R2Error as `check_ending` does."""
     check_ending(path)
