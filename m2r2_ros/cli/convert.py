@@ -6,10 +6,11 @@ stamps from the recording's own clocks, and the ground truth as /ground_truth/ac
 
 REASSEMBLE files (.h5) need nothing else; a vocabulary.yaml beside recordings goes with them, and so
 does the labels file of each (RECORDING.labels.json), whose labels are then those in the bag. Arrays
-(.npz, HDF5) need --mapping, which array is which sensor, and --layout, which sensors there are
-(docs/dataset.md); their bags get a robot.yaml beside them, for --config and --robot, and a
-vocabulary.yaml. ROS 1 bags (.bag) keep their topics. Cameras are stored without loss. A bag that
-was made from the same file is kept: a command that was interrupted can simply be run again.
+(.npz, HDF5, the folder of a LeRobotDataset v3) need --mapping, which array is which sensor, and
+--layout, which sensors there are (docs/dataset.md); their bags get a robot.yaml beside them, for
+--config and --robot, and a vocabulary.yaml. ROS 1 bags (.bag) keep their topics. Cameras are stored
+without loss. A bag that was made from the same file is kept: a command that was interrupted can
+simply be run again.
 
 --storage lerobot makes one LeRobotDataset v3 of recordings, bags among them: an episode each, with
 signals as observation.state, cameras as videos and labels as subtasks (docs/labels.md).
@@ -35,6 +36,7 @@ from pathlib import Path
 from m2r2_ros.cli._config import load_deployment
 from m2r2_ros.cli._said import Said, saying
 from m2r2_ros.datasets import conversion
+from m2r2_ros.datasets.array_file import is_array_folder
 from m2r2_ros.datasets.bag_writer import STORAGES
 from m2r2_ros.datasets.conversion import Arrays, Conversion, ConversionOptions
 from m2r2_ros.datasets.reassemble_state import QUATERNION_ORDERS
@@ -158,7 +160,7 @@ def _distinct(files: Iterable[list[Path]]) -> list[Path]:
 
 def _files(path: Path, options: ConversionOptions) -> list[Path]:
     """The file itself, or those of a folder. Raises M2R2Error when it holds none."""
-    if not path.is_dir():
+    if not path.is_dir() or is_array_folder(path):
         return [path]
     found = sorted(file for file in path.iterdir() if file.suffix in options.suffixes)
     if not found:

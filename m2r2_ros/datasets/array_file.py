@@ -17,6 +17,8 @@ from m2r2_ros.errors import M2R2Error, nearest_name, nearest_path
 # The ending of a file's name -> its reader: `open_READER` in the module of this name.
 _READERS = {".npz": "npz_arrays", ".h5": "hdf5_arrays", ".hdf5": "hdf5_arrays"}
 ARRAY_SUFFIXES = tuple(_READERS)
+# What a folder holds that is a data set of LeRobot.
+_LEROBOT = ("lerobot_arrays", Path("meta", "info.json"))
 
 # What a file may make us allocate: an hour of seven columns at 1 kHz, and what is read of pictures
 # at once: one of 4096 x 4096.
@@ -49,9 +51,14 @@ class ArrayFile(Protocol):
         ...
 
 
+def is_array_folder(path: Path) -> bool:
+    """Whether a folder is one "file" of arrays: a LeRobotDataset."""
+    return (path / _LEROBOT[1]).is_file()
+
+
 def open_arrays(path: Path) -> AbstractContextManager[ArrayFile]:
     """Open a file of arrays. Raises M2R2Error that names it."""
-    reader = _READERS.get(path.suffix)
+    reader = _LEROBOT[0] if is_array_folder(path) else _READERS.get(path.suffix)
     if not path.exists():
         raise M2R2Error(f"{path}: no such file or folder{nearest_path(path)}")
     if reader is None:

@@ -225,7 +225,13 @@ def _naming(path: Path, stream: Iterator[Timed]) -> Iterator[Timed]:
 
 
 def _sha256(path: Path) -> str:
+    """Of a file; of a folder's settings and the sizes of its files."""
     digest = hashlib.sha256()
+    if path.is_dir():
+        files = sorted(file for file in path.rglob("*") if file.is_file())
+        sizes = [(str(file.relative_to(path)), file.stat().st_size) for file in files]
+        settings = [_sha256(file) for file in files if file.suffix == ".json"]
+        return hashlib.sha256(repr([sizes, settings]).encode()).hexdigest()
     with path.open("rb") as file:
         while block := file.read(2**20):
             digest.update(block)

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from m2r2_ros.datasets.parquet import arrow, write_table
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.label_formats.lerobot_episode import PictureStatistics
-from m2r2_ros.label_formats.parquet import arrow, write_table
 from m2r2_ros.label_formats.texts import write_text
 from m2r2_ros.vocabulary import UNLABELLED
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from m2r2_ros.datasets.atomic import partial_folder
+from m2r2_ros.datasets.parquet import arrow
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.label_formats.lerobot_dataset import (
     INDEX,
@@ -17,7 +18,6 @@ from m2r2_ros.label_formats.lerobot_dataset import (
     write_tables,
 )
 from m2r2_ros.label_formats.lerobot_episode import FrameEpisode, read_episode
-from m2r2_ros.label_formats.parquet import arrow
 from m2r2_ros.offline.deployment import Deployment
 from m2r2_ros.sensing.layout import SensorLayout
 from m2r2_ros.vocabulary import UNLABELLED

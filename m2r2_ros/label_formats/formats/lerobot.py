@@ -8,23 +8,20 @@ is written is a data set of its own, with labels and no observations.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from m2r2_ros.datasets.atomic import partial_folder
+from m2r2_ros.datasets.lerobot_arrays import SUBTASKS_FILE, read_info, subtask_texts
+from m2r2_ros.datasets.parquet import MAX_FILES, column_names, row_groups
 from m2r2_ros.errors import M2R2Error, brief
 from m2r2_ros.label_formats.frames import MAX_FRAMES, frame_labels, regular_bounds, runs
 from m2r2_ros.label_formats.label_format import GAPS, FormatOptions, LabelFormat
 from m2r2_ros.label_formats.label_track import LabelTrack
 from m2r2_ros.label_formats.lerobot_dataset import INDEX, PERSISTENT, write_tables
-from m2r2_ros.label_formats.parquet import MAX_FILES, column_names, row_groups
-from m2r2_ros.label_formats.texts import read_entries, refuse_before_zero
+from m2r2_ros.label_formats.texts import refuse_before_zero
 from m2r2_ros.vocabulary import UNLABELLED
-
-SUBTASKS = "meta/subtasks.parquet"
-VERSION = "v3."
 
 
 class _Frame(NamedTuple):
@@ -36,7 +33,7 @@ class _Frame(NamedTuple):
 
 
 def read(path: Path, options: FormatOptions) -> list[LabelTrack]:
-    rate_hz = _rate(path / "meta" / "info.json")
+    rate_hz = read_info(path)["fps"]
     files = sorted(path.glob("data/chunk-*/file-*.parquet"))
     if not 0 < len(files) <= MAX_FILES:
         raise M2R2Error(f"has {len(files)} files data/chunk-*/file-*.parquet")
@@ -45,7 +42,7 @@ def read(path: Path, options: FormatOptions) -> list[LabelTrack]:
     for frame in _frames(files, column):
         episodes.setdefault(frame.episode, []).append(frame)
     known = _recordings(path)
-    texts = _texts(path / SUBTASKS) if column == INDEX else {}
+    texts = subtask_texts(path) if column == INDEX else {}
     tracks = []
     for episode, frames in sorted(episodes.items()):
         if [frame.number for frame in frames] != list(range(len(frames))):
@@ -74,17 +71,6 @@ def write(path: Path, tracks: Sequence[LabelTrack], options: FormatOptions) -> l
     return ["a data set of labels alone, without observations"]
 
 
-def _rate(info: Path) -> float:
-    values = read_entries(info)
-    version = values.get("codebase_version") if isinstance(values, dict) else None
-    if not isinstance(version, str) or not version.startswith(VERSION):
-        raise M2R2Error(f"{info}: no LeRobotDataset {VERSION}x, it says {brief(version)}")
-    rate_hz = values.get("fps")
-    if type(rate_hz) not in (int, float) or not (math.isfinite(rate_hz) and 0 < rate_hz <= 1e4):
-        raise M2R2Error(f"{info}: fps must be frames a second, got {brief(rate_hz)}")
-    return float(rate_hz)
-
-
 def _checked(column: str) -> str:
     if column not in ("", INDEX, PERSISTENT):
         raise M2R2Error(f"--tier must be {INDEX} or {PERSISTENT}, not {brief(column)}")
@@ -93,11 +79,11 @@ def _checked(column: str) -> str:
 
 def _column(path: Path, file: Path, wanted: str) -> str:
     there = column_names(file)
-    if INDEX in there and (path / SUBTASKS).exists() and _checked(wanted) != PERSISTENT:
+    if INDEX in there and (path / SUBTASKS_FILE).exists() and _checked(wanted) != PERSISTENT:
         return INDEX
     if PERSISTENT in there and _checked(wanted) != INDEX:
         return PERSISTENT
-    raise M2R2Error(f"has no subtasks: neither {INDEX} with {SUBTASKS} nor {PERSISTENT}")
+    raise M2R2Error(f"has no subtasks: neither {INDEX} with {SUBTASKS_FILE} nor {PERSISTENT}")
 
 
 def _frames(files: Sequence[Path], column: str) -> Iterator[_Frame]:
@@ -115,7 +101,7 @@ def _indexed(frames: Sequence[_Frame], texts: dict[int, str]) -> list[str]:
         if frame.said is None or frame.said == -1:
             labels.append(UNLABELLED)
         elif frame.said not in texts:
-            raise M2R2Error(f"{INDEX} {brief(frame.said)} is not in {SUBTASKS}")
+            raise M2R2Error(f"{INDEX} {brief(frame.said)} is not in {SUBTASKS_FILE}")
         else:
             labels.append(texts[frame.said])
     return labels
@@ -138,21 +124,6 @@ def _persistent(episode: int, frames: Sequence[_Frame], rate_hz: float) -> list[
         label = starts.get(number, label)
         labels.append(label)
     return labels
-
-
-def _texts(path: Path) -> dict[int, str]:
-    """Subtask by its index."""
-    names = column_names(path)
-    texts = [name for name in names if name != INDEX]
-    if INDEX not in names or not texts:
-        raise M2R2Error(f"{path}: needs {INDEX} and the subtasks' texts, has {', '.join(names)}")
-    column = "subtask" if "subtask" in texts else texts[-1]
-    found = {}
-    for group in row_groups([path], [INDEX, column]):
-        found.update(zip(group[INDEX], group[column], strict=True))
-    if not found or not all(isinstance(text, str) for text in found.values()):
-        raise M2R2Error(f"{path}: '{column}' are no texts")
-    return found
 
 
 def _recordings(path: Path) -> dict[int, tuple[str, int | None]]:

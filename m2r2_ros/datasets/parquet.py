@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Parquet within limits. It needs pyarrow, which only LeRobot's form of labels does."""
+"""Parquet within limits. It needs pyarrow, which only LeRobot's data sets do."""
 
 from __future__ import annotations
 
+import importlib
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -18,11 +19,10 @@ MAX_FILES = 10_000
 def arrow() -> Any:
     """The package. Raises M2R2Error where it is not installed."""
     try:
-        import pyarrow
-        import pyarrow.parquet
+        importlib.import_module("pyarrow.parquet")
+        return importlib.import_module("pyarrow")
     except ModuleNotFoundError as error:
         raise M2R2Error("LeRobot's form needs pyarrow: run `pip install pyarrow`") from error
-    return pyarrow
 
 
 def column_names(path: Path) -> list[str]:
@@ -44,6 +44,17 @@ def row_groups(paths: Sequence[Path], columns: Sequence[str]) -> Iterator[dict[s
                 yield {name: table.column(name).to_pylist() for name in columns}
             except (arrow().ArrowException, OSError, KeyError) as error:
                 raise M2R2Error(f"{path}: {' '.join(str(error).split())}") from error
+
+
+def rows_where(path: Path, columns: Sequence[str], column: str, value: int) -> dict[str, list[Any]]:
+    """The rows of which a column has a value. Raises M2R2Error that names the file."""
+    pa = arrow()
+    _open(path)
+    try:
+        table = pa.parquet.read_table(path, columns=list(columns), filters=[(column, "=", value)])
+        return {name: table.column(name).to_pylist() for name in columns}
+    except (pa.ArrowException, OSError, KeyError) as error:
+        raise M2R2Error(f"{path}: {' '.join(str(error).split())}") from error
 
 
 def write_table(path: Path, columns: dict[str, Any], index: str = "") -> None:
