@@ -28,6 +28,7 @@ from m2r2_ros.datasets.vocabulary_file import write_vocabulary
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.sensing.layout import SensorLayout
 from m2r2_ros.sensing.layout_file import load_layout
+from m2r2_ros.sensing.signal import Signal
 
 # The parameter file of the nodes that a folder of bags gets.
 ROBOT_FILE = "robot.yaml"
@@ -68,15 +69,22 @@ class Arrays:
 
 def _robot_parameters(mapping: ArrayMapping, layout: SensorLayout) -> dict[str, Any]:
     topics = {name: mapping.topic(name) for name in mapping.sensors}
-    # A JointState does not say that its joints are in metres.
-    widths = [name for name, signal in layout.signals.items() if signal.kind.sums_joints]
+    widths = [name for name in mapping.signals if layout.signals[name].kind.sums_joints]
     values = {
         "topics": {name: topic for name, topic in topics.items() if name not in widths},
-        "signals": {n: {"topic": topics[n], "unit": "m"} for n in widths if n in topics},
-        "gripper_joints": [],
+        "signals": {name: _width_entry(topics[name], layout.signals[name]) for name in widths},
         "reference_camera": next(iter(mapping.cameras), ""),
     }
-    return {name: value for name, value in values.items() if value or name == "gripper_joints"}
+    return {name: value for name, value in values.items() if value}
+
+
+def _width_entry(topic: str, gripper: Signal) -> dict[str, Any]:
+    """A JointState does not say that its joints are in metres.
+
+    Their names are stated: who puts a robot's own topic in does not get the sum of its joints.
+    """
+    fields = [f"position[{column}]" for column in gripper.columns]
+    return {"topic": topic, "fields": fields, "unit": "m"}
 
 
 @dataclass(frozen=True)

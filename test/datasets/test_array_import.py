@@ -536,6 +536,30 @@ def test_shipped_mappings(tmp_path, preset):
     assert found[next(each for each in found if "gripper" in each)][1].max() == width
 
 
+@pytest.mark.parametrize("columns", [None, ["finger width"], ["0"]])
+def test_a_robots_own_topic_is_not_summed_up_in_the_robot_file(tmp_path, columns):
+    """The file is what to begin with: with a topic of all joints in it, the width is none."""
+    grippers = ("left_gripper", "right_gripper")
+    entry = {"columns": columns} if columns else None
+    layout = {"signals": {**dict.fromkeys(grippers, entry), "joint_position": {"width": 3}}}
+    entries = {name: {"arrays": "share", "scale": 0.08, "unit": "m"} for name in grippers}
+    mapping = {"stamps": "t", "signals": {**entries, "joint_position": "efforts[2:5]"}}
+    stored = arrays()
+    assert convert(tmp_path, stored, mapping, layout) == 0
+    found, *_ = streams(tmp_path)
+    for name in grippers:
+        np.testing.assert_array_equal(found[name][1], stored["share"] * 0.08)
+    robot = tmp_path / "bags" / "robot.yaml"
+    robot.write_text(robot.read_text().replace("/left_gripper", "/joint_position"))
+    with open_source(tmp_path / "bags" / "first", Deployment.load(robot).topics) as source:
+        batches = list(source.batches(load_layout(tmp_path / "layout.yaml")))
+        summed = stored["efforts"][:, 2:5].sum(axis=1)
+        rows = [batch.signals["left_gripper"][1] for batch in batches]
+        assert not any(np.array_equal(row[:, 0], summed[: len(row)]) for row in rows if len(row))
+        if columns != ["0"]:
+            assert any("finger width" in line or "opening" in line for line in source.problems)
+
+
 def test_a_mapping_that_is_no_file(tmp_path):
     with pytest.raises(M2R2Error, match="cannot read"):
         load_mapping(tmp_path / "none.yaml")
