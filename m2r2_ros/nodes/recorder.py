@@ -16,8 +16,8 @@ from m2r2_ros.datasets.bag_qos import OfferedQos
 from m2r2_ros.datasets.take import Received
 from m2r2_ros.diagnosis.message_content import has_stamp
 from m2r2_ros.errors import M2R2Error
+from m2r2_ros.messages.camera import CAMERA_TYPES
 from m2r2_ros.messages.cdr import MessageError, stamp_ns
-from m2r2_ros.messages.images import IMAGE_TYPES
 from m2r2_ros.messages.transforms import TRANSFORMS, first_transform_ns
 from m2r2_ros.nodes.message_definitions import installed_fields
 from m2r2_ros.nodes.recorded_types import stored_text
@@ -99,7 +99,7 @@ class TopicRecorder:
         publishers = self._publishers(name)
         if not publishers:
             return None
-        depth = _CAMERA_DEPTH if publishers[0].topic_type in IMAGE_TYPES else _DEPTH
+        depth = _CAMERA_DEPTH if publishers[0].topic_type in CAMERA_TYPES else _DEPTH
         given = self._node, name, lambda type_name: None, depth
         return TopicInput(*given, max_bytes=_MOST_BYTES, keeps_last=True)
 
