@@ -103,6 +103,10 @@ ELSEWHERE = {
     "m2r2 doctor my_bag": (
         "test/diagnosis/test_doctor.py::test_the_written_file_gives_the_segments_of_the_right_one"
     ),
+    "m2r2 label": (
+        "test/labelling/test_label_server.py::"
+        "test_labels_are_written_beside_the_recording_which_stays_as_it_is"
+    ),
     "m2r2 bench": "test/benchmarks/test_benchmarks.py::test_latency_under_a_short_load",
 }
 # How a command begins -> why no test runs it.

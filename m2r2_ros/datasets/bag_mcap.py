@@ -61,9 +61,9 @@ class McapStorage:
         found = in_order(
             Span(chunk.start_ns, partial(self._read_chunk, chunk, wanted))
             for chunk in self._contents.chunks
-            if chunk.channels is None or not chunk.channels.isdisjoint(wanted)
             if within is None
             or (chunk.start_ns < within.end_ns and chunk.end_ns >= within.start_ns)
+            if chunk.channels is None or not chunk.channels.isdisjoint(wanted)
         )
         if within is None:
             return found

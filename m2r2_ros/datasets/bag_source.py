@@ -71,6 +71,7 @@ class BagSource:
         self.problems = list(bag.problems)
         self._bag = bag
         self._topics = topics
+        self._encoded: dict[str, bool] = {}
         self._first = {name: self._first_stamp(topic) for name, topic in topics.topics.items()}
         used = common_clock(self._known(self._first), topics.reference_camera)
         self.start_ns = self._start(used)
@@ -143,7 +144,10 @@ class BagSource:
         kind = self._bag.types.get(topic, "")
         if needs_info(kind):
             return start_ns - _SOUND_BEFORE_NS
-        if not any(is_video(kind, m.data) for m in islice(self._bag.messages([topic]), 1)):
+        if topic not in self._encoded:
+            first = islice(self._bag.messages([topic]), 1)
+            self._encoded[topic] = any(is_video(kind, message.data) for message in first)
+        if not self._encoded[topic]:
             return start_ns
         before_ns = _PICTURES_BEFORE_NS
         while True:

@@ -10,13 +10,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from m2r2_ros.datasets.recording_labels import IMPORT, Label, RecordingLabels
+from m2r2_ros.datasets.annotations import MAX_STAMP_NS
+from m2r2_ros.datasets.recording_labels import FAILURE, IMPORT, Label, RecordingLabels
 from m2r2_ros.datasets.recording_source import RecordingSource
 from m2r2_ros.datasets.stated_vocabulary import stated_vocabulary
 from m2r2_ros.datasets.vocabulary_file import VOCABULARY_FILE
 from m2r2_ros.errors import M2R2Error, printable
 from m2r2_ros.inference.models import Models
-from m2r2_ros.labelling.label_store import LabelStore, cuts_file
+from m2r2_ros.labelling.label_store import LabelStore, cuts_file, extended
 from m2r2_ros.labelling.maker import ProxyMaker
 from m2r2_ros.labelling.opened import OpenedRecording, open_recording_of_page
 from m2r2_ros.labelling.proposals import model_proposals, motion_cuts
@@ -24,7 +25,7 @@ from m2r2_ros.labelling.proxies import Proxies, proxies_of
 from m2r2_ros.labels import label_from_text
 from m2r2_ros.offline.deployment import Deployment
 from m2r2_ros.sensing.layout import SensorLayout
-from m2r2_ros.vocabulary import Vocabulary
+from m2r2_ros.vocabulary import Vocabulary, is_label
 
 
 @dataclass(frozen=True)
@@ -50,13 +51,12 @@ class Desk:
         with ExitStack() as opening:
             opened = opening.enter_context(open_recording_of_page(path, topics, layout))
             self.recording: OpenedRecording = opened
-            start = _inside(opened.source, opened.epoch_ns)
+            models = settings.models
+            start = _inside(opened.source, opened.epoch_ns, models and models.head.vocabulary)
             self.labels = LabelStore(path, start, self._stated, cuts_file(settings.cache, path))
-            # A reader of its own, so that pictures need not wait for it.
-            read = opening.enter_context(open_recording_of_page(path, topics, layout))
-            self.proxies: Proxies = proxies_of(path, read, settings.cache)
+            self.proxies: Proxies = proxies_of(path, opened, settings.cache)
             self._stack = opening.pop_all()
-        self.maker = ProxyMaker(self.proxies)
+        self.maker = ProxyMaker(self.proxies, lambda: open_recording_of_page(path, topics, layout))
         self.proposing = ""
         if settings.models is not None:
             self._start_models(settings.models)
@@ -94,9 +94,6 @@ class Desk:
         """The labels to choose from, in the vocabulary's order."""
         vocabulary = self._stated or self.labels.read().labels.meaning
         names = list(vocabulary.labels)
-        if self._stated is None and self._settings.models is not None:
-            known = self._settings.models.head.vocabulary
-            names += [label for label in known.labels if label not in names]
         return [{"label": name, "idle": vocabulary.is_idle(name)} for name in names]
 
     def cut(self) -> list[float]:
@@ -117,8 +114,7 @@ class Desk:
         def run() -> None:
             try:
                 found = model_proposals(self.path, models, self._settings.deployment)
-                self.labels.propose(found)
-                self.notes.append(f"the model proposes {len(found)} segments")
+                self.notes += self.labels.propose(found)
             except M2R2Error as error:
                 self.notes.append(str(error))
                 print(error, file=sys.stderr)
@@ -133,15 +129,25 @@ def _beside(path: Path) -> Vocabulary | None:
     return stated.vocabulary if stated and stated.path.name == VOCABULARY_FILE else None
 
 
-def _inside(source: RecordingSource, epoch_ns: int) -> RecordingLabels:
-    """The labels inside a recording, to start from where there are none beside it."""
-    labels = []
+def _inside(source: RecordingSource, epoch_ns: int, model: Vocabulary | None) -> RecordingLabels:
+    """The labels inside a recording, to start from where there are none beside it.
+
+    Where nothing says what labels mean, they mean what they mean to the `model`.
+    """
+    labels: list[Label] = []
     for action in source.actions or ():
-        start_ns, end_ns = (
-            source.start_ns + round(s * 1e9) for s in (action.start_s, action.end_s)
-        )
-        outcome = None if action.success else "failure"
-        labels.append(Label(start_ns, end_ns, label_from_text(action.text), outcome, IMPORT))
-    return RecordingLabels(
-        epoch_ns, tuple(labels), source.complete and bool(labels), source.vocabulary
-    )
+        name = label_from_text(action.text)
+        span = (round(s * 1e9) + source.start_ns for s in (action.start_s, action.end_s))
+        start_ns, end_ns = (min(max(ns, 0), MAX_STAMP_NS - 1) for ns in span)
+        start_ns = max(start_ns, labels[-1].end_ns if labels else 0)
+        if is_label(name) and start_ns < end_ns:
+            outcome = None if action.success else FAILURE
+            labels.append(Label(start_ns, end_ns, name, outcome, IMPORT))
+    if source.actions is not None and len(labels) < len(source.actions):
+        left = len(source.actions) - len(labels)
+        source.problems.append(f"{left} labels inside are left out: no class, or within others")
+    stated = source.vocabulary
+    if stated is None and model is not None:
+        stated = extended(model, [label.label for label in labels])
+    complete = source.complete and bool(labels)
+    return RecordingLabels(epoch_ns, tuple(labels), complete, stated)

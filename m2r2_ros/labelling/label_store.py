@@ -99,8 +99,8 @@ class LabelStore:
             self._document = new
             return True, new
 
-    def propose(self, labels: list[Label]) -> int:
-        """Put proposals where nothing is labelled; returns how many of them have found room.
+    def propose(self, labels: list[Label]) -> list[str]:
+        """Put proposals where nothing is labelled; returns what there is to say of it.
 
         They are written with the next change.
         """
@@ -108,11 +108,17 @@ class LabelStore:
             now = self._newest()
             known = [one for one in labels if not self._stated or one.label in self._stated.labels]
             together = fitted(known, now.labels.labels)
-            vocabulary = _extended(now.labels.vocabulary, [one.label for one in together])
+            vocabulary = extended(now.labels.vocabulary, [one.label for one in together])
             self._document = Document(
                 replace(now.labels, labels=together, vocabulary=vocabulary), now.cuts
             )
-            return len(together) - len(now.labels.labels)
+            placed = len(together) - len(now.labels.labels)
+            said = [
+                f"the model proposes {len(labels)} segments, {placed} where nothing is labelled"
+            ]
+            if foreign := len(labels) - len(known):
+                said.append(f"{foreign} of its segments are left out: not in the vocabulary")
+            return said
 
     def _newest(self) -> Document:
         digest = labels_digest(self._recording)
@@ -134,7 +140,7 @@ class LabelStore:
         }
         labels = labels_from_json(json.dumps(entries))
         names = [label.label for label in labels.labels]
-        vocabulary = self._stated or _extended(before.vocabulary, names)
+        vocabulary = self._stated or extended(before.vocabulary, names)
         labels = replace(labels, vocabulary=vocabulary)
         return Document(labels, _cuts(content.get("cuts", [])))
 
@@ -146,7 +152,7 @@ class LabelStore:
                 )
 
 
-def _extended(vocabulary: Vocabulary | None, names: list[str]) -> Vocabulary | None:
+def extended(vocabulary: Vocabulary | None, names: list[str]) -> Vocabulary | None:
     """A labels file's own vocabulary takes in what is named anew."""
     if vocabulary is None:
         return None

@@ -3,22 +3,30 @@
 
 from __future__ import annotations
 
+import os
 import threading
-from contextlib import suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
 
 from m2r2_ros.errors import M2R2Error
+from m2r2_ros.labelling.opened import OpenedRecording
 from m2r2_ros.labelling.proxies import Proxies
+
+OpenReader = Callable[[], AbstractContextManager[OpenedRecording]]
+_NICE = 10
 
 
 class ProxyMaker:
     """A thread that makes the parts of a recording that are not made yet.
 
+    It reads by a reader of its own, so that nobody has to wait for it.
+
     problem  why it has given up, "" while it has not.
     """
 
-    def __init__(self, proxies: Proxies) -> None:
+    def __init__(self, proxies: Proxies, open_reader: OpenReader) -> None:
         self.problem = ""
-        self._proxies = proxies
+        self._proxies, self._open_reader = proxies, open_reader
         self._next = 0
         self._asked: list[int] = []
         self._ended = threading.Event()
@@ -42,9 +50,15 @@ class ProxyMaker:
         self._thread.join()
 
     def _run(self) -> None:
+        # What somebody waits for comes first.
+        with suppress(OSError, AttributeError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
+        if self._choose() is None:
+            return
         try:
-            while not self._ended.is_set() and (part := self._choose()) is not None:
-                self._proxies.make(part)
+            with self._open_reader() as reader:
+                while not self._ended.is_set() and (part := self._choose()) is not None:
+                    self._proxies.make(part, reader)
         except (M2R2Error, OSError) as error:
             self.problem = str(error)
 

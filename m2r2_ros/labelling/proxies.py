@@ -68,10 +68,10 @@ class Proxies:
         """The file of a part's envelopes, float32 (columns, FINE_BINS, 2)."""
         return self._folder / f"{part}.f32"
 
-    def make(self, part: int) -> None:
+    def make(self, part: int, reader: OpenedRecording) -> None:
         """Read a part of the recording and write its files. Raises M2R2Error."""
         start_ns = self._recording.start_ns + part * PART_NS
-        batch = self._recording.between(start_ns, start_ns + PART_NS)
+        batch = reader.between(start_ns, start_ns + PART_NS)
         fine = plot_envelopes(self._recording.plots, batch, start_ns, FINE_BINS, FINE_NS)
         with partial_file(self.envelopes(part)) as temporary:
             temporary.write_bytes(fine.tobytes())

@@ -97,7 +97,7 @@ def test_parts_outlive_the_server_and_go_with_the_recording(path, tmp_path):
     with open_recording_of_page(path, TopicMap(), layout) as opened:
         first = proxies_of(path, opened, tmp_path)
         assert first.parts == 2 and first.made == set()
-        first.make(1)
+        first.make(1, opened)
         again = proxies_of(path, opened, tmp_path)
         assert (
             again.made == {1} and again.pictures(1).read_bytes() == first.pictures(1).read_bytes()
@@ -159,7 +159,7 @@ def test_proposals_wait_for_the_next_change_to_be_written(path, tmp_path):
         Label(0, SECOND, "tighten", source=MODEL),
         Label(SECOND, 2 * SECOND, "else", source=MODEL),
     ]
-    assert store.propose(found) == 1
+    assert [line.partition(" ")[0] for line in store.propose(found)] == ["the", "1"]
     now = store.read()
     assert spans(now.labels.labels) == [(0, 1, MODEL)] and now.revision != before
     assert not (tmp_path / f"{path.name}.labels.json").exists()

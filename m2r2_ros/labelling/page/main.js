@@ -21,6 +21,7 @@ class App {
     this.api = `api/${number}`;
     this.recording = recording;
     this.given = recording.names.map((entry) => entry.label);
+    this.places = new Map(this.given.map((name, i) => [name, i]));
     this.idle = new Set(recording.names.filter((entry) => entry.idle).map((entry) => entry.label));
     this.shownDocument = null;
     this.store = new Store(`${this.api}/labels`, recording.name, () => this.changed(), ask);
@@ -28,8 +29,7 @@ class App {
 
   async start() {
     await this.store.load();
-    const used = new Set(this.document.labels.map((label) => label.label));
-    this.given.sort((a, b) => used.has(b) - used.has(a));
+    this.#sortNames();
     this.player = new Player(this.api, this.recording, cameras(this.recording), () => this.played());
     this.plots = new Plots(this.api, this.recording, plotPlaces(this.recording), GUTTER);
     this.plots.onData = () => this.redraw();
@@ -49,6 +49,14 @@ class App {
     this.player.seek(this.recording.start);
     this.ask();
     document.body.dataset.ready = "yes";
+  }
+
+  // What the recording has comes first, and stays where it is once somebody has begun to work.
+  #sortNames() {
+    const used = new Set(this.document.labels.map((label) => label.label));
+    if (this.isSorted || !used.size) return;
+    this.isSorted = true;
+    this.given.sort((a, b) => used.has(b) - used.has(a));
   }
 
   get document() {
@@ -72,9 +80,15 @@ class App {
     return this.idle.has(name);
   }
 
+  // A new name's is behind all others, in the order of its first use.
+  #place(name) {
+    if (!this.places.has(name)) this.places.set(name, this.places.size);
+    return this.places.get(name);
+  }
+
   colour(name) {
     if (this.isIdle(name)) return "oklch(0.72 0.015 250)";
-    return `oklch(0.78 0.125 ${hueOf(this.given.indexOf(name) + 1)})`;
+    return `oklch(0.78 0.125 ${hueOf(this.#place(name))})`;
   }
 
   edit(document) {
@@ -102,6 +116,8 @@ class App {
     at("problem").hidden = !problem;
     if (!this.timeline) return;
     this.#divide();
+    if (this.store.done.length) this.isSorted = true;
+    this.#sortNames();
     this.palette.setNames(this.names);
     at("undo").disabled = !this.store.done.length;
     at("redo").disabled = !this.store.undone.length;

@@ -27,7 +27,7 @@ export class Player {
     this.playing = false;
     this.rate = 1;
     this.parts = new Map();
-    this.shown = canvases.map(() => null);
+    this.slots = canvases.map(() => ({ next: null, drawn: null, isBusy: false }));
     this.wanted = null;
     this.made = 0;
     this.sound = null;
@@ -153,7 +153,7 @@ export class Player {
         const answer = await fetch(`${this.api}/pictures?t=${time}`);
         if (answer.ok) {
           for (const frame of await unpacked(answer)) {
-            if (this.wanted === time || this.playing) await this.#draw({ ...frame, whole: true });
+            if (this.wanted === time || this.playing) this.#draw({ ...frame, whole: true });
           }
         }
       } catch {
@@ -163,15 +163,26 @@ export class Player {
     this.wanted = null;
   }
 
+  // One picture of a camera is decoded at a time; of those that come meanwhile the last is next.
   async #draw(frame) {
     if (!frame) return;
-    const before = this.shown[frame.camera];
-    const isSame = before && Math.abs(before.time - frame.time) < 1e-9;
-    if (before === frame || (isSame && before.whole && !frame.whole)) return;
-    this.shown[frame.camera] = frame;
-    const bitmap = await createImageBitmap(frame.blob);
-    if (this.shown[frame.camera] !== frame) return;
-    const canvas = this.canvases[frame.camera];
+    const slot = this.slots[frame.camera];
+    slot.next = frame;
+    if (slot.isBusy) return;
+    slot.isBusy = true;
+    while (slot.next) {
+      const { next } = slot;
+      slot.next = null;
+      if (!isAsGood(slot.drawn, next)) {
+        const bitmap = await createImageBitmap(next.blob);
+        this.#paint(this.canvases[next.camera], bitmap, next);
+        slot.drawn = next;
+      }
+    }
+    slot.isBusy = false;
+  }
+
+  #paint(canvas, bitmap, frame) {
     if (canvas.width !== bitmap.width || canvas.height !== bitmap.height) {
       Object.assign(canvas, { width: bitmap.width, height: bitmap.height });
     }
@@ -179,4 +190,9 @@ export class Player {
     canvas.dataset.time = frame.time;
     bitmap.close();
   }
+}
+
+function isAsGood(drawn, frame) {
+  if (!drawn || Math.abs(drawn.time - frame.time) > 1e-9) return false;
+  return drawn === frame || drawn.whole || !frame.whole;
 }
