@@ -29,6 +29,10 @@ class Chunk:
     rate_hz: int = field(compare=False)
 
 
+def _length_ns(chunk: Chunk) -> int:
+    return len(chunk.samples) * 1_000_000_000 // chunk.rate_hz
+
+
 class AudioRun:
     """Audio without a hole: input samples from index `offset` to the clock's count."""
 
@@ -168,6 +172,10 @@ class AudioStream(Stream):
     def interval_ns(self) -> int:
         return self._chunk_ns
 
+    def waiting_intervals(self, count: int) -> np.ndarray:
+        """A chunk is stamped with its end here, and chunks may be of any length."""
+        return np.array([_length_ns(chunk) for chunk in self.inbox.payloads()], np.int64)
+
     @property
     def longest_pause_ns(self) -> int:
         """The next chunk may be longer than this one, and comes when it is complete."""
@@ -195,7 +203,7 @@ class AudioStream(Stream):
             self.counters.out_of_order += size
         else:
             self._newest_stamp = chunk.stamp_ns
-        self._chunk_ns = size * 1_000_000_000 // chunk.rate_hz
+        self._chunk_ns = _length_ns(chunk)
         self._waiting += size
         insort(self._chunks, chunk)
 

@@ -23,7 +23,7 @@ from m2r2_ros.sensing.pending_samples import Batch
 from m2r2_ros.sensing.signal_stream import SignalStream
 from m2r2_ros.sensing.stream import Stream
 from m2r2_ros.sensing.stream_progress import StreamProgress
-from m2r2_ros.sensing.time_line import TimeLine, Verdict
+from m2r2_ros.sensing.time_line import Jump, TimeLine, Verdict
 from m2r2_ros.sensing.window import SensorWindow
 from m2r2_ros.sensing.window_grid import WindowGrid
 
@@ -147,12 +147,29 @@ class WindowBuilder:
         verdict = self._judge(final)
         if not verdict or not verdict.jump:
             return []
-        windows = self._close(final=True, limit_ns=verdict.jump.end_ns)
-        self.counters.resets += bool(windows) or self._index > 0
-        self._clear()
-        self._time_line.leave_behind(verdict.jump.left)
+        jump = verdict.jump
+        windows = []
+        if jump.left or jump.is_anew:
+            windows = self._close(final=True, limit_ns=jump.end_ns)
+        if jump.is_anew:
+            self.counters.resets += bool(windows) or self._index > 0
+            self._clear()
+            self._time_line.leave_behind(jump)
+        else:
+            self._step(jump)
         self._judge(final)
         return windows
+
+    def _step(self, jump: Jump) -> None:
+        """Most streams have stepped by less than a jump: what has come of the others is not seen.
+
+        How much it was would depend on delivery.
+        """
+        self._time_line.step(jump)
+        self._progress.leave_out(jump.left)
+        for name, stream in self._streams.items():
+            if self._source[name] in jump.left:
+                stream.clear()
 
     def wait_ns(self) -> tuple[int, int] | None:
         """How long until the next window should close, at least and at most, in stream time.

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections.abc import Callable
 
 import numpy as np
@@ -119,26 +119,27 @@ class CameraStream(Stream):
             self._insert(stamp_ns, image)
 
     def _insert(self, stamp_ns: int, image: Image) -> None:
-        index = bisect_left(self.stamps, stamp_ns)
-        if self.stamps[index : index + 1] == [stamp_ns]:
-            self.counters.duplicate += 1
+        """Take a frame, but for one that is older than another that was here before it.
+
+        Whether windows still wait for such a one would depend on delivery.
+        """
+        if self._newest_ns is not None and stamp_ns <= self._newest_ns:
+            self.counters.duplicate += stamp_ns == self._newest_ns
+            self.counters.out_of_order += stamp_ns < self._newest_ns
             return
-        self.stamps.insert(index, stamp_ns)
-        self._images.insert(index, image)
-        self._image_bytes += _bytes_of(image)
         self._note(stamp_ns)
+        self.stamps.append(stamp_ns)
+        self._images.append(image)
+        self._image_bytes += _bytes_of(image)
         if len(self.stamps) > self._capacity:
             self.drop_oldest()
 
     def _note(self, stamp_ns: int) -> None:
-        if self._newest_ns is None or stamp_ns > self._newest_ns:
-            if self._newest_ns is not None:
-                self.counters.gaps += stamp_ns - self._newest_ns > self.max_age_ns
-            self._newest_ns = stamp_ns
-            self._recent = [*self._recent[1 - INTERVAL_SAMPLES :], stamp_ns]
-            self._interval_ns = None
-        else:
-            self.counters.out_of_order += 1
+        if self._newest_ns is not None:
+            self.counters.gaps += stamp_ns - self._newest_ns > self.max_age_ns
+        self._newest_ns = stamp_ns
+        self._recent = [*self._recent[1 - INTERVAL_SAMPLES :], stamp_ns]
+        self._interval_ns = None
 
     def window(self, start_ns: int, end_ns: int) -> np.ndarray | None:
         """Return the newest decodable frame stamped in [end - max age, end], uint8 (H, W, 3)."""

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from math import inf
 
@@ -54,14 +54,14 @@ class ClockMajority:
         self._silence.hear(positions, self.active)
         self._find_active()
 
-    def part(self, name: str, position: int) -> None:
-        """A stream has stepped away from the present, and goes on there."""
+    def part(self, name: str, position: int, since_ns: int) -> None:
+        """A stream has stepped away from the present, at `since_ns`, and goes on there."""
         self.positions[name] = position
         self._silence.hear({name: position}, active=())
         self._find_active()
         self.astray.add(name)
         self._edges.pop(name, None)
-        self._distances.forget(name)
+        self._distances.restart(name, since_ns)
 
     def _find_active(self) -> None:
         silent = self._silence
@@ -70,12 +70,20 @@ class ClockMajority:
     def in_step(self) -> set[str]:
         return self.active - self.astray
 
-    def present_ns(self, without: str | None = None) -> int | None:
-        """What most active streams say, all of them or all but one; None where there is none."""
-        names = self.active - self.doubted - {without} or self.active - {without}
-        # Where those who keep step are most, those who have left have no part in it.
-        in_step = names - self.astray
-        names = in_step if 2 * len(in_step) > len(names) else names
+    def present_ns(self) -> int | None:
+        """What most active streams say, None where there is none that has not stepped."""
+        names, in_step = self.active, self.in_step()
+        # Where those who keep step are most, those who have left have no part in it; nor as long as
+        # some of the others have stepped, when they are most only for now.
+        is_undecided = bool(in_step & self.doubted)
+        is_majority = 2 * len(in_step) > len(names)
+        return self._present_ns((in_step if is_undecided or is_majority else names) - self.doubted)
+
+    def others_ns(self, name: str) -> int | None:
+        """What the others say that keep step and have not stepped, None where there is none."""
+        return self._present_ns(self.in_step() - self.doubted - {name})
+
+    def _present_ns(self, names: Collection[str]) -> int | None:
         times = {name: self.positions[name] for name in names}
         reach_ns = round(LEAVE_SHARE * self.jump_ns)
         if times and max(times.values()) - min(times.values()) > reach_ns:
@@ -128,8 +136,8 @@ class ClockMajority:
         if (distance_ns > limit_ns) == (name in self.astray):
             self._edges.pop(name, None)
             return
-        # Where its clock will be half a second on.
-        side_ns = 0 if 2 * distance_ns < limit_ns else limit_ns if away_ns > 0 else -limit_ns
+        # Where its clock is half a second on at most. One that comes back may be anywhere.
+        side_ns = -limit_ns if away_ns < 0 and name not in self.astray else limit_ns
         second_ns = present_ns // SECOND_NS * SECOND_NS
         self._edges.setdefault(name, second_ns + side_ns + SECOND_NS // 2)
 

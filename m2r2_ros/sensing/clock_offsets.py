@@ -77,6 +77,12 @@ class ClockOffsets:
             history.append((self._number, offset_ns))
         self._readings = {}
 
+    def usual_ns(self, name: str) -> int:
+        """How far a clock is ahead of the others, 0 in its first second."""
+        history = self._history.get(name, ())
+        recent = sorted(offset_ns for _, offset_ns in list(history)[-_OFFSET_BINS:])
+        return recent[len(recent) // 2] if recent else 0
+
     def read(self) -> dict[str, ClockReading]:
         """What is known of each clock, from its second second on."""
         return {name: _read(np.array(history)) for name, history in self._history.items()}

@@ -16,8 +16,8 @@ LEAST_RUN_NS = 1_000_000
 class Stamps:
     """What has arrived of one stream: int64 (n,), n >= 1, in order of arrival.
 
-    A step is how far apart two in a row are, but for the usual `interval_ns`. Stamps without a step
-    of more than a jump are a line.
+    A step is how far apart two in a row are, but for the usual interval before each, int64 (n,).
+    Stamps without one of more than `least_ns` are a line.
 
     accepted    mask over the samples that lead on from `before_ns`, the stream's last stamp.
     stray       mask over those of the newest line when it leads on from nothing, else empty.
@@ -25,16 +25,18 @@ class Stamps:
     """
 
     def __init__(
-        self, times: np.ndarray, before_ns: int | None, jump_ns: int, interval_ns: int
+        self, times: np.ndarray, before_ns: int | None, least_ns: int, intervals: np.ndarray
     ) -> None:
         self.times = times
         self.newest_ns = int(times[-1])
-        self._jump_ns, self._interval_ns = jump_ns, interval_ns
+        self._least_ns, self._intervals = least_ns, intervals
         self._here_ns = before_ns
         self.accepted = np.zeros(len(times), bool)
         self.stray = np.zeros(len(times), bool)
         self.absence_ns, self.back_ns = 0, 0
-        steps = np.flatnonzero(_distances(times[:-1] + interval_ns, times[1:]) > jump_ns) + 1
+        # Where the newest line that leads on begins.
+        self._first = 0
+        steps = np.flatnonzero(_distances(times[:-1] + intervals[1:], times[1:]) > least_ns) + 1
         bounds = [0, *steps.tolist(), len(times)]
         for first, stop in pairwise(bounds):
             self._read(first, stop)
@@ -42,20 +44,25 @@ class Stamps:
     def _read(self, first: int, stop: int) -> None:
         """Take the next line."""
         begin_ns = int(self.times[first])
-        if self._here_ns is not None and self._leads(self._here_ns, begin_ns):
+        if self._here_ns is not None and self._leads(self._here_ns, first):
             if self.span_ns > self.absence_ns:
                 self.absence_ns, self.back_ns = self.span_ns, begin_ns
             self.stray[:] = False
             self.accepted[first:stop] = True
+            self._first = first
             self._here_ns = int(self.times[stop - 1])
             return
         # One odd stamp in a line does not end it.
-        if self.is_stray and not self._leads(int(self.times[self.stray][-1]), begin_ns):
+        if self.is_stray and not self._leads(int(self.times[self.stray][-1]), first):
             self.stray[:] = False
         self.stray[first:stop] = True
 
-    def _leads(self, from_ns: int, to_ns: int) -> bool:
-        return abs(to_ns - from_ns - self._interval_ns) <= self._jump_ns
+    def _leads(self, from_ns: int, index: int) -> bool:
+        return abs(self._begin_ns(index) - from_ns) <= self._least_ns
+
+    def _begin_ns(self, index: int) -> int:
+        """What leads on to a stamp."""
+        return int(self.times[index]) - int(self._intervals[index])
 
     @property
     def is_stray(self) -> bool:
@@ -74,14 +81,21 @@ class Stamps:
         return int(self.times[self.stray][0])
 
     @property
-    def step_ns(self) -> int:
-        """How far it has stepped, two jumps at most."""
+    def begin_ns(self) -> int:
+        """What leads on to the newest line."""
+        return self._begin_ns(int(np.argmax(self.stray)))
+
+    @property
+    def step_ns(self) -> int | None:
+        """How far it has stepped, None where it has been nowhere before."""
         if self._here_ns is None:
-            return 2 * self._jump_ns
-        return min(abs(self.line_ns - self._here_ns - self._interval_ns), 2 * self._jump_ns)
+            return None
+        return abs(self.begin_ns - self._here_ns)
 
     def accept_line(self) -> None:
         """It belongs to the present."""
+        if self.is_stray:
+            self._first = int(np.argmax(self.stray))
         self.accepted |= self.stray
         self.stray[:] = False
 
@@ -89,8 +103,8 @@ class Stamps:
         self.stray[:] = False
 
     def reached_ns(self) -> int:
-        """Newest accepted stamp; there must be one."""
-        return int(self.times[self.accepted].max())
+        """Newest accepted stamp since it has stepped; there must be one."""
+        return int(self.times[self._first :][self.accepted[self._first :]].max())
 
     def waiting(self) -> np.ndarray:
         """Mask over what waits for a vote: of stamps that stand still the first."""

@@ -28,12 +28,14 @@ class ClockVote:
     Most votes win; of halves that with the `reference` camera, else those who have not stepped.
 
     holds_ns  last stamp of a stream before it stepped: later windows have to wait.
+    gone      those who have stepped, most of them to one other time.
     """
 
     jump_ns: int
     settle_ns: int
     reference: str | None = None
     holds_ns: float = inf
+    gone: frozenset[str] = frozenset()
     # Where each stream was when the first had stepped, and how far each stray had run when seen.
     _since: dict[str, int] = field(default_factory=dict)
     _spans: dict[str, int] = field(default_factory=dict)
@@ -61,16 +63,10 @@ class ClockVote:
         self.holds_ns = min(clocks.positions.get(name, -inf) for name in spans)
         ran = self._ran(stray, clocks)
         agreed = frozenset(name for name, ran_ns in ran.items() if ran_ns > self.settle_ns)
-        gone = self._find_gone(stray, clocks)
+        gone = self.gone = self._find_gone(stray, clocks)
         self._agreed = agreed
         self._before = {name: clocks.positions.get(name) for name in gone & stray.keys()}
         voters = alive() | agreed | stray.keys()
-        # The others have run on for long: a stray that has not is slow, or gone again.
-        certain = sum(ran_ns > 3 * self.settle_ns for ran_ns in ran.values())
-        is_ripe = max(spans.values()) >= self.settle_ns or 2 * certain > len(voters)
-        waits = [span_ns - self._spans.setdefault(n, span_ns) for n, span_ns in spans.items()]
-        others = sorted(ran.values())[len(ran) // 2] if ran else 0
-        waited = final or max(*waits, others) >= self.jump_ns
         # The others have run on for long: a stray that has not is slow, or gone again.
         certain = sum(ran_ns > 3 * self.settle_ns for ran_ns in ran.values())
         is_ripe = max(spans.values()) >= self.settle_ns or 2 * certain > len(voters)
@@ -106,5 +102,6 @@ class ClockVote:
         return max((end for end in self._before.values() if end is not None), default=-inf)
 
     def left(self, clocks: ClockMajority) -> dict[str, int]:
-        """Those who have not gone along, and their newest stamps."""
-        return {name: clocks.positions[name] for name in self._agreed}
+        """Those who have not gone along now, and their newest stamps."""
+        left = self._agreed | clocks.astray & clocks.active
+        return {name: clocks.positions[name] for name in left}

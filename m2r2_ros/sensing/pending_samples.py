@@ -69,6 +69,10 @@ class PendingSamples:
         """All stamps in order of arrival, int64."""
         return np.concatenate([stamps for stamps, _, _ in self._batches])
 
+    def payloads(self) -> list[Any]:
+        """The data of all batches in order of arrival."""
+        return [payload for _, payload, _ in self._batches]
+
     def take(
         self, accepted: np.ndarray, waiting: np.ndarray | None, present_ns: int
     ) -> list[Batch]:

@@ -14,14 +14,18 @@ class PerSecond:
     def __init__(self) -> None:
         self._seconds: dict[str, int] = {}
         self._readings: dict[str, list[int]] = {}
+        # The first second that counts as a whole.
+        self._from: dict[str, int] = {}
 
     def clear(self) -> None:
-        self._seconds.clear()
-        self._readings.clear()
+        for state in (self._seconds, self._readings, self._from):
+            state.clear()
 
     def add(self, name: str, reading: int, present_ns: int) -> int | None:
         """Add one; returns the median of the stream's last second if this one begins another."""
         second = present_ns // SECOND_NS
+        if second < self._from.get(name, second):
+            return None
         # A present that goes back for a moment begins no second again.
         if second <= self._seconds.setdefault(name, second):
             self._readings.setdefault(name, []).append(reading)
@@ -31,5 +35,10 @@ class PerSecond:
         return median
 
     def forget(self, name: str) -> None:
-        for state in (self._seconds, self._readings):
+        for state in (self._seconds, self._readings, self._from):
             state.pop(name, None)
+
+    def restart(self, name: str, since_ns: int) -> None:
+        """Go by the whole seconds after this one."""
+        self.forget(name)
+        self._from[name] = since_ns // SECOND_NS + 1

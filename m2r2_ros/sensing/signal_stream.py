@@ -54,6 +54,8 @@ class SignalStream(Stream):
         self._signal, self._range = signal, limits.signal_range(signal)
         self._quaternions = [slice(*columns) for columns in signal.quaternions]
         self._buffer = StampedBuffer(capacity, self.columns, counters)
+        # Rows that newer ones have overtaken: the newest stamp before them, and the rows.
+        self._overtaken: list[tuple[int, Batch]] = []
         # End of the last window.
         self._closed_ns: int | None = None
 
@@ -115,12 +117,39 @@ class SignalStream(Stream):
         return self._buffer.interval_ns()
 
     def ingest(self, batches: list[Batch]) -> None:
+        batches = self._hold_overtaken(batches)
+        if not batches:
+            return
         stamps = np.concatenate([stamps for stamps, _ in batches])
         values = np.concatenate([values for _, values in batches])
-        if self._closed_ns is not None:
-            self.counters.late += int((stamps < self._closed_ns).sum())
         self._count_gaps(stamps)
         self._buffer.append(stamps, values)
+
+    def _hold_overtaken(self, batches: list[Batch]) -> list[Batch]:
+        """Keep back the rows that are older than an earlier message.
+
+        They join the first window that ends after that message: one that ends before it may have
+        been closed without them, or not, as they were delivered.
+        """
+        newest_ns = self.newest_ns
+        in_order = []
+        for stamps, values in batches:
+            if self._closed_ns is not None:
+                self.counters.late += int((stamps < self._closed_ns).sum())
+            is_old = np.zeros(len(stamps), bool) if newest_ns is None else stamps < newest_ns
+            if is_old.any():
+                self._overtaken.append((newest_ns, (stamps[is_old], values[is_old])))
+                stamps, values = stamps[~is_old], values[~is_old]
+            if len(stamps):
+                newest_ns = int(stamps.max())
+                in_order.append((stamps, values))
+        return in_order
+
+    def _take_overtaken(self, end_ns: int) -> None:
+        for newest_ns, rows in self._overtaken:
+            if newest_ns < end_ns:
+                self._buffer.append(*rows)
+        self._overtaken = [each for each in self._overtaken if each[0] >= end_ns]
 
     def _count_gaps(self, stamps: np.ndarray) -> None:
         reached = np.sort(stamps)
@@ -131,6 +160,7 @@ class SignalStream(Stream):
 
     def window(self, start_ns: int, end_ns: int) -> np.ndarray | None:
         """float32 (n, columns) at start + k / rate before end, from samples before end only."""
+        self._take_overtaken(end_ns)
         stamps, values = self._buffer.ordered()
         first = max(0, int(np.searchsorted(stamps, start_ns, "right")) - 1)
         stop = int(np.searchsorted(stamps, end_ns, "left"))
@@ -160,4 +190,5 @@ class SignalStream(Stream):
 
     def clear(self) -> None:
         self._buffer.clear()
+        self._overtaken.clear()
         self._closed_ns = None

@@ -6,6 +6,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any
 
+import numpy as np
+
 from m2r2_ros.sensing.counters import StreamCounters
 from m2r2_ros.sensing.limits import to_ns
 from m2r2_ros.sensing.pending_samples import Batch, PendingSamples
@@ -40,6 +42,10 @@ class Stream(ABC):
     @abstractmethod
     def interval_ns(self) -> int:
         """Usual distance of two samples, 0 when unknown."""
+
+    def waiting_intervals(self, count: int) -> np.ndarray:
+        """How far each of the inbox's `count` stamps usually lies after the one before: int64."""
+        return np.full(count, self.interval_ns(), np.int64)
 
     @abstractmethod
     def ingest(self, batches: list[Batch]) -> None:

@@ -51,7 +51,8 @@ class StreamProgress:
 
     def note(self, delivered: Collection[str]) -> None:
         """Take note of what these streams have just ingested."""
-        active = {name for name in self._silence.names if self._active(name)}
+        # One that was late tells nothing when it catches up.
+        active = {name for name in self._silence.names if self._active(name)} - self._late.names
         self._silence.hear({name: self._streams[name].newest_ns for name in delivered}, active)
         for name in delivered:
             stream = self._streams[name]

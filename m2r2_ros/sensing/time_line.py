@@ -15,16 +15,23 @@ from m2r2_ros.sensing.clock_steps import NEVER_NS, Stamps
 from m2r2_ros.sensing.clock_vote import Ballot, ClockVote
 from m2r2_ros.sensing.stream import Stream
 
+# A step of a clock takes this many of the longest delay of messages: then it is told from one.
+LEAST_STEP_WAITS = 2.5
+
 
 @dataclass(frozen=True)
 class Jump:
     """Time has jumped: windows that end up to `end_ns` lie before that.
 
-    left  streams that have not gone along, and their newest stamps.
+    left     streams that have not gone along, and their newest stamps.
+    begins   where those that have were before, by their clocks of now.
+    is_anew  whether windows start with 0 again: not after a step of less than a jump.
     """
 
     end_ns: float = inf
     left: Mapping[str, int] = field(default_factory=dict)
+    begins: Mapping[str, int] = field(default_factory=dict)
+    is_anew: bool = True
 
 
 @dataclass(frozen=True)
@@ -64,6 +71,10 @@ class TimeLine:
     clocks: ClockMajority = field(init=False)
     offsets: ClockOffsets = field(init=False)
     _vote: ClockVote = field(init=False)
+    # What no delay of messages looks like.
+    _least_step_ns: int = field(init=False)
+    # The usual one of each stream, known while it is left out, too.
+    _intervals: dict[str, int] = field(default_factory=dict)
     # As of the last verdict: stamps from which on streams have left or are back.
     _crossed: dict[str, int] = field(default_factory=dict)
 
@@ -71,6 +82,7 @@ class TimeLine:
         self.clocks = ClockMajority(self.jump_ns, self.reference)
         self.offsets = ClockOffsets()
         self._vote = ClockVote(self.jump_ns, self.settle_ns, self.reference)
+        self._least_step_ns = min(self.jump_ns, round(LEAST_STEP_WAITS * self.settle_ns))
 
     def clear(self) -> None:
         self.now_ns = None
@@ -79,10 +91,17 @@ class TimeLine:
         self._vote.clear()
         self._crossed = {}
 
-    def leave_behind(self, left: Mapping[str, int]) -> None:
-        """These streams stay at their time while the present begins elsewhere."""
-        for name, position in left.items():
-            self.clocks.part(name, position)
+    def leave_behind(self, jump: Jump) -> None:
+        """Some streams stay at their time while the present begins elsewhere."""
+        since_ns = max(jump.begins.values(), default=0) + 3 * self.settle_ns
+        for name, position in jump.left.items():
+            self.clocks.part(name, position, since_ns)
+
+    def step(self, jump: Jump) -> None:
+        """Follow a step of most streams by less than a jump."""
+        self._vote.clear()
+        self.clocks.move(jump.begins)
+        self.leave_behind(jump)
 
     def judge(
         self,
@@ -106,7 +125,7 @@ class TimeLine:
         stray = {name: stamps[name] for name in _strays(stamps) - self.clocks.astray}
         outcome = self._vote.hold(stray, self.clocks, alive, final) if stray else self._vote.clear()
         if outcome is Ballot.JUMP:
-            return self._verdict(stamps, Jump(self._vote.end_ns(), self._vote.left(self.clocks)))
+            return self._verdict(stamps, self._find_jump(stray))
         if outcome is Ballot.PART:
             self._part(stray)
         return self._verdict(stamps)
@@ -123,7 +142,13 @@ class TimeLine:
 
     def _read(self, stream: Stream) -> Stamps:
         before_ns = self.clocks.positions.get(stream.name)
-        return Stamps(stream.inbox.stamps(), before_ns, self.jump_ns, stream.interval_ns())
+        times = stream.inbox.stamps()
+        intervals = stream.waiting_intervals(len(times))
+        if not intervals.any():
+            intervals = np.full_like(times, self._intervals.get(stream.name, 0))
+        self._intervals[stream.name] = int(intervals[-1])
+        least_ns = self._least_step_ns if intervals.any() else self.jump_ns
+        return Stamps(times, before_ns, least_ns, intervals)
 
     def _known(self) -> list[int]:
         """Where the present is, by all who say so."""
@@ -160,8 +185,9 @@ class TimeLine:
                 each.accept_line()
                 moved.add(name)
         self._crossed = {}
-        if self.clocks.active:
-            self.now_ns = self.clocks.present_ns()
+        present_ns = self.clocks.present_ns()
+        if present_ns is not None:
+            self.now_ns = present_ns
             self._crossed = self.clocks.watch(moved, self.now_ns, home)
             self.offsets.note(self.clocks, moved, self.now_ns)
 
@@ -169,7 +195,8 @@ class TimeLine:
         """Streams that were elsewhere for `settle_ns` or more, and their first stamps since."""
         absent = {n: each for n, each in stamps.items() if each.absence_ns >= self.settle_ns}
         for name in absent:
-            self.clocks.part(name, self.clocks.positions[name])
+            here_ns = self.clocks.positions[name]
+            self.clocks.part(name, here_ns, here_ns)
         return {name: each.back_ns for name, each in absent.items()}
 
     def _find_paused(self, names: Iterable[str], stamps: Mapping[str, Stamps]) -> set[str]:
@@ -186,20 +213,32 @@ class TimeLine:
         The limit is the middle between where it was and where it goes on, far from both: another
         order of delivery does not change the answer.
         """
-        others_ns = self.clocks.present_ns(without=name)
-        return others_ns is not None and abs(stamps.newest_ns - others_ns) <= stamps.step_ns / 2
+        others_ns = self.clocks.others_ns(name)
+        if others_ns is None:
+            return False
+        limit_ns = self.jump_ns if stamps.step_ns is None else min(stamps.step_ns / 2, self.jump_ns)
+        away_ns = stamps.newest_ns - others_ns
+        return min(abs(away_ns), abs(away_ns - self.offsets.usual_ns(name))) <= limit_ns
 
     def _has_lost_the_present(self, known: list[int]) -> bool:
         """Whether the present is elsewhere, because all streams that had told it are gone."""
         known = known + self._known()[1:]
         return not min(known) - self.jump_ns <= self.now_ns <= max(known) + 2 * self.jump_ns
 
+    def _find_jump(self, stray: Mapping[str, Stamps]) -> Jump:
+        gone = {name: each for name, each in stray.items() if name in self._vote.gone}
+        steps_ns = [each.step_ns for each in gone.values()]
+        is_anew = any(step_ns is None or step_ns > self.jump_ns for step_ns in steps_ns)
+        begins = {name: each.begin_ns for name, each in gone.items()}
+        return Jump(self._vote.end_ns(), self._vote.left(self.clocks), begins, is_anew)
+
     def _part(self, stray: Mapping[str, Stamps]) -> None:
         """Streams that go on at another time are on another clock."""
         ripe = {name for name, stamps in stray.items() if stamps.span_ns >= self.settle_ns}
         for name in ripe or stray:
             if name in ripe and abs(stray[name].newest_ns) < NEVER_NS:
-                self.clocks.part(name, stray[name].newest_ns)
+                since_ns = self.clocks.positions.get(name, self.now_ns or 0) + 3 * self.settle_ns
+                self.clocks.part(name, stray[name].newest_ns, since_ns)
             stray[name].refuse_line()
         self._vote.clear()
 

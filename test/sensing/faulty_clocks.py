@@ -17,6 +17,9 @@ STREAMS = (*CAMERAS, *RATES_HZ, "audio")
 # Steps of clocks [s]: around what is a step at all, and far beyond.
 STEPS_S = (1.02, 1.04, 1.06, 1.1, 1.2, 1.5, 2.0, 20.0, 1e5)
 LATEST_MS = 40
+# A clock that is further away does not come back; at this limit [s], less what messages are late
+# by, readings decide.
+RETURN_S = 0.9 - LATEST_MS / 1000
 
 
 @cache
@@ -87,6 +90,38 @@ def _fault(streams: frozenset[str], rng: np.random.Generator) -> Fault:
     offset_s = float(rng.choice([-1, 1]) * rng.choice(STEPS_S))
     kinds = ["step"] * 6 + ["pause", "again"] + ["odd", "zero"] * (len(streams) == 1)
     return Fault(str(rng.choice(kinds)), streams, begin_s, begin_s + lasts_s, offset_s)
+
+
+def small_step(seed: int) -> list[Fault]:
+    """A clock or two step by less than a jump, for good or for a while."""
+    rng, names = _drawn(seed)
+    lasts_s = float(rng.choice([0.3, 0.7, 1.5, SECONDS]))
+    offset_s = float(rng.choice([-1, 1]) * rng.uniform(0.02, RETURN_S))
+    return [_step(names[: int(rng.choice([1, 1, 2]))], offset_s, lasts_s, rng)]
+
+
+def small_group_step(seed: int) -> list[Fault]:
+    """Many clocks, or all, step together by less than a jump."""
+    rng, names = _drawn(seed)
+    offset_s = float(rng.choice([-1, 1]) * rng.uniform(0.4, RETURN_S))
+    return [_step(names[: int(rng.choice([3, 4, 5, 6, 7]))], offset_s, SECONDS, rng)]
+
+
+def short_jump(seed: int) -> list[Fault]:
+    """About half of the clocks jump, and return soon."""
+    rng, names = _drawn(seed)
+    offset_s = float(rng.choice([-1, 1]) * rng.choice(STEPS_S))
+    return [_step(names[: int(rng.choice([3, 4]))], offset_s, rng.uniform(0.2, 1.5), rng)]
+
+
+def _drawn(seed: int) -> tuple[np.random.Generator, list[str]]:
+    rng = np.random.default_rng([seed, 1])
+    return rng, rng.permutation(STREAMS).tolist()
+
+
+def _step(names: list[str], offset_s: float, lasts_s: float, rng: np.random.Generator) -> Fault:
+    begin_s = float(rng.uniform(0.6, SECONDS - 2))
+    return Fault("step", frozenset(names), begin_s, begin_s + lasts_s, offset_s)
 
 
 def sent(seed: int, faults: list[Fault]) -> list[tuple[int, Event]]:

@@ -1,18 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
 """Faults of clocks give the same windows however the messages are delivered."""
 
-from faulty_clocks import deliveries, generated, sent
+import pytest
+from faulty_clocks import (
+    Fault,
+    deliveries,
+    generated,
+    sent,
+    short_jump,
+    small_group_step,
+    small_step,
+)
 from sensor_rig import content
 
 from m2r2_ros.datasets.reassemble_rig import REASSEMBLE_LAYOUT
 from m2r2_ros.sensing.builder import WindowBuilder
 
 SEEDS = range(50)
+FEW_SEEDS = range(8)
 
 
-def outcomes(seed: int) -> dict[str, tuple]:
+def outcomes(seed: int, faults: list[Fault]) -> dict[str, tuple]:
     """Windows and resets by the name of the delivery."""
-    messages = sent(seed, generated(seed))
+    messages = sent(seed, faults)
     found = {}
     for delivery in deliveries(seed):
         builder = WindowBuilder(REASSEMBLE_LAYOUT)
@@ -21,12 +31,23 @@ def outcomes(seed: int) -> dict[str, tuple]:
     return found
 
 
+def fallen(generate, seeds) -> list[str]:
+    """What depends on the delivery, nothing when all faults are survived."""
+    lines = []
+    for seed in seeds:
+        (_, first), *others = outcomes(seed, generate(seed)).items()
+        lines += [f"{seed}: {generate(seed)}, {name}" for name, each in others if each != first]
+    print(f"survived {len(seeds) - len({line.split(':')[0] for line in lines})} of {len(seeds)}")
+    return lines
+
+
 def test_faults_of_clocks_are_judged_alike_however_messages_come():
     """The same windows bit for bit: in small and large blocks, late by 40 ms, polled at random."""
-    fallen = []
-    for seed in SEEDS:
-        (_, first), *others = outcomes(seed).items()
-        fallen += [f"{seed}: {generated(seed)}, {name}" for name, each in others if each != first]
-    tried = len(SEEDS)
-    print(f"survived {tried - len({line.split(':')[0] for line in fallen})} of {tried}")
-    assert not fallen, "\n".join(fallen)
+    lines = fallen(generated, SEEDS)
+    assert not lines, "\n".join(lines)
+
+
+@pytest.mark.parametrize("generate", [small_step, small_group_step, short_jump])
+def test_smaller_and_shorter_steps_are_judged_alike_however_messages_come(generate):
+    lines = fallen(generate, FEW_SEEDS)
+    assert not lines, "\n".join(lines)
