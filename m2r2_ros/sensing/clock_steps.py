@@ -34,6 +34,8 @@ class Stamps:
         self.accepted = np.zeros(len(times), bool)
         self.stray = np.zeros(len(times), bool)
         self.absence_ns, self.back_ns = 0, 0
+        # How far a line has run that leads on from nothing, and that nothing leads on from.
+        self._elsewhere_ns = 0
         # Where the newest line that leads on begins.
         self._first = 0
         steps = np.flatnonzero(_distances(times[:-1] + intervals[1:], times[1:]) > least_ns) + 1
@@ -45,8 +47,7 @@ class Stamps:
         """Take the next line."""
         begin_ns = int(self.times[first])
         if self._here_ns is not None and self._leads(self._here_ns, first):
-            if self.span_ns > self.absence_ns:
-                self.absence_ns, self.back_ns = self.span_ns, begin_ns
+            self._come_back(begin_ns, max(self._elsewhere_ns, self.span_ns))
             self.stray[:] = False
             self.accepted[first:stop] = True
             self._first = first
@@ -54,8 +55,13 @@ class Stamps:
             return
         # One odd stamp in a line does not end it.
         if self.is_stray and not self._leads(int(self.times[self.stray][-1]), first):
+            self._elsewhere_ns = max(self._elsewhere_ns, self.span_ns)
             self.stray[:] = False
         self.stray[first:stop] = True
+
+    def _come_back(self, begin_ns: int, elsewhere_ns: int) -> None:
+        if elsewhere_ns > self.absence_ns:
+            self.absence_ns, self.back_ns = elsewhere_ns, begin_ns
 
     def _leads(self, from_ns: int, index: int) -> bool:
         return abs(self._begin_ns(index) - from_ns) <= self._least_ns
@@ -95,6 +101,7 @@ class Stamps:
     def accept_line(self) -> None:
         """It belongs to the present."""
         if self.is_stray:
+            self._come_back(self.line_ns, self._elsewhere_ns)
             self._first = int(np.argmax(self.stray))
         self.accepted |= self.stray
         self.stray[:] = False

@@ -175,8 +175,9 @@ class TimeLine:
         going_on = {n: s for n, s in stamps.items() if n not in astray and s.accepted.any()}
         self.clocks.doubted = _strays(stamps) - astray.keys()
         self.clocks.move({name: each.reached_ns() for name, each in going_on.items()})
-        home = self._find_absent(going_on)
-        moved = going_on.keys() | self._find_paused(self.clocks.doubted, stamps)
+        paused = self._find_paused(self.clocks.doubted, stamps)
+        moved = going_on.keys() | paused
+        home = self._find_absent({name: stamps[name] for name in moved})
         self.clocks.doubted = _strays(stamps) - astray.keys()
         for name, each in astray.items():
             if not each.is_stray or each.span_ns or self._is_near(name, each):
