@@ -137,7 +137,10 @@ class TimeLine:
 
     def why_astray(self, name: str) -> str:
         """Why a stream is left out. The text stays the same for as long as that lasts."""
-        side = "ahead of" if self.clocks.positions[name] > (self.now_ns or 0) else "behind"
+        away_ns = self.clocks.positions[name] - (self.now_ns or 0)
+        if abs(away_ns) <= self.jump_ns:
+            return "its clock has stepped away from the others': left out until it is known how far"
+        side = "ahead of" if away_ns > 0 else "behind"
         return f"its clock is more than {self.jump_ns / 1e9:g} s {side} the others"
 
     def _read(self, stream: Stream) -> Stamps:

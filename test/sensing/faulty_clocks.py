@@ -114,6 +114,14 @@ def short_jump(seed: int) -> list[Fault]:
     return [_step(names[: int(rng.choice([3, 4]))], offset_s, rng.uniform(0.2, 1.5), rng)]
 
 
+def step_to_the_limit(seed: int) -> list[Fault]:
+    """A clock, though not the reference camera's, steps to where readings decide."""
+    rng, names = _drawn(seed)
+    names.remove(CAMERAS[0])
+    offset_s = float(rng.choice([-1, 1]) * rng.uniform(0.88, 0.92))
+    return [_step(names[: int(rng.choice([1, 1, 2]))], offset_s, SECONDS, rng)]
+
+
 def _drawn(seed: int) -> tuple[np.random.Generator, list[str]]:
     rng = np.random.default_rng([seed, 1])
     return rng, rng.permutation(STREAMS).tolist()

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -133,3 +133,21 @@ def content(windows: Iterable[SensorWindow], offset_ns: int = 0) -> list[tuple]:
         )
         for window in windows
     ]
+
+
+def without(streams: Collection[str], windows: Iterable[SensorWindow]) -> list[SensorWindow]:
+    """The windows but for what some streams are in them."""
+    return [
+        replace(
+            window,
+            images=_left(window.images, streams),
+            signals=_left(window.signals, streams),
+            audio=window.audio[:0] if "audio" in streams else window.audio,
+            mask=_left(window.mask, streams),
+        )
+        for window in windows
+    ]
+
+
+def _left(parts: dict, streams: Collection[str]) -> dict:
+    return {name: part for name, part in parts.items() if name not in streams}

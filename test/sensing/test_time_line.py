@@ -171,6 +171,7 @@ def test_a_small_step_back_costs_its_stream_and_is_not_a_jump():
     assert len(windows) == pytest.approx(29.5, abs=1)
     assert builder.counters.resets == 0
     assert builder.counters.streams["wrench"].rejected["past"] > 1000
+    assert "has stepped away" in builder.counters.streams["wrench"].reason
     assert not any(w.mask["wrench"] for w in windows if w.end_ns > EPOCH + 1.8 * SECOND)
 
 
