@@ -91,6 +91,8 @@ def nearest_path(path: Path) -> str:
     """As `nearest_name`, for a path that is not there: the first part of it that is missing."""
     try:
         missing = next(part for part in (*reversed(path.parents), path) if not part.exists())
+        if missing.is_symlink():
+            return f": the link {missing} leads to nothing"
         beside = [entry.name for entry in islice(missing.parent.iterdir(), _MAX_COMPARED)]
     except (OSError, StopIteration):
         return ""

@@ -19,6 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from m2r2_ros import __version__
+from m2r2_ros.cli._outputs import check_outputs
 from m2r2_ros.cli._terminal import printable_output
 from m2r2_ros.errors import M2R2Error, missing_package, nearest_name, printable
 
@@ -91,7 +92,13 @@ def load_verb(verb: str) -> Callable[[Sequence[str]], int]:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     module.add_arguments(parser)
-    return lambda arguments: module.main(parser.parse_args(arguments))
+
+    def run(arguments: Sequence[str]) -> int:
+        args = parser.parse_args(arguments)
+        check_outputs(args)
+        return module.main(args)
+
+    return run
 
 
 def call_verb(verb: str, arguments: Sequence[str]) -> int:

@@ -115,7 +115,7 @@ def _pretrain_m2r2(args: argparse.Namespace, cache: Path) -> str:
     robot = load_deployment(args.robot)
     print(f"{len(recordings)} recordings: building the encoder", file=sys.stderr, flush=True)
     # Late: torch takes seconds to import, and bad arguments should not wait for it.
-    from m2r2_ros.training.pretraining import most_pixels, pretrain
+    from m2r2_ros.training.pretraining import pretrain
     from m2r2_ros.training.recordings import cache_of, labelled_windows
     from m2r2_ros.training.settings import PretrainSettings, load_settings
 
@@ -123,7 +123,7 @@ def _pretrain_m2r2(args: argparse.Namespace, cache: Path) -> str:
     settings = replace(settings, layout=layout or settings.layout)
     if validation:
         settings = replace(settings, validation_recordings=tuple(p.stem for p in validation))
-    read = partial(labelled_windows, robot=robot, max_pixels=most_pixels(settings))
+    read = partial(labelled_windows, robot=robot)
     pretrain(recordings, args.out, settings, read, cache_of(cache, robot), args.workers)
     return "my_models/encoder.onnx"
 

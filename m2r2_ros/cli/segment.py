@@ -21,6 +21,7 @@ from m2r2_ros.cli._config import load_deployment
 from m2r2_ros.datasets.recording_source import RecordingSource, segments_epoch_ns
 from m2r2_ros.datasets.source import open_source
 from m2r2_ros.errors import printable
+from m2r2_ros.evaluation.timeline import check_timeline_ending
 from m2r2_ros.inference.models import Models
 from m2r2_ros.inference.segment_events import SegmentStatus
 from m2r2_ros.inference.tracker_config import without_effect
@@ -46,6 +47,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
+    if args.plot:
+        check_timeline_ending(args.plot)
     deployment = load_deployment(args.config)
     models = Models.load(args.models, args.require_gpu, deployment.actions)
     if line := without_effect(deployment.tracker, models.head.metadata.procedure is not None):

@@ -8,8 +8,13 @@ import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
 
-from m2r2_ros.errors import printable
+from m2r2_ros.errors import escaped, printable
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _log = logging.getLogger(__name__)
 
@@ -45,6 +50,18 @@ def literal_text() -> Iterator[None]:
             place = (warning.filename, warning.lineno)
             warnings.warn_explicit(warning.message, warning.category, *place)
     _say(missing - _said)
+
+
+def save_literally(figure: Figure, file: Path | IO[bytes], ending: str, dpi: int) -> None:
+    """Save a figure as "png" or "svg", within `literal_text`.
+
+    What cannot be printed, as a name that is no UTF-8, is drawn as an escape.
+    """
+    from matplotlib.text import Text
+
+    for text in figure.findobj(Text):
+        text.set_text("\n".join(map(escaped, text.get_text().split("\n"))))
+    figure.savefig(file, format=ending, dpi=dpi)
 
 
 def _installed() -> list[str]:

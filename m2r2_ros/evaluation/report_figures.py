@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from m2r2_ros.evaluation.frame_times import segments_from_frames
-from m2r2_ros.evaluation.literal_text import literal_text
+from m2r2_ros.evaluation.literal_text import literal_text, save_literally
 from m2r2_ros.evaluation.predictions import Prediction
 from m2r2_ros.evaluation.reliability import Reliability
 from m2r2_ros.evaluation.timeline import draw_timeline
@@ -79,5 +79,5 @@ def reliability_png(result: Reliability) -> bytes:
 
 def _png(figure: Figure) -> bytes:
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=_DPI)
+    save_literally(figure, buffer, "png", _DPI)
     return buffer.getvalue()

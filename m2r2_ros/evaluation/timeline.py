@@ -13,7 +13,7 @@ import numpy as np
 from m2r2_ros.datasets.atomic import partial_file
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.evaluation.colours import Palette
-from m2r2_ros.evaluation.literal_text import literal_text
+from m2r2_ros.evaluation.literal_text import literal_text, save_literally
 from m2r2_ros.evaluation.segments import Segment
 from m2r2_ros.evaluation.tracks import draw_track
 from m2r2_ros.inference.segment_events import FramePrediction
@@ -56,13 +56,18 @@ def plot_timeline(
 
     Raises M2R2Error for another ending or when nothing is to be drawn.
     """
-    if path.suffix not in (".png", ".svg"):
-        raise M2R2Error(f"{path}: a timeline is written as .png or .svg")
+    check_timeline_ending(path)
     if not any(tracks.values()):
         raise M2R2Error(f"{path}: there is no segment to draw")
     figure = draw_timeline(tracks, vocabulary, curves, title)
     with partial_file(path) as temporary:
-        figure.savefig(temporary, format=path.suffix[1:], dpi=120)
+        save_literally(figure, temporary, path.suffix[1:].lower(), dpi=120)
+
+
+def check_timeline_ending(path: Path) -> None:
+    """Raise M2R2Error when the path of a timeline ends otherwise than in .png or .svg."""
+    if path.suffix.lower() not in (".png", ".svg"):
+        raise M2R2Error(f"{path}: a timeline is written as .png or .svg")
 
 
 def draw_timeline(

@@ -15,7 +15,7 @@ from m2r2_ros.datasets.atomic import partial_file
 from m2r2_ros.datasets.recording import Action, LowLevelSkill
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.evaluation.colours import Colour, Palette
-from m2r2_ros.evaluation.literal_text import literal_text
+from m2r2_ros.evaluation.literal_text import literal_text, save_literally
 from m2r2_ros.evaluation.segments import Segment, segments_from_actions
 from m2r2_ros.evaluation.tracks import Colours, draw_track
 from m2r2_ros.inspection.inspection import Inspection
@@ -72,7 +72,7 @@ def plot_inspection(path: Path, inspection: Inspection) -> None:
     check_ending(path)
     figure = inspection_figure(inspection)
     with partial_file(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=_DPI)
+        save_literally(figure, temporary, "png", _DPI)
 
 
 def inspection_figure(inspection: Inspection) -> Figure:
@@ -117,7 +117,7 @@ def inspection_figure(inspection: Inspection) -> Figure:
 
 def check_ending(path: Path) -> Path:
     """Return `path` of a picture. Raises M2R2Error when it does not end in .png."""
-    if path.suffix != ".png":
+    if path.suffix.lower() != ".png":
         raise M2R2Error(f"{path}: the picture of a recording is written as .png")
     return path
 

@@ -20,14 +20,16 @@ from torch import Tensor
 
 from m2r2_ros.datasets.labels_file import labels_digest
 from m2r2_ros.errors import M2R2Error
+from m2r2_ros.inference.metadata import REDUCE_ABOVE
+from m2r2_ros.inference.onnx_metadata import read_encoder_metadata
 from m2r2_ros.networks.m2r2 import M2R2, ROBOACT
 from m2r2_ros.sensing.layout import SensorLayout
 from m2r2_ros.training.cached_arrays import is_intact, map_array
 from m2r2_ros.training.onnx_export import export_preparation
 from m2r2_ros.training.preparation import LABELS_FILE, PreparationJob, Reader, prepare_all
 
-# Change it when `M2R2.prepare` gives other values for the same recording.
-FORMAT = 2
+# Change it when windows or `M2R2.prepare` give other values for the same recording.
+FORMAT = 3
 GRAPH_FILE = "prepare.onnx"
 
 
@@ -88,11 +90,12 @@ def prepare_recordings(
     features to an M2R2 which takes those. Raises M2R2Error when a recording cannot be read or
     gives no window; those that are finished by then are kept.
     """
-    folder = folder / _encoder_key(encoder)
+    max_pixels = most_pixels(encoder.config.image_size, roboact)
+    folder = folder / _encoder_key(encoder, max_pixels)
     graph = folder / GRAPH_FILE
     places = [folder / _recording_key(path) / path.stem for path in paths]
     jobs = [
-        PreparationJob(path, encoder.layout, graph, place, roboact)
+        PreparationJob(path, encoder.layout, graph, place, max_pixels, roboact)
         for path, place in zip(paths, places, strict=True)
         if not is_intact(place, partial(_load_whole, layout=encoder.layout))
     ]
@@ -100,6 +103,11 @@ def prepare_recordings(
         export_preparation(encoder, graph)
     prepare_all(jobs, read, workers)
     return [PreparedRecording.load(place) for place in places]
+
+
+def most_pixels(image_size: int, roboact: Path | None) -> int:
+    """Pictures of more pixels are made smaller for the encoder: `EncoderMetadata.max_pixels`."""
+    return read_encoder_metadata(roboact).max_pixels if roboact else REDUCE_ABOVE * image_size**2
 
 
 def _load_whole(folder: Path, layout: SensorLayout) -> None:
@@ -129,7 +137,7 @@ def collate(rows: Sequence[dict[str, np.ndarray]]) -> dict[str, Tensor]:
     return {name: torch.from_numpy(_widened(array)) for name, array in batch.items()}
 
 
-def _encoder_key(encoder: M2R2) -> str:
+def _encoder_key(encoder: M2R2, max_pixels: int) -> str:
     """Changes with everything in the encoder that the prepared values depend on."""
     config, digest = encoder.config, hashlib.sha256()
     if encoder.layout.cameras and config.image_backbone == ROBOACT:
@@ -138,7 +146,7 @@ def _encoder_key(encoder: M2R2) -> str:
         for value in encoder.image_grid.state_dict().values():
             digest.update(value.numpy().tobytes())
     of_images = [config.image_backbone, config.image_trained, config.image_size]
-    sizes = [FORMAT, *of_images, config.image_stages, config.image_cells]
+    sizes = [FORMAT, *of_images, config.image_stages, config.image_cells, max_pixels]
     digest.update(json.dumps([encoder.layout.to_dict(), sizes]).encode())
     return digest.hexdigest()[:16]
 

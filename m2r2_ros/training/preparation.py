@@ -30,9 +30,9 @@ from m2r2_ros.sensing.layout import SensorLayout
 from m2r2_ros.sensing.window import SensorWindow
 
 LabelledWindows = Iterable[tuple[SensorWindow, str]]
-# Yields the windows of a recording with their labels. With several workers: a function that a
-# process can be handed.
-Reader = Callable[[Path, SensorLayout], LabelledWindows]
+# Yields the windows of a recording with their labels, pictures of more than so many pixels made
+# smaller. With several workers: a function that a process can be handed.
+Reader = Callable[[Path, SensorLayout, int], LabelledWindows]
 
 LABELS_FILE = "labels.json"
 # What the graph's outputs are called: this, then the name in `M2R2.prepare`.
@@ -44,13 +44,15 @@ _BATCH = 16
 class PreparationJob:
     """One recording: `graph` is run over its windows, the results fill the new folder `place`.
 
-    Where there is a `roboact` encoder.onnx, its features take the place of the cameras' pictures.
+    Pictures of more than `max_pixels` are made smaller. Where there is a `roboact` encoder.onnx,
+    its features take the place of the cameras' pictures.
     """
 
     recording: Path
     layout: SensorLayout
     graph: Path
     place: Path
+    max_pixels: int
     roboact: Path | None = None
 
 
@@ -70,7 +72,7 @@ def prepare_recording(job: PreparationJob, read: Reader) -> None:
         roboact.reset()
     labels: list[str] = []
     parts: list[list[np.ndarray]] = []
-    for batch in _batches(read(job.recording, job.layout)):
+    for batch in _batches(read(job.recording, job.layout, job.max_pixels)):
         windows = [window for window, _ in batch]
         packed = WindowPacker(job.layout, len(batch))(windows)
         if roboact:

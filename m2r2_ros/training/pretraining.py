@@ -15,8 +15,6 @@ from torch.nn import functional
 
 from m2r2_ros.datasets.atomic import partial_file
 from m2r2_ros.errors import M2R2Error
-from m2r2_ros.inference.metadata import REDUCE_ABOVE
-from m2r2_ros.inference.onnx_metadata import read_encoder_metadata
 from m2r2_ros.networks.fusion import PretrainingHeads
 from m2r2_ros.networks.m2r2 import AST, CLIP, COMPACT, M2R2
 from m2r2_ros.networks.pretrained import load_audio, load_images
@@ -293,14 +291,6 @@ def cached_features(
             with torch.inference_mode():
                 features.append(encoder.encode(collate([rows])).numpy())
         yield recording.name, np.concatenate(features), recording.labels
-
-
-def most_pixels(settings: PretrainSettings) -> int:
-    """Pictures of more pixels are made smaller for the encoder: `EncoderMetadata.max_pixels`."""
-    roboact = encoder_file(settings)
-    if roboact:
-        return read_encoder_metadata(roboact).max_pixels
-    return REDUCE_ABOVE * settings.model.image_size**2
 
 
 def _initialised(settings: PretrainSettings, layout: SensorLayout) -> M2R2:

@@ -25,8 +25,8 @@ _log = logging.getLogger(__name__)
 def labelled_windows(
     path: Path,
     layout: SensorLayout,
-    robot: Deployment | None = None,
     max_pixels: int | None = None,
+    robot: Deployment | None = None,
 ) -> Iterator[tuple[SensorWindow, str]]:
     """Every window with the label of its middle, as `m2r2 extract` labels it.
 

@@ -91,3 +91,12 @@ def test_hues_follow_the_vocabulary_so_that_pictures_agree():
 def test_ink_is_readable():
     assert ink((1, 1, 1)) == "black"
     assert ink((0, 0, 0.4)) == "white"
+
+
+@pytest.mark.parametrize("ending", [".png", ".svg", ".PNG"])
+def test_any_name_and_label_can_be_drawn(ending, tmp_path):
+    """Names of files need not be UTF-8, and neither they nor labels are formulas."""
+    path = tmp_path / f"timeline{ending}"
+    odd = "pick \udcff $x^$ \x1b]0;x\x07"
+    plot(path, {odd: [Segment(odd, 0, 2)]}, title=odd)
+    assert path.stat().st_size > 1000

@@ -39,7 +39,9 @@ def make_window(
     )
 
 
-def read_synthetic(path: Path, layout: SensorLayout) -> Iterator[tuple[SensorWindow, str]]:
+def read_synthetic(
+    path: Path, layout: SensorLayout, max_pixels: int = 0
+) -> Iterator[tuple[SensorWindow, str]]:
     """Windows of a recording that is named by a number, its seed."""
     random = np.random.default_rng(int(path.stem))
     order = random.permutation(len(LABELS))

@@ -127,7 +127,7 @@ def test_training_says_what_a_recording_lacks(tmp_path, caplog):
     there = {"hama1": "/hama1/image_raw/compressed", "wrench": "/wrist/wrench"}
     for topic, said in (("/wrist/wrench", []), ("/wrist/wrnch", ["no topic /wrist/wrnch"])):
         robot = Deployment(topics=TopicMap(there | {"wrench": topic}), reference_camera="hama1")
-        assert list(labelled_windows(path, REASSEMBLE_LAYOUT, robot))
+        assert list(labelled_windows(path, REASSEMBLE_LAYOUT, robot=robot))
         lines = [record.getMessage() for record in caplog.records]
         assert [line for line in lines if "/wrench" in line or "wrnch" in line][:1] == [
             f"{data.name}: {text} for 'wrench' (did you mean '/wrist/wrench'?)" for text in said

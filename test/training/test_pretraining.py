@@ -122,7 +122,7 @@ def test_named_recordings_validate_and_teach_nothing(
     assert pretraining.load_encoder(tmp_path / "run")[1] == "2 recordings: 1, 2"
 
 
-def read_damaged(path, layout):
+def read_damaged(path, layout, max_pixels):
     """NaN in the wrench, every second window without audio, a gripper that stops halfway."""
     for index, (window, label) in enumerate(read_synthetic(path, layout)):
         signals = dict(window.signals)
@@ -270,7 +270,7 @@ def test_data_that_cannot_be_read_leaves_no_run(
 ):
     chosen = settings(sentence_encoder, optimiser=OptimiserSettings(epochs=1, batch_size=20))
 
-    def refuse(path, layout):
+    def refuse(path, layout, max_pixels):
         raise M2R2Error(f"{path}: is no recording")
 
     out, wrong = tmp_path / "run", tmp_path / "wrong.h5"
@@ -281,7 +281,7 @@ def test_data_that_cannot_be_read_leaves_no_run(
     assert (out / "best.safetensors").exists()
 
 
-def never(path, layout):
+def never(path, layout, max_pixels):
     raise AssertionError("read again")
 
 

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a verb writes is neither what it reads nor written twice."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from m2r2_ros.errors import M2R2Error
+
+# Options that name a file to write; `--out` may be a folder, in which a verb finds its own.
+_FILES = ("json", "plot", "report")
+_OUTPUTS = (*_FILES, "out")
+# Files that take hours to make again, and that no option of `_FILES` writes.
+_KEPT = (".mcap", ".db3", ".bag", ".h5", ".hdf5", ".npz", ".npy", ".onnx", ".mp4", ".yaml", ".txt")
+
+
+def check_outputs(args: argparse.Namespace) -> None:
+    """Raise M2R2Error where a file that is written would take another's place."""
+    chosen = {name: path for name, path in vars(args).items() if isinstance(path, Path)}
+    written = {name: path for name, path in chosen.items() if name in _OUTPUTS}
+    seen: dict[str, str] = {}
+    for name, path in written.items():
+        place = os.path.realpath(path)
+        if place in seen:
+            raise M2R2Error(f"{path}: --{seen[place]} and --{name} are one file: name two")
+        seen[place] = name
+    for path in _read(args):
+        name = seen.get(os.path.realpath(path))
+        if name and path.is_file():
+            raise M2R2Error(
+                f"{path}: is read, and --{name} would take its place: name another file"
+            )
+    for name in _FILES:
+        path = written.get(name)
+        if path and path.suffix.lower() in _KEPT and path.exists():
+            raise M2R2Error(f"{path}: --{name} would take the place of this file: name another one")
+
+
+def _read(args: argparse.Namespace) -> Iterator[Path]:
+    for name, value in vars(args).items():
+        if name not in _OUTPUTS:
+            values = value if isinstance(value, list | tuple) else [value]
+            yield from (each for each in values if isinstance(each, Path))
