@@ -75,16 +75,20 @@ def write_bag(
     """Write all streams to the bag folder `path`.
 
     Log times are unique and strictly increasing; header stamps are as they come. The folder
-    appears when it is complete and replaces one that was there; `origin` is kept in its metadata.
+    appears when it is complete and replaces one that was there, though not one that another process
+    has made of something else meanwhile; `origin` is kept in its metadata.
     `progress` is told the time that has been written, in nanoseconds from `start_ns`.
     Raises M2R2Error.
     """
     if storage not in STORAGES:
         raise M2R2Error(f"unknown storage '{storage}'{nearest_name(storage, STORAGES)}")
     write = _write_mcap if storage == MCAP else _write_sqlite
+    kept = (origin, origin_of_bag(path) if path.exists() else origin)
     try:
         with partial_folder(path) as folder:
             write(content, folder, origin, progress)
+            if path.exists() and origin_of_bag(path) not in kept:
+                raise M2R2Error(f"{path}: another command has made it otherwise in the meantime")
     except sqlite3.Error as error:
         # A full disk, above all, which SQLite does not report as an OSError.
         raise M2R2Error(f"{path}: cannot be written: {error}") from error

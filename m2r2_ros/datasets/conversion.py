@@ -176,6 +176,11 @@ def _reassemble(path: Path, options: ConversionOptions) -> Iterator[list[Convers
         raise M2R2Error(f"{path}: which array is which sensor? Give --mapping and --layout")
     order = options.quaternion_order
     with open_recording(path, order) as recording:
+        tracks = (*recording.cameras, *recording.signals)
+        if not any(len(recording.stamps(name)) for name in tracks):
+            raise M2R2Error(
+                f"{path}: no sample has a time that can be used: seconds that increase, from near 0"
+            )
         origin = f"m2r2_ros {__version__} {options.storage} {order} sha256:{_sha256(path)}"
         content = bag_streams.bag_content(recording)
         made = content, recording.duration_s, recording.problems

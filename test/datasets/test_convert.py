@@ -219,3 +219,30 @@ def test_frames_keep_their_order_though_encoded_in_parallel(bag, original):
         stamps = [stamp for stamp, _ in read.frames("hama2")]
     got = [nanoseconds(m.header.stamp) for _, m in messages(bag, "/hama2/image_raw/compressed")]
     assert got == stamps
+
+
+@pytest.mark.parametrize("shift_s", [-1e5, np.nan, np.inf])
+def test_a_recording_without_a_usable_time_is_no_empty_bag(shift_s, original, tmp_path, capsys):
+    path = tmp_path / "odd.h5"
+    path.write_bytes(original.read_bytes())
+    with h5py.File(path, "r+") as file:
+        for times in file["timestamps"].values():
+            times[...] = times[...] + shift_s
+    assert run_verb("convert", [str(path), "--out", str(tmp_path / "bags")]) == 2
+    assert "no sample has a time that can be used" in capsys.readouterr().err
+    assert not list(tmp_path.glob("bags/*"))
+
+
+def test_a_bag_that_another_command_made_meanwhile_is_kept(original, tmp_path, monkeypatch, capsys):
+    encode = bag_streams.encode_audio
+
+    def meanwhile(*arguments):
+        monkeypatch.setattr(bag_streams, "encode_audio", encode)
+        assert convert(original, "--out", tmp_path, "--storage", "sqlite3") == 0
+        return encode(*arguments)
+
+    monkeypatch.setattr(bag_streams, "encode_audio", meanwhile)
+    assert convert(original, "--out", tmp_path) == 2
+    assert "made it otherwise in the meantime" in capsys.readouterr().err
+    files = sorted(path.name for path in (tmp_path / DATA.name).iterdir())
+    assert files == [f"{DATA.name}.db3", "metadata.yaml"]
