@@ -15,6 +15,8 @@ from m2r2_ros.inference.session import TensorType, check_tensors, open_session
 
 # Frames in one pass of `run`: bounds its memory, and makes no difference to its result.
 _CHUNK = 1024
+# What reduced precision may add to a probability.
+_ROUNDING = 0.01
 
 
 class StreamingHead:
@@ -66,7 +68,7 @@ class StreamingHead:
 
         Returns the class posterior, float32 (C,), and the probability that an action starts at
         this frame. Raises M2R2Error when the feature has another shape or is not finite (the
-        state stays as it was), or when the head's answer is not finite (the state is reset).
+        state stays as it was), or when the head's answer is no probability (the state is reset).
         """
         probabilities, boundary = self._advance(np.asarray(feature)[np.newaxis])
         return probabilities[0], float(boundary[0])
@@ -103,6 +105,13 @@ class StreamingHead:
         if not (np.isfinite(probabilities).all() and np.isfinite(boundary).all()):
             self.reset()
             raise M2R2Error(f"{self.path}: gave NaN or inf; starting anew")
+        for name, values in (("probabilities", probabilities), ("boundary", boundary)):
+            if values.size and not -_ROUNDING <= values.min() <= values.max() <= 1 + _ROUNDING:
+                self.reset()
+                raise M2R2Error(
+                    f"{self.path}: gave '{name}' from {values.min():.3g} to {values.max():.3g}, "
+                    "which are no probabilities: is its softmax missing? Starting anew"
+                )
         return probabilities[0], boundary[0]
 
 

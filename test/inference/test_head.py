@@ -109,8 +109,8 @@ def test_a_refused_feature_leaves_no_trace(head: StreamingHead, bad: float) -> N
     np.testing.assert_array_equal(head.step(second)[0], expected)
 
 
-def test_a_head_that_overflows_recovers(tmp_path: Path) -> None:
-    """Its state grows to inf; the next frames must not be lost for ever."""
+def growing_head(path: Path, answer: list[str]) -> StreamingHead:
+    """A head whose state grows, and with it what `answer` (an operator and its inputs) gives."""
 
     def value(name: str, *shape: int | str) -> onnx.ValueInfoProto:
         return helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
@@ -118,8 +118,8 @@ def test_a_head_that_overflows_recovers(tmp_path: Path) -> None:
     nodes = [
         helper.make_node("Mul", ["state_0", "features"], ["grown"]),
         helper.make_node("Add", ["grown", "features"], ["next_state_0"]),
-        helper.make_node("Sub", ["next_state_0", "next_state_0"], ["probabilities"]),
-        helper.make_node("Squeeze", ["features", "axis"], ["boundary"]),
+        helper.make_node(answer[0], answer[1:], ["probabilities"]),
+        helper.make_node("Squeeze", ["probabilities", "axis"], ["boundary"]),
     ]
     axis = onnx.numpy_helper.from_array(np.array([2]), "axis")
     inputs = [value("features", 1, "T", 1), value("state_0", 1, 1, 1)]
@@ -129,12 +129,25 @@ def test_a_head_that_overflows_recovers(tmp_path: Path) -> None:
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
     entry = head_metadata("", ("one",), 1) | {"states": {"state_0": [1, 1, 1]}}
     helper.set_model_props(model, {"m2r2": json.dumps(entry)})
-    path = tmp_path / "head.onnx"
     onnx.save(model, path)
+    return StreamingHead(path)
 
-    head = StreamingHead(path)
+
+def test_a_head_that_overflows_recovers(tmp_path: Path) -> None:
+    """Its state grows to inf; the next frames must not be lost for ever."""
+    head = growing_head(tmp_path / "head.onnx", ["Sub", "next_state_0", "next_state_0"])
     large = np.array([1e30], np.float32)
     head.step(large)
     with pytest.raises(M2R2Error, match="gave NaN or inf; starting anew"):
         head.step(large)
     head.step(large)
+
+
+@pytest.mark.parametrize("bad", [-0.2, 1.2, 7.0])
+def test_what_is_no_probability_is_no_answer(bad: float, tmp_path: Path) -> None:
+    """As of a head that was exported without its softmax."""
+    head = growing_head(tmp_path / "head.onnx", ["Identity", "features"])
+    head.step(np.array([0.5], np.float32))
+    with pytest.raises(M2R2Error, match="are no probabilities: is its softmax missing"):
+        head.step(np.array([bad], np.float32))
+    head.step(np.array([1.0], np.float32))
