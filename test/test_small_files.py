@@ -82,7 +82,7 @@ def test_a_file_is_read_whole_up_to_the_bound(tmp_path):
         read_small_text(path)
 
 
-@pytest.mark.parametrize("read", [load_layout, load_mapping, read_values])
+@pytest.mark.parametrize("read", [load_layout, load_mapping, read_values, load_recipe])
 def test_an_entry_that_is_there_twice_is_refused(tmp_path, read):
     """YAML would keep the last, and nobody would notice."""
     (tmp_path / "a.yaml").write_text("signals:\n  pad: {width: 8}\n  pad: {width: 7}\n")

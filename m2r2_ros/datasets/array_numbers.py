@@ -42,6 +42,8 @@ def stored_times(clock: Clock, stored: np.ndarray) -> np.ndarray:
     times = stored[:, 0] if stored.ndim == 2 and stored.shape[1] == 1 else stored
     if times.ndim != 1 or not len(times):
         raise M2R2Error(f"'{name}' has the shape {stored.shape}: stamps are one a row")
+    if times.dtype.kind == "b":
+        raise M2R2Error(f"'{name}' holds true and false: name the array of the stamps")
     if not np.isfinite(times).all():
         row = int(np.flatnonzero(~np.isfinite(times))[0])
         raise M2R2Error(f"'{name}' is {times[row]} at row {row}: remove rows without a stamp")

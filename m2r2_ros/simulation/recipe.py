@@ -21,7 +21,7 @@ from m2r2_ros.datasets.atomic import partial_file
 from m2r2_ros.datasets.reassemble_format import CAMERAS
 from m2r2_ros.errors import M2R2Error, brief, nearest_name
 from m2r2_ros.simulation.recording_settings import RecordingSettings
-from m2r2_ros.small_files import open_file
+from m2r2_ros.small_files import open_file, strict_yaml
 
 STAMP = "recipe.json"
 # To be raised whenever the same seed and settings give another recording.
@@ -72,7 +72,7 @@ def load_recipe(path: Path) -> Recipe:
     """Read a recipe, YAML as config/datasets/ has it. Raises M2R2Error."""
     try:
         with open_file(path) as file:
-            content = yaml.safe_load(file.read(_MAX_BYTES))
+            content = strict_yaml(file.read(_MAX_BYTES).decode("utf-8-sig"))
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise M2R2Error(f"{path}: cannot be read: {' '.join(str(error).split())}") from error
     try:

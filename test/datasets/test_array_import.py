@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from m2r2_ros.cli.main import run_verb
+from m2r2_ros.datasets.array_mapping import Clock
+from m2r2_ros.datasets.array_numbers import stored_times
 from m2r2_ros.datasets.bag_reader import open_bag
 from m2r2_ros.datasets.mapping_file import load_mapping
 from m2r2_ros.datasets.source import open_source
@@ -563,3 +565,9 @@ def test_a_robots_own_topic_is_not_summed_up_in_the_robot_file(tmp_path, columns
 def test_a_mapping_that_is_no_file(tmp_path):
     with pytest.raises(M2R2Error, match="cannot read"):
         load_mapping(tmp_path / "none.yaml")
+
+
+def test_stamps_of_true_and_false_are_no_times():
+    clock = Clock(stamps="is_open", unit="s")
+    with pytest.raises(M2R2Error, match="'is_open' holds true and false"):
+        stored_times(clock, np.array([False, True]))
