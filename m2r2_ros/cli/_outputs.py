@@ -8,13 +8,15 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from m2r2_ros.datasets.recording_source import BAG_SUFFIXES, REASSEMBLE_SUFFIXES
 from m2r2_ros.errors import M2R2Error
 
 # Options that name a file to write; `--out` may be a folder, in which a verb finds its own.
 _FILES = ("json", "plot", "report")
 _OUTPUTS = (*_FILES, "out")
 # Files that take hours to make again, and that no option of `_FILES` writes.
-_KEPT = (".mcap", ".db3", ".bag", ".h5", ".hdf5", ".npz", ".npy", ".onnx", ".mp4", ".yaml", ".txt")
+_RECORDINGS = (*BAG_SUFFIXES, *REASSEMBLE_SUFFIXES)
+_KEPT = (*_RECORDINGS, ".npz", ".npy", ".onnx", ".mp4", ".yaml", ".txt")
 
 
 def check_outputs(args: argparse.Namespace) -> None:

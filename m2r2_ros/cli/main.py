@@ -19,7 +19,6 @@ from contextlib import suppress
 from pathlib import Path
 
 from m2r2_ros import __version__
-from m2r2_ros.cli._outputs import check_outputs
 from m2r2_ros.cli._terminal import printable_output
 from m2r2_ros.errors import M2R2Error, missing_package, nearest_name, printable
 
@@ -95,6 +94,9 @@ def load_verb(verb: str) -> Callable[[Sequence[str]], int]:
 
     def run(arguments: Sequence[str]) -> int:
         args = parser.parse_args(arguments)
+        # Late: it knows recordings, which `--help` does not need.
+        from m2r2_ros.cli._outputs import check_outputs
+
         check_outputs(args)
         return module.main(args)
 
