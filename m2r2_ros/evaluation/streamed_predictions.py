@@ -39,9 +39,7 @@ def stream(head: StreamingHead, features: np.ndarray, stamps_ns: np.ndarray) -> 
     stamps_ns int64 (T,) are the ends of the frames. Frames without a published segment are
     "unknown". Raises M2R2Error as `StreamingHead.step` does.
     """
-    metadata = head.metadata
-    tracker = SegmentTracker(head.vocabulary, metadata.tracker, procedure=metadata.procedure)
-    segmenter = SegmentSequence(head, tracker)
+    segmenter = SegmentSequence(head, head.metadata.new_tracker())
     head.reset()
     events: list[SegmentEvent] = []
     held = []

@@ -11,6 +11,7 @@ from typing import Any
 
 from m2r2_ros.errors import M2R2Error, brief, nearest_name
 from m2r2_ros.inference.procedure import Procedure
+from m2r2_ros.inference.tracker import SegmentTracker
 from m2r2_ros.inference.tracker_config import TrackerConfig
 from m2r2_ros.labels import legacy_vocabulary
 from m2r2_ros.sensing.layout import SensorLayout
@@ -182,6 +183,11 @@ class HeadMetadata:
     def known_vocabulary(self) -> Vocabulary:
         """The stated vocabulary, else what the labels meant before there was one."""
         return self.vocabulary or legacy_vocabulary(self.labels)
+
+    def new_tracker(self, config: TrackerConfig | None = None, first_id: int = 0) -> SegmentTracker:
+        """What makes segments of this head's answers, with its own parameters unless given."""
+        config = config or self.tracker
+        return SegmentTracker(self.known_vocabulary, config, first_id, self.procedure)
 
     def to_json(self) -> str:
         """Text for the ONNX file, the inverse of `from_json`."""

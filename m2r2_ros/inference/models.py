@@ -16,7 +16,6 @@ from m2r2_ros.inference.onnx_metadata import read_encoder_metadata
 from m2r2_ros.inference.pipeline import SegmentationPipeline
 from m2r2_ros.inference.roboact_encoder import RoboActEncoder
 from m2r2_ros.inference.session import TensorRt
-from m2r2_ros.inference.tracker import SegmentTracker
 from m2r2_ros.inference.tracker_config import TrackerConfig
 from m2r2_ros.inference.zero_shot import ZeroShotHead
 
@@ -86,8 +85,5 @@ class Models:
         """The whole chain at the start of a sequence; the head's own tracker by default."""
         if isinstance(self.encoder, RoboActEncoder):
             self.encoder.reset()
-        metadata = self.head.metadata
-        tracker = SegmentTracker(
-            self.head.vocabulary, config or metadata.tracker, procedure=metadata.procedure
-        )
+        tracker = self.head.metadata.new_tracker(config)
         return SegmentationPipeline(self.encoder, self.head, tracker)

@@ -23,14 +23,14 @@ from m2r2_msgs.msg import FeatureVector as RosFeatureVector
 from m2r2_msgs.msg import FramePrediction as RosFramePrediction
 from m2r2_msgs.srv import GetSegments
 from m2r2_ros.errors import printable
+from m2r2_ros.inference.head import StreamingHead
 from m2r2_ros.inference.model_file import read_model
 from m2r2_ros.inference.models import ENCODER_FILE, open_head
 from m2r2_ros.inference.pipeline import SegmentSequence
-from m2r2_ros.inference.procedure import Procedure
 from m2r2_ros.inference.segment_events import SegmentEvent, SegmentStatus
-from m2r2_ros.inference.tracker import SegmentTracker
 from m2r2_ros.inference.tracker_config import TrackerConfig, without_effect
 from m2r2_ros.inference.window_feature import WindowFeature
+from m2r2_ros.inference.zero_shot import ZeroShotHead
 from m2r2_ros.nodes import parameters
 from m2r2_ros.nodes.conversions import event_to_ros, feature_from_ros, prediction_to_ros
 from m2r2_ros.nodes.diagnostics import OK, WARN, Report
@@ -83,12 +83,10 @@ class Segmenter(ManagedNode):
         if self._last_event.damage:
             self.get_logger().warning(printable(self._last_event.damage))
         first_id = self._inherited.segment_id + 1 if self._inherited else 0
-        config, procedure = TrackerConfig.from_dict(tracker), head.metadata.procedure
         defaults = vars(head.metadata.tracker)
-        self._warn_of_unread([n for n in tracker if tracker[n] != defaults[n]], procedure)
-        self._sequence = SegmentSequence(
-            head, SegmentTracker(head.vocabulary, config, first_id, procedure)
-        )
+        self._warn_of_unread([n for n in tracker if tracker[n] != defaults[n]], head)
+        config = TrackerConfig.from_dict(tracker)
+        self._sequence = SegmentSequence(head, head.metadata.new_tracker(config, first_id))
         self._frames = self._silences = self._unconfirmed = 0
         self._is_confirmed = True
         self._segments = self.create_publisher(RosActionSegment, SEGMENT_TOPIC, segment_qos())
@@ -149,10 +147,10 @@ class Segmenter(ManagedNode):
     def change(self, values: dict[str, Any]) -> None:
         tracker = self._sequence.tracker
         tracker.config = replace(tracker.config, **values)
-        self._warn_of_unread(values, self._sequence.head.metadata.procedure)
+        self._warn_of_unread(values, self._sequence.head)
 
-    def _warn_of_unread(self, changed: Iterable[str], procedure: Procedure | None) -> None:
-        if line := without_effect(changed, by_evidence=procedure is not None):
+    def _warn_of_unread(self, changed: Iterable[str], head: StreamingHead | ZeroShotHead) -> None:
+        if line := without_effect(changed, by_evidence=head.metadata.procedure is not None):
             self.get_logger().warning(printable(line))
 
     def report(self) -> Report:

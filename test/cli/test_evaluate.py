@@ -33,7 +33,6 @@ from m2r2_ros.evaluation.segments import decisions_from_events
 from m2r2_ros.evaluation.streamed_predictions import nominal_stamps, stream
 from m2r2_ros.inference.head import StreamingHead
 from m2r2_ros.inference.pipeline import SegmentSequence
-from m2r2_ros.inference.tracker import SegmentTracker
 from m2r2_ros.vocabulary import Vocabulary
 
 FRAMES = 200
@@ -98,7 +97,7 @@ def as_the_nodes_do(
     head: StreamingHead, recording: LabelledFeatures, stamps: list[int], period_s: float
 ) -> Prediction:
     """What comes of windows that end at these stamps: by the messages, and by their stamps."""
-    tracker = SegmentTracker(head.vocabulary, head.metadata.tracker)
+    tracker = head.metadata.new_tracker()
     sequence, events = SegmentSequence(head, tracker), []
     for index, (stamp, feature) in enumerate(zip(stamps, recording.features, strict=True)):
         events += sequence.process(index, stamp, feature)[1]

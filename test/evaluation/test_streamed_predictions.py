@@ -11,7 +11,7 @@ from m2r2_ros.evaluation.frame_times import nominal_edges, segments_from_frames
 from m2r2_ros.evaluation.metrics import find_runs
 from m2r2_ros.evaluation.streamed_predictions import StreamedLabels, nominal_stamps, stream, track
 from m2r2_ros.inference.metadata import HeadMetadata
-from m2r2_ros.inference.tracker import SegmentTracker, TrackerConfig
+from m2r2_ros.inference.tracker import TrackerConfig
 from m2r2_ros.labels import legacy_vocabulary
 
 LABELS = ("No action", "Pick USB", "Insert USB")
@@ -80,7 +80,7 @@ def test_a_sequence_shorter_than_the_look_ahead():
 def test_tracking_posteriors_is_streaming_without_a_head():
     sequence = features("0" * 10 + "1" * 2 + "0" * 5 + "2" * 9)
     head = OneHotHead()
-    tracker = SegmentTracker(head.vocabulary, head.metadata.tracker)
+    tracker = head.metadata.new_tracker()
     stamps_ns = nominal_stamps(len(sequence), 10)
     found = track(tracker, sequence, np.zeros(len(sequence)), stamps_ns)
     assert found == run(head, sequence)

@@ -47,7 +47,7 @@ def test_is_encoder_then_head_then_tracker(models: Models) -> None:
     np.testing.assert_array_equal(features, expected)
     models.head.reset()
     probabilities, boundaries = models.head.run(np.array(expected))
-    tracker = SegmentTracker(models.head.vocabulary, models.head.metadata.tracker)
+    tracker = models.head.metadata.new_tracker()
     pipeline = models.pipeline()
     tracked = []
     for i, window in enumerate(windows):

@@ -126,7 +126,7 @@ def test_pretrain_names_a_folder_without_recordings(tmp_path, capsys):
 
 def test_a_head_that_recognises_nothing_says_what_to_do(data, capsys):
     (data.parent / "settings.yaml").write_text(
-        "model: {channels: 8, layers: 2}\ntracker: {unknown_below: 1.0}\n"
+        "model: {channels: 8, layers: 2}\ntracker: {unknown_below: 1.0, commit_level: 1.0}\n"
     )
     assert train(data, "--epochs", "1")[0] == 0
     assert "no action is recognised: train for longer" in capsys.readouterr().out

@@ -20,8 +20,9 @@ from m2r2_ros.experiments.head_predictions import predict
 from m2r2_ros.inference.head import StreamingHead
 from m2r2_ros.inference.metadata import HeadMetadata
 from m2r2_ros.inference.segment_events import FramePrediction
-from m2r2_ros.inference.tracker import SegmentTracker, TrackerConfig
+from m2r2_ros.inference.tracker import TrackerConfig
 from m2r2_ros.offline.extraction_record import stated_rate
+from m2r2_ros.training.tracker_tuning import score_tracker
 
 pytest.importorskip("torch")
 
@@ -40,7 +41,7 @@ def train(folder, out, *more, head="causal"):
 def planner(head: StreamingHead, features: np.ndarray, ends_s: list[float]) -> list[str]:
     """What a planner holds at each frame's end, by the messages alone."""
     head.reset()
-    tracker, held, now = SegmentTracker(head.vocabulary, head.metadata.tracker), [], "unknown"
+    tracker, held, now = head.metadata.new_tracker(), [], "unknown"
     for index, (feature, end_s) in enumerate(zip(features, ends_s, strict=True)):
         probabilities, boundary = head.step(feature)
         frame = FramePrediction(index, round(end_s * 1e9), probabilities, boundary)
@@ -225,8 +226,15 @@ def test_the_head_says_its_rate_and_older_ones_do_not():
             HeadMetadata.from_json(text, "head.onnx")
 
 
-def test_a_label_is_confirmed_by_frames(tmp_path, capsys):
-    """0.15 s are one frame and a half of 10 Hz, and less than one of 5 Hz, which is said."""
+def test_a_label_is_confirmed_by_frames(tmp_path, capsys, monkeypatch):
+    """0.15 s are one frame and a half of 10 Hz, and less than one of 5 Hz, which is said.
+
+    Of a tracker that waits: one that decides by evidence has no such time.
+    """
+    monkeypatch.setattr(
+        "m2r2_ros.training.streaming_method.choose_tracker",
+        lambda answers, vocabulary, start, *_: score_tracker(answers, vocabulary, start),
+    )
     folder = write_kitchen(tmp_path / "kitchen", 5)
     settings = SETTINGS | {"tracker": {"confirm_s": 0.15}, "optimiser": {"epochs": 1}}
     (tmp_path / "causal.yaml").write_text(yaml.safe_dump(settings))
