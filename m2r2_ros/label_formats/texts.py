@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +82,9 @@ def the_one(tracks: Sequence[LabelTrack]) -> LabelTrack:
     return track
 
 
-def refuse_before_zero(track: LabelTrack) -> None:
-    """Raise M2R2Error where a form counts from zero and a label does not."""
-    if track.spans and track.spans[0].start_ns < 0:
-        raise M2R2Error(f"{track.spans[0]} begins before zero, from which this form counts")
+def from_zero(track: LabelTrack) -> tuple[LabelTrack, list[str]]:
+    """A track for a form that counts from zero, and what there is to say of it."""
+    early = sum(span.start_ns < 0 for span in track.spans)
+    spans = (replace(s, start_ns=max(0, s.start_ns)) for s in track.spans if s.end_ns > 0)
+    line = f"{early} labels begin before zero, from which this form counts: they are cut there"
+    return replace(track, spans=tuple(spans)), [f"{track.name}: {line}"] if early else []

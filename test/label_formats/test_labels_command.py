@@ -24,6 +24,7 @@ from m2r2_ros.datasets.reassemble_writer import write_recording
 from m2r2_ros.datasets.recording_labels import Label, RecordingLabels
 from m2r2_ros.datasets.source import open_source
 from m2r2_ros.datasets.vocabulary_file import write_vocabulary
+from m2r2_ros.label_formats.label_format import FormatOptions
 from m2r2_ros.label_formats.registry import find_format
 from m2r2_ros.sensing.layout import SensorLayout
 
@@ -121,6 +122,21 @@ def test_labels_inside_a_recording_are_exported(place):
     assert lines[2] == b"1.49,2.89,Insert USB,failure,human,1.0"
     assert run("export", "bags/a", "--format", "csv", "--out", "out") == 0
     assert Path("out/a.csv").read_text().splitlines()[2] == "1.49,2.89,Insert USB,failure,human,1.0"
+
+
+@pytest.mark.parametrize("form", ["audacity", "elan", "labelstudio", "lerobot", "mstcn"])
+def test_a_label_that_begins_before_the_first_frame_is_cut_there(place, form, capsys):
+    """The labels inside the file begin with it, 10 ms before its first frame."""
+    if form == "lerobot":
+        pytest.importorskip("pyarrow")
+    options = FormatOptions(100.0)
+    assert run("export", "a.h5", "--format", form, "--out", "out", "--rate", 100) == 0
+    said = "1 labels begin before zero, from which this form counts: they are cut there"
+    assert f"a: {said}" in capsys.readouterr().err
+    file = Path(f"out/a{find_format(form).suffix}")
+    (track,) = find_format(form).read(file if file.is_file() else Path("out"), options)
+    # Idle time after the last label is a label of its own in mstcn.
+    assert [span.start_ns for span in track.spans][:2] == [0, 1490 * MS]
 
 
 def test_atlas_counts_from_the_first_message_of_a_bag(place):

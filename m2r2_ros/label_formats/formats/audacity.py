@@ -14,9 +14,9 @@ from m2r2_ros.label_formats.label_format import GAPS, NEIGHBOURS, FormatOptions,
 from m2r2_ros.label_formats.label_track import LabelSpan, LabelTrack
 from m2r2_ros.label_formats.texts import (
     decimal_seconds,
+    from_zero,
     parsed_seconds,
     read_text,
-    refuse_before_zero,
     the_one,
     write_text,
 )
@@ -30,14 +30,13 @@ def read(path: Path, options: FormatOptions) -> list[LabelTrack]:
 
 
 def write(path: Path, tracks: Sequence[LabelTrack], options: FormatOptions) -> list[str]:
-    track = the_one(tracks)
-    refuse_before_zero(track)
+    track, lines = from_zero(the_one(tracks))
     rows = (
         (decimal_seconds(span.start_ns), decimal_seconds(span.end_ns), span.label)
         for span in track.spans
     )
     write_text(path, "".join("\t".join(row) + "\n" for row in rows))
-    return []
+    return lines
 
 
 def _span(number: int, line: str) -> LabelSpan:

@@ -20,10 +20,10 @@ from m2r2_ros.label_formats.label_format import ALL, FormatOptions, LabelFormat
 from m2r2_ros.label_formats.label_track import NS, LabelSpan, LabelTrack
 from m2r2_ros.label_formats.plain_xml import parse_xml
 from m2r2_ros.label_formats.texts import (
+    from_zero,
     parsed_number,
     parsed_seconds,
     read_text,
-    refuse_before_zero,
     the_one,
     write_text,
 )
@@ -109,8 +109,7 @@ def _properties(header: Element | None) -> dict:
 
 
 def write(path: Path, tracks: Sequence[LabelTrack], options: FormatOptions) -> list[str]:
-    track = the_one(tracks)
-    refuse_before_zero(track)
+    track, lines = from_zero(the_one(tracks))
     root = Element("ANNOTATION_DOCUMENT", _about(track.epoch_ns))
     header = SubElement(root, "HEADER", {"MEDIA_FILE": "", "TIME_UNITS": "milliseconds"})
     values = {"epoch_ns": track.epoch_ns, "complete": track.complete}
@@ -123,7 +122,7 @@ def write(path: Path, tracks: Sequence[LabelTrack], options: FormatOptions) -> l
     _write_tiers(root, track)
     ElementTree.indent(root)
     write_text(path, '<?xml version="1.0" encoding="UTF-8"?>\n' + _text(root))
-    return []
+    return lines
 
 
 def _write_tiers(root: Element, track: LabelTrack) -> None:

@@ -18,7 +18,7 @@ from m2r2_ros.datasets.recording_labels import IMPORT, MODEL
 from m2r2_ros.errors import M2R2Error, brief
 from m2r2_ros.label_formats.label_format import ALL, FormatOptions, LabelFormat
 from m2r2_ros.label_formats.label_track import NS, LabelSpan, LabelTrack
-from m2r2_ros.label_formats.texts import entry, read_entries, refuse_before_zero, write_text
+from m2r2_ros.label_formats.texts import entry, from_zero, read_entries, write_text
 from m2r2_ros.vocabulary import Vocabulary
 
 # A region's type -> the entry of its value that holds the labels.
@@ -36,11 +36,10 @@ def read(path: Path, options: FormatOptions) -> list[LabelTrack]:
 
 
 def write(path: Path, tracks: Sequence[LabelTrack], options: FormatOptions) -> list[str]:
-    for track in tracks:
-        refuse_before_zero(track)
-    tasks = [_task(track) for track in tracks]
+    cut = [from_zero(track) for track in tracks]
+    tasks = [_task(track) for track, _ in cut]
     write_text(path, json.dumps(tasks, indent=1, ensure_ascii=False) + "\n")
-    return []
+    return [line for _, lines in cut for line in lines]
 
 
 class _Region(NamedTuple):

@@ -20,7 +20,7 @@ from m2r2_ros.label_formats.frames import MAX_FRAMES, frame_labels, regular_boun
 from m2r2_ros.label_formats.label_format import GAPS, FormatOptions, LabelFormat
 from m2r2_ros.label_formats.label_track import LabelTrack
 from m2r2_ros.label_formats.lerobot_dataset import INDEX, PERSISTENT, write_tables
-from m2r2_ros.label_formats.texts import refuse_before_zero
+from m2r2_ros.label_formats.texts import from_zero
 from m2r2_ros.vocabulary import UNLABELLED
 
 
@@ -59,16 +59,16 @@ def write(path: Path, tracks: Sequence[LabelTrack], options: FormatOptions) -> l
         raise M2R2Error("has a label a frame: --rate says how many frames a second")
     if path.exists() and any(path.iterdir()):
         raise M2R2Error("holds files already: a data set is written into a new folder")
-    for track in tracks:
-        refuse_before_zero(track)
-    labels = {track.name: frame_labels(track, options.rate_hz) for track in tracks}
+    cut = [from_zero(track) for track in tracks]
+    labels = {track.name: frame_labels(track, options.rate_hz) for track, _ in cut}
     for name, given in labels.items():
         if not given:
             raise M2R2Error(f"'{name}' has no frame: an episode needs one")
     column, epochs_ns = _checked(options.tier) or INDEX, [track.epoch_ns or 0 for track in tracks]
     with partial_folder(path) as folder:
         write_tables(folder, labels, epochs_ns, options.rate_hz, column)
-    return ["a data set of labels alone, without observations"]
+    lines = [line for _, lines in cut for line in lines]
+    return ["a data set of labels alone, without observations", *lines]
 
 
 def _checked(column: str) -> str:

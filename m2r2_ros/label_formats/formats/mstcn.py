@@ -24,7 +24,7 @@ from m2r2_ros.errors import M2R2Error, brief, nearest_name
 from m2r2_ros.label_formats.frames import MAX_FRAMES, frame_labels, regular_bounds, runs
 from m2r2_ros.label_formats.label_format import GAPS, FormatOptions, LabelFormat
 from m2r2_ros.label_formats.label_track import LabelTrack
-from m2r2_ros.label_formats.texts import refuse_before_zero
+from m2r2_ros.label_formats.texts import from_zero
 from m2r2_ros.vocabulary import UNLABELLED
 
 TRUTH, MAPPING = "groundTruth", "mapping.txt"
@@ -41,14 +41,15 @@ def read(path: Path, options: FormatOptions) -> list[LabelTrack]:
 def write(path: Path, tracks: Sequence[LabelTrack], options: FormatOptions) -> list[str]:
     if not options.rate_hz:
         raise M2R2Error("has a label a frame: --rate says how many frames a second")
-    truth = {track.name: _frames(track, options.rate_hz) for track in tracks}
+    cut = [from_zero(track) for track in tracks]
+    truth = {track.name: _frames(track, options.rate_hz) for track, _ in cut}
     for file in (path / TRUTH / f"{name}.txt" for name in truth):
         if file.exists() and not options.overwrite:
             raise M2R2Error(f"{file} is there already: give --overwrite")
     _write_mapping(path, tracks, set(chain.from_iterable(truth.values())) - {UNLABELLED})
     for name, labels in truth.items():
         write_lines(path / TRUTH / f"{name}.txt", labels)
-    return []
+    return [line for _, lines in cut for line in lines]
 
 
 def _track(file: Path, options: FormatOptions) -> LabelTrack:
@@ -71,7 +72,6 @@ def _track(file: Path, options: FormatOptions) -> LabelTrack:
 
 
 def _frames(track: LabelTrack, rate_hz: float) -> list[str]:
-    refuse_before_zero(track)
     check_name(track.name)
     idle = track.vocabulary.idle if track.vocabulary else ()
     gap = idle[0] if track.complete and idle else UNLABELLED
