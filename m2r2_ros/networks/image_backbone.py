@@ -6,6 +6,7 @@ The ImageNet weights (Apache-2.0) come from the package `efficientnet-lite0-pyto
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 
@@ -27,6 +28,11 @@ STAGES = (
 STEM_CHANNELS = 32
 
 
+def lite0_stride(stages: int) -> int:
+    """Input pixels for one output pixel of the first `stages`, along each side."""
+    return 2 * math.prod(stride for _, _, stride, *_ in STAGES[:stages])
+
+
 class EfficientNetLite0(nn.Module):
     """Images float32 (B, 3, H, W), in [-1, 1] -> (B, channels, H / stride, W / stride)."""
 
@@ -40,19 +46,10 @@ class EfficientNetLite0(nn.Module):
                 blocks.append(_Block(channels, out, kernel, stride if index == 0 else 1, expansion))
                 channels = out
         self.blocks = nn.Sequential(*blocks)
-        self.channels = channels
+        self.channels, self.stride = channels, lite0_stride(stages)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         return self.blocks(self.stem(images))
-
-    @property
-    def stride(self) -> int:
-        """Input pixels for one output pixel, along each side."""
-        stride = 1
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                stride *= module.stride[0]
-        return stride
 
     def load_imagenet(self) -> None:
         """Load the published weights; raises M2R2Error when their package is not installed."""

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from m2r2_ros.errors import M2R2Error, nearest_name
+from m2r2_ros.networks.image_backbone import lite0_stride
 from m2r2_ros.networks.log_mel import LogMel, right_aligned
 from m2r2_ros.networks.statistics import Statistics
 from m2r2_ros.networks.tokens import (
@@ -75,6 +76,24 @@ class M2R2Config:
                 raise M2R2Error(f"{name} must be one of {', '.join(known)}: '{value}'{near}")
         if self.image_trained and self.image_backbone != CLIP:
             raise M2R2Error(f"image_trained: the {self.image_backbone} backbone is always frozen")
+        if self.feature_dimension % self.heads:
+            raise M2R2Error(
+                f"feature_dimension must be a multiple of the heads, {self.heads}: "
+                f"{self.feature_dimension}"
+            )
+        if self.image_backbone == COMPACT:
+            self._check_cells()
+
+    def _check_cells(self) -> None:
+        """Averages of whole pixels of the last feature map give `image_cells` a side."""
+        stride = lite0_stride(self.image_stages)
+        side = self.image_size // stride
+        pixels = side // self.image_cells
+        if not pixels or side // pixels != self.image_cells:
+            raise M2R2Error(
+                f"image_size must be a multiple of {stride * self.image_cells} with "
+                f"{self.image_stages} stages and {self.image_cells} cells: {self.image_size}"
+            )
 
 
 class M2R2(nn.Module):

@@ -11,6 +11,7 @@ import yaml
 
 from m2r2_ros.datasets.reassemble_rig import REASSEMBLE_LAYOUT
 from m2r2_ros.errors import M2R2Error, brief, nearest_name
+from m2r2_ros.inference.tracker_config import TrackerConfig
 from m2r2_ros.networks.m2r2 import M2R2Config
 from m2r2_ros.sensing.derived_signals import Derived
 from m2r2_ros.sensing.layout import SensorLayout
@@ -25,6 +26,30 @@ _SCALARS = (int, float, bool, str)
 _LARGEST = 2**53
 # Chain of files that extend each other; longer ones are a circle.
 _DEEPEST = 8
+# What cannot be 0, and what is a part of a whole, whoever's setting it is; no number is negative.
+_POSITIVE = frozenset(
+    [
+        "batch_size",
+        "boundary_sigma",
+        "channels",
+        "decoder_channels",
+        "encoder_channels",
+        "epochs",
+        "feature_dimension",
+        "heads",
+        "image_cells",
+        "image_size",
+        "image_stages",
+        "label_sigma",
+        "layers",
+        "patch",
+        "projection",
+        "samples",
+        "temperature",
+        "width",
+    ]
+)
+_PARTS = ("dropout", "warm_up")
 
 
 @dataclass(frozen=True)
@@ -184,7 +209,19 @@ def _changed(default: Any, values: Any, where: str) -> Any:
         checked[name] = _checked(types[name], old, value, f"{where}: {name}")
         if name == "seed":
             check_seed(value, f"{where}: {name}")
+        elif not isinstance(default, SensorLayout | TrackerConfig):
+            _check_number(name, checked[name], f"{where}: {name}")
     return replace(default, **checked)
+
+
+def _check_number(name: str, value: Any, where: str) -> None:
+    """Raises M2R2Error for a number that training cannot go on with."""
+    if type(value) not in (int, float):
+        return
+    most = 1 if name.endswith(_PARTS) else _LARGEST
+    if not 0 <= value <= most or (value == 0 and name in _POSITIVE):
+        rule = "in [0, 1]" if most == 1 else "more than 0" if name in _POSITIVE else "0 or more"
+        raise M2R2Error(f"{where} must be {rule}, not {brief(value)}")
 
 
 def check_seed(seed: int, where: str) -> None:

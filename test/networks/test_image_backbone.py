@@ -2,7 +2,9 @@
 import pytest
 import torch
 
+from m2r2_ros.errors import M2R2Error
 from m2r2_ros.networks.image_backbone import STAGES, EfficientNetLite0
+from m2r2_ros.networks.m2r2 import M2R2Config
 from m2r2_ros.networks.tokens import ImageGrid
 
 
@@ -47,3 +49,22 @@ def test_batch_statistics_stay_frozen_in_training():
     for name, value in grid.state_dict().items():
         assert torch.equal(value, before[name])
     assert not any(p.requires_grad for p in grid.parameters())
+
+
+@pytest.mark.parametrize("stages, cells", [(1, 1), (2, 2), (2, 3), (3, 2)])
+def test_image_sizes_are_those_that_give_the_cells(stages, cells):
+    """A size that the settings take gives the token as many numbers as it expects, no other."""
+    for size in range(4, 49, 4):
+        try:
+            M2R2Config(image_size=size, image_stages=stages, image_cells=cells)
+            is_taken = True
+        except M2R2Error as error:
+            assert "image_size must be a multiple of" in str(error)
+            is_taken = False
+        try:
+            grid = ImageGrid(size, stages, cells).eval()
+            with torch.no_grad():
+                fits = grid(torch.zeros(1, 3, size, size)).shape[1] == grid.length
+        except (RuntimeError, ZeroDivisionError):
+            fits = False
+        assert is_taken == fits, size

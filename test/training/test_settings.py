@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-from dataclasses import replace
+import math
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 
 import pytest
 import yaml
 
 from m2r2_ros.errors import M2R2Error
+from m2r2_ros.inference.tracker_config import TrackerConfig
+from m2r2_ros.sensing.layout import SensorLayout
 from m2r2_ros.training.heads.causal import CausalSettings
 from m2r2_ros.training.heads.diffact import DiffActSettings
 from m2r2_ros.training.settings import (
@@ -96,6 +99,51 @@ def test_files_that_extend_each_other_in_a_circle_are_named(tmp_path):
 def test_values_that_mean_nothing_are_named(values, message):
     with pytest.raises(M2R2Error, match=message):
         settings_from_dict(PretrainSettings, values, "x")
+
+
+def numbers_in(settings, path=()):
+    """Where there is a number in settings that have no checks of their own."""
+    for entry in fields(settings):
+        value = getattr(settings, entry.name)
+        if isinstance(value, SensorLayout | TrackerConfig):
+            continue
+        if is_dataclass(value):
+            yield from numbers_in(value, (*path, entry.name))
+        elif type(value) in (int, float):
+            yield (*path, entry.name), type(value)
+
+
+@pytest.mark.parametrize("kind", [PretrainSettings, CausalSettings, DiffActSettings])
+def test_no_number_is_negative_or_none(kind):
+    """Whatever entry it is in, a file is answered with one line, before anything is trained."""
+    found = list(numbers_in(kind()))
+    assert len(found) > 10
+    for path, number in found:
+        for wrong in (number(-1), *(() if number is int else (math.nan, math.inf))):
+            values = wrong
+            for name in reversed(path):
+                values = {name: values}
+            with pytest.raises(M2R2Error, match=rf"^s\.yaml: .*{path[-1]}.* must be"):
+                settings_from_dict(kind, values, "s.yaml")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"optimiser": {"epochs": 0}},
+        {"optimiser": {"batch_size": 0}},
+        {"optimiser": {"warm_up": 1.1}},
+        {"model": {"heads": 0}},
+        {"model": {"dropout": 1.5}},
+        {"model": {"feature_dimension": 30}},
+        {"model": {"image_size": 32}},
+        {"window": {"boundary_sigma": 0}},
+    ],
+)
+def test_sizes_that_cannot_be_are_one_line(values):
+    ((_, entries),) = values.items()
+    with pytest.raises(M2R2Error, match=rf"{next(iter(entries))} must be"):
+        settings_from_dict(PretrainSettings, values, "s.yaml")
 
 
 def test_the_encoder_sees_the_modalities_that_are_named():
