@@ -165,7 +165,7 @@ def _predictions(
     names = split.test
     if head is None:
         given = args.predictions
-        found = list(read_predictions(given, folder, names, rate.rate_hz, vocabulary))
+        found = list(read_predictions(given, folder, names, rate, vocabulary))
     for problem in filter(None, [*split.problems, _shared_group(folder, split), said]):
         say(problem)
     if head is None:

@@ -78,7 +78,7 @@ def main(args: argparse.Namespace) -> int:
     if args.folds and args.validation not in ([], ["0"]):
         raise M2R2Error("--folds leaves every group out: --validation may be 0, or not given")
     folder = FeatureFolder(args.data, args.crop)
-    split = Split(folder.recordings, ()) if args.folds else folder.split(args.split)
+    split = _every_recording(folder) if args.folds else folder.split(args.split)
     for problem in split.problems:
         say(problem)
     groups = check_split(folder.path, split.train, split.test)
@@ -99,6 +99,13 @@ def main(args: argparse.Namespace) -> int:
         else:
             print(training.train(split.train, args.out))
     return 0
+
+
+def _every_recording(folder: FeatureFolder) -> Split:
+    labelled, others = folder.recordings
+    if others:
+        say(f"{folder.path}: {len(others)} recordings have no groundTruth: '{others[0]}' ...")
+    return Split(labelled, ())
 
 
 def _report(found: dict[str, Any], out: Path) -> None:

@@ -135,11 +135,12 @@ class FeatureFolder:
         return sorted({int(match[1]) for match in names if match})
 
     @property
-    def recordings(self) -> tuple[str, ...]:
-        """Names of all recordings with features and ground truth, in order."""
+    def recordings(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Names of the recordings with features and ground truth, and of those without."""
         files = self.path.glob("features/*.npy")
         names = sorted(file.name.removesuffix(".npy") for file in files)
-        return tuple(name for name in names if self._truth_path(name).is_file())
+        known = {name for name in names if self._truth_path(name).is_file()}
+        return tuple(n for n in names if n in known), tuple(n for n in names if n not in known)
 
     def split(self, number: int) -> Split:
         """Split `number`, with every recording checked to have features and ground truth."""

@@ -43,8 +43,8 @@ def describe_test(predictions: Sequence[Prediction], trained: int) -> str:
     totals = _totals(predictions)
     return (
         f"{len(predictions)} recordings, {totals['minutes']:.1f} minutes in {totals['frames']} "
-        f"frames, {totals['actions']} actions, {totals['classes']} classes; {trained} recordings "
-        "to train on"
+        f"frames, {predictions[0].rate_hz:.4g} a second, {totals['actions']} actions, "
+        f"{totals['classes']} classes; {trained} recordings to train on"
     )
 
 

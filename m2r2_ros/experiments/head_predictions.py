@@ -115,26 +115,31 @@ def read_predictions(
     predicted: Path,
     folder: FeatureFolder,
     names: Iterable[str],
-    rate_hz: float,
+    rate: FrameRate,
     vocabulary: Vocabulary,
 ) -> Iterator[Prediction]:
     """Earlier predictions: predictions/, probabilities/ if any, and mapping.txt.
 
-    `vocabulary` is the data's.
+    `vocabulary` is the data's. They are of all frames, or of those that `rate` says a head takes.
     """
     classes = FeatureFolder(predicted).labels
     coarse = {vocabulary.coarse(label) for label in (*classes, *vocabulary.labels)}
     for name in names:
         labels, probabilities = read_prediction(predicted, name, classes, coarse)
         truth = folder.ground_truth(name)
+        if len(labels) == len(rate.sampled(truth)):
+            whole = (rate.repeated(x, len(truth)) for x in (labels, probabilities) if x is not None)
+            labels, probabilities = next(whole), next(whole, None)
         if folder.crop and len(labels) != len(truth):
             frames = min(len(labels), len(truth))
             folder.cropped[name] = max(len(labels), len(truth)) - frames
             labels, truth = labels[:frames], truth[:frames]
             probabilities = None if probabilities is None else probabilities[:frames]
-        edges = edges_from_stamps(frame_stamps(folder, name, len(truth), rate_hz), rate_hz)
+        edges = edges_from_stamps(
+            frame_stamps(folder, name, len(truth), rate.rate_hz), rate.rate_hz
+        )
         told = labels, truth, None, tuple(classes), probabilities, edges
-        yield Prediction(name, *told, vocabulary.idle, rate_hz)
+        yield Prediction(name, *told, vocabulary.idle, rate.rate_hz)
 
 
 def check_classes(where: object, known: Sequence[str], wanted: Sequence[str], data: Path) -> None:

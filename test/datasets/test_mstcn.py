@@ -205,9 +205,9 @@ def test_a_split_that_is_not_there_is_answered_with_those_that_are(folder):
 
 
 def test_all_recordings_are_those_with_both_files(folder):
-    assert FeatureFolder(folder).recordings == ("a", "b.c")
+    assert FeatureFolder(folder).recordings == (("a", "b.c"), ())
     (folder / "groundTruth" / "a.txt").unlink()
-    assert FeatureFolder(folder).recordings == ("b.c",)
+    assert FeatureFolder(folder).recordings == (("b.c",), ("a",))
 
 
 @pytest.mark.parametrize("frames", [7, 9, 12])

@@ -13,7 +13,12 @@ from foreign_features import DIMENSION, LABELS, SETTINGS, kitchen, write_kitchen
 
 from m2r2_ros.cli.main import main
 from m2r2_ros.datasets.frame_rate import FrameRate
-from m2r2_ros.datasets.mstcn import FeatureFolder, write_recording_features
+from m2r2_ros.datasets.mstcn import (
+    FeatureFolder,
+    write_mapping,
+    write_prediction,
+    write_recording_features,
+)
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.evaluation.predictions import Prediction, score_predictions
 from m2r2_ros.experiments.head_predictions import predict
@@ -166,6 +171,25 @@ def test_what_is_said_of_a_frame_stands_until_the_next(step, golden, tmp_path):
     assert one.labels == [LABELS[c] for c in golden]
     assert one.probabilities.argmax(1).tolist() == golden
     np.testing.assert_allclose(one.edges, np.arange(8) / 30)
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_predictions_of_the_frames_that_were_taken_are_repeated(whole, tmp_path):
+    folder = write_kitchen(tmp_path / "kitchen", 5)
+    write_mapping(tmp_path / "found", LABELS)
+    right = total = 0
+    for name in FeatureFolder(folder).split(1).test:
+        truth = FeatureFolder(folder).ground_truth(name)
+        said = [truth[i - i % 3] for i in range(len(truth))]
+        right += sum(a == b for a, b in zip(said, truth, strict=True))
+        total += len(truth)
+        kept = said if whole else said[::3]
+        classes = [LABELS.index(label) for label in kept]
+        write_prediction(tmp_path / "found", name, kept, np.eye(len(LABELS))[classes])
+    words = "--predictions", tmp_path / "found", "--json", tmp_path / "s.json", "--sample-rate", 3
+    assert run("evaluate", folder, *words, "--rate", 5) == 0
+    scores = json.loads((tmp_path / "s.json").read_text())
+    assert scores["acc"] == pytest.approx(100 * right / total)
 
 
 def test_a_second_is_a_second_at_any_rate():

@@ -9,7 +9,7 @@ import random
 import numpy as np
 import pytest
 import yaml
-from foreign_features import LABELS, SETTINGS, write_kitchen
+from foreign_features import DIMENSION, LABELS, SETTINGS, write_kitchen
 
 from m2r2_ros.cli.main import main
 from m2r2_ros.datasets.groups import Groups
@@ -187,7 +187,9 @@ def test_folds_that_cannot_be_are_one_line(tmp_path, capsys):
 def test_folds_without_validation_may_be_of_two_groups(tmp_path, capsys):
     two = {name: "anna" if name < "rgb-03" else "bert" for name in PEOPLE}
     folder = write_kitchen(tmp_path / "kitchen", 5, groups=two)
+    np.save(folder / "features" / "rgb-99.npy", np.zeros((DIMENSION, 3), np.float32))
     assert train(folder, tmp_path / "run", "--validation", "0", split=("--folds",)) == 0
+    assert "1 recordings have no groundTruth: 'rgb-99'" in capsys.readouterr().err
     assert parts(tmp_path / "run" / "anna") == (["rgb-03", "rgb-04", "rgb-05"], [])
 
 
