@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Score a few recordings by leaving each out once: encoder and heads never see it.
+"""Score a few recordings by leaving each group out once: encoder and heads never see it.
 
 `m2r2 train --folds` does so with the heads alone, on features that are there.
 
     .venv/bin/python tools/leave_one_out.py --data bags --layout layout.yaml --out out/folds \
         --config encoder.yaml --heads causal asrf
 
-`bags` is a folder of bags with robot.yaml, as `m2r2 convert --mapping` makes it. A fold that has
+`bags` is a folder of bags with robot.yaml, as `m2r2 convert --mapping` makes it, and with
+groups.csv if they are of several persons or days; else each bag is a group. A fold that has
 its scores is kept, so that the command can be run again after an interruption or with more heads;
 prepared recordings are shared. Writes OUT/FOLD/HEAD.json and OUT/scores.json: mean over the
 recordings with the 95 % interval of its bootstrap.
@@ -23,6 +24,7 @@ from pathlib import Path
 from m2r2_ros.cli.main import run_verb
 from m2r2_ros.datasets.atomic import partial_file
 from m2r2_ros.datasets.conversion import ROBOT_FILE
+from m2r2_ros.datasets.groups import Groups, recorded_groups
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.experiments.head_training import spread
 from m2r2_ros.parallel.progress import Progress
@@ -35,14 +37,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(arguments)
     bags = sorted(path.parent for path in args.data.glob("*/metadata.yaml"))
     try:
-        if len(bags) < 3:
-            raise M2R2Error(f"{args.data}: {len(bags)} bags: leaving one out needs three")
-        for bag in Progress(bags, "folds", unit="recording"):
-            _fold(args, bag, [other for other in bags if other != bag])
+        folds = _folds(args.data, bags)
+        for name, left_out in Progress(folds.items(), "folds", unit="group"):
+            _fold(args, name, left_out, [other for other in bags if other not in left_out])
     except M2R2Error as error:
         print(error, file=sys.stderr)
         return 2
-    table = {head: _summary(args.out, head, [bag.name for bag in bags]) for head in args.heads}
+    table = {head: _summary(args.out, head, list(folds)) for head in args.heads}
     with partial_file(args.out / "scores.json") as file:
         file.write_text(json.dumps(table, indent=1) + "\n")
     for head, scores in table.items():
@@ -64,9 +65,22 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _fold(args: argparse.Namespace, bag: Path, others: Sequence[Path]) -> None:
-    """Train without `bag` and score on it."""
-    fold, robot = args.out / bag.name, args.data / ROBOT_FILE
+def _folds(data: Path, bags: Sequence[Path]) -> dict[str, list[Path]]:
+    """Which bags are left out at once, by the fold's name."""
+    groups = recorded_groups({bag.name: bag for bag in bags}, [data])
+    folds = Groups({bag.name: groups.get(bag.name, bag.name) for bag in bags}).members(
+        bag.name for bag in bags
+    )
+    if len(folds) < 3:
+        raise M2R2Error(f"{data}: {len(folds)} groups: leaving one out needs three")
+    return {name: [data / bag for bag in members] for name, members in folds.items()}
+
+
+def _fold(
+    args: argparse.Namespace, name: str, left_out: Sequence[Path], others: Sequence[Path]
+) -> None:
+    """Train without these bags and score on them."""
+    fold, robot = args.out / name, args.data / ROBOT_FILE
     left = [head for head in args.heads if not (fold / f"{head}.json").exists()]
     if not left:
         return
@@ -76,7 +90,7 @@ def _fold(args: argparse.Namespace, bag: Path, others: Sequence[Path]) -> None:
              "--layout", args.layout, "--robot", robot, "--config", args.config,
              "--cache", args.out / "cache")  # fmt: skip
         _run("export", fold / "encoder", "--out", encoder)
-    _run("extract", *others, "--test", bag, "--encoder", encoder, "--out", features,
+    _run("extract", *others, "--test", *left_out, "--encoder", encoder, "--out", features,
          "--config", robot)  # fmt: skip
     data = ("--data", features, "--split", "1")
     for head in left:

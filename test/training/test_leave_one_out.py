@@ -12,6 +12,8 @@ import pytest
 
 NAMES = ("a", "b", "c", "d")
 F1 = dict(zip(NAMES, (100.0, 50.0, 80.0, 90.0), strict=True))
+# Of groups.
+GROUPS_F1 = {"anna": 1.0, "bert": 2.0, "carl": 3.0}
 
 
 @pytest.fixture
@@ -29,7 +31,9 @@ def calls(tmp_path, monkeypatch):
             Path(words[-1]).touch()
         if verb == "evaluate":
             file = Path(words[-1])
-            file.write_text(json.dumps({"f1@50": F1[file.parent.name], "delay_s": None}))
+            file.write_text(
+                json.dumps({"f1@50": (F1 | GROUPS_F1)[file.parent.name], "delay_s": None})
+            )
         return 0
 
     monkeypatch.setattr(leave_one_out, "run_verb", run)
@@ -79,4 +83,20 @@ def test_a_command_that_fails_is_one_line(tmp_path, calls, monkeypatch, capsys):
     (tmp_path / "bags" / "a" / "metadata.yaml").unlink()
     (tmp_path / "bags" / "b" / "metadata.yaml").unlink()
     assert run(tmp_path) == 2
-    assert "2 bags: leaving one out needs three" in capsys.readouterr().err
+    assert "2 groups: leaving one out needs three" in capsys.readouterr().err
+
+
+def test_a_group_is_left_out_at_once(tmp_path, calls):
+    of = {"a": "anna", "b": "bert", "c": "anna", "d": "carl"}
+    rows = "".join(f"{name},{group}\n" for name, group in of.items())
+    (tmp_path / "bags" / "groups.csv").write_text(f"recording,group\n{rows}")
+    assert run(tmp_path) == 0
+    bags = {str(tmp_path / "bags" / name): name for name in NAMES}
+    tested = [
+        [bags[word] for word in words[words.index("--test") : words.index("--encoder")][1:]]
+        for verb, words in calls
+        if verb == "extract"
+    ]
+    assert tested == [["a", "c"], ["b"], ["d"]]
+    trained = [[bags[w] for w in words if w in bags] for verb, words in calls if verb == "pretrain"]
+    assert trained == [["b", "d"], ["a", "c", "d"], ["a", "b", "c"]]
