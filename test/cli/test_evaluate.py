@@ -417,3 +417,11 @@ def test_the_raw_reading_is_the_head_without_its_tracker(data, model, tmp_path):
     assert scores["held"]["acc"] == scores["published"]["held_acc"]
     assert scores["held"]["f1@50"] == scores["published"]["held_f1@50"]
     assert scores["held"]["delay_s"] == scores["published"]["delay_s"]
+
+
+def test_a_confirmation_of_less_than_a_frame_is_said(data, model, tmp_path, capsys):
+    """The head waits for 0.3 s: three frames of 10 Hz, and less than one of 3 Hz."""
+    said = "confirm_s 0.3 is less than the 0.333 s of a frame"
+    for rate_hz in (3, 10):
+        assert evaluate(data, model, tmp_path / "scores.json", "--rate", str(rate_hz)) == 0
+        assert (said in capsys.readouterr().err) is (rate_hz == 3)
