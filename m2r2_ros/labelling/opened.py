@@ -38,7 +38,7 @@ class OpenedRecording:
         self.epoch_ns = segments_epoch_ns(source)
         self.start_ns, self.end_ns = source.start_ns, max(source.end_ns, source.start_ns + 1)
         self.plots: list[Plot] = plots_of(layout)
-        self._cameras_only = SensorLayout(layout.cameras, audio=False, signals=())
+        self._cameras = SensorLayout(layout.cameras, False, ()) if layout.cameras else None
         self._lock = threading.Lock()
 
     def between(self, start_ns: int, end_ns: int) -> SensorBatch:
@@ -51,7 +51,7 @@ class OpenedRecording:
 
         A camera without one near that time is left out. Raises M2R2Error.
         """
-        if not self.layout.cameras:
+        if not self._cameras:
             return []
         at_ns = self.epoch_ns + round(time_s * 1e9)
         found: dict[str, Frame] = {}
@@ -70,7 +70,7 @@ class OpenedRecording:
 
     def _frames(self, start_ns: int, end_ns: int) -> list[Frame]:
         with self._lock:
-            return self.source.between(self._cameras_only, start_ns, end_ns).images
+            return self.source.between(self._cameras, start_ns, end_ns).images
 
     def _jpegs(self, frames: Iterable[Frame]) -> Iterator[Jpeg]:
         for camera, stamp_ns, picture in frames:

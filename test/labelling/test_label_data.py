@@ -25,6 +25,7 @@ from m2r2_ros.labelling.pictures import thinned
 from m2r2_ros.labelling.proposals import motion_cuts
 from m2r2_ros.labelling.proxies import make_room, proxies_of
 from m2r2_ros.labelling.sound import WavFile, mono
+from m2r2_ros.sensing.layout import SensorLayout
 from m2r2_ros.vocabulary import Vocabulary
 
 SECOND = 10**9
@@ -115,6 +116,24 @@ def test_what_was_of_use_longest_ago_makes_room(tmp_path):
         os.utime(folder, (1000 + number, 1000 + number))
     make_room(tmp_path, tmp_path / "0", most_bytes=250_000)
     assert sorted(folder.name for folder in tmp_path.iterdir()) == ["0", "3"]
+
+
+@pytest.mark.parametrize(
+    "layout",
+    [
+        SensorLayout((), audio=False, signals=("wrench",)),
+        SensorLayout((), audio=True, signals=()),
+        SensorLayout(("hama1",), audio=False, signals=()),
+    ],
+)
+def test_a_robot_may_lack_cameras_sound_or_signals(path, tmp_path, layout):
+    with open_recording_of_page(path, TopicMap(), layout) as opened:
+        proxies = proxies_of(path, opened, tmp_path)
+        proxies.make(0, opened)
+        assert len(opened.pictures(1.0)) == len(layout.cameras)
+        columns = {"wrench": 6}.get(next(iter(layout.signals), ""), int(layout.audio))
+        assert proxies.envelopes(0).stat().st_size == columns * 1000 * 2 * 4
+        assert (proxies.sound is not None) == layout.audio
 
 
 def spans(labels):
