@@ -224,6 +224,7 @@ def test_label_studio_video_timelines_count_frames_from_one(place, capsys):
 def test_elan_names_its_tiers(place, capsys):
     own_labels(Path("bags/a"))
     assert run("export", "bags/a", "--format", "elan", "--out", "a.eaf") == 0
+    assert 'xsi:noNamespaceSchemaLocation="http' in Path("a.eaf").read_text()
     tier = '<TIER LINGUISTIC_TYPE_REF="labels" TIER_ID="speech" />'
     text = Path("a.eaf").read_text().replace("<LINGUISTIC_TYPE ", f"{tier}<LINGUISTIC_TYPE ", 1)
     Path("two.eaf").write_text(text)

@@ -33,6 +33,11 @@ TIER = "label"
 # Tiers whose annotations belong to one of the tier with times each.
 BESIDE = ("outcome", "source", "confidence")
 PROPERTY = "m2r2"
+# Other readers of these files insist on it.
+SCHEMA = {
+    "xmlns:xsi": "http://www.w3.org/2001/XMLSchema-instance",
+    "xsi:noNamespaceSchemaLocation": "http://www.mpi.nl/tools/elan/EAFv3.0.xsd",
+}
 _MS = 1_000_000
 
 
@@ -160,7 +165,8 @@ def _annotate(tier: Element, kind: str, attributes: dict[str, str], text: str) -
 
 def _about(epoch_ns: int | None) -> dict[str, str]:
     began = datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(seconds=(epoch_ns or 0) // NS)
-    return {"AUTHOR": "m2r2_ros", "DATE": began.isoformat(), "FORMAT": "3.0", "VERSION": "3.0"}
+    about = {"AUTHOR": "m2r2_ros", "DATE": began.isoformat(), "FORMAT": "3.0", "VERSION": "3.0"}
+    return about | SCHEMA
 
 
 def _text(root: Element) -> str:
