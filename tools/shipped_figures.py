@@ -40,6 +40,7 @@ from m2r2_ros.inference.models import Models
 from m2r2_ros.offline.deployment import Deployment
 from m2r2_ros.offline.segmentation import OfflineRun, segment_source
 from m2r2_ros.sensing.layout import SensorLayout
+from m2r2_ros.sensing.limits import SensingLimits
 
 ROOT = Path(__file__).resolve().parents[1]
 RECORDING = ROOT / "recordings" / "taskboard_demo.h5"
@@ -92,8 +93,8 @@ class ChangedSource:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._source, name)
 
-    def batches(self, layout: SensorLayout) -> Iterator[SensorBatch]:
-        return map(self._change, self._source.batches(layout))
+    def batches(self, layout: SensorLayout, limits: SensingLimits) -> Iterator[SensorBatch]:
+        return map(self._change, self._source.batches(layout, limits))
 
 
 def audio_in_pieces(batch: SensorBatch, samples: int = 113) -> SensorBatch:
