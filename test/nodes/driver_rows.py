@@ -9,7 +9,6 @@ import time
 import numpy as np
 import pytest
 from drivers import AUDIO_BYTES, DYNAMIC, FILES, PACKET, VIDEO, XARM, store_of
-from harness import spin_until
 from mp3_streams import stream
 from published import STAMP, Listener, check_signal, check_video, publisher, stamped
 from raw_bags import read, topic_map, write
@@ -23,7 +22,6 @@ from m2r2_ros.messages.common_audio import (
     AUDIO_INFO,
     AUDIO_STAMPED,
 )
-from m2r2_ros.messages.types import THEORA
 from m2r2_ros.offline.deployment import Deployment
 from m2r2_ros.sensing.layout import SensorLayout
 from m2r2_ros.shipped import shipped
@@ -211,7 +209,7 @@ def test_sound_of_the_other_package_arrays(node):
 
 @pytest.mark.parametrize("codec", ["h264", "hevc"])
 @pytest.mark.parametrize("type_name", [PACKET, VIDEO])
-def test_video_bytes(node, tmp_path, type_name, codec):
+def test_video_packets(node, tmp_path, type_name, codec):
     """Over DDS and from a bag the same pictures, to the last bit."""
     eye, moving = SensorInput("/eye/video"), video(codec, count=15, gop=6)
     form = {"encoding": f"{codec};yuv420p;bgr8;bgr8"} if type_name == PACKET else {"format": codec}
@@ -223,20 +221,3 @@ def test_video_bytes(node, tmp_path, type_name, codec):
     assert [at for at, _ in live] == [at for _, at, _ in offline]
     for (_, here), (_, _, there) in zip(live, offline, strict=True):
         assert here.tobytes() == there.tobytes()
-
-
-def test_theora_is_masked_with_a_remedy_bytes(node):
-    sender = publisher(node, THEORA, "/eye/theora")
-    said = SensorInput("/eye/theora")
-    listener = Listener(node, "front", SensorLayout(("front",), False, ()), said)
-    try:
-
-        def refused():
-            listener.source.input.follow()
-            return "let its driver send `compressed`" in listener.source.input.problem
-
-        spin_until(node, refused, "the reason")
-        assert listener.source.input.problem.startswith("/eye/theora: ")
-    finally:
-        listener.close()
-        node.destroy_publisher(sender)

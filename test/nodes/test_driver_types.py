@@ -16,14 +16,12 @@ import pytest
 from drivers import AUDIO_ARRAYS, AUDIO_BYTES, DYNAMIC, FILES, INTERFACE, PACKET, VIDEO, XARM
 from message_packages import build_messages, sourced
 
-from m2r2_ros.messages.types import THEORA
-
 ROWS = Path(__file__).with_name("driver_rows.py")
 # Two packages are both called audio_common_msgs: a workspace each.
-OTHERS = {name: FILES[name] for name in (XARM, INTERFACE, DYNAMIC, PACKET, VIDEO)}
-OTHERS[THEORA] = "std_msgs/Header header\nuint8[] data"
-WORKSPACES = {"bytes": OTHERS | AUDIO_BYTES, "arrays": AUDIO_ARRAYS}
-TESTS = {"bytes": 15, "arrays": 1}
+ARMS = {name: FILES[name] for name in (XARM, INTERFACE, DYNAMIC)}
+PACKETS = {name: FILES[name] for name in (PACKET, VIDEO)}
+WORKSPACES = {"bytes": ARMS | AUDIO_BYTES, "packets": PACKETS, "arrays": AUDIO_ARRAYS}
+TESTS = {"bytes": 10, "packets": 4, "arrays": 1}
 
 
 @pytest.mark.parametrize("name", WORKSPACES)

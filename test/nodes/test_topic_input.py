@@ -20,7 +20,7 @@ from std_msgs.msg import String
 
 from m2r2_ros.datasets.reassemble_rig import REASSEMBLE_LAYOUT
 from m2r2_ros.messages.signals import WRENCH
-from m2r2_ros.messages.types import check_type
+from m2r2_ros.messages.types import THEORA, check_type
 from m2r2_ros.nodes.topic_input import TopicInput
 
 RELIABLE, BEST_EFFORT = ReliabilityPolicy.RELIABLE, ReliabilityPolicy.BEST_EFFORT
@@ -244,14 +244,24 @@ def test_says_why_nothing_can_come(node, topic):
     )
 
 
-def test_a_topic_of_an_action_is_refused(node, topic, monkeypatch):
-    """The wheels bring no action: the graph is told of one."""
-    kind = "control_msgs/action/GripperCommand_FeedbackMessage"
+def refused(node, topic, monkeypatch, sensor, kind):
+    """The line about a type that is not installed here: the graph is told of it."""
     found = SimpleNamespace(topic_type=kind)
     monkeypatch.setattr(node, "get_publishers_info_by_topic", lambda name: [found])
-    source = TopicInput(node, topic, partial(check_type, REASSEMBLE_LAYOUT, "gripper"), 10)
+    source = TopicInput(node, topic, partial(check_type, REASSEMBLE_LAYOUT, sensor), 10)
     assert not source.follow() and not source.type_name
-    assert source.problem.startswith(f"{topic}: 'gripper' needs ") and kind in source.problem
+    assert source.problem.startswith(f"{topic}: '{sensor}' needs ") and kind in source.problem
+    return source.problem
+
+
+def test_a_topic_of_an_action_is_refused(node, topic, monkeypatch):
+    kind = "control_msgs/action/GripperCommand_FeedbackMessage"
+    refused(node, topic, monkeypatch, "gripper", kind)
+
+
+def test_theora_is_refused_with_a_remedy(node, topic, monkeypatch):
+    line = refused(node, topic, monkeypatch, REASSEMBLE_LAYOUT.cameras[0], THEORA)
+    assert line.endswith("; let its driver send `compressed`")
 
 
 def large(number):
