@@ -82,6 +82,6 @@ def _with_headers(send: Send) -> Send:
 
 async def _refuse(send: Send, why: str) -> None:
     body = f"refused: {why}\n".encode()
-    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"connection", b"close")]
+    headers = [(b"content-type", b"text/plain; charset=utf-8")]
     await send({"type": "http.response.start", "status": 403, "headers": headers})
     await send({"type": "http.response.body", "body": body})

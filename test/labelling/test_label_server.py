@@ -84,7 +84,7 @@ def test_what_does_not_come_from_the_page_is_refused(shared, case, method):
     host = f"127.0.0.1:{shared.port}"
     path = path.replace("TOKEN[:-2]", token[:-2]).replace("TOKEN", token)
     headers = {name: value.replace("HOST", host) for name, value in headers.items()}
-    status, body = shared.ask(path, method, b"{}", raw=True, **headers)
+    status, body = shared.ask(path, method, b"{}" if method == "PUT" else None, raw=True, **headers)
     # h11 itself refuses a request without a host.
     assert status == 403 or (case == "no host" and status == 400)
     assert b"vocabulary" not in body and DATA.name.encode() not in body
