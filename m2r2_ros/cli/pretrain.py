@@ -119,8 +119,8 @@ def _pretrain_m2r2(args: argparse.Namespace, cache: Path) -> str:
     from m2r2_ros.training.recordings import cache_of, labelled_windows
     from m2r2_ros.training.settings import PretrainSettings, load_settings
 
-    settings = load_settings(PretrainSettings, args.config)
-    settings = replace(settings, layout=layout or settings.layout)
+    given = {"layout": layout} if layout else {}
+    settings = load_settings(PretrainSettings, args.config, **given)
     if validation:
         settings = replace(settings, validation_recordings=tuple(p.stem for p in validation))
     read = partial(labelled_windows, robot=robot)

@@ -151,13 +151,18 @@ class PretrainSettings:
         return self.layout.only(seen)
 
 
-def load_settings(kind: type[Settings], path: Path | None) -> Settings:
-    """Settings from a YAML file, defaults where it is silent.
+def load_settings(kind: type[Settings], path: Path | None, **given: Any) -> Settings:
+    """Settings from a YAML file, defaults where it is silent; `given` entries win over both.
 
     An entry `extends: FILE`, relative to the file, takes that file's values where this one is
     silent. Raises M2R2Error on an unreadable file, an unknown entry or a value of the wrong type.
     """
-    return kind() if path is None else settings_from_dict(kind, read_values(path), str(path))
+    if path is None:
+        return kind(**given)
+    values = read_values(path)
+    if isinstance(values, dict):
+        values = {name: value for name, value in values.items() if name not in given}
+    return _changed(kind(**given), values, str(path))
 
 
 def read_values(path: Path, depth: int = 0) -> Any:

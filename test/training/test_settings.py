@@ -28,6 +28,15 @@ def test_plain_values_give_the_same_settings_back(kind, tmp_path):
     assert load_settings(kind, tmp_path / "s.yaml") == kind()
 
 
+def test_modalities_are_those_of_the_layout_that_is_given(tmp_path):
+    (tmp_path / "s.yaml").write_text("modalities: [skin]\nlayout: {signals: [wrench]}")
+    layout = SensorLayout(audio=False, signals={"wrench": {}, "skin": {"width": 4}})
+    settings = load_settings(PretrainSettings, tmp_path / "s.yaml", layout=layout)
+    assert settings.layout == layout and settings.encoder_layout.modalities == ("skin",)
+    with pytest.raises(M2R2Error, match="modalities: the layout has no 'skin'"):
+        load_settings(PretrainSettings, tmp_path / "s.yaml")
+
+
 @pytest.mark.parametrize(
     "text, message",
     [
