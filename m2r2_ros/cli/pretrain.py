@@ -113,14 +113,15 @@ def _pretrain_m2r2(args: argparse.Namespace, cache: Path) -> str:
         )
     layout = load_layout(args.layout) if args.layout else None
     robot = load_deployment(args.robot)
-    print(f"{len(recordings)} recordings: building the encoder", file=sys.stderr, flush=True)
     # Late: torch takes seconds to import, and bad arguments should not wait for it.
-    from m2r2_ros.training.pretraining import pretrain
-    from m2r2_ros.training.recordings import cache_of, labelled_windows
     from m2r2_ros.training.settings import PretrainSettings, load_settings
 
     given = {"layout": layout} if layout else {}
     settings = load_settings(PretrainSettings, args.config, **given)
+    print(f"{len(recordings)} recordings: building the encoder", file=sys.stderr, flush=True)
+    from m2r2_ros.training.pretraining import pretrain
+    from m2r2_ros.training.recordings import cache_of, labelled_windows
+
     if validation:
         settings = replace(settings, validation_recordings=tuple(p.stem for p in validation))
     read = partial(labelled_windows, robot=robot)

@@ -88,7 +88,7 @@ def _text(stored: str | bytes) -> str:
     try:
         return stored if isinstance(stored, str) else stored.decode()
     except UnicodeDecodeError as error:
-        raise M2R2Error(f"the label {stored!r} is no UTF-8: store it so") from error
+        raise M2R2Error(f"the label {brief(stored)} is no UTF-8: store it so") from error
 
 
 def _named(

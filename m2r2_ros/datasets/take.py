@@ -14,7 +14,7 @@ from m2r2_ros.datasets.bag_recording import BagRecording
 from m2r2_ros.datasets.labels_file import labels_path, write_labels
 from m2r2_ros.datasets.marks import Marks
 from m2r2_ros.datasets.stream_clocks import OTHER_CLOCK_NS
-from m2r2_ros.errors import M2R2Error
+from m2r2_ros.errors import M2R2Error, brief
 from m2r2_ros.vocabulary import Vocabulary
 
 # The end of an open label is written so often.
@@ -117,7 +117,7 @@ def next_folder(out: Path, pattern: str) -> Path:
         if _NUMBER not in pattern and number > 1:
             text = f"{text}_{number}"
         if not text or text in (".", "..") or text != Path(text).name or not text.isprintable():
-            raise M2R2Error(f"--name {pattern!r} makes no name of a folder: {text!r}")
+            raise M2R2Error(f"--name {brief(pattern)} makes no name of a folder: {brief(text)}")
         folder = out / text
         if not folder.exists() and not labels_path(folder).exists():
             return folder

@@ -369,7 +369,7 @@ def test_names_from_outside_cannot_write_html(tmp_path):
     ("scores", "report", "message"),
     [
         ("all.json", "all.html", "all.json: the report writes that file"),
-        ("all.html", "all.html", "all.html: the report writes that file"),
+        ("all.html", "all.html", "all.html: --json and --report are one file: name two"),
         ("scores.json", "report.json", "report.json: is HTML"),
     ],
 )

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Bags made of recordings: complete, in order, with QoS and truth, never half-written."""
 
+import subprocess
+import sys
+
 import h5py
 import numpy as np
 import pytest
@@ -238,7 +241,8 @@ def test_a_bag_that_another_command_made_meanwhile_is_kept(original, tmp_path, m
 
     def meanwhile(*arguments):
         monkeypatch.setattr(bag_streams, "encode_audio", encode)
-        assert convert(original, "--out", tmp_path, "--storage", "sqlite3") == 0
+        words = ["convert", original, "--out", tmp_path, "--storage", "sqlite3"]
+        subprocess.run([sys.executable, "-m", "m2r2_ros.cli.main", *words], check=True)
         return encode(*arguments)
 
     monkeypatch.setattr(bag_streams, "encode_audio", meanwhile)

@@ -173,7 +173,7 @@ def test_a_copy_of_a_reassemble_file_keeps_the_rest(place, capsys):
     assert "its 2 low-level skills are not taken" in capsys.readouterr().err
     assert run("export", "s.h5", "--format", "reassemble", "--out", "s.h5") == 2
     assert run("export", "s.h5", "--format", "reassemble", "--out", "s.h5", "--overwrite") == 2
-    assert "would write into s.h5 itself" in capsys.readouterr().err
+    assert "s.h5: is read, and --out would take its place" in capsys.readouterr().err
     assert run("export", "s.h5", "--format", "reassemble", "--out", "c.h5") == 0
     assert (place / "s.h5").read_bytes() == before
     with open_recording(place / "c.h5") as copy, h5py.File(place / "s.h5") as original:

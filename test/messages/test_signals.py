@@ -203,6 +203,8 @@ def test_types():
     assert accepted_types(LAYOUT, "hama1") == (
         "sensor_msgs/msg/Image",
         "sensor_msgs/msg/CompressedImage",
+        "ffmpeg_image_transport_msgs/msg/FFMPEGPacket",
+        "foxglove_msgs/msg/CompressedVideo",
     )
     for modality, type_name in {"wrench": WRENCH, "twist": TWIST, "gripper": JOINTS}.items():
         check_type(LAYOUT, modality, type_name)
