@@ -57,13 +57,13 @@ def test_one_recording_is_refused_before_anything_is_read(tmp_path, capsys):
 def test_pretraining_says_at_once_what_it_begins_with(tmp_path, capsys):
     for name in ("a", "b"):
         write_recording(tmp_path / "data" / f"{name}.h5", replace(recording(1.0), name=name))
-    (tmp_path / "settings.yaml").write_text("modell: {}\n")
+    (tmp_path / "settings.yaml").write_text("validation_recordings: [c]\n")
     run, settings = tmp_path / "run", tmp_path / "settings.yaml"
     arguments = ["--encoder", "m2r2", "--data", tmp_path / "data", "--out", run]
     assert main(["pretrain", *map(str, arguments), "--config", str(settings)]) == 2
     first, *_, last = capsys.readouterr().err.splitlines()
     assert first == "2 recordings: building the encoder"
-    assert "unknown entry 'modell'" in last
+    assert "no recording 'c' to validate on" in last
 
 
 @pytest.mark.parametrize(
