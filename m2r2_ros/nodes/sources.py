@@ -286,4 +286,5 @@ def _shares(layout: SensorLayout, limits: SensingLimits) -> tuple[float, float]:
     queues = _QUEUES * limits.buffer_mb * MEGABYTE
     cameras = len(layout.cameras)
     others = len(layout.modalities) - cameras
-    return _OF_CAMERAS * queues / max(1, cameras), (1 - _OF_CAMERAS) * queues / max(1, others)
+    part = _OF_CAMERAS if cameras else 0.0
+    return part * queues / max(1, cameras), (1 - part) * queues / max(1, others)

@@ -12,8 +12,10 @@ from tiny_models import write_models
 
 from m2r2_ros.datasets.source import open_source, windows
 from m2r2_ros.inference.models import Models
+from m2r2_ros.nodes.sources import _shares
 from m2r2_ros.offline.deployment import Deployment
 from m2r2_ros.sensing.layout_file import load_layout
+from m2r2_ros.sensing.limits import SensingLimits
 
 
 @pytest.fixture(scope="module")
@@ -56,3 +58,13 @@ def test_live_features_are_the_offline_ones(node, tmp_path, lab):
     assert planner.value("synchronizer", "gap_windows") == "0"
     for modality in WORKCELL.modalities:
         assert planner.value("synchronizer", f"{modality}.lost") == "0"
+
+
+@pytest.mark.parametrize("rig", [WORKCELL.layout, f"cameras: [a, b]\n{WORKCELL.layout}"])
+def test_all_that_may_wait_is_shared_out(tmp_path, rig):
+    """A queue with less room than there is would be made anew at its first long messages."""
+    (tmp_path / "layout.yaml").write_text(rig)
+    layout = load_layout(tmp_path / "layout.yaml")
+    of_camera, of_other = _shares(layout, SensingLimits(buffer_mb=100.0))
+    cameras = len(layout.cameras)
+    assert cameras * of_camera + 8 * of_other == pytest.approx(50e6)
