@@ -23,6 +23,7 @@ from m2r2_ros.nodes.record_controls import RecordControls
 from m2r2_ros.nodes.recorder import TopicRecorder
 from m2r2_ros.nodes.ros_home import find_log_folder
 from m2r2_ros.nodes.transport import use_large_shared_memory
+from m2r2_ros.parallel.held_signals import held_back
 
 EXIT_DISK = 1
 _TAKE_S, _FOLLOW_S, _SHOW_S = 0.02, 0.25, 0.5
@@ -79,7 +80,7 @@ def record(
 
     `labels`: key -> what it marks. Returns the exit status.
     """
-    with _own_node() as node, _ended_by_signals() as ended:
+    with _own_node() as node, held_back(*_SIGNALS) as ended:
         run = _Run(session, TopicRecorder(node, inputs.topics, inputs.may_lack), console, labels)
         # Kept, for its subscriptions live as long as it does.
         run.controls = RecordControls(node, run, inputs.joystick)
@@ -259,15 +260,3 @@ def _own_node() -> Iterator[Node]:
     finally:
         node.destroy_node()
         context.try_shutdown()
-
-
-@contextmanager
-def _ended_by_signals() -> Iterator[list[int]]:
-    """A list that is filled when a signal asks for the end, so that it comes in order."""
-    got: list[int] = []
-    before = {number: signal.signal(number, lambda n, _: got.append(n)) for number in _SIGNALS}
-    try:
-        yield got
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

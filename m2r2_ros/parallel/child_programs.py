@@ -7,32 +7,17 @@ import os
 import re
 import signal
 import subprocess
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 from m2r2_ros.errors import M2R2Error
+from m2r2_ros.parallel.held_signals import held_back
 
 # What is sent, and for how many seconds the program may take to obey.
 _PERSUASION = ((signal.SIGINT, 10.0), (signal.SIGTERM, 3.0), (signal.SIGKILL, None))
 
 # What ROS writes before a logged line: severity, time, node.
 _ROS_PREFIX = re.compile(r"^\[\w+\] \[[\d.]+\] \[[\w./]+\]: ")
-
-
-@contextmanager
-def _held_back(*numbers: int) -> Iterator[list[int]]:
-    """The signals that came meanwhile, which nobody else has heard of.
-
-    One that raised while a program is being started would leave it without anyone to stop it.
-    """
-    held: list[int] = []
-    before = {n: signal.signal(n, lambda number, _: held.append(number)) for n in numbers}
-    try:
-        yield held
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 class ChildProgram:
@@ -50,7 +35,8 @@ class ChildProgram:
         self._stdin = subprocess.PIPE if has_input else subprocess.DEVNULL
 
     def __enter__(self) -> ChildProgram:
-        with _held_back(signal.SIGINT, signal.SIGTERM) as held, self._log.open("wb") as log:
+        # A signal that raised now would leave the program without anyone to stop it.
+        with held_back(signal.SIGINT, signal.SIGTERM) as held, self._log.open("wb") as log:
             # In a session of its own, so that Ctrl-C reaches it through `stop`, in our order.
             self._process = subprocess.Popen(
                 self._command,
