@@ -63,27 +63,30 @@ class DurationFilter:
             self._go_on(stamp_ns, boundary if stamp_ns > self.now_ns else 0.0)
         else:
             self.belief, self.began_ns = self._succession.first[:, None], np.array([stamp_ns])
+            self._hazard = self._hazard_at(stamp_ns, self.began_ns)
         self.now_ns = stamp_ns
         if evidence is not None:
             self.belief = self.belief * np.exp(evidence - evidence.max())[:, None]
         self.belief = self.belief / self.belief.sum()
         self._shorten()
-        self._hazard = self._hazard_at(self.now_ns)
 
     def _go_on(self, stamp_ns: int, boundary: float) -> None:
-        lasting = self.belief * np.exp(self._hazard - self._hazard_at(stamp_ns))
+        self.began_ns = np.append(self.began_ns, self.now_ns)
+        hazard = self._hazard_at(stamp_ns, self.began_ns)
+        lasting = self.belief * np.exp(self._hazard - hazard[:, :-1])
         lasting *= 1.0 - boundary
         entered = self._succession.next((self.belief - lasting).sum(1))
         self.belief = np.concatenate([lasting, entered[:, None]], axis=1)
-        self.began_ns = np.append(self.began_ns, self.now_ns)
+        self._hazard = hazard
 
-    def _hazard_at(self, stamp_ns: int) -> np.ndarray:
-        return self._durations.hazard((stamp_ns - self.began_ns) / 1e9)
+    def _hazard_at(self, stamp_ns: int, began_ns: np.ndarray) -> np.ndarray:
+        return self._durations.hazard((stamp_ns - began_ns) / 1e9)
 
     def _shorten(self) -> None:
         possible = self.belief.sum(0) > _IMPOSSIBLE
         if not possible.all():
             self.belief, self.began_ns = self.belief[:, possible], self.began_ns[possible]
+            self._hazard = self._hazard[:, possible]
         if len(self.began_ns) > MOMENTS:
             self._merge()
 
@@ -96,3 +99,5 @@ class DurationFilter:
         self.belief[:, k] += self.belief[:, k + 1]
         self.belief = np.delete(self.belief, k + 1, axis=1)
         self.began_ns = np.delete(self.began_ns, k + 1)
+        self._hazard = np.delete(self._hazard, k + 1, axis=1)
+        self._hazard[:, k : k + 1] = self._hazard_at(self.now_ns, self.began_ns[k : k + 1])
