@@ -60,13 +60,14 @@ ROOMS = (
     "training",
     "benchmarks",
     "experiments",
+    "learning",
     "labelling",
     "cli",
 )
 
 # Beside that, which rooms may import ROS and which may import what only training needs.
 WITH_ROS = {"nodes", "benchmarks", "cli"}
-WITH_TRAINING = {"networks", "training", "benchmarks", "experiments", "cli"}
+WITH_TRAINING = {"networks", "training", "benchmarks", "experiments", "learning", "cli"}
 # Images in unusual encodings go through cv_bridge where there is one.
 WITH_CV_BRIDGE = {"messages"}
 
