@@ -69,9 +69,15 @@ def candidates(layout: SensorLayout, sensor: str, surveys: Surveys) -> list[Topi
 def choose(layout: SensorLayout, surveys: Surveys) -> dict[str, list[TopicCandidate]]:
     """Sensor -> its candidates, the chosen one first; no two cameras have one topic.
 
-    A camera whose name no topic has is given what is left.
+    What no topic is called like is given what is left. Two signals have the same numbers only where
+    there are no others.
     """
     ranked = {name: candidates(layout, name, surveys) for name in layout.sensed}
+    signals = filter(layout.signals.get, layout.sensed)
+    given: set[SensorInput] = set()
+    for name in sorted(signals, key=lambda name: not _fits(layout, name, ranked[name])):
+        ranked[name].sort(key=lambda each: (not each.is_usable, each.said in given))
+        given |= {each.said for each in ranked[name][:1] if each.is_usable}
     taken: set[str] = set()
     cameras = sorted(layout.cameras, key=lambda name: _named(name, ranked[name]), reverse=True)
     for name in cameras:
@@ -87,6 +93,12 @@ def is_named(sensor: str, topic: str) -> bool:
 
 def _named(sensor: str, found: list[TopicCandidate]) -> bool:
     return any(is_named(sensor, each.topic) for each in found)
+
+
+def _fits(layout: SensorLayout, name: str, found: list[TopicCandidate]) -> bool:
+    """Whether a topic is called like a signal, or like its kind."""
+    kind = set(WORDS.get(layout.signals[name].preset, ()))
+    return any(is_named(name, each.topic) or kind & words_of(each.topic) for each in found)
 
 
 def _picture(topic: str) -> str:

@@ -40,7 +40,7 @@ def found_layout(surveys: Surveys) -> SensorLayout | None:
     for kind in _KINDS:
         signals |= _served(kind, surveys)
     if not any(preset_of(name) == "pose" for name in signals):
-        signals |= _served(_INSTEAD_OF_POSE, surveys)
+        signals |= _served(_INSTEAD_OF_POSE, _of_joints(surveys))
     if not (cameras or audio or signals):
         return None
     return SensorLayout(tuple(cameras), audio, signals)
@@ -97,6 +97,12 @@ def _served(kind: str, surveys: Surveys) -> dict[str, Any]:
     arms = _arms([each.topic for each in found])
     names = [f"{arm}_{kind}" for arm in arms] or [kind] * bool(found)
     return dict.fromkeys(names, entry)
+
+
+def _of_joints(surveys: Surveys) -> Surveys:
+    """Without what is called otherwise: a pad's cells are published as joints, too."""
+    words = {word for kind in _BY_NAME for word in WORDS[kind]}
+    return {name: each for name, each in surveys.items() if not words_of(name) & words}
 
 
 def _arms(topics: Sequence[str]) -> list[str]:

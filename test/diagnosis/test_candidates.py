@@ -223,6 +223,27 @@ def test_joints_stand_in_where_no_pose_is_there():
     assert layout.signals["joint_position"].width == len(ARM)
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_an_arm_and_a_pad_that_both_publish_joints_are_told_apart(seed):
+    """Whatever topics and joints are called, and however many there are."""
+    random = np.random.default_rng(seed)
+    arm = random.choice(["/arm/joint_states", "/sd7/state", "/z/joints", "/a"])
+    pad = random.choice(["/grip_pad/cells", "/tactile", "/left/taxels", "/z_pad"])
+    axes, cells = (
+        [f"{word}_{k}" for k in range(random.integers(2, 9))] for word in ("axis", "cell")
+    )
+    topics = [topic(arm, joints(axes)), topic(pad, joints(cells))]
+    surveys = surveyed(*random.permutation(np.array(topics, object)))
+    layout = found_layout(surveys)
+    assert {name: layout.signals[name].width for name in layout.sensed} == {
+        "tactile": len(cells),
+        "joint_position": len(axes),
+    }
+    chosen = {name: found[0] for name, found in choose(layout, surveys).items()}
+    assert chosen["tactile"].topic == pad and chosen["joint_position"].topic == arm
+    assert all(each.is_usable for each in chosen.values())
+
+
 def test_nothing_that_can_be_used_is_no_layout():
     assert found_layout(surveyed(topic("/chat", unstamped("std_msgs/msg/String", "x")))) is None
     assert found_layout({}) is None
