@@ -15,6 +15,7 @@ from pathlib import Path
 import onnxruntime
 
 from m2r2_ros import __version__
+from m2r2_ros.diagnosis.leftovers import left_behind
 from m2r2_ros.diagnosis.remarks import ERROR, WARNING, Remark
 from m2r2_ros.diagnosis.trial import Surveys
 from m2r2_ros.errors import missing_package
@@ -27,6 +28,8 @@ _UNSYNCHRONISED, _TIMEX_BYTES = 5, 512
 _SEGMENT_BYTES, _PROCESSES = 32 << 20, 4
 _LEAST_PICTURES = 8
 _SHORTEST_MINUTES = 30.0
+# Less than what ten killed programs leave is not worth a word.
+_LEFT_BEHIND_BYTES = 10 * _SEGMENT_BYTES
 
 
 def facts() -> dict[str, str]:
@@ -79,6 +82,7 @@ def _live_remarks(surveys: Surveys) -> Iterator[Remark]:
     if not is_clock_kept():
         text = "this machine's clock follows no time server; with other machines: chronyc tracking"
         yield Remark(WARNING, text)
+    yield from _leftover_remarks()
     largest = max((survey.largest for survey in surveys.values()), default=0)
     needed = max(_SEGMENT_BYTES, _LEAST_PICTURES * largest) * _PROCESSES
     if _SHARED.exists() and (free := shutil.disk_usage(_SHARED).free) < needed:
@@ -86,6 +90,16 @@ def _live_remarks(surveys: Surveys) -> Iterator[Remark]:
             WARNING,
             f"{_SHARED} has {free / 1e6:.0f} MB free, messages of up to {largest / 1e6:.1f} MB "
             f"want {needed / 1e6:.0f} MB: pictures get lost (Docker: --shm-size 1g)",
+        )
+
+
+def _leftover_remarks() -> Iterator[Remark]:
+    count, size = left_behind(_SHARED)
+    if size > _LEFT_BEHIND_BYTES:
+        yield Remark(
+            WARNING,
+            f"{count} segments in {_SHARED} were left by killed programs and hold "
+            f"{size / 1e6:.0f} MB of memory: fastdds shm clean",
         )
 
 

@@ -80,7 +80,13 @@ def test_rates_jitter_and_gaps_are_those_of_the_stamps():
     assert abs(survey.longest_gap_s - (10 - 99 / 50)) < 1e-6 and survey.jitter_ms > 100
 
 
-def test_a_small_shared_memory_and_a_full_disk_are_said(monkeypatch):
+@pytest.fixture
+def tidy(monkeypatch):
+    """A machine on which no program was killed."""
+    monkeypatch.setattr(machine, "left_behind", lambda shared: (0, 0))
+
+
+def test_a_small_shared_memory_and_a_full_disk_are_said(monkeypatch, tidy):
     survey = surveyed("/a")
     survey.largest, survey.bytes = 6_000_000, survey.count * 6_000_000
 
@@ -95,7 +101,7 @@ def test_a_small_shared_memory_and_a_full_disk_are_said(monkeypatch):
     assert "--shm-size" in said[1]
 
 
-def test_a_clock_that_nobody_keeps_is_said_live_only(monkeypatch):
+def test_a_clock_that_nobody_keeps_is_said_live_only(monkeypatch, tidy):
     monkeypatch.setattr(machine, "is_clock_kept", lambda: False)
     assert not list(machine.machine_remarks({}, is_live=False))
     (remark,) = machine.machine_remarks({}, is_live=True)
