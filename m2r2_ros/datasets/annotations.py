@@ -12,7 +12,7 @@ from typing import NamedTuple
 from m2r2_ros.datasets.clocks import MAX_TIME_S
 from m2r2_ros.datasets.recording import Action, LowLevelSkill
 from m2r2_ros.errors import M2R2Error, brief
-from m2r2_ros.inference.segment_events import SegmentStatus
+from m2r2_ros.inference.segment_events import ActionOutcome, SegmentStatus
 from m2r2_ros.labels import label_from_text, shown_vocabulary, vocabulary_of_labels
 from m2r2_ros.messages.cdr import NANOSECONDS, CdrReader
 from m2r2_ros.messages.encode import encode_segment
@@ -62,6 +62,8 @@ def segment_messages(
         end_ns = epoch_ns + round(action.end_s * 1e9)
         label = label_from_text(action.text)
         for status, stamp_ns in ((SegmentStatus.STARTED, start_ns), (SegmentStatus.ENDED, end_ns)):
+            # `success` also holds where nobody has said it.
+            failed = status == SegmentStatus.ENDED and not action.success
             yield (
                 stamp_ns,
                 encode_segment(
@@ -76,6 +78,8 @@ def segment_messages(
                     class_id=ids.get(label, -1),
                     confidence=1.0,
                     boundary_confidence=1.0,
+                    outcome=int(ActionOutcome.FAILURE if failed else ActionOutcome.UNKNOWN),
+                    outcome_confidence=float(failed),
                 ),
             )
 

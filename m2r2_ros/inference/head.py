@@ -11,19 +11,23 @@ from m2r2_ros.errors import M2R2Error
 from m2r2_ros.inference.encoder import Encoder
 from m2r2_ros.inference.metadata import METADATA_KEY, HeadMetadata
 from m2r2_ros.inference.model_file import read_model
+from m2r2_ros.inference.outcome import Outlook
 from m2r2_ros.inference.session import TensorType, check_tensors, open_session
 
 # Frames in one pass of `run`: bounds its memory, and makes no difference to its result.
 _CHUNK = 1024
 # What reduced precision may add to a probability.
 _ROUNDING = 0.01
+# Outputs (1, T) that a head may have; NaN where it does not know.
+_OPTIONAL = ("progress", "outcome")
 
 
 class StreamingHead:
     """A `head.onnx` ready to run, on the CPU: it is too small to be worth a trip to a GPU.
 
     `labels` (index = class id), their `vocabulary`, `feature_dimension`, `sha256`;
-    `metadata.tracker` holds the tracker's defaults for this head.
+    `metadata.tracker` holds the tracker's defaults for this head; `outlook` is what its optional
+    outputs `progress` and `outcome` said of the last frame.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -42,8 +46,12 @@ class StreamingHead:
         self.feature_dimension = self.metadata.feature_dimension
         inputs, outputs = _tensor_types(self.metadata)
         check_tensors(model, "input", self._session.get_inputs(), inputs)
-        check_tensors(model, "output", self._session.get_outputs(), outputs, exact=False)
-        self._outputs = ["probabilities", "boundary", *(f"next_{n}" for n in self.metadata.states)]
+        found = self._session.get_outputs()
+        self._told = [name for name in _OPTIONAL if name in {tensor.name for tensor in found}]
+        outputs |= {name: ("float", (1, None)) for name in self._told}
+        check_tensors(model, "output", found, outputs, exact=False)
+        self._outputs = ["probabilities", "boundary", *self._told]
+        self._outputs += [f"next_{name}" for name in self.metadata.states]
         self.reset()
         self.step(np.zeros(self.feature_dimension, np.float32))
         self.reset()
@@ -59,6 +67,7 @@ class StreamingHead:
 
     def reset(self) -> None:
         """Start a new sequence."""
+        self.outlook = Outlook()
         self._state = {
             name: np.zeros(shape, np.float32) for name, shape in self.metadata.states.items()
         }
@@ -100,7 +109,8 @@ class StreamingHead:
             )
         except Exception as error:  # onnxruntime's own exceptions share no base class.
             raise M2R2Error(f"{self.path}: failed: {error}") from error
-        probabilities, boundary, *states = outputs
+        probabilities, boundary, *rest = outputs
+        told, states = rest[: len(self._told)], rest[len(self._told) :]
         self._state = dict(zip(self._state, states, strict=True))
         if not (np.isfinite(probabilities).all() and np.isfinite(boundary).all()):
             self.reset()
@@ -112,7 +122,20 @@ class StreamingHead:
                     f"{self.path}: gave '{name}' from {values.min():.3g} to {values.max():.3g}, "
                     "which are no probabilities: is its softmax missing? Starting anew"
                 )
+        self.outlook = self._read_outlook(dict(zip(self._told, told, strict=True)))
         return probabilities[0], boundary[0]
+
+    def _read_outlook(self, told: dict[str, np.ndarray]) -> Outlook:
+        """Of the last frame. Raises M2R2Error when an answer is neither a share nor NaN."""
+        last = {name: float(values[0, -1]) for name, values in told.items() if values.size}
+        for name, value in last.items():
+            if not (np.isnan(value) or -_ROUNDING <= value <= 1 + _ROUNDING):
+                self.reset()
+                raise M2R2Error(
+                    f"{self.path}: gave '{name}' as {value:.3g}, which is no share; starting anew"
+                )
+        shares = {n: min(max(v, 0.0), 1.0) for n, v in last.items() if not np.isnan(v)}
+        return Outlook(shares.get("progress"), shares.get("outcome"))
 
 
 def _tensor_types(metadata: HeadMetadata) -> tuple[dict[str, TensorType], dict[str, TensorType]]:

@@ -92,7 +92,7 @@ class SegmentSequence:
         self, answer: tuple[np.ndarray, float], stamp_ns: int
     ) -> tuple[FramePrediction, list[SegmentEvent]]:
         """Events are stamped with the frame that caused them, predictions with that they are of."""
-        prediction = FramePrediction(*self._frames[0], *answer)
+        prediction = FramePrediction(*self._frames[0], *answer, *self.head.outlook)
         events = self.tracker.step(prediction)
         return prediction, [replace(event, stamp_ns=stamp_ns) for event in events]
 

@@ -15,12 +15,16 @@ class FramePrediction:
 
     probabilities  float32 (C,), calibrated class posterior, sums to 1.
     boundary       probability in [0, 1] that an action starts at this frame.
+    progress       share of the action at this frame that is done, None where nobody tells it.
+    success        probability that this action succeeds, by what was seen; None as above.
     """
 
     index: int
     stamp_ns: int
     probabilities: np.ndarray
     boundary: float
+    progress: float | None = None
+    success: float | None = None
 
 
 class SegmentStatus(IntEnum):
@@ -29,6 +33,14 @@ class SegmentStatus(IntEnum):
     STARTED = 0
     ONGOING = 1
     ENDED = 2
+
+
+class ActionOutcome(IntEnum):
+    """What came of an action, as in m2r2_msgs/ActionSegment."""
+
+    UNKNOWN = 0
+    SUCCESS = 1
+    FAILURE = 2
 
 
 @dataclass(frozen=True)
@@ -42,7 +54,8 @@ class SegmentEvent:
     While a segment is open `end_ns` is the time up to which it is known to last.
     class_id is -1 for the label "unknown" and for an activity whose object is not certain: its
     label is the coarse one ("tighten" of "tighten cap"), its object "". Every float is a share,
-    0 to 1.
+    0 to 1. `outcome` is said at ENDED, with its probability (0 of UNKNOWN); `progress` is None
+    where the head does not tell it.
     """
 
     stamp_ns: int
@@ -56,6 +69,9 @@ class SegmentEvent:
     start_ns: int
     end_ns: int
     boundary_confidence: float
+    outcome: ActionOutcome = ActionOutcome.UNKNOWN
+    outcome_confidence: float = 0.0
+    progress: float | None = None
 
 
 def fields_of(kind: type) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from dataclasses import replace
 
 from m2r2_ros.inference.choices import UNKNOWN_ID, Choices
 from m2r2_ros.inference.evidence_rule import EvidenceRule
+from m2r2_ros.inference.outcome import ActionOutlook, outcome_of
 from m2r2_ros.inference.procedure import Procedure
 from m2r2_ros.inference.segment_events import FramePrediction, SegmentEvent, SegmentStatus
 from m2r2_ros.inference.stretch import Stretch, nanoseconds
@@ -51,12 +52,14 @@ class SegmentTracker:
         self._rule: EvidenceRule | WaitingRule = WaitingRule(self._choices)
         if procedure is not None:
             self._rule = EvidenceRule(self._choices, procedure)
+        self._outlook = ActionOutlook()
         self._next_id = first_id
         self._history: deque[SegmentEvent] = deque(maxlen=HISTORY_LENGTH)
         self._clear()
 
     def _clear(self) -> None:
         self._rule.clear()
+        self._outlook.clear()
         self._open: Stretch | None = None
         self._last_ns: int | None = None
         self._spoke_ns = 0
@@ -83,6 +86,7 @@ class SegmentTracker:
         since = now if self._last_ns is None else self._last_ns
         self._last_ns = now
         frame = replace(frame, boundary=_unit(frame.boundary))
+        self._outlook.add(frame, self._rule.known_end(since))
         believed = self._rule.step(frame, since, self._open, self.config)
         return before + (self._heartbeat(now) if believed is None else self._switch(now, believed))
 
@@ -94,7 +98,8 @@ class SegmentTracker:
         """
         events = []
         if self._open is not None:
-            events = [self._end(stamp_ns, self._last_ns)]
+            # Cut off, not ended: nothing has come of the action yet.
+            events = [self._end(stamp_ns, self._last_ns, is_over=False)]
         self._clear()
         return events
 
@@ -118,8 +123,11 @@ class SegmentTracker:
     def _known_end(self) -> int:
         return self._rule.known_end(self._last_ns)
 
-    def _end(self, stamp_ns: int, end_ns: int) -> SegmentEvent:
+    def _end(self, stamp_ns: int, end_ns: int, is_over: bool = True) -> SegmentEvent:
         event = self._event(SegmentStatus.ENDED, stamp_ns, end_ns)
+        if is_over and event.action:
+            outcome, confidence = outcome_of(self._outlook.at(end_ns).success)
+            event = replace(event, outcome=outcome, outcome_confidence=confidence)
         self._history.append(event)
         self._next_id += 1
         return event
@@ -127,18 +135,20 @@ class SegmentTracker:
     def _event(self, status: SegmentStatus, stamp_ns: int, end_ns: int) -> SegmentEvent:
         stretch = self._open
         label = self._choices.label(stretch.choice)
+        action = self.vocabulary.action_of(label)
         return SegmentEvent(
             stamp_ns=stamp_ns,
             segment_id=self._next_id,
             status=status,
             label=label,
-            action=self.vocabulary.action_of(label),
+            action=action,
             object=self.vocabulary.object_of(label),
             class_id=max(stretch.choice, UNKNOWN_ID),
             confidence=stretch.total / stretch.frames,
             start_ns=stretch.start_ns,
             end_ns=end_ns,
             boundary_confidence=stretch.boundary,
+            progress=self._outlook.at(end_ns).progress if action else None,
         )
 
 

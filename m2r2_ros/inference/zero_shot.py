@@ -15,6 +15,7 @@ from m2r2_ros.descriptions import action_sentence
 from m2r2_ros.errors import M2R2Error, brief
 from m2r2_ros.inference.encoder import Encoder
 from m2r2_ros.inference.metadata import HeadMetadata, RoboActMetadata
+from m2r2_ros.inference.outcome import Outlook
 from m2r2_ros.inference.roboact_encoder import RoboActEncoder
 from m2r2_ros.inference.text_features import text_features
 from m2r2_ros.labels import legacy_vocabulary
@@ -26,8 +27,10 @@ class ZeroShotHead:
 
     The posterior is the softmax over the actions of the mean cosine, over cameras and strides, of
     F_video and F_text, divided by the temperature of training (RoboAct-CLIP, equation (23)). It
-    sees no boundaries: their probability is always 0.
+    sees no boundaries: their probability is always 0. Progress and outcome it does not tell.
     """
+
+    outlook = Outlook()
 
     def __init__(self, encoder: RoboActMetadata, sha256: str, folder: Path, actions: Sequence[str]):
         """`encoder`, `sha256`: of the `encoder.onnx` in `folder`. An action is a verb and its

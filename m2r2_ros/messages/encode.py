@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -78,7 +79,11 @@ def encode_audio(stamp_ns: int, frame_id: str, samples: np.ndarray, rate_hz: int
 
 
 def encode_segment(stamp_ns: int, start_ns: int, end_ns: int, **fields: Any) -> bytes:
-    """Encode an ActionSegment; `fields` are its other fields, by name."""
+    """Encode an ActionSegment; `fields` are its other fields, by name.
+
+    Nothing is known of outcome and progress unless they are given.
+    """
+    fields = {"outcome": 0, "outcome_confidence": 0.0, "progress": math.nan, **fields}
     message = typestore().types[ACTION_SEGMENT](
         header=_header(stamp_ns, ""), start_time=_time(start_ns), end_time=_time(end_ns), **fields
     )

@@ -7,6 +7,7 @@ Every `x_from_ros` raises M2R2Error when the message contradicts itself.
 
 from __future__ import annotations
 
+import math
 from array import array
 from collections.abc import Sequence
 from dataclasses import fields
@@ -23,7 +24,12 @@ from m2r2_msgs.msg import FramePrediction as RosFramePrediction
 from m2r2_msgs.msg import SensorSignal as RosSensorSignal
 from m2r2_msgs.msg import SensorWindow as RosSensorWindow
 from m2r2_ros.errors import M2R2Error
-from m2r2_ros.inference.segment_events import FramePrediction, SegmentEvent, SegmentStatus
+from m2r2_ros.inference.segment_events import (
+    ActionOutcome,
+    FramePrediction,
+    SegmentEvent,
+    SegmentStatus,
+)
 from m2r2_ros.inference.window_feature import WindowFeature
 from m2r2_ros.sensing.layout import SensorLayout
 from m2r2_ros.sensing.window import SensorWindow
@@ -33,7 +39,7 @@ _IMAGE_ENCODING = "rgb8"
 _SAME = tuple(
     entry.name
     for entry in fields(SegmentEvent)
-    if entry.name not in ("stamp_ns", "status", "start_ns", "end_ns")
+    if entry.name not in ("stamp_ns", "status", "start_ns", "end_ns", "outcome", "progress")
 )
 
 
@@ -179,6 +185,8 @@ def event_to_ros(event: SegmentEvent) -> RosActionSegment:
         status=int(event.status),
         start_time=time_to_ros(event.start_ns),
         end_time=time_to_ros(event.end_ns),
+        outcome=int(event.outcome),
+        progress=math.nan if event.progress is None else event.progress,
         **{name: getattr(event, name) for name in _SAME},
     )
 
@@ -186,14 +194,18 @@ def event_to_ros(event: SegmentEvent) -> RosActionSegment:
 def event_from_ros(message: RosActionSegment) -> SegmentEvent:
     """The inverse of `event_to_ros`, with shares rounded to float32."""
     try:
-        status = SegmentStatus(message.status)
+        status, outcome = SegmentStatus(message.status), ActionOutcome(message.outcome)
     except ValueError as error:
-        raise M2R2Error(f"segment {message.segment_id} has status {message.status}") from error
+        raise M2R2Error(
+            f"segment {message.segment_id} has status {message.status}, outcome {message.outcome}"
+        ) from error
     return SegmentEvent(
         stamp_ns=time_from_ros(message.header.stamp),
         status=status,
         start_ns=time_from_ros(message.start_time),
         end_ns=time_from_ros(message.end_time),
+        outcome=outcome,
+        progress=None if math.isnan(message.progress) else message.progress,
         **{name: getattr(message, name) for name in _SAME},
     )
 

@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from m2r2_ros.errors import brief, printable
-from m2r2_ros.inference.segment_events import SegmentEvent, SegmentStatus, fields_of
+from m2r2_ros.inference.segment_events import ActionOutcome, SegmentEvent, SegmentStatus, fields_of
 from m2r2_ros.nodes.ros_home import state_file
 
 # The open segment is written once a second; whoever has been away longer begins a new run.
@@ -125,7 +125,7 @@ def _event(content: bytes) -> SegmentEvent:
         value = getattr(event, name)
         if type(value) is not int or not low <= value <= high:
             raise ValueError(f"{name} cannot be {brief(value)}")
-    for name in _SHARES:
+    for name in (*_SHARES, *(["progress"] if event.progress is not None else [])):
         value = getattr(event, name)
         # A mean of float32 may exceed 1 by their rounding; NaN is in no range.
         if type(value) not in (int, float) or not 0 <= value <= 1.001:
@@ -137,7 +137,9 @@ def _event(content: bytes) -> SegmentEvent:
             raise ValueError(f"{name} cannot be {brief(value)}")
     if not event.start_ns <= event.end_ns or type(event.status) is not int:
         raise ValueError("it ends before it starts, or its status is no number")
-    return replace(event, status=SegmentStatus(event.status))
+    if type(event.outcome) is not int:
+        raise ValueError(f"outcome cannot be {brief(event.outcome)}")
+    return replace(event, status=SegmentStatus(event.status), outcome=ActionOutcome(event.outcome))
 
 
 def _is_text(value: str) -> bool:

@@ -172,10 +172,12 @@ def write_head(
     metadata: dict[str, Any] | None = None,
     seed: int = 0,
     gain: float = 8.0,
+    outlook: tuple[str, ...] = (),
 ) -> Path:
     """Write two causal dilated convolutions with their past as states.
 
     A high `gain` makes the posterior confident. `metadata` replaces the true entry.
+    `outlook`: optional outputs, functions of the feature's first number.
     """
     graph = Graph(seed)
     hidden = _causal_layer(graph, "features", 0, feature_dimension, _HIDDEN, dilation=1)
@@ -194,6 +196,10 @@ def write_head(
         value("probabilities", TensorProto.FLOAT, [1, "T", len(labels)]),
         value("boundary", TensorProto.FLOAT, [1, "T"]),
     ]
+    for name in outlook:
+        first = graph.op("Gather", "features", graph.constant(0, np.int64), axis=2)
+        graph.op("Identity", first, output=name)
+        outputs.append(value(name, TensorProto.FLOAT, [1, "T"]))
     for i, shape in enumerate(states):
         outputs.append(value(f"next_state_{i}", TensorProto.FLOAT, shape))
     if metadata is None:

@@ -14,8 +14,10 @@ Damage = Callable[[Path], None]
 GOOD = {
     "stamp_ns": 5, "segment_id": 7, "status": 1, "label": "Pick USB", "action": "pick",
     "object": "USB", "class_id": 1, "confidence": 0.5, "start_ns": 1, "end_ns": 4,
-    "boundary_confidence": 0.25,
+    "boundary_confidence": 0.25, "outcome": 0, "outcome_confidence": 0.0, "progress": 0.5,
 }  # fmt: skip
+# What a segmenter of an older version did not write.
+ADDED = ("outcome", "outcome_confidence", "progress")
 # What each kind of field may not be, whatever JSON may hold.
 NO_NUMBER = ["0.5", None, True, [], {}, "NaN", [0.5]]
 BAD = {
@@ -29,10 +31,12 @@ OTHER_JSON = ["", "[", "[]", "{}", "null", "1", '"text"', "[" * 9999, '{"a":' * 
 def damages(seed: int = 0, bytes_of_each: int = 10) -> Iterator[tuple[str, Damage]]:
     """Name and maker of each; what a maker makes is never an event that a segmenter has written."""
     for field, value in GOOD.items():
-        for bad in BAD[type(value)]:
+        bads = [bad for bad in BAD[type(value)] if not (field == "progress" and bad is None)]
+        for bad in bads:
             yield f"{field}={bad!r:.20}", writes(json.dumps({**GOOD, field: bad}).encode())
         left = {k: v for k, v in GOOD.items() if k != field}
-        yield f"no {field}", writes(json.dumps(left).encode())
+        if field not in ADDED:
+            yield f"no {field}", writes(json.dumps(left).encode())
     yield "status=3", writes(json.dumps({**GOOD, "status": 3}).encode())
     yield "ends before it starts", writes(json.dumps({**GOOD, "start_ns": 5}).encode())
     yield "one field more", writes(json.dumps({**GOOD, "more": 1}).encode())

@@ -14,7 +14,12 @@ from rclpy.serialization import deserialize_message, serialize_message
 from m2r2_msgs.msg import ActionSegment as RosActionSegment
 from m2r2_ros.datasets.reassemble_rig import REASSEMBLE_LAYOUT
 from m2r2_ros.errors import M2R2Error
-from m2r2_ros.inference.segment_events import FramePrediction, SegmentEvent, SegmentStatus
+from m2r2_ros.inference.segment_events import (
+    ActionOutcome,
+    FramePrediction,
+    SegmentEvent,
+    SegmentStatus,
+)
 from m2r2_ros.inference.window_feature import WindowFeature
 from m2r2_ros.messages.audio_chunks import decode_audio
 from m2r2_ros.nodes import conversions
@@ -129,12 +134,33 @@ def test_event():
         start_ns=NOW_NS - 2,
         end_ns=NOW_NS - 1,
         boundary_confidence=0.25,
+        outcome=ActionOutcome.FAILURE,
+        outcome_confidence=0.75,
+        progress=0.5,
     )
     message = through_bytes(conversions.event_to_ros(original))
     assert_same(conversions.event_from_ros(message), original)
     message.status = 7
     with pytest.raises(M2R2Error, match="status 7"):
         conversions.event_from_ros(message)
+    message.status, message.outcome = 2, 3
+    with pytest.raises(M2R2Error, match="outcome 3"):
+        conversions.event_from_ros(message)
+
+
+def test_what_a_head_does_not_tell():
+    told = SegmentEvent(5, 7, SegmentStatus.ENDED, "Pick", "pick", "", 1, 0.5, 1, 4, 0.25)
+    message = through_bytes(conversions.event_to_ros(told))
+    assert message.outcome == RosActionSegment.UNKNOWN
+    assert np.isnan(message.progress) and message.outcome_confidence == 0
+    assert conversions.event_from_ros(message) == told
+
+
+def test_numbers_of_the_message_are_those_of_the_values():
+    for kind in (SegmentStatus, ActionOutcome):
+        assert {each.name: getattr(RosActionSegment, each.name) for each in kind} == {
+            each.name: each.value for each in kind
+        }
 
 
 def test_an_event_has_the_fields_of_its_message():

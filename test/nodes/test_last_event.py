@@ -12,12 +12,14 @@ import pytest
 from damaged_journals import GOOD, damages
 
 from m2r2_ros.errors import M2R2Error
-from m2r2_ros.inference.segment_events import SegmentEvent, SegmentStatus
+from m2r2_ros.inference.segment_events import ActionOutcome, SegmentEvent, SegmentStatus
 from m2r2_ros.nodes.conversions import event_to_ros
 from m2r2_ros.nodes.last_event import LastEvent, ended
 from m2r2_ros.nodes.name_lock import NameLock
 
-EVENT = SegmentEvent(**{**GOOD, "status": SegmentStatus(GOOD["status"])})
+EVENT = SegmentEvent(
+    **{**GOOD, "status": SegmentStatus(GOOD["status"]), "outcome": ActionOutcome(GOOD["outcome"])}
+)
 
 
 @pytest.fixture
@@ -56,6 +58,7 @@ def test_every_good_one_can_be_published(home):
     edges = {
         "segment_id": [0, 2**64 - 2], "class_id": [-1, 2**31 - 1], "end_ns": [1, 2**31 * 10**9 - 1],
         "label": ["", "Größe 大", "x" * 2000], "confidence": [0, 1, 1.0000001],
+        "outcome": [0, 1, 2], "outcome_confidence": [0, 1], "progress": [None, 0, 1],
     }  # fmt: skip
     for field, values in edges.items():
         for value in values:
