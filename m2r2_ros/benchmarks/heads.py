@@ -24,7 +24,7 @@ from m2r2_ros.datasets.mstcn import LabelledFeatures
 from m2r2_ros.training.head_registry import find_head
 from m2r2_ros.training.heads.asrf import AsrfSettings, boundary_weight
 from m2r2_ros.training.heads.mstcn import MsTcnSettings
-from m2r2_ros.training.loop import make_optimiser
+from m2r2_ros.training.loop import ParameterGroup, make_optimiser
 
 SEQUENCES, FRAMES, DIMENSION, CLASSES = 40, 3000, 512, 69
 # Of an epoch's sequences, those that one measurement goes through.
@@ -151,7 +151,11 @@ def _compare(
     plain = reference(sequences)
     plain_loss = [_plain_loss(plain, sequence) for sequence in sequences]
     steps = [
-        _steps(network, losses, make_optimiser(list(network.parameters()), settings.optimiser))
+        _steps(
+            network,
+            losses,
+            make_optimiser([ParameterGroup(list(network.parameters()))], settings.optimiser),
+        )
         for network, losses in ((ours, ours_loss), (plain, plain_loss))
     ]
     # Not timed: the first step also makes the optimiser's state.

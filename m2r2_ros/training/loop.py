@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,16 @@ from m2r2_ros.training.settings import OptimiserSettings
 
 # Named losses of a batch; "loss" is the one to descend.
 Losses = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class ParameterGroup:
+    """Parameters that descend at `scale` times the settings' learning rate."""
+
+    parameters: Sequence[Tensor]
+    scale: float = 1.0
+
+
 _HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -36,15 +47,17 @@ def train_epochs(
     losses: Callable[[Any], Losses],
     validation: list[Any],
     score: Callable[[], dict[str, float]] = dict,
+    groups: Sequence[ParameterGroup] = (),
 ) -> None:
     """Train up to `settings.epochs`, going on where the run's checkpoint is.
 
     `batches` draws one epoch's batches; `losses` scores a batch (random parts of the network are
     on when `module.training`); `validation` holds the same batches after every epoch; `score` adds
-    metrics of the module on them. With "f1@50" among these, it chooses the best epoch.
+    metrics of the module on them. With "f1@50" among these, it chooses the best epoch. `groups`
+    are all trained parameters of the module, where not all of them descend at one rate.
     """
     parameters = [p for p in module.parameters() if p.requires_grad]
-    optimiser = make_optimiser(parameters, settings)
+    optimiser = make_optimiser(groups or [ParameterGroup(parameters)], settings)
     first, best = run.resume(module, optimiser)
     losses = _in_half_precision(losses, settings.mixed_precision, parameters[0].device)
     with _progress(first, settings.epochs) as progress:
@@ -73,10 +86,13 @@ def _progress(first: int, epochs: int) -> Progress:
     )
 
 
-def make_optimiser(parameters: list[Tensor], settings: OptimiserSettings) -> torch.optim.Optimizer:
+def make_optimiser(
+    groups: Sequence[ParameterGroup], settings: OptimiserSettings
+) -> torch.optim.Optimizer:
     """AdamW, a step in one pass over the parameters."""
+    entries = [{"params": list(group.parameters), "scale": group.scale} for group in groups]
     return torch.optim.AdamW(
-        parameters, settings.learning_rate, weight_decay=settings.weight_decay, fused=True
+        entries, settings.learning_rate, weight_decay=settings.weight_decay, fused=True
     )
 
 
@@ -98,7 +114,7 @@ def _descend(
     for step, batch in enumerate(own):
         rate = learning_rate(settings, (epoch + step / len(own)) / settings.epochs)
         for group in optimiser.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group["scale"]
         found = losses(batch)
         if not torch.isfinite(found["loss"]):
             raise M2R2Error(f"the loss is {found['loss'].item()} in epoch {epoch + 1}")

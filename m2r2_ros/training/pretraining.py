@@ -22,7 +22,7 @@ from m2r2_ros.networks.statistics import Statistics
 from m2r2_ros.sensing.layout import SensorLayout
 from m2r2_ros.training import distributed
 from m2r2_ros.training.cache import PreparedRecording, collate, prepare_recordings
-from m2r2_ros.training.loop import Losses, split_validation, train_epochs
+from m2r2_ros.training.loop import Losses, ParameterGroup, split_validation, train_epochs
 from m2r2_ros.training.losses import action_loss, boundary_loss
 from m2r2_ros.training.normalisation import measure_statistics
 from m2r2_ros.training.preparation import Reader
@@ -43,6 +43,7 @@ from m2r2_ros.training.settings import (
     settings_to_dict,
 )
 from m2r2_ros.training.stored_sentences import StoredSentences
+from m2r2_ros.training.trained_sentences import TrainedSentences
 from m2r2_ros.vocabulary import UNLABELLED
 
 STATISTICS_FILE = "statistics.json"
@@ -119,7 +120,7 @@ class Pretraining(nn.Module):
         self,
         encoder: M2R2,
         settings: PretrainSettings,
-        sentence_encoder: StoredSentences,
+        sentences: StoredSentences | TrainedSentences,
         labels: list[str],
     ) -> None:
         super().__init__()
@@ -130,10 +131,10 @@ class Pretraining(nn.Module):
             layers=settings.fusion_layers,
             heads=settings.model.heads,
             dropout=settings.model.dropout,
-            sentence_dimension=sentence_encoder.dimension,
+            sentence_dimension=sentences.dimension,
             classes=len(labels),
         )
-        self._settings, self._embed = settings, sentence_encoder
+        self._settings, self.sentences = settings, sentences
 
     def losses(self, make_batch: Callable[[], WindowBatch]) -> Losses:
         """Equation (5), its parts, and the optional frame-wise term."""
@@ -162,9 +163,34 @@ class Pretraining(nn.Module):
         accuracy = (logits.argmax(-1) == classes)[known].float().mean()
         return {"loss": total, **found, "frame_accuracy": accuracy}
 
+    def parameter_groups(self) -> list[ParameterGroup]:
+        """What begins from published weights, then what begins at random and may descend faster.
+
+        None where all descend at one rate.
+        """
+        scale = self._settings.new_modules_rate
+        if scale == 1.0:
+            return []
+        published = {id(p) for module in self._published() for p in module.parameters()}
+        trained = [p for p in self.parameters() if p.requires_grad]
+        groups = [
+            ParameterGroup([p for p in trained if id(p) in published]),
+            ParameterGroup([p for p in trained if id(p) not in published], scale),
+        ]
+        return [group for group in groups if group.parameters]
+
+    def _published(self) -> Iterator[nn.Module]:
+        settings, layout = self._settings, self.encoder.layout
+        if layout.cameras and settings.model.image_backbone == CLIP and settings.image_weights:
+            yield self.encoder.image_grid
+        if layout.audio and settings.model.audio_backbone == AST and settings.audio_weights:
+            yield self.encoder.audio_token.model
+        if isinstance(self.sentences, TrainedSentences):
+            yield self.sentences
+
     def _action_loss(self, windows: Tensor, batch: WindowBatch) -> Tensor:
         candidates = sorted(set(batch.sentences)) + batch.negatives
-        embedded = self.heads.sentence(self._embed(candidates).to(windows.device))
+        embedded = self.heads.sentence(self.sentences(candidates).to(windows.device))
         scale = self.heads.log_scale.exp().clamp(max=100)
         return action_loss(windows, embedded, batch.sentences, candidates, scale)
 
@@ -192,7 +218,9 @@ def pretrain(
     device = distributed.connect()
     names = [path.stem for path in paths]
     run = TrainingRun(
-        out, {"kind": "m2r2", "recordings": names, "settings": settings_to_dict(settings)}
+        out,
+        {"kind": "m2r2", "recordings": names, "settings": settings_to_dict(settings)},
+        before={"settings": settings_to_dict(PretrainSettings())},
     )
     encoder = build_encoder(settings)
     with distributed.first_process_first():
@@ -206,8 +234,8 @@ def pretrain(
         encoder.set_statistics(_statistics(out / STATISTICS_FILE, chosen, encoder.layout))
     labels = _labels(chosen)
     with distributed.first_process_first():
-        embed = _sentence_encoder(settings, recordings, cache)
-    module = Pretraining(encoder, settings, embed, labels).to(device)
+        sentences = _sentence_encoder(settings, recordings, cache)
+    module = Pretraining(encoder, settings, sentences, labels).to(device)
     sampler = WindowSampler(chosen, settings.window, labels)
     held_out = WindowSampler([recordings[i] for i in validation], settings.window, labels)
     batch_size = settings.optimiser.batch_size
@@ -219,6 +247,7 @@ def pretrain(
         batches=lambda random: sampler.epoch(random, batch_size, settings.windows_per_epoch),
         losses=module.losses,
         validation=held_out.epoch(np.random.default_rng(settings.seed), batch_size),
+        groups=module.parameter_groups(),
     )
 
 
@@ -236,8 +265,10 @@ def _statistics(
 
 def _sentence_encoder(
     settings: PretrainSettings, recordings: Sequence[PreparedRecording], cache: Path
-) -> StoredSentences:
-    """With every sentence that the recordings' windows of three actions can ask for."""
+) -> StoredSentences | TrainedSentences:
+    """A frozen one knows every sentence that the recordings' windows of three actions ask for."""
+    if settings.sentences_trained:
+        return TrainedSentences(settings.sentence_encoder)
     embed = StoredSentences(settings.sentence_encoder, cache)
     if settings.action_weight and not settings.window.stride:
         described = set()

@@ -14,6 +14,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -56,14 +57,20 @@ class TrainingRun:
     """
 
     def __init__(
-        self, folder: Path, settings: dict[str, Any], vocabulary: Vocabulary | None = None
+        self,
+        folder: Path,
+        settings: dict[str, Any],
+        vocabulary: Vocabulary | None = None,
+        before: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
+        """`before` is what a run was that an older version began and that does not say it."""
         self.folder, self._settings, self._vocabulary = folder, settings, vocabulary
         self._writes = distributed.rank() == 0
         self._writer: SummaryWriter | None = None
         if self._writes and (folder / SETTINGS_FILE).exists():
             older = {key: _BEFORE_RATES[key] for key in _BEFORE_RATES if key in settings}
-            differing = differences(older | read_settings(folder), settings)
+            there = _completed(older | read_settings(folder), before)
+            differing = differences(there, settings)
             if differing:
                 raise M2R2Error(
                     f"{folder} holds a run with other settings ({differing}): choose another folder"
@@ -143,6 +150,18 @@ class TrainingRun:
         file = self.folder / METRICS_FILE
         lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
         file.write_text("".join(f"{line}\n" for line in lines[:epochs]), encoding="utf-8")
+
+
+def _completed(stored: Any, before: Mapping[str, Any]) -> Any:
+    """`stored` with the entries of `before`, in groups within groups, that it does not have."""
+    if not isinstance(stored, dict):
+        return stored
+    inner = {
+        key: _completed(stored[key], value) if isinstance(value, Mapping) else stored[key]
+        for key, value in before.items()
+        if key in stored
+    }
+    return {**before, **stored, **inner}
 
 
 def cost(metrics: Mapping[str, float]) -> float:

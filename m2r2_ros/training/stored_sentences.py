@@ -31,7 +31,7 @@ class StoredSentences:
 
     def __init__(self, name: str, folder: Path) -> None:
         """Raises M2R2Error when the encoder cannot be read; a damaged memory is begun anew."""
-        self._encoder = _open(name)
+        self._encoder = open_sentence_encoder(name)
         self.dimension: int = self._encoder.dimension
         self._file = folder / f"sentences-{_fingerprint(self._encoder)}.safetensors"
         self._known = self._read() if self._file.exists() else {}
@@ -76,7 +76,8 @@ class StoredSentences:
         self._known |= {text: row.clone() for text, row in zip(sentences, vectors, strict=True)}
 
 
-def _open(name: str) -> SentenceEncoder:
+def open_sentence_encoder(name: str) -> SentenceEncoder:
+    """The encoder that settings name. Raises M2R2Error when it cannot be read."""
     if not name.startswith(CLIP_PREFIX):
         return SentenceEncoder(name)
     from m2r2_ros.training.roboact.text_encoder import ClipSentences

@@ -41,6 +41,7 @@ def test_the_papers_model_with_fewer_layers(tmp_path):
         "hama1", "hama2", "audio", "wrench", "pose", "twist", "gripper"
     )  # fmt: skip
     assert (settings.window.samples, settings.window.padding) == (100, 30)
+    assert settings.sentences_trained and settings.new_modules_rate == 10.0
     small = replace(model, backbone=replace(model.backbone, width=48, layers=1, heads=4))
     run_one_window(replace(settings, model=small), tmp_path)
 

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import yaml
 from safetensors.torch import load_file
 from synthetic import FRAMES_PER_ACTION, LABELS, make_window, read_synthetic
 from tiny_sentences import write_sentence_encoder
@@ -21,6 +23,7 @@ from m2r2_ros.training.run import TrainingRun, best_weights
 from m2r2_ros.training.sentence_encoder import SentenceEncoder
 from m2r2_ros.training.settings import OptimiserSettings, PretrainSettings, WindowSettings
 from m2r2_ros.training.stored_sentences import StoredSentences
+from m2r2_ros.training.trained_sentences import TrainedSentences
 
 LAYOUT = SensorLayout(cameras=("hama1",), signals=("wrench", "gripper"))
 TINY = M2R2Config(
@@ -425,3 +428,52 @@ def test_a_missing_sentence_encoder_is_named(tmp_path):
 def test_synthetic_windows_fit_their_layout():
     window = make_window(LAYOUT, 2, np.random.default_rng(0))
     assert (window.start_ns, window.end_ns) == (200_000_000, 300_000_000)
+
+
+def test_a_trained_sentence_encoder_begins_as_the_frozen_one(sentence_encoder, tmp_path):
+    texts = ["The robot does the action pick.", "First, the robot does the action insert."]
+    trained = TrainedSentences(sentence_encoder).eval()
+    frozen = StoredSentences(sentence_encoder, tmp_path)
+    torch.testing.assert_close(trained(texts), frozen(texts), rtol=1e-5, atol=1e-6)
+    assert trained(texts).requires_grad
+
+
+def test_new_modules_descend_faster_than_published_weights(
+    sentence_encoder, recordings, cache_folder, tmp_path
+):
+    rate = 1e-3
+    chosen = settings(
+        sentence_encoder,
+        sentences_trained=True,
+        new_modules_rate=10.0,
+        # One step, all of it at the highest rate: AdamW's first moves each weight by its rate.
+        optimiser=OptimiserSettings(
+            epochs=1, batch_size=1000, learning_rate=rate, weight_decay=0.0, warm_up=0.0
+        ),
+    )
+    before = {
+        name: value.clone()
+        for name, value in SentenceEncoder(sentence_encoder).model.named_parameters()
+    }
+    pretraining.pretrain(recordings, tmp_path / "run", chosen, read_synthetic, cache_folder)
+    after = best_weights(tmp_path / "run", "sentences.model.")
+    moved = [(after[name] - value).abs().max().item() for name, value in before.items()]
+    assert max(moved) == pytest.approx(rate, rel=0.02)
+    (scale,) = best_weights(tmp_path / "run", "heads.log_scale").values()
+    assert abs(scale.item() - math.log(1 / 0.07)) == pytest.approx(10 * rate, rel=0.02)
+
+
+def test_a_run_begun_before_a_setting_was_there_goes_on(
+    sentence_encoder, recordings, cache_folder, tmp_path
+):
+    out = tmp_path / "run"
+    chosen = settings(sentence_encoder)
+    pretraining.pretrain(recordings, out, chosen, read_synthetic, cache_folder)
+    stored = yaml.safe_load((out / "settings.yaml").read_text())
+    for name in ("sentences_trained", "new_modules_rate"):
+        del stored["settings"][name]
+    (out / "settings.yaml").write_text(yaml.safe_dump(stored))
+    pretraining.pretrain(recordings, out, chosen, read_synthetic, cache_folder)
+    other = settings(sentence_encoder, sentences_trained=True)
+    with pytest.raises(M2R2Error, match="sentences_trained: False there, now True"):
+        pretraining.pretrain(recordings, out, other, read_synthetic, cache_folder)
