@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from harness import STATIONS, Planner, Program, node_program, spin_until
 from robot import RATES_HZ, Robot
+from sensor_msgs.msg import CompressedImage
 from sros2_rules import Endpoint, Policy, expand
 
 from m2r2_ros.nodes.topic_input import TopicInput
@@ -27,6 +28,8 @@ TOPICS = Deployment.load(ROOT / "config" / "reassemble.yaml").topics.topics
 # The shipped encoder looks at this camera, the one of these tests does not.
 THIRD_CAMERA = Endpoint("topics", "subscribe", TOPICS["hand"])
 NAMESPACES = ("/", "/arm1")
+# Of a program that the test ends.
+FOR_EVER_S = 1_000_000
 
 
 # A domain a test, far from those of the workers (`conftest.own_domain`).
@@ -171,6 +174,25 @@ def test_a_planner(node, tmp_path, namespace):
         assert policy.denied("/m2r2/planner", there()) == set()
 
 
+def test_a_recording_and_a_doctor(node, tmp_path):
+    """In no namespace, whatever that of the chain is."""
+    config = ("--config", ROOT / "config" / "reassemble.yaml")
+    programs = {
+        ("/m2r2/recorder", "recorder"): ("record", *config, "--out", tmp_path / "takes"),
+        ("/m2r2/doctor", "m2r2_doctor"): ("doctor", *config, "--seconds", FOR_EVER_S),
+    }
+    Robot(node, topics={name: TOPICS[name] for name in RATES_HZ})
+    node.create_publisher(CompressedImage, TOPICS["hand"], 1)
+    policy = Policy(POLICY, "/arm1")
+    for (enclave, name), asked in programs.items():
+        with Program(tmp_path, "m2r2_ros.cli.main", *asked) as program:
+            there = lambda name=name: opened(node, name, "/")  # noqa: E731
+            lacks = lambda e=enclave, t=there: policy.unused(e, t())  # noqa: E731
+            spin_until(node, lambda lacks=lacks: not lacks(), f"all that {enclave} may do")
+            assert policy.denied(enclave, there()) == set()
+            assert not program.ended, program.output
+
+
 def test_drivers(ros, node):
     policy = Policy(POLICY)
     drivers = ros.create_node("drivers", context=node.context)
@@ -227,5 +249,5 @@ def test_names_are_expanded_as_by_the_template():
 
 def test_each_enclave_that_a_launch_file_names_is_there():
     policy = Policy(POLICY)
-    names = ("replayer", "microphone", "planner", "operator", "drivers", *STATIONS)
-    assert set(policy.enclaves) == {"/m2r2", *(f"/m2r2/{name}" for name in names)}
+    others = ("replayer", "microphone", "recorder", "doctor", "planner", "operator", "drivers")
+    assert set(policy.enclaves) == {"/m2r2", *(f"/m2r2/{name}" for name in (*others, *STATIONS))}
