@@ -8,6 +8,7 @@ Examples:
     m2r2 label recordings/taskboard_demo.h5
     m2r2 label bags/* --config robot.yaml --vocabulary vocabulary.yaml
     m2r2 label my_bag --models models/taskboard_compact
+    m2r2 label my_bag --models models/roboact_compact --config config/named_actions.yaml
 """
 
 from __future__ import annotations
@@ -55,8 +56,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--layout",
         type=Path,
         metavar="YAML",
-        help="the sensors to show (default: the model's, else what has a topic and is called like "
-        "a preset)",
+        help="the sensors to show (default: those of a model with signals, else what has a topic "
+        "and is called like a preset)",
     )
 
 
@@ -66,8 +67,11 @@ def main(args: argparse.Namespace) -> int:
     vocabulary = read_vocabulary(args.vocabulary) if args.vocabulary else None
     if args.layout:
         layout = load_layout(args.layout)
+    elif models and models.encoder.layout.signals:
+        layout = models.encoder.layout
     else:
-        layout = models.encoder.layout if models else layout_of(deployment.topics)
+        # Who labels sees more than an encoder of pictures alone.
+        layout = layout_of(deployment.topics)
     # Late, so that `--help` and what the other arguments lack need no server.
     from m2r2_ros.labelling.app import LabellingApp
     from m2r2_ros.labelling.desk import DeskSettings

@@ -19,8 +19,9 @@ from m2r2_ros.errors import M2R2Error, printable
 from m2r2_ros.inference.models import Models
 from m2r2_ros.labelling.label_store import LabelStore, cuts_file, extended
 from m2r2_ros.labelling.maker import ProxyMaker
+from m2r2_ros.labelling.motion import motion_of
 from m2r2_ros.labelling.opened import OpenedRecording, open_recording_of_page
-from m2r2_ros.labelling.proposals import model_proposals, motion_cuts
+from m2r2_ros.labelling.proposals import model_proposals
 from m2r2_ros.labelling.proxies import Proxies, proxies_of
 from m2r2_ros.labels import label_from_text
 from m2r2_ros.offline.deployment import Deployment
@@ -56,6 +57,7 @@ class Desk:
             self.labels = LabelStore(path, start, self._stated, cuts_file(settings.cache, path))
             self.proxies: Proxies = proxies_of(path, opened, settings.cache)
             self._stack = opening.pop_all()
+        self._motion = motion_of(path, topics, opened.layout)
         self.maker = ProxyMaker(self.proxies, lambda: open_recording_of_page(path, topics, layout))
         self.proposing = ""
         if settings.models is not None:
@@ -77,7 +79,7 @@ class Desk:
             "parts": self.proxies.parts,
             "names": self.names(),
             "fixed": self._stated is not None,
-            "cuts": self._pose() != "",
+            "cuts": self._motion is not None,
         }
 
     def state(self) -> dict[str, Any]:
@@ -98,22 +100,16 @@ class Desk:
 
     def cut(self) -> list[float]:
         """Where the motion changes [seconds]. Raises M2R2Error."""
-        if not self._pose():
+        if self._motion is None:
             raise M2R2Error("no pose is among the signals: there is no motion to cut by")
-        topics, layout = self._settings.deployment.topics, self.recording.layout
-        stamps = motion_cuts(self.path, topics, self._pose(), layout)
-        return [self.recording.seconds(stamp) for stamp in stamps]
-
-    def _pose(self) -> str:
-        signals = self.recording.layout.signals
-        return next((name for name, signal in signals.items() if signal.preset == "pose"), "")
+        return [self.recording.seconds(stamp) for stamp in self._motion.cuts()]
 
     def _start_models(self, models: Models) -> None:
         self.proposing = "the model is looking at the recording"
 
         def run() -> None:
             try:
-                found = model_proposals(self.path, models, self._settings.deployment)
+                found = model_proposals(self.path, models, self._settings.deployment, self._motion)
                 self.notes += self.labels.propose(found)
             except M2R2Error as error:
                 self.notes.append(str(error))

@@ -6,26 +6,32 @@ from __future__ import annotations
 import os
 import wave
 from dataclasses import replace
+from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from recordings import recording
 
 from m2r2_ros.datasets.reassemble_writer import write_recording
 from m2r2_ros.datasets.recording_labels import HUMAN, MODEL, Label, RecordingLabels
+from m2r2_ros.datasets.source import open_source
 from m2r2_ros.datasets.topics import TopicMap
+from m2r2_ros.inference.onnx_metadata import read_encoder_metadata
 from m2r2_ros.inspection.inspection import layout_of
 from m2r2_ros.labelling.envelopes import coarser, envelope
 from m2r2_ros.labelling.free_time import SHORTEST_NS, fitted
 from m2r2_ros.labelling.label_store import LabelStore
+from m2r2_ros.labelling.motion import motion_of
+from m2r2_ros.labelling.motion_cuts import _costs, _divided, _speed, cut_times, rests
 from m2r2_ros.labelling.opened import open_recording_of_page
 from m2r2_ros.labelling.pictures import thinned
-from m2r2_ros.labelling.proposals import motion_cuts
+from m2r2_ros.labelling.proposals import half_window_ns, moved_back
 from m2r2_ros.labelling.proxies import make_room, proxies_of
 from m2r2_ros.labelling.sound import WavFile, mono
 from m2r2_ros.sensing.layout import SensorLayout
+from m2r2_ros.shipped import shipped
 from m2r2_ros.vocabulary import Vocabulary
 
 SECOND = 10**9
@@ -197,8 +203,102 @@ def test_motion_is_cut_where_its_path_turns(tmp_path):
     path = tmp_path / f"{data.name}.h5"
     write_recording(path, data)
     with open_recording_of_page(path, TopicMap(), layout_of(TopicMap())) as opened:
-        stamps = motion_cuts(path, TopicMap(), "pose", opened.layout)
+        stamps = motion_of(path, TopicMap(), opened.layout).cuts()
         times = [opened.seconds(stamp) for stamp in stamps]
     assert len(times) in (2, 3)
-    for corner in (3.0, 6.0):
-        assert min(abs(time - corner) for time in times) < 0.3
+    assert near(times, 3.0) and near(times, 6.0)
+
+
+def test_an_arm_that_rests_is_cut_where_it_sets_out_again():
+    """On one line, so that nothing turns: moves 2 s, rests 1 s, three times."""
+    random = np.random.default_rng(5)
+    times = np.arange(0, 9, 0.01) + random.uniform(0, 0.005, 900)
+    phase = np.clip(times % 3, 0, 2) / 2
+    way = 0.2 * (times // 3 + phase**2 * (3 - 2 * phase))
+    positions = np.outer(way, [0.6, 0.0, 0.8]) + random.normal(0, 1e-5, (900, 3))
+    assert near(cut_times(times, positions), 3.0) and near(cut_times(times, positions), 6.0)
+    speed, floor = _speed(positions[::5])
+    assert len(rests(speed, floor)) == 2
+
+
+def spans_in_tenths(labels):
+    return [(one.start_ns * 10 // SECOND, one.end_ns * 10 // SECOND, one.label) for one in labels]
+
+
+def test_named_actions_are_moved_to_where_they_were_seen():
+    labels = [
+        Label(round(start * SECOND), round(end * SECOND), name, source=MODEL)
+        for start, end, name in ((0, 6, "a"), (6, 9, "b"), (9, 9.5, "c"), (9.5, 20, "d"))
+    ]
+    assert spans_in_tenths(moved_back(labels, 2 * SECOND, [])) == [
+        (0, 40, "a"), (40, 70, "b"), (70, 75, "c"), (75, 200, "d")
+    ]  # fmt: skip
+    # "c" has no time left between two edges at one rest.
+    rests_ns = [round(time * SECOND) for time in (3, 8.1, 15)]
+    assert spans_in_tenths(moved_back(labels, 2 * SECOND, rests_ns)) == [
+        (0, 30, "a"), (30, 81, "b"), (81, 200, "d")
+    ]  # fmt: skip
+    # What begins within the first half window has begun at the start.
+    early = [replace(labels[0], end_ns=SECOND), replace(labels[1], start_ns=SECOND)]
+    assert spans_in_tenths(moved_back(early, 2 * SECOND, [])) == [(0, 90, "b")]
+    assert moved_back([], SECOND, [1]) == []
+
+
+@given(st.lists(st.integers(0, 300), unique=True, min_size=2), st.lists(st.integers(0, 300)))
+def test_moved_labels_stay_in_order(edges, rests_at):
+    pairs = pairwise(sorted(edges))
+    labels = [Label(a * SECOND // 10, b * SECOND // 10, "x", source=MODEL) for a, b in pairs]
+    found = moved_back(labels, 3 * SECOND, [at * SECOND // 10 for at in rests_at])
+    # Which refuses labels that overlap.
+    RecordingLabels(0, tuple(found))
+    ends_ns = (labels[0].start_ns, labels[-1].end_ns)
+    assert all(ends_ns[0] <= one.start_ns < one.end_ns <= ends_ns[1] for one in found)
+
+
+def test_half_a_window_is_that_of_the_shipped_model():
+    """16 frames, every third of ten a second: 4.5 s."""
+    metadata = read_encoder_metadata(shipped("models/roboact_compact/encoder.onnx"))
+    assert half_window_ns(metadata) == 2_250_000_000
+
+
+def near(times, wanted):
+    return min(abs(time - wanted) for time in times) < 0.3
+
+
+@given(st.integers(0, 2**32 - 1))
+@settings(max_examples=10)
+def test_turns_are_those_of_the_best_straight_stretches(seed):
+    """Against all divisions of a short path, each stretch fitted by least squares."""
+    random = np.random.default_rng(seed)
+    path = np.cumsum(random.normal(size=(9, 2)), axis=0)
+
+    def cost(firsts):
+        total = 0.0
+        for low, high in pairwise([0, *firsts, 9]):
+            design = np.stack([np.ones(high - low), np.arange(low, high)], axis=1)
+            fit = design @ np.linalg.lstsq(design, path[low:high], rcond=None)[0]
+            total += ((path[low:high] - fit) ** 2).sum()
+        return total + penalty * (len(firsts) + 1)
+
+    penalty = random.uniform(0.1, 5)
+    found = _divided(_costs(path, 9), penalty)
+    best = min(cost(c) for n in range(9) for c in combinations(range(1, 9), n))
+    assert cost(found) == pytest.approx(best)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 30])
+def test_a_path_of_any_length_and_one_that_stands_still_are_taken(count):
+    assert cut_times(np.arange(count) / 10, np.full((count, 3), 0.5)) == []
+
+
+def test_of_the_shipped_recording_most_boundaries_are_near_a_cut():
+    """28 of 35 by 53 cuts."""
+    path = shipped("recordings/taskboard_demo.h5")
+    with open_source(path) as source:
+        length_s = (source.end_ns - source.start_ns) / 1e9
+        edges = {edge for action in source.actions for edge in (action.start_s, action.end_s)}
+        stamps = motion_of(path, TopicMap(), layout_of(TopicMap())).cuts()
+        cuts = [(stamp - source.start_ns) / 1e9 for stamp in stamps]
+    true = sorted(edge for edge in edges if 0.3 < edge < length_s - 0.3)
+    found = sum(min(abs(cut - edge) for cut in cuts) < 0.5 for edge in true)
+    assert len(cuts) < 60 and found / len(true) > 0.75
