@@ -49,7 +49,9 @@ ROOMS = (
     "inference",
     "datasets",
     "diagnosis",
+    "planning",
     "nodes",
+    "client",
     "offline",
     "evaluation",
     "label_formats",
@@ -66,7 +68,7 @@ ROOMS = (
 )
 
 # Beside that, which rooms may import ROS and which may import what only training needs.
-WITH_ROS = {"nodes", "benchmarks", "cli"}
+WITH_ROS = {"nodes", "client", "benchmarks", "cli"}
 WITH_TRAINING = {"networks", "training", "benchmarks", "experiments", "learning", "cli"}
 # Images in unusual encodings go through cv_bridge where there is one.
 WITH_CV_BRIDGE = {"messages"}
@@ -78,7 +80,9 @@ RUN_TIME = (
     "inference",
     "datasets",
     "diagnosis",
+    "planning",
     "nodes",
+    "client",
     "offline",
     "evaluation",
     "inspection",
@@ -157,7 +161,9 @@ ANY_DATA = (
     "messages",
     "inference",
     "diagnosis",
+    "planning",
     "nodes",
+    "client",
     "offline",
     "evaluation",
     "networks",
@@ -348,6 +354,7 @@ def test_every_executable_leads_to_a_function():
 
 def test_every_verb_and_every_node_has_an_executable():
     nodes = {"synchronizer", "feature_extractor", "segmenter", "microphone", "replayer", "online"}
+    nodes.add("await_server")
     assert executables().keys() == {"m2r2", *verbs(), *nodes}
 
 

@@ -17,7 +17,7 @@ from m2r2_ros.inference.segment_events import FramePrediction, SegmentEvent
 from m2r2_ros.parallel.child_programs import ChildProgram
 
 if TYPE_CHECKING:
-    from m2r2_ros.nodes.segment_client import SegmentClient
+    from m2r2_ros.cli._live_listener import LiveListener
 
 # Nodes load models and warm up before they are active; a busy machine takes its time.
 _PATIENCE_S = 120.0
@@ -100,26 +100,24 @@ def _node(name: str, parameters: list[str]) -> list[str]:
 
 
 @contextmanager
-def _listening(on_event: Callable[[SegmentEvent], None]) -> Iterator[SegmentClient]:
+def _listening(on_event: Callable[[SegmentEvent], None]) -> Iterator[LiveListener]:
     import rclpy
     from rclpy.signals import SignalHandlerOptions
 
+    from m2r2_ros.cli._live_listener import LiveListener
     from m2r2_ros.nodes.ros_home import find_log_folder
-    from m2r2_ros.nodes.segment_client import SegmentClient
 
     find_log_folder()
     rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
     try:
-        listener = SegmentClient(on_event)
+        listener = LiveListener(on_event)
         yield listener
         listener.destroy_node()
     finally:
         rclpy.try_shutdown()
 
 
-def _spin_until(
-    listener: SegmentClient, done: Callable[[], bool | None], patience_s: float
-) -> None:
+def _spin_until(listener: LiveListener, done: Callable[[], bool | None], patience_s: float) -> None:
     import rclpy
 
     deadline = time.monotonic() + patience_s

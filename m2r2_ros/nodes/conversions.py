@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import fields
 
 import numpy as np
+from builtin_interfaces.msg import Duration as RosDuration
 from builtin_interfaces.msg import Time as RosTime
 from sensor_msgs.msg import Image as RosImage
 from std_msgs.msg import Header as RosHeader
@@ -52,6 +53,11 @@ def time_to_ros(time_ns: int) -> RosTime:
 def time_from_ros(time: RosTime) -> int:
     """The inverse of `time_to_ros`."""
     return time.sec * 1_000_000_000 + time.nanosec
+
+
+def duration_from_ros(duration: RosDuration) -> int:
+    """Nanoseconds, also of a negative one."""
+    return duration.sec * 1_000_000_000 + duration.nanosec
 
 
 def header_to_ros(stamp_ns: int, frame_id: str = "") -> RosHeader:

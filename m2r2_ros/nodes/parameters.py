@@ -21,6 +21,7 @@ from m2r2_ros.shipped import shipped
 
 SYNCHRONIZER_NODE, SEGMENTER_NODE = "synchronizer", "segmenter"
 NODES = (SYNCHRONIZER_NODE, "feature_extractor", SEGMENTER_NODE, "microphone", "replayer")
+NODES += ("await_server",)
 
 # What a window shows of the other cameras.
 CAMERA_SYNC = HELD, _ = ("held", "approximate")

@@ -37,6 +37,7 @@ from m2r2_ros.nodes.diagnostics import OK, WARN, Report
 from m2r2_ros.nodes.last_event import LastEvent, ended
 from m2r2_ros.nodes.last_messages import last_messages
 from m2r2_ros.nodes.managed_node import ManagedNode
+from m2r2_ros.nodes.message_versions import other_version
 from m2r2_ros.nodes.process import run
 from m2r2_ros.nodes.topics import (
     CHAIN_QOS,
@@ -172,6 +173,9 @@ class Segmenter(ManagedNode):
             return Report(WARN, f"a subscriber of {topic} does not confirm", values)
         if self._last_event.problem:
             return Report(WARN, printable(self._last_event.problem), values)
+        if line := other_version(self, self._segments.topic_name, RosActionSegment):
+            self.get_logger().error(printable(line), once=True)
+            return Report(WARN, printable(line), values)
         return Report(OK, "active" if self.is_active else "inactive", values)
 
     def _receive(self, message: RosFeatureVector) -> None:

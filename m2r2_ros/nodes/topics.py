@@ -15,6 +15,7 @@ WINDOW_TOPIC = "m2r2/window"
 FEATURE_TOPIC = "m2r2/features"
 PREDICTION_TOPIC = "m2r2/frame_prediction"
 SEGMENT_TOPIC = "action_segment"
+AWAIT_ACTION = "await_action"
 DIAGNOSTICS_TOPIC = "/diagnostics"
 
 # From node to node: nothing may be lost while one of them is busy for a few seconds.
