@@ -74,10 +74,14 @@ LEROBOT = ["pyarrow"]
 # The page of `m2r2 label`.
 LABEL = ["starlette", "uvicorn"]
 
+# Behaviours for py_trees, `m2r2_ros.client.behaviours`.
+PLANNER = ["py-trees"]
+
 # Spreads `m2r2 extract` and `m2r2 annotate` over a cluster.
 CLUSTER = ["ray[data]"]
 
 TEST = [
+    *PLANNER,
     "colcon-common-extensions",
     "hypothesis",
     # Drives the page of `m2r2 label` in a browser that is installed.
@@ -137,6 +141,7 @@ setup(
         "cluster": CLUSTER,
         "lerobot": LEROBOT,
         "label": LABEL,
+        "planner": PLANNER,
         "test": TEST,
     },
     zip_safe=True,

@@ -22,6 +22,7 @@ _REMEDIES = {
     "`ln -s m2r2_ros/m2r2_msgs src/m2r2_msgs && colcon build && source install/setup.bash`",
     "starlette": "the page needs two Python packages: `pip install starlette uvicorn`",
     "uvicorn": "the page needs the Python package 'uvicorn': `pip install uvicorn`",
+    "py_trees": "needs the Python package 'py_trees': `pip install py_trees`",
     "rclpy": "no ROS 2 is sourced: run `source /opt/ros/<distribution>/setup.bash`",
 }
 

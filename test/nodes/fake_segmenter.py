@@ -44,7 +44,7 @@ class FakeSegmenter:
         return self._publish(ONGOING, *names, **more)
 
     def end(self, outcome=ActionOutcome.UNKNOWN, **more):
-        confidence = 0.9 if outcome else 0.0
+        confidence = 0.75 if outcome else 0.0
         more |= {"outcome": outcome, "outcome_confidence": confidence}
         return self._publish(ENDED, *self._open, **more)
 
