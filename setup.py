@@ -119,7 +119,7 @@ setup(
     python_requires=">=3.10,<3.14",
     packages=find_packages(include=[PACKAGE, f"{PACKAGE}.*"]),
     package_data={
-        "": ["*.html", "*.xml", "*.yaml", "py.typed"],
+        "": ["templates/*.html", "*.xml", "*.yaml", "py.typed"],
         f"{PACKAGE}.labelling": ["bundle/*"],
     },
     data_files=[

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
@@ -13,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from m2r2_ros.datasets.atomic import partial_file
-from m2r2_ros.evaluation.confusion import confusion, per_class_accuracy
+from m2r2_ros.evaluation.confusion import class_rows, confusion, labels_by_length
+from m2r2_ros.evaluation.html_page import embedded, page_template
 from m2r2_ros.evaluation.predictions import Prediction, score_predictions
 from m2r2_ros.evaluation.reliability import reliability
 from m2r2_ros.evaluation.report_figures import confusion_png, reliability_png, timeline_png
@@ -61,12 +61,12 @@ def write_report(
         },
     }
     first = found[level]
-    page = _template().render(
+    page = page_template("m2r2_ros.evaluation", "report.html").render(
         figures,
         first=level,
         pictures={level: content.pictures() for level, content in found.items()},
         timelines={
-            name: _embedded(timeline_png(prediction, vocabulary))
+            name: embedded(timeline_png(prediction, vocabulary))
             for name, prediction in Progress(first.worst_first.items(), "timelines")
         },
     )
@@ -101,12 +101,8 @@ class _Level:
         order = sorted(each, key=lambda name: tuple(each[name][key] for key in _ORDER))
         self.recordings = {name: each[name] for name in order}
         self.worst_first = {name: by_name[name] for name in order}
-        # Classes by how long they last; those that occur nowhere are left out.
-        labels, frames = np.unique(
-            np.concatenate([[*p.truth, *p.labels] for p in predictions]), return_counts=True
-        )
-        self._labels = [str(label) for label in labels[np.argsort(-frames, kind="stable")]]
         pairs = [(p.labels, p.truth) for p in predictions]
+        self._labels = labels_by_length(pairs)
         self._confusion = confusion(pairs, self._labels)
         self._reliability = None
         if all(p.probabilities is not None for p in predictions):
@@ -120,7 +116,7 @@ class _Level:
         return {
             "scores": self.scores,
             "recordings": self.recordings,
-            "classes": self._classes(),
+            "classes": class_rows(self._confusion, self._labels),
             "confusion": {"labels": self._labels, "frames": self._confusion.tolist()},
             "calibration_error": None if result is None else 100 * result.expected_error,
         }
@@ -129,29 +125,9 @@ class _Level:
         """The level's pictures as data for an <img>."""
         result = self._reliability
         return {
-            "confusion": _embedded(confusion_png(self._confusion, self._labels)),
-            "reliability": None if result is None else _embedded(reliability_png(result)),
+            "confusion": embedded(confusion_png(self._confusion, self._labels)),
+            "reliability": None if result is None else embedded(reliability_png(result)),
         }
-
-    def _classes(self) -> list[dict[str, Any]]:
-        accuracy = per_class_accuracy(self._confusion)
-        rows = []
-        for index, (label, row) in enumerate(zip(self._labels, self._confusion, strict=True)):
-            if not row.sum():
-                continue
-            others = row.copy()
-            others[index] = 0
-            worst = int(others.argmax())
-            rows.append(
-                {
-                    "label": label,
-                    "frames": int(row.sum()),
-                    "accuracy": float(accuracy[index]),
-                    "taken_for": self._labels[worst] if others[worst] else "",
-                    "taken_for_percent": float(100 * others[worst] / row.sum()),
-                }
-            )
-        return rows
 
 
 def _right(prediction: Prediction) -> np.ndarray:
@@ -159,15 +135,3 @@ def _right(prediction: Prediction) -> np.ndarray:
     return np.array(
         [prediction.classes[i] == t for i, t in zip(chosen, prediction.truth, strict=True)]
     )
-
-
-def _embedded(png: bytes) -> str:
-    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
-
-
-def _template():
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    loader = PackageLoader("m2r2_ros.evaluation")
-    environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined)
-    return environment.get_template("report.html")

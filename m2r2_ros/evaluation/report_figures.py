@@ -13,6 +13,7 @@ from m2r2_ros.evaluation.frame_times import segments_from_frames
 from m2r2_ros.evaluation.literal_text import literal_text, save_literally
 from m2r2_ros.evaluation.predictions import Prediction
 from m2r2_ros.evaluation.reliability import Reliability
+from m2r2_ros.evaluation.segments import Segment
 from m2r2_ros.evaluation.timeline import draw_timeline
 from m2r2_ros.vocabulary import Vocabulary
 
@@ -24,13 +25,18 @@ _DPI = 100
 _MOST_WRITTEN = 12
 
 
-@literal_text()
 def timeline_png(prediction: Prediction, vocabulary: Vocabulary) -> bytes:
     """Ground truth above prediction."""
-    tracks = {"ground truth": prediction.truth, "prediction": prediction.labels}
-    edges = prediction.edges
-    segments = {name: segments_from_frames(labels, edges) for name, labels in tracks.items()}
-    return _png(draw_timeline(segments, vocabulary))
+    frames = (prediction.truth, prediction.labels)
+    return segments_png(*(segments_from_frames(f, prediction.edges) for f in frames), vocabulary)
+
+
+@literal_text()
+def segments_png(
+    truth: Sequence[Segment], prediction: Sequence[Segment], vocabulary: Vocabulary
+) -> bytes:
+    """Ground truth above prediction, of which one at least is not empty."""
+    return _png(draw_timeline({"ground truth": truth, "prediction": prediction}, vocabulary))
 
 
 @literal_text()

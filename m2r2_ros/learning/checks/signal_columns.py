@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Columns of a signal that mean something else than in other recordings: unit, sign, order.
+
+A column's *signature* is what it usually is: quantiles, and its mean at each label. A recording's
+is compared with the median of all; where it is unusually unlike, and another unit, sign or order
+would make it usual, that is the finding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from m2r2_ros.learning.checks.usual import FEWEST, highest_usual, spread
+from m2r2_ros.learning.findings import Finding
+from m2r2_ros.learning.profile import SIGNAL, RecordingProfile
+
+UNIT, SIGN, ORDER = "other unit", "other sign", "other order"
+_QUANTILES = np.linspace(0.05, 0.95, 7)
+# Entries of a signature may be off by this part of the column's range without a word, and none
+# counts for more than so many of its tolerances.
+_TOLERANCE, _MOST = 0.05, 10.0
+# Mean number of tolerances by which a usual column may be off.
+_LEAST = 2.0
+# Factor between two units -> what they may be.
+_UNITS = {
+    1000.0: "milli instead of the whole unit",
+    100.0: "centi instead of the whole unit",
+    180 / np.pi: "degrees instead of radians",
+    9.80665: "newtons instead of kilograms",
+}
+# How far a factor may be from the nearest of these, and the least that is called a unit.
+_NEAR_UNIT, _LEAST_FACTOR = 0.2, 4.0
+
+
+def changed_columns(
+    profiles: Sequence[RecordingProfile],
+    classes: Sequence[str],
+    rename: Callable[[str], str] = str,
+) -> Iterator[Finding]:
+    """Of all signals; `rename` gives the classes of labels."""
+    labels = {p.name: np.array([rename(label) for label in p.labels]) for p in profiles}
+    for stream in dict.fromkeys(name for profile in profiles for name in profile.streams):
+        having = [profile for profile in profiles if stream in profile.streams]
+        if having[0].streams[stream].kind == SIGNAL and len(having) >= FEWEST:
+            yield from _changed(having, stream, classes, labels)
+
+
+def _changed(
+    profiles: Sequence[RecordingProfile],
+    stream: str,
+    classes: Sequence[str],
+    labels: dict[str, np.ndarray],
+) -> Iterator[Finding]:
+    signatures = [_signature(p.streams[stream].values, labels[p.name], classes) for p in profiles]
+    usual = _Usual.of(np.array(signatures))
+    own = np.array([usual.unlikeness(signature) for signature in signatures])
+    limits = np.array([highest_usual(column, _LEAST) for column in own.T])
+    names = profiles[0].streams[stream].columns
+    for profile, signature, unlike in zip(profiles, signatures, own, strict=True):
+        odd = np.flatnonzero(unlike > limits)
+        explained = [
+            *_other_order(signature, usual, limits, odd, names),
+            *_other_sign(signature, usual, limits, odd, names),
+            *_other_unit(signature, usual, limits, odd, names),
+        ]
+        for kind, text, remedy in explained[:1]:
+            yield Finding(kind, f"'{stream}' {text}", remedy, profile.name, stream=stream)
+
+
+def _signature(values: np.ndarray, labels: np.ndarray, classes: Sequence[str]) -> np.ndarray:
+    """Float (D, quantiles + classes) of values (T, D); NaN where there is nothing."""
+    nothing = np.full(values.shape[1], np.nan)
+    known = np.isfinite(values).all(axis=1)
+    values, labels = values[known].astype(float), labels[known]
+    if not len(values):
+        return np.tile(nothing[:, None], len(_QUANTILES) + len(classes))
+    means = [
+        values[labels == one].mean(axis=0) if (labels == one).any() else nothing for one in classes
+    ]
+    return np.array([*np.quantile(values, _QUANTILES, axis=0), *means]).T
+
+
+def _times(signature: np.ndarray, factor: float) -> np.ndarray:
+    """The signature (..., S) of columns times a factor."""
+    count = len(_QUANTILES)
+    quantiles, means = signature[..., :count], signature[..., count:]
+    return factor * np.concatenate([quantiles[..., :: int(np.sign(factor))], means], axis=-1)
+
+
+@dataclass(frozen=True)
+class _Usual:
+    """Float (D, S): the median of all recordings' signatures, and what each entry may be off."""
+
+    middle: np.ndarray
+    tolerance: np.ndarray
+
+    @classmethod
+    def of(cls, signatures: np.ndarray) -> _Usual:
+        known = ~np.isnan(signatures).all(axis=0)
+        filled = np.where(known, signatures, 0.0)
+        middle = np.nanmedian(filled, axis=0)
+        span = middle[:, len(_QUANTILES) - 1] - middle[:, 0]
+        least = np.maximum(_TOLERANCE * span, 1e-6 * np.abs(middle).max(axis=1)) + 1e-12
+        tolerance = np.maximum(spread(filled, axis=0), least[:, None])
+        return cls(np.where(known, middle, np.nan), tolerance)
+
+    def unlikeness(self, signature: np.ndarray) -> np.ndarray:
+        """Float (D,): how many tolerances each column is off."""
+        return self._mean(signature - self.middle, self.tolerance)
+
+    def unlike(self, column: np.ndarray, number: int) -> float:
+        """The same of a column's signature (S,) in the place of a column."""
+        return float(self._mean(column - self.middle[number], self.tolerance[number]))
+
+    @staticmethod
+    def _mean(off: np.ndarray, tolerance: np.ndarray) -> np.ndarray:
+        """On average over the quantiles, or over the classes if that is more."""
+        capped = np.minimum(np.abs(off) / tolerance, _MOST)
+        parts = capped[..., : len(_QUANTILES)], capped[..., len(_QUANTILES) :]
+        counts = [np.isfinite(part).sum(axis=-1) for part in parts]
+        sums = [np.nansum(part, axis=-1) for part in parts]
+        return np.maximum(*(s / np.maximum(n, 1) for s, n in zip(sums, counts, strict=True)))
+
+
+_Explanation = tuple[str, str, str]
+
+
+def _other_order(
+    signature: np.ndarray,
+    usual: _Usual,
+    limits: np.ndarray,
+    odd: np.ndarray,
+    names: Sequence[str],
+) -> Iterator[_Explanation]:
+    """Odd columns that are usual in each other's places."""
+    places = {int(d): int(min(odd, key=lambda e, d=d: usual.unlike(signature[d], e))) for d in odd}
+    fits = all(usual.unlike(signature[d], e) <= limits[e] for d, e in places.items())
+    if len(odd) > 1 and fits and sorted(places.values()) == sorted(places):
+        moved = ", ".join(f"{names[d]} holds {names[e]}" for d, e in places.items())
+        text = f"has its columns in another order than in the other recordings: {moved}"
+        yield ORDER, text, "name the fields or joints in the parameter file in one order"
+
+
+def _other_sign(
+    signature: np.ndarray,
+    usual: _Usual,
+    limits: np.ndarray,
+    odd: np.ndarray,
+    names: Sequence[str],
+) -> Iterator[_Explanation]:
+    after = {d: usual.unlike(_times(signature[d], -1.0), d) for d in odd}
+    before = {d: usual.unlike(signature[d], d) for d in odd}
+    turned = [d for d in odd if after[d] <= min(limits[d], before[d] / 3)]
+    if turned:
+        which = ", ".join(names[d] for d in turned)
+        text = f"has the opposite sign of that in the other recordings: {which}"
+        yield SIGN, text, "see to the frame or the driver, or set `scale` in the parameter file"
+
+
+def _other_unit(
+    signature: np.ndarray,
+    usual: _Usual,
+    limits: np.ndarray,
+    odd: np.ndarray,
+    names: Sequence[str],
+) -> Iterator[_Explanation]:
+    found: dict[str, list[str]] = {}
+    for d in odd:
+        factor, name = _named_factor(_factor(signature[d], usual.middle[d]))
+        usual_then = usual.unlike(_times(signature[d], 1 / factor), d) <= limits[d]
+        if max(factor, 1 / factor) >= _LEAST_FACTOR and usual_then:
+            found.setdefault(f"{factor:.4g} times as large{name}", []).append(names[d])
+    for how, columns in found.items():
+        text = f"is {how} in comparison with the other recordings: {', '.join(columns)}"
+        yield UNIT, text, "bring it to one unit: `unit` or `scale` in the parameter file"
+
+
+def _factor(signature: np.ndarray, usual: np.ndarray) -> float:
+    """Least squares, of what is known in both; 1 where nothing tells."""
+    known = np.isfinite(signature) & np.isfinite(usual)
+    x, y = usual[known], signature[known]
+    factor = float(x @ y / (x @ x)) if (x @ x) > 0 else 1.0
+    return factor if factor > 0 else 1.0
+
+
+def _named_factor(factor: float) -> tuple[float, str]:
+    for unit, name in _UNITS.items():
+        for exact, said in (
+            (unit, name),
+            (1 / unit, name.replace(" instead of", " expected, not")),
+        ):
+            if abs(np.log(factor / exact)) < _NEAR_UNIT:
+                return exact, f" ({said}?)"
+    return factor, ""
