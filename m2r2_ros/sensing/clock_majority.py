@@ -63,6 +63,11 @@ class ClockMajority:
         self._edges.pop(name, None)
         self._distances.restart(name, since_ns)
 
+    def admit(self, name: str, away_ns: int) -> None:
+        """One that has just parted is where the present now begins: it is back in whole seconds."""
+        if abs(away_ns) < RETURN_SHARE * self.jump_ns:
+            self._edges[name] = self._distances.whole_from_ns(name)
+
     def _find_active(self) -> None:
         silent = self._silence
         self.active = {name for name in silent.names if silent.silent_ns(name) <= self.jump_ns}

@@ -42,3 +42,7 @@ class PerSecond:
         """Go by the whole seconds after this one."""
         self.forget(name)
         self._from[name] = since_ns // SECOND_NS + 1
+
+    def whole_from_ns(self, name: str) -> int:
+        """Where the first second begins that counts as a whole after a restart."""
+        return self._from[name] * SECOND_NS

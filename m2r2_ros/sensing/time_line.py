@@ -93,9 +93,10 @@ class TimeLine:
 
     def leave_behind(self, jump: Jump) -> None:
         """Some streams stay at their time while the present begins elsewhere."""
-        since_ns = max(jump.begins.values(), default=0) + 3 * self.settle_ns
+        begin_ns = max(jump.begins.values(), default=0)
         for name, position in jump.left.items():
-            self.clocks.part(name, position, since_ns)
+            self.clocks.part(name, position, begin_ns + 3 * self.settle_ns)
+            self.clocks.admit(name, position - begin_ns)
 
     def step(self, jump: Jump) -> None:
         """Follow a step of most streams by less than a jump."""
@@ -222,7 +223,11 @@ class TimeLine:
             return False
         limit_ns = self.jump_ns if stamps.step_ns is None else min(stamps.step_ns / 2, self.jump_ns)
         away_ns = stamps.newest_ns - others_ns
-        return min(abs(away_ns), abs(away_ns - self.offsets.usual_ns(name))) <= limit_ns
+        usual_ns = self.offsets.usual_ns(name)
+        if name not in self.clocks.astray and abs(usual_ns) > self.jump_ns:
+            # As of before it came back.
+            usual_ns = 0
+        return min(abs(away_ns), abs(away_ns - usual_ns)) <= limit_ns
 
     def _has_lost_the_present(self, known: list[int]) -> bool:
         """Whether the present is elsewhere, because all streams that had told it are gone."""
@@ -249,7 +254,8 @@ class TimeLine:
     def _verdict(self, stamps: Mapping[str, Stamps], jump: Jump | None = None) -> Verdict:
         accepted = {name: self._accepted(name, each) for name, each in stamps.items()}
         if jump:
-            waiting = {name: ~mask for name, mask in accepted.items()}
+            # Where those who are left stand includes what has come of them: it is not judged again.
+            waiting = {name: ~mask for name, mask in accepted.items() if name not in jump.left}
         else:
             waiting = {name: each.waiting() for name, each in stamps.items() if each.is_stray}
         return Verdict(accepted, waiting, frozenset(self.clocks.astray), self.now_ns or 0, jump)

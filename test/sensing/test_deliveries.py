@@ -12,7 +12,7 @@ from faulty_clocks import (
     small_step,
     step_to_the_limit,
 )
-from sensor_rig import content, without
+from sensor_rig import EPOCH, SECOND, content, without
 
 from m2r2_ros.datasets.reassemble_rig import REASSEMBLE_LAYOUT
 from m2r2_ros.sensing.builder import WindowBuilder
@@ -63,3 +63,23 @@ def test_a_step_to_the_limit_costs_at_most_the_stream_itself():
     """Within what messages are late by, no rule can tell on which side of the limit a clock is."""
     lines = fallen(step_to_the_limit, FEW_SEEDS, is_seen=False)
     assert not lines, "\n".join(lines)
+
+
+@pytest.mark.parametrize(
+    ("seed", "streams", "begin_s", "end_s", "offset_s"),
+    [
+        (8, {"hama1", "hama2", "gripper", "wrench"}, 1.34, 2.30, 1.1),
+        (30, {"hama2", "pose", "twist", "wrench"}, 1.69, 2.29, -1.5),
+    ],
+)
+def test_streams_that_most_return_to_are_back_at_the_next_whole_second(
+    seed, streams, begin_s, end_s, offset_s
+):
+    """Most have stepped away and come back to where the others have been all the time."""
+    messages = sent(seed, [Fault("step", frozenset(streams), begin_s, end_s, offset_s)])
+    for delivery in deliveries(seed):
+        windows = delivery.windows(messages, WindowBuilder(REASSEMBLE_LAYOUT))
+        # Ends between whole seconds, and gap windows where the reference camera is away.
+        late = [w for w in windows if (w.end_ns - EPOCH) / SECOND > 3.45]
+        assert late, delivery.name
+        assert all(all(window.mask.values()) for window in late), delivery.name

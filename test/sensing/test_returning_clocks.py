@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Clocks that step away, come back, and step away again before they are trusted anew."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sensor_rig import EPOCH, SECOND, Event, audio, camera, signal, ticks
+
+from m2r2_ros.datasets.reassemble_rig import REASSEMBLE_LAYOUT
+from m2r2_ros.sensing.builder import WindowBuilder
+
+RATES_HZ = {"wrench": 20, "pose": 20, "twist": 20, "gripper": 20}
+OTHERS = ["hama2", "audio", *RATES_HZ]
+# One that is back is seen again from the next whole second on, or two or three later.
+PATIENCE_S = 3.2
+# Begin, end and offset [s].
+Visit = tuple[float, float, float]
+
+
+def truth(seconds: int) -> list[Event]:
+    rng = np.random.default_rng(0)
+    events = audio(np.zeros((8_000 * seconds, 1), np.float32), 8_000, EPOCH, 800)
+    for name in ("hama1", "hama2"):
+        events += camera(name, ticks(seconds, 10, 0, rng), rng)
+    for name, rate_hz in RATES_HZ.items():
+        events += signal(name, ticks(seconds, rate_hz, 0, rng), rng, 1)
+    return sorted(events, key=lambda event: event.ready_ns)
+
+
+def masked_s(visits: dict[str, list[Visit]], seconds: int) -> dict[str, float]:
+    """When each stream was last masked; there is one window a frame, and time does not jump."""
+    builder = WindowBuilder(REASSEMBLE_LAYOUT)
+    windows = []
+    for event in truth(seconds):
+        time_s = (event.ready_ns - EPOCH) / SECOND
+        offset_s = sum(o for begin, end, o in visits.get(event.stream, ()) if begin < time_s < end)
+        event.moved(round(offset_s * SECOND)).feed(builder)
+        windows += builder.poll()
+        assert len(windows) < 11 * seconds
+    windows += builder.flush()
+    assert len(windows) > 10 * seconds - 3
+    assert builder.counters.resets == 0
+    last_s = dict.fromkeys(REASSEMBLE_LAYOUT.modalities, 0.0)
+    for window in windows:
+        gone = [name for name, is_there in window.mask.items() if not is_there]
+        last_s |= dict.fromkeys(gone, (window.end_ns - EPOCH) / SECOND)
+    return last_s
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_clock_that_steps_away_twice_comes_back(seed):
+    """The second time it was trusted for less than a second."""
+    rng = np.random.default_rng(seed)
+    offset_s = float(rng.choice([-1, 1]) * rng.choice([3, 60, 3600, 1e5]))
+    again_s = float(rng.uniform(6.05, 6.8))
+    end_s = again_s + float(rng.choice([0.06, 0.3, 0.6]))
+    visits = [(2.0, float(rng.uniform(5.4, 5.95)), offset_s), (again_s, end_s, offset_s)]
+    away = rng.permutation(OTHERS)[: rng.integers(1, 4)].tolist()
+    last_s = masked_s(dict.fromkeys(away, visits), 11)
+    assert max(last_s[name] for name in away) < end_s + PATIENCE_S
+    assert max(last_s[name] for name in last_s.keys() - set(away)) < 1
+
+
+def test_most_clocks_that_step_away_twice_do_not_take_the_present_along():
+    """One after the other, never half of them at one time: an hour of windows is none of theirs."""
+    first = [(2.0, 5.7, 3600.0), (6.3, 6.36, 3600.0)]
+    second = [(8.0, 11.7, 3600.0), (12.3, 12.36, 3600.0)]
+    visits = {"wrench": first, "hama2": first, "pose": first, "twist": second, "gripper": second}
+    assert max(masked_s(visits, 16).values()) < 12.36 + PATIENCE_S
