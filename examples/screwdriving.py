@@ -87,7 +87,9 @@ class Demonstration:
 
     def joints(self, times: np.ndarray) -> np.ndarray:
         """Angles of JOINTS [rad], (T, 5)."""
-        return self._at(times)[:, [0, 1, 2, 3, 8]] + self._noise(times, 2, 5, 0.002)
+        angles = self._at(times)[:, [0, 1, 2, 3, 8]] + self._noise(times, 2, 5, 0.002)
+        angles[:, 4] = np.remainder(angles[:, 4] + np.pi, 2 * np.pi) - np.pi
+        return angles
 
     def wrench(self, times: np.ndarray) -> np.ndarray:
         """Force [N] and torque [N m] at the bit, (T, 6); a screw chatters as it turns."""

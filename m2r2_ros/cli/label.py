@@ -6,7 +6,7 @@ written at once to RECORDING.labels.json beside the recording, which is never wr
 
 Examples:
     m2r2 label recordings/taskboard_demo.h5
-    m2r2 label bags/* --config robot.yaml --vocabulary vocabulary.yaml
+    m2r2 label bags --config robot.yaml --vocabulary vocabulary.yaml
     m2r2 label my_bag --models models/taskboard_compact
     m2r2 label my_bag --models models/roboact_compact --config config/named_actions.yaml
 """
@@ -20,6 +20,7 @@ from m2r2_ros.cli._config import load_deployment
 from m2r2_ros.datasets.vocabulary_file import read_vocabulary
 from m2r2_ros.inference.models import Models
 from m2r2_ros.inspection.inspection import layout_of
+from m2r2_ros.offline.extraction import find_recordings
 from m2r2_ros.sensing.layout_file import load_layout
 
 DEFAULT_PORT = 8765
@@ -31,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         nargs="+",
         metavar="RECORDING",
-        help="REASSEMBLE .h5, rosbag2 folder, .mcap or .db3",
+        help="REASSEMBLE .h5, rosbag2 folder, .mcap or .db3, or a folder of these",
     )
     parser.add_argument(
         "--models",
@@ -79,7 +80,8 @@ def main(args: argparse.Namespace) -> int:
     from m2r2_ros.labelling.server import serve, token_of
 
     cache = cache_root()
-    app = LabellingApp(args.recordings, DeskSettings(layout, cache, deployment, models, vocabulary))
+    settings = DeskSettings(layout, cache, deployment, models, vocabulary)
+    app = LabellingApp(find_recordings(args.recordings), settings)
     # So that what cannot be read is said here, not on the page.
     app.desk(0)
     serve(app, args.port, token_of(cache), _say)

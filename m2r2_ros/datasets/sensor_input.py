@@ -73,6 +73,12 @@ class SensorInput:
         """The fields, read. Raises M2R2Error."""
         return tuple(map(parse_path, self.fields))
 
+    @property
+    def width(self) -> int | None:
+        """How many numbers the fields are; None where they do not say it. Raises M2R2Error."""
+        counts = [path.count for path in self.paths()]
+        return None if None in counts else sum(counts) or None
+
 
 def is_topic_name(text: str) -> bool:
     """Whether a topic may be called so."""

@@ -26,7 +26,7 @@ from m2r2_ros.messages.transforms import TRANSFORMS
 from m2r2_ros.messages.types import accepted_types
 from m2r2_ros.messages.video_packets import VIDEO_TYPES
 from m2r2_ros.sensing.layout import AUDIO, SensorLayout
-from m2r2_ros.signal_presets import JOINTS, NAMED_STATES
+from m2r2_ros.signal_presets import JOINTS, NAMED_STATES, STAMPED_ARRAYS
 
 _TREE, _STATIC_TREE = "/tf", "/tf_static"
 # More joints are a hand: which of them is its width is not known.
@@ -122,7 +122,10 @@ def _entries(
         return
     frame = survey.content.frame
     if kind not in (JOINTS, NAMED_STATES):
-        yield SensorInput(topic, frame=frame)
+        # What has no width of its own: so that the robot file says it.
+        is_array = of_any_package(kind) in STAMPED_ARRAYS and not signal.kind.width
+        fields = (f"data[0:{signal.width}]",) if is_array else ()
+        yield SensorInput(topic, frame=frame, fields=fields)
         return
     paths = _joint_paths(kind, signal.kind.joint_field, signal.kind.sums_joints, survey)
     is_named = signal.kind.sums_joints or signal.columns == tuple(map(str, range(signal.width)))

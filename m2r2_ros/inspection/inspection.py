@@ -12,6 +12,7 @@ import numpy as np
 from m2r2_ros.datasets.annotations import label_digest
 from m2r2_ros.datasets.recording import Action, LowLevelSkill
 from m2r2_ros.datasets.recording_source import RecordingSource, vocabulary_of
+from m2r2_ros.datasets.sensor_input import SensorInput
 from m2r2_ros.datasets.topics import TopicMap, likely_slip
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.inspection.film_strip import FilmStrip
@@ -148,17 +149,33 @@ def _with_derived(
 
 
 def layout_of(topics: TopicMap) -> SensorLayout:
-    """All that a deployment has topics for: signals are what is called like a preset.
+    """All that a deployment has topics for: signals have fields, or are called like a preset.
 
-    Raises M2R2Error for a name that was almost certainly meant to be one.
+    Raises M2R2Error for a name that was almost certainly meant to be one, and for a signal of which
+    the file does not say how many numbers it is.
     """
     names = sorted(topics.topics, key=_place)
-    signals = tuple(name for name in names if preset_of(name))
+    signals = [name for name in names if preset_of(name) or topics.input(name).fields]
     cameras = tuple(name for name in names if name != AUDIO and name not in signals)
     for name in cameras:
         if near := likely_slip(name, (AUDIO, *PRESETS)):
             raise M2R2Error(f"unknown modality '{name}' in topics{near}")
-    return SensorLayout(cameras, AUDIO in topics.topics, signals)
+    entries = {name: _entry(name, topics.input(name)) for name in signals}
+    return SensorLayout(cameras, AUDIO in topics.topics, entries)
+
+
+def _entry(name: str, said: SensorInput) -> dict[str, Any]:
+    preset = preset_of(name)
+    if preset and PRESETS[preset].width:
+        return {}
+    if said.width is None:
+        raise M2R2Error(
+            f"'{name}' may be any number of columns: name them in the robot file, as "
+            f"`signals.{name}.fields: ['data[0:16]']`, or give a layout"
+        )
+    columns = [path.steps[-1].name for path in said.paths()]
+    named = all(columns) and len({*columns}) == said.width
+    return {"width": said.width} | ({"columns": columns} if named else {})
 
 
 def _place(name: str) -> int:

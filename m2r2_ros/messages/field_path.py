@@ -13,12 +13,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
+from math import prod
 
 from m2r2_ros.errors import M2R2Error, brief
 
 MAX_PATH = 256
 # Roll, pitch and yaw.
 RPY = 3
+QUATERNION = 4
 _STEP = re.compile(r"([A-Za-z]\w*)(?:\[([^\[\]]+)\])?(?:\.(?=[A-Za-z])|$)", re.ASCII)
 _TURN = re.compile(r"rpy\((.*)\)")
 _WHOLE = re.compile(r"\d{1,9}", re.ASCII)
@@ -52,6 +54,14 @@ class FieldPath:
 
     steps: tuple[Step, ...]
     is_rpy: bool = False
+
+    @property
+    def count(self) -> int | None:
+        """How many numbers it is if fields on the way are no lists; None where it does not say."""
+        if self.is_rpy:
+            return QUATERNION
+        counts = [1 if step.name else (step.stop or 0) - step.start for step in self.steps]
+        return prod(count or 1 for count in counts) if counts[-1] else None
 
     def __str__(self) -> str:
         path = ".".join(map(str, self.steps))

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Topic maps and the shipped parameter files."""
 
+import numpy as np
 import pytest
 
 from m2r2_ros.datasets.reassemble_rig import REASSEMBLE_LAYOUT
 from m2r2_ros.datasets.reassemble_topics import TOPICS
+from m2r2_ros.datasets.sensor_input import SensorInput
 from m2r2_ros.datasets.topics import TopicMap
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.inspection.inspection import layout_of
@@ -130,6 +132,32 @@ def test_a_signal_whose_name_is_misspelt_is_found_by_whoever_knows_the_layout():
         topics.served(LAYOUT)
     with pytest.raises(M2R2Error, match=r"'wrnch' in topics \(did you mean 'wrench'\?\)"):
         layout_of(topics)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_layout_of_a_robot_file_has_as_many_columns_as_its_fields(seed):
+    """Of kinds that have no width of their own, and of no kind."""
+    random = np.random.default_rng(seed)
+    kinds = ("tactile", "joint_position", "left_joint_effort", "lid_angle")
+    widths = {name: int(random.integers(1, 40)) for name in kinds}
+    said = {}
+    for name, width in widths.items():
+        one_each = tuple(f"position[{name}_{k}]" for k in range(width))
+        fields = one_each if random.random() < 0.5 else (f"data[0:{width}]",)
+        said[name] = SensorInput(f"/{name}", fields=fields)
+    topics = {name: f"/{name}" for name in (*kinds, "front", "wrench")}
+    layout = layout_of(TopicMap(topics, (), "front", said))
+    assert layout.cameras == ("front",)
+    assert {name: layout.signals[name].width for name in kinds} == widths
+    assert layout.signals["wrench"].width == 6
+    for name, each in said.items():
+        shown = [f"position[{column}]" for column in layout.signals[name].columns]
+        assert shown == list(each.fields) or each.fields[0].startswith("data")
+
+
+def test_a_signal_of_unknown_width_names_what_to_write():
+    with pytest.raises(M2R2Error, match=r"`signals.tactile.fields: \['data\[0:16\]'\]`"):
+        layout_of(TopicMap({"tactile": "/pad"}, reference_camera=""))
 
 
 def test_a_signal_may_be_called_almost_like_a_preset():

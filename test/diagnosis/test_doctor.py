@@ -23,6 +23,7 @@ from m2r2_ros.datasets.reassemble_writer import write_recording
 from m2r2_ros.datasets.source import open_source, windows
 from m2r2_ros.diagnosis.bag_survey import survey_bag
 from m2r2_ros.diagnosis.found_layout import found_layout
+from m2r2_ros.inspection.inspection import layout_of
 from m2r2_ros.offline.deployment import Deployment
 
 GRIPPER = {"topic": DEFAULT_TOPICS["gripper"]}
@@ -74,12 +75,15 @@ def test_a_pose_of_tf_is_written_and_read(tmp_path):
 
 
 def check_written(folder):
-    """No sensor of the written file is masked in the middle of the recording."""
+    """No sensor of the written file is masked amid the recording; the file says the layout, too."""
     robot = folder / "robot.yaml"
     assert doctor(folder, folder / "bag", "--write", robot)[0] == 0
     topics = Deployment.load(robot).topics
     with open_bag(folder / "bag") as bag:
         layout = found_layout(survey_bag(bag, 1.0)).only(topics.topics)
+    told = layout_of(topics)
+    assert set(told.modalities) == set(layout.modalities)
+    assert all(told.signals[n].width == layout.signals[n].width for n in layout.signals)
     with open_source(folder / "bag", topics) as source:
         made = list(windows(source, layout))
     assert all(made[len(made) // 2].mask.values())

@@ -378,6 +378,12 @@ def test_a_port_in_use_is_one_line(path, shared, capsys, tmp_path, monkeypatch):
     assert f"port {shared.port}" in capsys.readouterr().err
 
 
+def test_a_folder_stands_for_the_recordings_in_it(path, tmp_path):
+    (tmp_path / "another.h5").write_bytes(path.read_bytes())
+    with LabelServer(tmp_path / "cache", tmp_path) as server:
+        assert server.json("api") == [path.name, "another.h5"]
+
+
 def test_a_vocabulary_is_the_only_labels_there_may_be(path, tmp_path):
     stated = tmp_path / "words.yaml"
     stated.write_text("format: 1\nlabels: [wait, tighten]\nidle: [wait]\n")

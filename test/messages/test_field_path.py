@@ -43,3 +43,21 @@ def test_any_other_text_is_one_line(text):
 def test_no_path(text):
     with pytest.raises(M2R2Error, match=r"no field path|is empty"):
         parse_path(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("position[elbow_joint]", 1),
+        ("data[3]", 1),
+        ("data[0:16]", 16),
+        ("interface_values[finger].values[2:5]", 3),
+        ("pads[0:2].cells[0:8]", 16),
+        ("state.cells[0:8]", 8),
+        ("rpy(pose[3:6])", 4),
+        ("wrench.force", None),
+        ("data", None),
+    ],
+)
+def test_a_path_says_how_many_numbers_it_is(text, count):
+    assert parse_path(text).count == count
