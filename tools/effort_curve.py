@@ -4,11 +4,13 @@
     .venv/bin/python tools/effort_curve.py config/effort/real_arm.yaml --train bags/a bags/b \
         --test bags/y bags/z --robot bags/robot.yaml --out out/effort
 
-Every size has as many steps of training, and all of its recordings train: nothing is kept to choose
-an epoch, the head's temperature or its tracker. A draw is a shuffled order of the recordings, of
-which each size takes the first ones. `scratch` trains an encoder on them, `frozen` takes the given
-encoder as it is; both train a causal head. A point that is in OUT/points.json is kept, so that the
-command can be run again after an interruption or with more sizes. --plan says what is left to do.
+Every size has as many steps of training (`windows_per_epoch` times epochs), and all of its
+recordings train: nothing is kept to choose an epoch, the head's temperature or its tracker. A draw
+is a shuffled order of the recordings, of which each size takes the first ones. A way with an
+`encoder` takes it as it is, frozen, with `topics` for its sensors in place of the robot file's;
+others are settings of `m2r2 pretrain`. All train a causal head. A point that is in OUT/points.json
+is kept, so that the command can be run again after an interruption or with more sizes. --plan says
+what is left to do.
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ from m2r2_ros.datasets.vocabulary_file import VOCABULARY_FILE
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.offline.extraction import find_recordings, recording_name
 from m2r2_ros.small_files import read_small_text
+from m2r2_ros.training.settings import extended
 
 SCORES = ("f1@50", "delay_s", "recognised", "acc", "edit", "held_f1@50")
 # Recordings in a step of the causal head, its default.
@@ -83,6 +86,7 @@ class Curve:
 
     def __init__(self, args: argparse.Namespace) -> None:
         self._settings = yaml.safe_load(read_small_text(args.settings))
+        self._near = args.settings.parent
         self._train = sorted(find_recordings(args.train), key=recording_name)
         self._test = sorted(find_recordings(args.test), key=recording_name)
         self._out, self._robot = args.out, args.robot
@@ -119,7 +123,7 @@ class Curve:
             }
             with partial_file(self._file) as file:
                 file.write_text(json.dumps(self._done, indent=1) + "\n")
-            print(f"{point.name}: F1@50 {scores['f1@50']:.1f}, {scores['delay_s']:.2f} s")
+            print(f"{point.name}: F1@50 {scores['f1@50']:.1f}, delay {scores['delay_s']} s")
 
     def _points(self) -> Iterator[Point]:
         """Whole curves first, so that one is there early."""
@@ -136,8 +140,8 @@ class Curve:
         chosen, folder = self._chosen(point), self._out / point.name
         names = [recording_name(path) for path in chosen]
         told = self._settings["ways"][point.way]
-        if isinstance(told, str):
-            features, split = self._features(Path(told)), self._split(point, names)
+        if "encoder" in told:
+            features, split = self._features(told), self._split(point, names)
         else:
             features, split = self._trained(point, told, chosen), 1
         head, epochs = _write(folder / "head.yaml", self._settings["head"]), self._epochs(point)
@@ -154,10 +158,13 @@ class Curve:
         epochs = self._settings["head"]["optimiser"]["epochs"]
         return round(epochs * most / math.ceil(point.size / HEAD_BATCH))
 
-    def _features(self, encoder: Path) -> Path:
+    def _features(self, told: dict[str, Any]) -> Path:
         """Those of an encoder that stays as it is, of all recordings."""
-        features = self._out / "frozen" / "features"
-        self._extract(self._train, encoder, features)
+        features, robot = self._out / "frozen" / "features", self._robot
+        if "topics" in told:
+            values = {"/**": {"ros__parameters": {"topics": told["topics"]}}}
+            robot = _write(self._out / "frozen" / "robot.yaml", values)
+        self._extract(self._train, Path(told["encoder"]), features, robot)
         return features
 
     def _split(self, point: Point, names: Sequence[str]) -> int:
@@ -171,13 +178,14 @@ class Curve:
         folder = self._out / point.name
         encoder = folder / "encoder.onnx"
         if not encoder.exists():
-            config = _write(folder / "encoder.yaml", {**settings, "seed": point.draw})
+            told = extended(settings, self._near)
+            config = _write(folder / "encoder.yaml", {**told, "seed": point.draw})
             robot = ("--robot", self._robot) if self._robot else ()
             _run("pretrain", "--encoder", "m2r2", "--data", *chosen, "--validation",
                  self._again(chosen[0]), "--out", folder / "encoder", "--config", config,
                  "--cache", self._out / "cache", *robot)  # fmt: skip
             _run("export", folder / "encoder", "--out", encoder)
-        self._extract(chosen, encoder, folder / "features")
+        self._extract(chosen, encoder, folder / "features", self._robot)
         return folder / "features"
 
     def _again(self, recording: Path) -> Path:
@@ -192,10 +200,12 @@ class Curve:
                 link.symlink_to(path.absolute())
         return twin
 
-    def _extract(self, recordings: Sequence[Path], encoder: Path, features: Path) -> None:
-        robot = ("--config", self._robot) if self._robot else ()
+    def _extract(
+        self, recordings: Sequence[Path], encoder: Path, features: Path, robot: Path | None
+    ) -> None:
+        given = ("--config", robot) if robot else ()
         _run("extract", *recordings, "--test", *self._test, "--encoder", encoder, "--out", features,
-             *robot)  # fmt: skip
+             *given)  # fmt: skip
 
 
 def _write(path: Path, values: dict[str, Any]) -> Path:

@@ -93,9 +93,12 @@ class Desk:
         }
 
     def names(self) -> list[dict[str, Any]]:
-        """The labels to choose from, in the vocabulary's order."""
+        """The labels to choose from, in the vocabulary's order, idle ones last.
+
+        So that the number keys are those of `m2r2 record`.
+        """
         vocabulary = self._stated or self.labels.read().labels.meaning
-        names = list(vocabulary.labels)
+        names = sorted(vocabulary.labels, key=vocabulary.is_idle)
         return [{"label": name, "idle": vocabulary.is_idle(name)} for name in names]
 
     def cut(self) -> list[float]:

@@ -21,7 +21,9 @@ from recordings import recording
 
 from m2r2_ros.cli.main import run_verb
 from m2r2_ros.datasets.labels_file import labels_path, read_labels
+from m2r2_ros.datasets.marks import keyed_labels
 from m2r2_ros.datasets.reassemble_writer import write_recording
+from m2r2_ros.datasets.vocabulary_file import read_vocabulary
 
 pytest.importorskip("starlette")
 pytest.importorskip("uvicorn")
@@ -384,14 +386,15 @@ def test_a_folder_stands_for_the_recordings_in_it(path, tmp_path):
         assert server.json("api") == [path.name, "another.h5"]
 
 
-def test_a_vocabulary_is_the_only_labels_there_may_be(path, tmp_path):
+def test_a_vocabulary_is_the_only_labels_there_may_be_numbered_as_in_record(path, tmp_path):
     stated = tmp_path / "words.yaml"
     stated.write_text("format: 1\nlabels: [wait, tighten]\nidle: [wait]\n")
+    assert keyed_labels(read_vocabulary(stated))["1"] == "tighten"
     with LabelServer(tmp_path / "cache", path, "--vocabulary", stated) as server:
         told = server.json("api/0")
         assert told["fixed"] and told["names"] == [
-            {"label": "wait", "idle": True},
             {"label": "tighten", "idle": False},
+            {"label": "wait", "idle": True},
         ]
         base = server.json("api/0/labels")["revision"]
         status, answer = server.save(base, [label(0, 1, "tigthen")])
