@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+import yaml
 from recordings import recording
 from tiny_models import write_encoder, write_head
 
@@ -14,6 +15,15 @@ from m2r2_ros.cli.main import main
 from m2r2_ros.datasets.reassemble_rig import REASSEMBLE_LAYOUT
 from m2r2_ros.datasets.reassemble_writer import write_recording
 from m2r2_ros.inference.model_file import read_model
+
+# What is built before its settings are refused: seconds less than the default encoder.
+REFUSED = {
+    "validation_recordings": ["c"],
+    "layout": {"cameras": ["hama1"], "audio": False, "signals": ["wrench"]},
+    "model": {"feature_dimension": 8, "heads": 2, "image_size": 32, "image_stages": 2},
+    "fusion_layers": 1,
+    "imagenet": False,
+}
 
 
 def test_a_head_is_put_beside_its_own_encoder_only(tmp_path, capsys):
@@ -57,7 +67,7 @@ def test_one_recording_is_refused_before_anything_is_read(tmp_path, capsys):
 def test_pretraining_says_at_once_what_it_begins_with(tmp_path, capsys):
     for name in ("a", "b"):
         write_recording(tmp_path / "data" / f"{name}.h5", replace(recording(1.0), name=name))
-    (tmp_path / "settings.yaml").write_text("validation_recordings: [c]\n")
+    (tmp_path / "settings.yaml").write_text(yaml.safe_dump(REFUSED))
     run, settings = tmp_path / "run", tmp_path / "settings.yaml"
     arguments = ["--encoder", "m2r2", "--data", tmp_path / "data", "--out", run]
     assert main(["pretrain", *map(str, arguments), "--config", str(settings)]) == 2
