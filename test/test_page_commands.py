@@ -103,6 +103,10 @@ ELSEWHERE = {
     "m2r2 doctor my_bag": (
         "test/diagnosis/test_doctor.py::test_the_written_file_gives_the_segments_of_the_right_one"
     ),
+    "m2r2 learn": "test/learning/test_learn.py::test_no_fold_has_seen_what_it_is_scored_on",
+    "m2r2 segment demonstrations/take_07": (
+        "test/learning/test_learn.py::test_what_was_scored_is_what_the_folds_models_publish"
+    ),
     "m2r2 label": (
         "test/labelling/test_label_server.py::"
         "test_labels_are_written_beside_the_recording_which_stays_as_it_is"

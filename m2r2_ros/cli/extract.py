@@ -34,7 +34,7 @@ from m2r2_ros.datasets.groups import (
     recorded_groups,
 )
 from m2r2_ros.datasets.mstcn import Split, read_lines, write_split
-from m2r2_ros.datasets.stated_vocabulary import StatedVocabulary, stated_vocabulary
+from m2r2_ros.datasets.stated_vocabulary import StatedVocabulary, agreed_vocabulary
 from m2r2_ros.datasets.vocabulary_file import VOCABULARY_FILE, read_vocabulary
 from m2r2_ros.errors import M2R2Error, printable
 from m2r2_ros.inference.models import open_encoder
@@ -148,20 +148,10 @@ def _vocabulary(given: Path | None, recordings: list[Path]) -> StatedVocabulary 
     """The given one, else what files beside the recordings state, who must not disagree."""
     if given is not None:
         return StatedVocabulary(read_vocabulary(given), given)
-    found: dict[Path, StatedVocabulary] = {}
-    for recording in recordings:
-        stated = stated_vocabulary(recording)
-        if stated is not None:
-            found.setdefault(recording, stated)
-    first = next(iter(found), None)
-    for recording, stated in found.items():
-        if stated.vocabulary != found[first].vocabulary:
-            what = stated.vocabulary.difference(found[first].vocabulary) or "which labels there are"
-            raise M2R2Error(
-                f"the {found[first].path.name} beside {first} and the {stated.path.name} beside "
-                f"{recording} disagree on {what}: give one by --vocabulary"
-            )
-    return first and found[first]
+    try:
+        return agreed_vocabulary(recordings)
+    except M2R2Error as error:
+        raise M2R2Error(f"{error}: give one by --vocabulary") from error
 
 
 def _choose(

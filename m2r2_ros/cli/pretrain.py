@@ -97,8 +97,9 @@ def main(args: argparse.Namespace) -> int:
     from m2r2_ros.training.run import best_metrics
 
     best = best_metrics(args.out)
-    epoch, loss = best["epoch"] + 1, best["validation/loss"]
-    print(f"{args.out}: the best epoch is {epoch}, with a validation loss of {loss:.3g}")
+    epoch, loss = best["epoch"] + 1, best.get("validation/loss")
+    why = "the last one" if loss is None else f"with a validation loss of {loss:.3g}"
+    print(f"{args.out}: the best epoch is {epoch}, {why}")
     print(f"{args.out}: export it with `m2r2 export {args.out} --out {exported}`")
     return 0
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -35,6 +36,27 @@ def stated_vocabulary(recording: Path) -> StatedVocabulary | None:
     if labels is None or labels.vocabulary is None:
         return None
     return StatedVocabulary(labels.vocabulary, path)
+
+
+def agreed_vocabulary(recordings: Iterable[Path]) -> StatedVocabulary | None:
+    """What the files of several recordings state, None where none does.
+
+    Raises M2R2Error, which names two of them, when they disagree.
+    """
+    found: dict[Path, StatedVocabulary] = {}
+    for recording in recordings:
+        stated = stated_vocabulary(recording)
+        if stated is not None:
+            found.setdefault(recording, stated)
+    first = next(iter(found), None)
+    for recording, stated in found.items():
+        if stated.vocabulary != found[first].vocabulary:
+            what = stated.vocabulary.difference(found[first].vocabulary) or "which labels there are"
+            raise M2R2Error(
+                f"the {found[first].path.name} beside {first} and the {stated.path.name} beside "
+                f"{recording} disagree on {what}"
+            )
+    return first and found[first]
 
 
 def vocabulary_beside(recording: Path) -> StatedVocabulary | None:

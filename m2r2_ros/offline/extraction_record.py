@@ -70,7 +70,7 @@ class ExtractionRecord:
         files = [self._folder / "features" / f"{job.name}.npy"]
         if self.is_labelled(job.name):
             files.append(self._folder / "groundTruth" / f"{job.name}.txt")
-        same = entry is not None and entry.get("source") == _fingerprint(job.recording)
+        same = entry is not None and entry.get("source") == fingerprint(job.recording)
         return same and all(file.is_file() for file in files)
 
     def is_labelled(self, name: str) -> bool:
@@ -83,7 +83,7 @@ class ExtractionRecord:
             self._folder, result.job.name, result.features, result.labels, result.stamps_ns
         )
         self._recordings[result.job.name] = {
-            "source": _fingerprint(result.job.recording),
+            "source": fingerprint(result.job.recording),
             "frames": len(result.features),
             "labelled": result.labels is not None,
             "problems": result.problems,
@@ -151,7 +151,7 @@ def _made_with(
     return json.loads(json.dumps(made_with))
 
 
-def _fingerprint(recording: Path) -> dict[str, Any]:
+def fingerprint(recording: Path) -> dict[str, Any]:
     """Changes when the recording does, or its labels; cheaper than a hash of gigabytes."""
     files = [recording] if recording.is_file() else filter(Path.is_file, recording.glob("*"))
     states = [file.stat() for file in files]

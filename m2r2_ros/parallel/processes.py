@@ -11,16 +11,25 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from typing import TypeVar
+from functools import partial
+from multiprocessing.queues import SimpleQueue
+from typing import Any, TypeVar
 
 from m2r2_ros.errors import M2R2Error
+from m2r2_ros.parallel.progress import told_to
 
 Piece = TypeVar("Piece")
 Result = TypeVar("Result")
 
+# In a worker: where it says how far it is.
+_reports: SimpleQueue[Any] | None = None
+
 
 def in_processes(
-    work: Callable[[Piece], Result], pieces: Sequence[Piece], workers: int
+    work: Callable[[Piece], Result],
+    pieces: Sequence[Piece],
+    workers: int,
+    reports: SimpleQueue[Any] | None = None,
 ) -> Iterator[Result]:
     """Results as they come, from up to `workers` processes; from this one if one is enough.
 
@@ -32,7 +41,7 @@ def in_processes(
         yield from map(work, pieces)
         return
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, follow_parent) as pool:
+    with ProcessPoolExecutor(workers, context, follow_parent, (reports,)) as pool:
         futures = [pool.submit(run_piece, work, piece) for piece in pieces]
         try:
             for future in as_completed(futures):
@@ -41,6 +50,47 @@ def in_processes(
             raise M2R2Error("a worker was killed (out of memory?): try fewer --workers") from error
         finally:
             end_workers(pool)
+
+
+def told_in_processes(
+    work: Callable[[Piece], Result],
+    pieces: Sequence[Piece],
+    workers: int,
+    listener: Callable[[int, float], None],
+) -> Iterator[Result]:
+    """As `in_processes`; the listener, called in a thread of its own, is told how far the bars of
+    each piece are: its number among the pieces, and the part that is done."""
+    numbered = list(enumerate(pieces))
+    if min(workers, len(pieces)) <= 1:
+        yield from map(partial(_told, work, listener), numbered)
+        return
+    reports = multiprocessing.get_context("spawn").SimpleQueue()
+    reader = threading.Thread(target=_pass_on, args=(reports, listener), daemon=True)
+    reader.start()
+    try:
+        yield from in_processes(partial(_reporting, work), numbered, workers, reports)
+    finally:
+        reports.put(None)
+        reader.join()
+
+
+def _pass_on(reports: SimpleQueue[Any], listener: Callable[[int, float], None]) -> None:
+    while (report := reports.get()) is not None:
+        listener(*report)
+
+
+def _reporting(work: Callable[[Piece], Result], numbered: tuple[int, Piece]) -> Result:
+    return _told(work, lambda *report: _reports.put(report), numbered)
+
+
+def _told(
+    work: Callable[[Piece], Result],
+    listener: Callable[[int, float], None],
+    numbered: tuple[int, Piece],
+) -> Result:
+    number, piece = numbered
+    with told_to(partial(listener, number)):
+        return work(piece)
 
 
 def run_piece(work: Callable[..., Result], *arguments: object) -> Result:
@@ -59,11 +109,13 @@ def end_workers(pool: ProcessPoolExecutor) -> None:
         worker.terminate()
 
 
-def follow_parent() -> None:
+def follow_parent(reports: SimpleQueue[Any] | None = None) -> None:
     """In a worker: Ctrl-C is the parent's; SIGTERM unwinds, so that partial files go.
 
     A worker whose parent was killed would wait for work for ever, and goes as well.
     """
+    global _reports
+    _reports = reports
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     threading.Thread(target=_end_with_parent, daemon=True).start()

@@ -4,12 +4,42 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from tqdm import tqdm
 
 # Between lines in a file; work that is shorter leaves none.
 LINE_INTERVAL_S = 30.0
+
+# Is told which part of a piece of work is done, 0 to 1.
+Listener = Callable[[float], None]
+_listener: Listener | None = None
+
+
+@contextmanager
+def told_to(listener: Listener) -> Iterator[None]:
+    """Bars of this block are not shown: the listener is told how far each is."""
+    global _listener
+    before, _listener = _listener, listener
+    try:
+        yield
+    finally:
+        _listener = before
+
+
+@contextmanager
+def as_part(start: float, size: float) -> Iterator[None]:
+    """What is told in this block counts as that part of the work around it."""
+    whole = _listener
+    if whole is None:
+        yield
+        return
+    whole(start)
+    with told_to(lambda done: whole(start + size * done)):
+        yield
+    whole(start + size)
 
 
 class Progress(tqdm):
@@ -20,6 +50,9 @@ class Progress(tqdm):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         options["disable"] = bool(options.get("disable"))
+        self._listener = None if options["disable"] else _listener
+        if self._listener:
+            options["file"] = _Nothing()
         stream = options.get("file") or sys.stderr
         self._in_lines = not getattr(stream, "isatty", bool)()
         self._said_at: float | None = None
@@ -28,6 +61,9 @@ class Progress(tqdm):
 
     def display(self, msg: str | None = None, pos: int | None = None) -> None:
         """Draw the bar, or write a line if the last one is long enough ago."""
+        if self._listener:
+            self._listener(min(1.0, self.n / self.total) if self.total else 0.0)
+            return
         if not self._in_lines:
             super().display(msg, pos)
             return

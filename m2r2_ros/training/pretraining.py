@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from m2r2_ros.datasets.atomic import partial_file
 from m2r2_ros.errors import M2R2Error
+from m2r2_ros.inference.model_file import read_model
 from m2r2_ros.networks.fusion import PretrainingHeads
 from m2r2_ros.networks.m2r2 import AST, CLIP, COMPACT, M2R2
 from m2r2_ros.networks.pretrained import load_audio, load_images
@@ -22,6 +23,7 @@ from m2r2_ros.networks.statistics import Statistics
 from m2r2_ros.sensing.layout import SensorLayout
 from m2r2_ros.training import distributed
 from m2r2_ros.training.cache import PreparedRecording, collate, prepare_recordings
+from m2r2_ros.training.exported_weights import take_exported
 from m2r2_ros.training.loop import Losses, ParameterGroup, split_validation, train_epochs
 from m2r2_ros.training.losses import action_loss, boundary_loss
 from m2r2_ros.training.normalisation import measure_statistics
@@ -208,33 +210,34 @@ def pretrain(
     read: Reader,
     cache: Path,
     workers: int = 1,
+    start_from: Path | None = None,
 ) -> None:
     """Pretrain on recordings into the run folder `out`; goes on where an earlier run stopped.
 
     `read` yields a recording's windows with their labels; `cache` keeps prepared recordings,
-    which `workers` processes compute.
+    which `workers` processes compute. Training begins with the weights of the encoder.onnx
+    `start_from`, as far as they fit.
     """
     settings = with_roboact(settings)
     device = distributed.connect()
     names = [path.stem for path in paths]
-    run = TrainingRun(
-        out,
-        {"kind": "m2r2", "recordings": names, "settings": settings_to_dict(settings)},
-        before={"settings": settings_to_dict(PretrainSettings())},
-    )
+    recorded = {"kind": "m2r2", "recordings": names, "settings": settings_to_dict(settings)}
+    if start_from:
+        recorded["start_from"] = read_model(start_from).sha256
+    run = TrainingRun(out, recorded, before={"settings": settings_to_dict(PretrainSettings())})
     encoder = build_encoder(settings)
+    if start_from:
+        take_exported(encoder, start_from)
     with distributed.first_process_first():
         recordings = read_prepared(paths, settings, cache, read, workers)
-    training, validation = split_validation(
-        [r.name for r in recordings], settings.validation, settings.validation_recordings
-    )
+    training, validation = _split([r.name for r in recordings], settings)
     run.begin()
     chosen = [recordings[index] for index in training]
     with distributed.first_process_first():
         encoder.set_statistics(_statistics(out / STATISTICS_FILE, chosen, encoder.layout))
     labels = _labels(chosen)
     with distributed.first_process_first():
-        sentences = _sentence_encoder(settings, recordings, cache)
+        sentences = stored_sentences(settings, recordings, cache)
     module = Pretraining(encoder, settings, sentences, labels).to(device)
     sampler = WindowSampler(chosen, settings.window, labels)
     held_out = WindowSampler([recordings[i] for i in validation], settings.window, labels)
@@ -251,6 +254,13 @@ def pretrain(
     )
 
 
+def _split(names: list[str], settings: PretrainSettings) -> tuple[list[int], list[int]]:
+    """Indices for training and validation; a part of 0: none of these."""
+    if not settings.validation and not settings.validation_recordings:
+        return list(range(len(names))), []
+    return split_validation(names, settings.validation, settings.validation_recordings)
+
+
 def _statistics(
     file: Path, recordings: Sequence[PreparedRecording], layout: SensorLayout
 ) -> Statistics:
@@ -263,7 +273,7 @@ def _statistics(
     return statistics
 
 
-def _sentence_encoder(
+def stored_sentences(
     settings: PretrainSettings, recordings: Sequence[PreparedRecording], cache: Path
 ) -> StoredSentences | TrainedSentences:
     """A frozen one knows every sentence that the recordings' windows of three actions ask for."""

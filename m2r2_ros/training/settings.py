@@ -137,7 +137,8 @@ class PretrainSettings:
     frame_class_weight: float = 0.0
     # Windows drawn for one epoch; 0 takes every action of every recording once.
     windows_per_epoch: int = 0
-    # Part of the recordings that are kept for validation.
+    # Part of the recordings that are kept for validation. 0: none, all are trained on up to the
+    # last epoch.
     validation: float = 0.15
     # Their names, instead of a part; `m2r2 pretrain --validation` names its own.
     validation_recordings: tuple[str, ...] = ()

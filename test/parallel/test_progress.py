@@ -7,7 +7,7 @@ import io
 
 import pytest
 
-from m2r2_ros.parallel.progress import LINE_INTERVAL_S, Progress
+from m2r2_ros.parallel.progress import LINE_INTERVAL_S, Progress, as_part, told_to
 
 
 class Terminal(io.StringIO):
@@ -77,3 +77,27 @@ def test_a_stream_that_knows_no_terminal(monkeypatch):
     plain = Plain()
     plain.getvalue = lambda: plain.written
     assert work(plain, LINE_INTERVAL_S, monkeypatch, steps=2).count("\n") == 2
+
+
+def test_a_listener_is_told_in_place_of_a_bar():
+    stream, told = Terminal(), []
+    with told_to(told.append), Progress(total=4, file=stream, mininterval=0) as bar:
+        for _ in range(4):
+            bar.update()
+    assert stream.getvalue() == ""
+    assert told == sorted(told) and told[0] == 0 and told[-1] == 1
+
+
+def test_parts_of_a_work_are_told_as_the_whole():
+    told: list[float] = []
+    with told_to(told.append):
+        for start, size in ((0.0, 0.75), (0.75, 0.25)):
+            with as_part(start, size):
+                list(Progress(range(3), mininterval=0))
+    assert told == sorted(told) and {0.25, 0.75, 1.0} <= set(told)
+
+
+def test_bars_are_shown_again_after_a_listener(monkeypatch):
+    with told_to(lambda done: None):
+        pass
+    assert "5/5" in work(Terminal(), 1.0, monkeypatch)

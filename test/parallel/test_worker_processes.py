@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from m2r2_ros.errors import M2R2Error
-from m2r2_ros.parallel.processes import in_processes
+from m2r2_ros.parallel.processes import in_processes, told_in_processes
+from m2r2_ros.parallel.progress import Progress
 
 WAITING = """
 import os, sys, time
@@ -49,6 +50,22 @@ def is_alive(pid: int) -> bool:
 @pytest.mark.parametrize("workers", [1, 2])
 def test_every_piece_gives_its_result(workers):
     assert sorted(in_processes(abs, [-3, 1, -2], workers)) == [1, 2, 3]
+
+
+def count_to(number: int) -> int:
+    return sum(1 for _ in Progress(range(number), mininterval=0))
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_listener_is_told_how_far_each_piece_is(workers):
+    told: dict[int, list[float]] = {}
+
+    def listen(piece, done):
+        told.setdefault(piece, []).append(done)
+
+    assert sorted(told_in_processes(count_to, [2, 3], workers, listen)) == [2, 3]
+    assert set(told) == {0, 1}
+    assert all(parts == sorted(parts) and parts[-1] == 1 for parts in told.values())
 
 
 @pytest.mark.parametrize("workers", [1, 2])
