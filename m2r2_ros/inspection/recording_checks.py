@@ -49,6 +49,8 @@ def stream_problems(
         share = summary.unusable / summary.samples
         if share >= _SHARE_WORTH_A_LINE:
             lines.append(f"'{name}': {summary.unusable} samples ({share:.1%}) are not usable")
+        if (clipped := summary.clipped / summary.samples) >= _SHARE_WORTH_A_LINE:
+            lines.append(f"'{name}' is clipped: {clipped:.1%} of its samples are at full scale")
     return lines
 
 

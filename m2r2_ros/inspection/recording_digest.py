@@ -16,6 +16,9 @@ from m2r2_ros.sensing.limits import SensingLimits
 from m2r2_ros.sensing.signal import Signal
 from m2r2_ros.sensing.signal_stream import is_sane
 
+# The largest value of 16 bits is 0.99997; compression takes a little of it.
+_FULL_SCALE = 0.999
+
 
 class GatheredCamera:
     """All times and some frames of a camera. `strays`: frames with an absurd time, left out."""
@@ -55,7 +58,7 @@ class GatheredAudio:
         self._starts: list[float] = []
         self._lengths: list[int] = []
         self._end_s = -np.inf
-        self._unusable = 0
+        self._unusable = self._clipped = 0
 
     def add(self, start_s: float, samples: np.ndarray, rate_hz: int) -> None:
         """Take a chunk (N, channels) whose first sample was taken at `start_s`."""
@@ -66,6 +69,7 @@ class GatheredAudio:
         usable = np.isfinite(samples).all(axis=1)
         mono = np.where(usable, np.where(usable[:, None], samples, 0).mean(axis=1), np.nan)
         self._unusable += int((~usable).sum())
+        self._clipped += int((np.abs(samples) >= _FULL_SCALE).any(axis=1).sum())
         self.spectrogram.add(start_s, mono, abs(start_s - self._end_s) <= self._max_gap_s)
         self._starts.append(start_s)
         self._lengths.append(len(samples))
@@ -77,7 +81,8 @@ class GatheredAudio:
             return None
         starts, lengths = np.array(self._starts), np.array(self._lengths)
         rate_hz = self.spectrogram.rate_hz
-        return summarise_chunks(starts, lengths, rate_hz, self._max_gap_s, self._unusable)
+        lost = self._unusable, self._clipped
+        return summarise_chunks(starts, lengths, rate_hz, self._max_gap_s, *lost)
 
 
 class GatheredSignal:

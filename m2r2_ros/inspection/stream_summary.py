@@ -29,6 +29,7 @@ class StreamSummary:
     gaps          every pause of more than three usual intervals; in audio, every hole.
     out_of_order  samples that are not newer than the one before.
     unusable      samples that are NaN, inf, out of range or cannot be decoded.
+    clipped       samples of sound at full scale.
     """
 
     samples: int
@@ -38,6 +39,7 @@ class StreamSummary:
     gaps: tuple[Gap, ...] = ()
     out_of_order: int = 0
     unusable: int = 0
+    clipped: int = 0
 
     @property
     def longest_gap(self) -> Gap:
@@ -73,7 +75,12 @@ def summarise_samples(times_s: np.ndarray, unusable: int = 0) -> StreamSummary:
 
 
 def summarise_chunks(
-    starts_s: np.ndarray, lengths: np.ndarray, rate_hz: float, max_gap_s: float, unusable: int = 0
+    starts_s: np.ndarray,
+    lengths: np.ndarray,
+    rate_hz: float,
+    max_gap_s: float,
+    unusable: int = 0,
+    clipped: int = 0,
 ) -> StreamSummary:
     """Summarise audio in chunks that start at `starts_s` (N,), N > 0, with `lengths` samples (N,).
 
@@ -88,6 +95,7 @@ def summarise_chunks(
         gaps=_gaps(ends_s[:-1], starts_s[1:] - ends_s[:-1], max_gap_s),
         out_of_order=int((np.diff(starts_s) <= 0).sum()),
         unusable=unusable,
+        clipped=clipped,
     )
 
 

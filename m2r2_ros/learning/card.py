@@ -12,6 +12,7 @@ from m2r2_ros import __version__
 from m2r2_ros.datasets.atomic import partial_file
 from m2r2_ros.errors import printable
 from m2r2_ros.evaluation.tables import markdown_cell, markdown_table
+from m2r2_ros.inference.models import ENCODER_FILE, HEAD_FILE
 from m2r2_ros.learning.findings import Finding
 from m2r2_ros.learning.outcome import WAYS, LearningOutcome
 from m2r2_ros.learning.report import COMPARED, about, mean_and_deviation
@@ -45,17 +46,21 @@ def write_card(
 ) -> None:
     """Write `model_card.md` into a models folder; `command` are the words that made it."""
     with partial_file(models / CARD_FILE) as temporary:
-        temporary.write_text(card_text(outcome, findings, command), encoding="utf-8")
+        text = card_text(outcome, findings, command, _files(models, outcome))
+        temporary.write_text(text, encoding="utf-8")
 
 
-def card_text(outcome: LearningOutcome, findings: Sequence[Finding], command: Sequence[str]) -> str:
-    """The card in Markdown."""
+def card_text(
+    outcome: LearningOutcome, findings: Sequence[Finding], command: Sequence[str], files: str = ""
+) -> str:
+    """The card in Markdown; `files` is the table of what lies beside it."""
     facts = outcome.facts
     name = markdown_cell(Path(outcome.models).name)
     parts = [
         f"# {name}",
         "An M2R2 encoder and a causal segmentation head, learned by `m2r2 learn` from "
         f"{len(facts.minutes)} labelled recordings for the sensors {', '.join(facts.sensors)}.",
+        *([files] if files else []),
         _block(f"m2r2 {shlex.join(command)}"),
         "## What it was learned from",
         _listed({k: v for k, v in about(outcome).items() if k not in ("time", "sensors")}),
@@ -74,6 +79,21 @@ def card_text(outcome: LearningOutcome, findings: Sequence[Finding], command: Se
         f"Made by m2r2_ros {__version__}; `report.html` has confusions and timelines.",
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _files(models: Path, outcome: LearningOutcome) -> str:
+    """A table of the models that are there, "" for none."""
+    what = {
+        ENCODER_FILE: f"{', '.join(outcome.facts.sensors)} of one window -> feature",
+        HEAD_FILE: f"feature -> probabilities of {len(outcome.facts.labels)} labels and of a "
+        "boundary, with carried state",
+    }
+    rows = [
+        (f"`{name}`", about_it, f"{(models / name).stat().st_size / 1e6:.1f} MB")
+        for name, about_it in what.items()
+        if (models / name).is_file()
+    ]
+    return markdown_table(("file", "in -> out", "size"), rows) if rows else ""
 
 
 def _block(line: str) -> str:

@@ -25,7 +25,8 @@ from m2r2_ros.inspection.dataset_statistics import LabelledRecording, dataset_st
 from m2r2_ros.inspection.film_strip import HEIGHT_PX, FilmStrip
 from m2r2_ros.inspection.inspection import Inspection, inspect_source, layout_of
 from m2r2_ros.inspection.inspection_plot import inspection_figure, plot_inspection
-from m2r2_ros.inspection.recording_digest import GatheredSignal
+from m2r2_ros.inspection.recording_checks import stream_problems
+from m2r2_ros.inspection.recording_digest import GatheredAudio, GatheredSignal
 from m2r2_ros.inspection.skill_colours import SKILL_HUES, SkillColours
 from m2r2_ros.inspection.spectrogram import Spectrogram
 from m2r2_ros.inspection.stream_summary import Gap, summarise_chunks, summarise_samples
@@ -100,6 +101,20 @@ def test_a_lost_chunk_of_audio_is_a_gap():
     assert (summary.samples, summary.rate_hz) == (49 * 320, 16_000)
     assert summary.gaps == (pytest.approx(Gap(0.4, 0.02)),)
     assert summary.last_s == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(("loudness", "is_clipped"), [(0.9, False), (1.01, True)])
+def test_sound_at_full_scale_is_a_problem(loudness, is_clipped):
+    """A sine that is 1 % too loud is at full scale for a tenth of the time: acos(1 / 1.01) / 90."""
+    tone = loudness * np.sin(np.arange(16_000) * 2 * np.pi * 440 / 16_000)
+    gathered = GatheredAudio(0.015)
+    gathered.add(0.0, np.clip(tone, -1, 1)[:, None].astype(np.float32), 16_000)
+    summary = gathered.summary()
+    expected = np.arccos(0.999 / loudness) / (np.pi / 2) if is_clipped else 0.0
+    assert summary.clipped / summary.samples == pytest.approx(expected, abs=0.01)
+    lines = stream_problems({"audio": summary}, SensorLayout((), True, {}), SensingLimits())
+    assert len(lines) == is_clipped
+    assert all(line.startswith("'audio' is clipped: 9.") for line in lines)
 
 
 def test_spectrogram_shows_a_tone_where_it_sounds():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Signals and sound that run into the end of their sensor's range."""
+"""Signals that run into the end of their sensor's range."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ import numpy as np
 
 from m2r2_ros.learning.checks.usual import unusual
 from m2r2_ros.learning.findings import Finding
-from m2r2_ros.learning.profile import SOUND, RecordingProfile
+from m2r2_ros.learning.profile import RecordingProfile
 
 KIND = "saturated sensor"
-# Share of samples that may be cut off without a word: of a signal; of sound, where one in a
-# thousand is heard.
-_LEAST, _LEAST_SOUND = 0.01, 0.001
+# Share of samples that may be cut off without a word.
+_LEAST = 0.01
 
 
 def cut_off_signals(profiles: Sequence[RecordingProfile]) -> Iterator[Finding]:
@@ -22,8 +21,7 @@ def cut_off_signals(profiles: Sequence[RecordingProfile]) -> Iterator[Finding]:
     for stream in dict.fromkeys(name for profile in profiles for name in profile.streams):
         having = [profile for profile in profiles if stream in profile.streams]
         shares = np.array([profile.streams[stream].cut_off for profile in having])
-        least = _LEAST_SOUND if having[0].streams[stream].kind == SOUND else _LEAST
-        odd = np.array([unusual(column, least) for column in shares.T]).T
+        odd = np.array([unusual(column, _LEAST) for column in shares.T]).T
         for number in np.flatnonzero(odd.any(axis=1)):
             names = np.array(having[number].streams[stream].columns)[odd[number]]
             what = "" if len(names) == odd.shape[1] else f" ({', '.join(names)})"

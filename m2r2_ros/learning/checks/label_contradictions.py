@@ -18,24 +18,39 @@ SWAPPED, FOREIGN, UNLIKE = "swapped labels", "labels of another", "labels unlike
 ODD_STREAM = "sensor unlike others"
 # Mean log probability by which labels may fit worse than usual without a word: all streams
 # together, and one of them.
-_LEAST, _LEAST_OF_STREAM = 0.3, 0.5
+_LEAST, _LEAST_OF_STREAM = 0.3, 0.7
+# By so much labels of another recording fit worse; less may be a segment or two.
+_LEAST_OF_FOREIGN = 1.0
 
 
 def contradicting_labels(fits: Sequence[LabelFit], classes: Sequence[str]) -> Iterator[Finding]:
     """Recordings whose labels fit unusually badly, and no shift mends it; with what would."""
+    usual = _usual_fits(fits)
     own = np.array([fit_of(fit.together, fit.known) for fit in fits])
-    bad = unusual(-own, _LEAST)
-    worst_usual = -highest_usual(-own, _LEAST)
-    for number in np.flatnonzero(bad):
+    lost = usual - own
+    limit = highest_usual(lost, _LEAST)
+    for number in np.flatnonzero(lost > limit):
         fit = fits[number]
         # More than half of what is wrong: the shift is what is reported.
-        if best_shift(fit.together, fit.known).gain > (np.nanmedian(own) - own[number]) / 2:
+        if best_shift(fit.together, fit.known).gain > lost[number] / 2:
             continue
+        good = usual[number] - limit
+        is_foreign = lost[number] >= _LEAST_OF_FOREIGN
         yield (
-            _swapped(fit, classes, worst_usual)
-            or _foreign(fit, fits, worst_usual)
-            or _unlike(fit, own[number], float(np.nanmedian(own)), classes)
+            _swapped(fit, classes, good)
+            or (_foreign(fit, fits, good) if is_foreign else None)
+            or _unlike(fit, own[number], usual[number], classes)
         )
+
+
+def _usual_fits(fits: Sequence[LabelFit]) -> np.ndarray:
+    """Of each recording what its labels usually fit with the streams that it has: float (N,)."""
+    streams = dict.fromkeys(name for fit in fits for name in fit.logs)
+    each = {
+        name: np.nanmedian([fit_of(f.logs[name], f.known) for f in fits if name in f.logs])
+        for name in streams
+    }
+    return np.array([np.mean([each[name] for name in fit.logs]) for fit in fits])
 
 
 def _swapped(fit: LabelFit, classes: Sequence[str], good: float) -> Finding | None:

@@ -49,7 +49,10 @@ def fit_labels(
     classes: Sequence[str],
     rename: Callable[[str], str] = str,
 ) -> list[LabelFit]:
-    """Each recording by models of all others, with labels as `rename` gives them."""
+    """Each recording by models of all others, with labels as `rename` gives them.
+
+    Recordings without a label or without a stream that another one has are left out.
+    """
     index = {label: number for number, label in enumerate(classes)}
     known = [np.array([index.get(rename(one), -1) for one in p.labels]) for p in profiles]
     logs: list[dict[str, np.ndarray]] = [{} for _ in profiles]
@@ -62,7 +65,8 @@ def fit_labels(
         total = sum(sums[1:], sums[0])
         for x, own, i in zip(features, sums, having, strict=True):
             logs[i][stream] = (total - own).log_probabilities(x)
-    return [LabelFit(p.name, k, each) for p, k, each in zip(profiles, known, logs, strict=True)]
+    fits = [LabelFit(p.name, k, each) for p, k, each in zip(profiles, known, logs, strict=True)]
+    return [fit for fit in fits if fit.logs and (fit.known >= 0).any()]
 
 
 def fit_of(logs: np.ndarray, known: np.ndarray, frames_late: int = 0) -> float:
