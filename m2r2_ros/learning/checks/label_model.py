@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from m2r2_ros.learning.checks.usual import spread
-from m2r2_ros.learning.profile import RATE_HZ, RecordingProfile
+from m2r2_ros.learning.profile import CAMERA, RATE_HZ, RecordingProfile, StreamProfile
 
 # A frame's change from a second before and to a second after says more than its value alone.
 _CONTEXT = round(RATE_HZ)
@@ -60,7 +60,7 @@ def fit_labels(
         having = [i for i, profile in enumerate(profiles) if stream in profile.streams]
         if len(having) < 2:
             continue
-        features = _features([profiles[i].streams[stream].values for i in having])
+        features = _features([profiles[i].streams[stream] for i in having])
         sums = [_Sums.of(x, known[i], len(classes)) for x, i in zip(features, having, strict=True)]
         total = sum(sums[1:], sums[0])
         for x, own, i in zip(features, sums, having, strict=True):
@@ -131,15 +131,17 @@ class _Sums:
         return logs
 
 
-def _features(streams: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """Float (T, 5 D) of each (T, D): values, changes over a second, and how large those are."""
-    streams = [_filled(values) for values in streams]
-    everything = np.concatenate(streams)
+def _features(streams: Sequence[StreamProfile]) -> list[np.ndarray]:
+    """Float (T, D') of each stream: values, changes over a second, and how large those are."""
+    filled = [_filled(stream.values) for stream in streams]
+    everything = np.concatenate(filled)
     middle = np.median(everything, axis=0)
     scale = np.maximum(spread(everything, axis=0), 0.1 * everything.std(axis=0)) + 1e-9
     return [
-        _with_changes(np.clip((values - middle) / scale, -_FURTHEST, _FURTHEST))
-        for values in streams
+        _with_changes(
+            np.clip((values - middle) / scale, -_FURTHEST, _FURTHEST), stream.kind == CAMERA
+        )
+        for stream, values in zip(streams, filled, strict=True)
     ]
 
 
@@ -153,8 +155,10 @@ def _filled(values: np.ndarray) -> np.ndarray:
     return np.array(columns).T
 
 
-def _with_changes(values: np.ndarray) -> np.ndarray:
+def _with_changes(values: np.ndarray, is_camera: bool) -> np.ndarray:
     padded = np.pad(values, ((_CONTEXT, _CONTEXT), (0, 0)), mode="edge")
     ahead = padded[2 * _CONTEXT :] - values
     behind = values - padded[: -2 * _CONTEXT]
+    if is_camera:  # Of many columns: that something moves there is enough.
+        return np.concatenate([values, np.abs(behind)], axis=1)
     return np.concatenate([values, ahead, behind, np.abs(ahead), np.abs(behind)], axis=1)
