@@ -32,6 +32,9 @@ WHOLE_PAGES = {
     "docs/tutorials/other_robot.md": (
         "test/nodes/test_other_robot.py::test_what_is_live_is_what_was_segmented"
     ),
+    "docs/tutorials/planner.md": (
+        "test/nodes/test_planner_page.py::test_the_supervisor_reacts_to_a_failed_insertion"
+    ),
 }
 # How a command begins -> the test that does the same.
 ELSEWHERE = {
@@ -126,6 +129,7 @@ NOT_HERE = {
     "pip install": "downloads",
     "rosdep": "needs a sourced ROS and downloads",
     "ros2 topic": "the wheels have no `ros2`",
+    "ros2 action": "the wheels have no `ros2`; test/nodes/test_await_server.py sends the goals",
     "ros2 service": "the wheels have no `ros2`",
     "ros2 lifecycle": "the wheels have no `ros2`",
     "ros2 param": "the wheels have no `ros2`",

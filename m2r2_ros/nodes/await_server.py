@@ -22,6 +22,7 @@ from m2r2_msgs.action import AwaitAction
 from m2r2_msgs.msg import ActionSegment as RosActionSegment
 from m2r2_ros.errors import M2R2Error, printable
 from m2r2_ros.inference.segment_events import SegmentEvent
+from m2r2_ros.nodes import parameters
 from m2r2_ros.nodes.conversions import duration_from_ros, event_to_ros
 from m2r2_ros.nodes.diagnostics import OK, Report
 from m2r2_ros.nodes.managed_node import ManagedNode
@@ -46,12 +47,15 @@ class _Goal(NamedTuple):
 class AwaitServer(ManagedNode):
     """Holds accepted goals until their wait is over; only then are they executed, in no time."""
 
+    SETTINGS = parameters.AWAIT_SERVER
+
     def __init__(self, values: dict[str, Any] | None = None) -> None:
         super().__init__("await_server", values)
         self._client: SegmentClient | None = None
         self._goals: list[_Goal] = []
 
     def configure(self, values: dict[str, Any]) -> None:
+        self._max_age_s = values["max_age_s"]
         self._ended: Counter[str] = Counter()
         self._last_sent: SegmentEvent | None = None
         self._client = SegmentClient(self)
@@ -119,6 +123,7 @@ class AwaitServer(ManagedNode):
             goal.action,
             goal.object,
             timeout=timeout_s if timeout_s > 0 else None,
+            max_age=self._max_age_s,
             until=Until(goal.until),
         )
         self._goals.append(_Goal(handle, pending))

@@ -109,7 +109,7 @@ class BlockingWait:
     def _counted(self) -> Iterator[None]:
         """Refuse what would never end; callbacks that wait take the threads that would hear."""
         if getattr(self._own_callback, "is_running", False):
-            raise CannotWait(f"{_REFUSED}: it is one of on_start or on_end")
+            raise CannotWait(f"on_start or on_end has called a function that waits; {_REMEDY}")
         executor = _executor_of_this_callback()
         if executor is None or executor is not self._node.executor:
             yield
@@ -117,7 +117,10 @@ class BlockingWait:
         threads = _threads(executor)
         with self._changed:
             if self._waiting_in_callbacks + 1 >= threads:
-                raise CannotWait(f"{_REFUSED}: the executor has {threads} thread(s), all waiting")
+                raise CannotWait(
+                    f"a callback waits for segments, and of the executor's {threads} thread(s) "
+                    f"none is left to hear them; {_REMEDY}"
+                )
             self._waiting_in_callbacks += 1
         try:
             yield
@@ -126,9 +129,8 @@ class BlockingWait:
                 self._waiting_in_callbacks -= 1
 
 
-_REFUSED = (
-    "a callback of this node's executor cannot wait for segments, since nobody would hear them: "
-    "use on_start or on_end, the action AwaitAction, or a MultiThreadedExecutor with free threads"
+_REMEDY = (
+    "use on_start, on_end, waiting() or the action AwaitAction, or wait in a thread of your own"
 )
 
 

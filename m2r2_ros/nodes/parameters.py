@@ -170,6 +170,16 @@ MICROPHONE = (
     ),
 )
 
+AWAIT_SERVER = (
+    Setting(
+        "max_age_s",
+        5.0,
+        "Longest silence of the segmenter, above its heartbeat_s; then goals are stale [s].",
+        0.1,
+        7200.0,
+    ),
+)
+
 REPLAYER = (
     Setting("bag", "", "The bag to play: a rosbag2 folder, or an .mcap or .db3 file."),
     Setting("rate", 1.0, "Speed: 2.0 plays twice as fast.", 0.01, 100.0),
@@ -244,6 +254,7 @@ ALL_NAMES = {
         FEATURE_EXTRACTOR,
         SEGMENTER,
         MICROPHONE,
+        AWAIT_SERVER,
         REPLAYER,
         tracker_settings(TrackerConfig()),
     )

@@ -147,7 +147,11 @@ class SegmentClient:
         return self._begin(Condition(ActionQuery(action, object), until, timeout, max_age))
 
     def close(self) -> None:
-        """Hear no more."""
+        """Hear no more; whoever waits is told at once."""
+        with self._changed:
+            for wait in self._waits:
+                wait.stop("the client was closed")
+            self._changed.notify_all()
         self._node.destroy_timer(self._watch)
         self._node.destroy_subscription(self._subscription)
         self._blocking.close()

@@ -98,6 +98,11 @@ class SegmentWait:
         elif problem and condition.max_age_s is not None and self._waited_s >= condition.max_age_s:
             self.error = Stale(f"{problem}, while waiting for {condition}")
 
+    def stop(self, why: str) -> None:
+        """Give up."""
+        if not self.is_done:
+            self._fail(why)
+
     def _begin(self) -> None:
         latest, segment = self._log.latest, self.condition.segment
         if segment is not None:
@@ -123,8 +128,9 @@ class SegmentWait:
         return self.condition.wanted.is_done_in(event) and not was_open
 
     def _reach(self, event: SegmentEvent) -> None:
-        """An event that is too old when it comes says nothing of now."""
-        if not self._log.staleness(self._now.ros_ns, self.condition.max_age_s):
+        """A start that is too old when it comes says nothing of now; an end is one for ever."""
+        problem = self._log.staleness(self._now.ros_ns, self.condition.max_age_s)
+        if self.condition.until == Until.END or not problem:
             self.result = event
 
     def _fail(self, why: str) -> None:

@@ -10,6 +10,7 @@ follows, anything else is put below the namespace. DDS compares with shell patte
 from __future__ import annotations
 
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import NamedTuple
@@ -35,6 +36,9 @@ ATTRIBUTES = {
     **{group: set(rights) for group, rights in RIGHTS.items()},
 }
 OPTIONAL = {"topics", "services", "actions"}
+# What the template makes of an action: topics and services below its name.
+ACTION_TOPICS, ACTION_SERVICES = ("feedback", "status"), ("cancel_goal", "get_result", "send_goal")
+ACTION_RIGHTS = {"execute": ("publish", "reply"), "call": ("subscribe", "request")}
 
 
 class Endpoint(NamedTuple):
@@ -92,7 +96,7 @@ class Policy:
                     assert decision == "ALLOW"
                     for entry in group:
                         name = expand(entry.text, profile.get("ns"), profile.get("node"))
-                        rules.add(Endpoint(group.tag, right, name))
+                        rules |= set(endpoints(group.tag, right, name))
         return rules
 
     def denied(self, enclave: str, opened: set[Endpoint]) -> set[Endpoint]:
@@ -104,6 +108,17 @@ class Policy:
         """Rules that none of `opened` needs."""
         rules = self.allowed(enclave)
         return {rule for rule in rules if not any(covers(rule, e) for e in opened)}
+
+
+def endpoints(group: str, right: str, name: str) -> Iterator[Endpoint]:
+    """What a rule is about, in topics and services."""
+    if group != "actions":
+        yield Endpoint(group, right, name)
+        return
+    for parts, kind, its_right in zip(
+        (ACTION_TOPICS, ACTION_SERVICES), ("topics", "services"), ACTION_RIGHTS[right], strict=True
+    ):
+        yield from (Endpoint(kind, its_right, f"{name}/_action/{part}") for part in parts)
 
 
 def covers(rule: Endpoint, endpoint: Endpoint) -> bool:

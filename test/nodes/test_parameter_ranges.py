@@ -10,6 +10,7 @@ from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
 
 from m2r2_ros.nodes import parameters
+from m2r2_ros.nodes.await_server import AwaitServer
 from m2r2_ros.nodes.feature_extractor import FeatureExtractor
 from m2r2_ros.nodes.microphone import Microphone
 from m2r2_ros.nodes.replayer import Replayer
@@ -21,6 +22,7 @@ KINDS = {
     "feature_extractor": (FeatureExtractor, parameters.FEATURE_EXTRACTOR),
     "segmenter": (Segmenter, parameters.SEGMENTER),
     "microphone": (Microphone, parameters.MICROPHONE),
+    "await_server": (AwaitServer, parameters.AWAIT_SERVER),
     "replayer": (Replayer, parameters.REPLAYER),
 }
 CORNERS = 50

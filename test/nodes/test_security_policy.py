@@ -162,6 +162,19 @@ def test_the_microphone(node, tmp_path):
 
 
 @pytest.mark.parametrize("namespace", NAMESPACES)
+def test_the_action_of_planners(node, tmp_path, namespace):
+    policy = Policy(POLICY, namespace)
+    more = () if namespace == "/" else ("-r", f"__ns:={namespace}")
+    values = {"use_sim_time": "true"}
+    with node_program(tmp_path, "await_server", values, *more) as program:
+        there = lambda: opened(node, "await_server", namespace)  # noqa: E731
+        lacks = lambda: policy.unused("/m2r2/await_server", there())  # noqa: E731
+        spin_until(node, lambda: not lacks(), "all of its rights")
+        assert policy.denied("/m2r2/await_server", there()) == set()
+        assert not program.ended, program.output
+
+
+@pytest.mark.parametrize("namespace", NAMESPACES)
 def test_a_planner(node, tmp_path, namespace):
     policy = Policy(POLICY, namespace)
     program = Program(tmp_path, "planner")
@@ -250,4 +263,5 @@ def test_names_are_expanded_as_by_the_template():
 def test_each_enclave_that_a_launch_file_names_is_there():
     policy = Policy(POLICY)
     others = ("replayer", "microphone", "recorder", "doctor", "planner", "operator", "drivers")
+    others += ("await_server",)
     assert set(policy.enclaves) == {"/m2r2", *(f"/m2r2/{name}" for name in (*others, *STATIONS))}

@@ -188,7 +188,7 @@ def test_a_callback_may_wait_only_where_another_thread_hears(node, segmenter, ki
         segmenter.start("insert", "USB")
         while len(found) < 2:
             done.wait(0.005)
-    assert "on_start or on_end" in found["own callback"]
+    assert "on_start or on_end has called" in found["own callback"]
     if kind == "multi":
         assert found["timer"] == "insert USB"
     else:

@@ -105,6 +105,19 @@ def test_the_end_of_one_segment_is_known_afterwards():
     assert isinstance(robot.wait(segment=event(7, STARTED, "insert"), until=END).error, Stale)
 
 
+def test_a_chain_that_lags_tells_ends_but_no_starts():
+    """Its messages come in one go, long after their stamps."""
+    robot = Robot()
+    start, end = robot.wait(), robot.wait(until=END)
+    for each in (event(0, STARTED, "insert", "USB", 0), event(0, ENDED, "insert", "USB", 1)):
+        news = robot.log.add(each)
+        robot.at(20)
+        for wait in (start, end):
+            wait.hear(news, robot.now)
+    assert end.result.status == ENDED
+    assert isinstance(start.error, Stale)
+
+
 @pytest.mark.parametrize("until", Until)
 def test_a_restart_is_said(until):
     robot = Robot()
