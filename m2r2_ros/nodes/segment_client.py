@@ -237,8 +237,11 @@ class PendingWait:
 
     def result(self) -> SegmentEvent:
         """The event that was waited for. Raises TimedOut or Stale; only after `done()`."""
-        if self._wait.error is not None:
-            raise self._wait.error
+        error = self._wait.error
+        if isinstance(error, Stale):
+            raise self._client._stale(str(error))
+        if error is not None:
+            raise error
         if self._wait.result is None:
             raise M2R2Error(f"{self._wait.condition} has not come yet")
         return self._wait.result

@@ -272,6 +272,8 @@ def test_another_definition_of_the_message_is_named(node):
         spin_until(node, lambda: "fake_segmenter" in {e.node_name for e in found()}, "its name")
         with pytest.raises(Stale, match=line):
             client.latest()
+        with pytest.raises(Stale, match=line):
+            client.wait_for("insert", max_age=0.1)
     finally:
         other.destroy_node()
         context.shutdown()
