@@ -31,13 +31,13 @@ from m2r2_ros.inference.models import HEAD_FILE
 from m2r2_ros.inference.onnx_metadata import read_encoder_metadata
 from m2r2_ros.learning.card import write_card
 from m2r2_ros.learning.choice import Choice, choose_way, final_choices, final_epochs
-from m2r2_ros.learning.costs import Costs
 from m2r2_ros.learning.findings import Finding
 from m2r2_ros.learning.folds import Dealt, deal_folds
 from m2r2_ros.learning.looking import find_problems
-from m2r2_ros.learning.outcome import FROZEN, OUTCOME_FILE, SCRATCH, WAYS, LearningOutcome, Trial
+from m2r2_ros.learning.outcome import FROZEN, OUTCOME_FILE, WAYS, LearningOutcome, Trial
 from m2r2_ros.learning.plan import encoder_settings, head_settings, tried_ways
 from m2r2_ros.learning.publication import publish_folds, publish_models
+from m2r2_ros.learning.reckoning import Reckoning
 from m2r2_ros.learning.report import write_report
 from m2r2_ros.learning.stages import (
     HeadChoices,
@@ -83,19 +83,21 @@ class Learning:
         for line in self._notes:
             self.say(line)
         left = [job for job in self.jobs if not job.file.exists()]
-        whole_s = self._looking_s + self._reading_s + self._wall_s(self.jobs) + self._final_s
-        progress = WholeProgress(whole_s, self._wall_s(self.jobs) - self._wall_s(left))
+        shares = self._reckoning.side_by_side([job.seconds for job in self.jobs])
+        pending = [s for s, job in zip(shares, self.jobs, strict=True) if not job.file.exists()]
+        whole_s = self._reckoning.reading_s + self._reckoning.final_s + sum(shares)
+        progress = WholeProgress(whole_s, sum(shares) - sum(pending))
         clock = _Clock(self.work / _SECONDS)
         try:
             findings = self._look(progress)
-            with progress.stage("reading", self._reading_s):
+            with progress.stage("reading", self._reckoning.preparing_s):
                 self._read()
-            with progress.stages("folds", [self._wall_s([job]) for job in left]) as listener:
+            with progress.stages("folds", pending) as listener:
                 for _ in told_in_processes(run_trial, left, self.workers, listener):
                     clock.save()
             made = [read_trial(job.file) for job in self.jobs]
             choice = choose_way([trial for trial, _ in made])
-            with progress.stage("all recordings", self._final_s):
+            with progress.stage("all recordings", self._reckoning.final_s):
                 epochs = self._train_on_all(choice.way, made)
         finally:
             progress.close()
@@ -116,8 +118,7 @@ class Learning:
 
     def _look(self, progress: WholeProgress) -> list[Finding]:
         """What is wrong with the recordings. Raises M2R2Error where nothing can be learned."""
-        parts = [self._looking_s / len(self.study.recordings)] * len(self.study.recordings)
-        with progress.stages("checking", parts) as listener:
+        with progress.stages("checking", self._reckoning.checking_s) as listener:
             file = self.work / _FINDINGS
             findings = find_problems(self.study, file, self.workers, listener)
         for finding in findings:
@@ -151,10 +152,19 @@ class Learning:
         """Every way in every fold."""
         threads = max(1, (os.cpu_count() or 1) // self.workers)
         return [
-            TrialJob(self._shop(way, self.work / fold.name / way), fold, self._costs, threads)
+            TrialJob(
+                self._shop(way, self.work / fold.name / way),
+                fold,
+                self._reckoning.costs,
+                threads,
+            )
             for fold in self.dealt.folds
             for way in self.ways[0]
         ]
+
+    @cached_property
+    def _reckoning(self) -> Reckoning:
+        return Reckoning(self.study, self.ways[0], self.workers)
 
     def _shop(self, way: str, folder: Path) -> Workshop:
         cache = self.out / WORK_FOLDER / CACHE_FOLDER
@@ -230,37 +240,6 @@ class Learning:
         if not any(name in described for name in self.study.recordings):
             return ()
         return (f"{started}: was trained on {described}: it may have seen what is held out",)
-
-    @property
-    def _costs(self) -> Costs:
-        layout = self.study.layout
-        per_minute = 60 * layout.window_rate_hz
-        return Costs(len(layout.modalities), len(layout.cameras), per_minute)
-
-    @property
-    def _minutes(self) -> float:
-        return sum(self.study.facts.minutes.values())
-
-    @property
-    def _looking_s(self) -> float:
-        return self._costs.reading(self._minutes) / self.workers
-
-    @property
-    def _reading_s(self) -> float:
-        times = (FROZEN in self.ways[0]) + bool(set(self.ways[0]) - {FROZEN})
-        return times * self._costs.reading(self._minutes) / self.workers
-
-    def _wall_s(self, jobs: Sequence[TrialJob]) -> float:
-        return sum(sum(job.seconds) for job in jobs) / max(1, min(self.workers, len(self.jobs)))
-
-    @property
-    def _final_s(self) -> float:
-        """Reckoned as if it were from scratch, and as long as in a fold."""
-        facts = self.study.facts
-        epochs = encoder_settings(self.study.layout, facts.labels, SCRATCH).optimiser.epochs
-        actions = sum(count for count, _ in facts.labels.values())
-        costs, head = self._costs, head_settings().optimiser.epochs
-        return costs.encoder(SCRATCH, epochs, actions) + costs.head(head, self._minutes)
 
 
 class _Clock:
