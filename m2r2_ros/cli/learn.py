@@ -87,7 +87,7 @@ def main(args: argparse.Namespace) -> int:
         raise
     title = f"{len(outcome.facts.minutes)} recordings, each held out once, {outcome.chosen}"
     print(scores_text(outcome.scores, title))
-    print(outcome.reason)
+    print(f"{outcome.chosen}: {outcome.reason}")
     print(f"{args.out}: trained on all recordings; {outcome.seconds / 60:.1f} minutes")
     return 0
 

@@ -39,10 +39,10 @@ def choose_way(trials: Sequence[Trial]) -> Choice:
 
 def _reason(trials: Sequence[Trial], ways: Sequence[str], best: str) -> str:
     if len(ways) == 1:
-        return f"{best}: the only way that was tried"
+        return "the only way that was tried"
     inside = {way: _mean(trial.inside for trial in trials if trial.way == way) for way in ways}
     told = ", ".join(f"{way} {inside[way]:.1f}" for way in ways)
-    said = f"{best}: F1@50 inside the training groups, mean of the folds: {told}"
+    said = f"F1@50 inside the training groups, mean of the folds: {told}"
     if sum(f"{inside[way]:.1f}" == f"{inside[best]:.1f}" for way in ways) > 1:
         said += "; where that is even, the lower loss decides"
     return said

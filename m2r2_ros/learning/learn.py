@@ -237,7 +237,9 @@ class Learning:
         if started is None:
             return ()
         described = read_encoder_metadata(started).training_data
-        if not any(name in described for name in self.study.recordings):
+        # As `describe_data` writes it.
+        named = described.partition(": ")[2].split(", ")
+        if self.study.recordings.keys().isdisjoint(named):
             return ()
         return (f"{started}: was trained on {described}: it may have seen what is held out",)
 

@@ -41,7 +41,7 @@ def test_where_scores_are_even_the_loss_decides_and_that_is_said():
 
 
 def test_one_way_needs_no_reason():
-    assert choose_way([trial(SCRATCH, "a", 5)]).reason == "scratch: the only way that was tried"
+    assert choose_way([trial(SCRATCH, "a", 5)]).reason == "the only way that was tried"
 
 
 def test_all_recordings_are_learned_as_long_as_the_folds_say():

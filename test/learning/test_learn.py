@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -15,8 +16,12 @@ torch = pytest.importorskip("torch")
 from tiny_models import write_encoder  # noqa: E402
 
 from m2r2_ros.cli.main import main  # noqa: E402
+from m2r2_ros.datasets.frame_rate import FrameRate  # noqa: E402
+from m2r2_ros.datasets.mstcn import FeatureFolder  # noqa: E402
 from m2r2_ros.datasets.source import open_source  # noqa: E402
+from m2r2_ros.evaluation.predictions import score_predictions  # noqa: E402
 from m2r2_ros.evaluation.segments import segments_from_events  # noqa: E402
+from m2r2_ros.experiments.head_predictions import open_head, predict  # noqa: E402
 from m2r2_ros.inference.models import Models  # noqa: E402
 from m2r2_ros.learning import learn, plan, trial  # noqa: E402
 from m2r2_ros.offline.deployment import Deployment  # noqa: E402
@@ -127,6 +132,34 @@ def test_the_models_of_all_are_loaded_and_vouched_for(models):
         assert (models / name).stat().st_size
     listed = (models / "models.sha256").read_text()
     assert f"{found.encoder.sha256}  encoder.onnx\n" in listed and "  head.onnx\n" in listed
+
+
+def test_the_card_has_the_scores_of_what_was_held_out_and_no_others(models):
+    outcome, card = outcome_of(models), (models / "model_card.md").read_text()
+    held_out = score_predictions(
+        [
+            prediction
+            for fold in outcome["folds"]
+            for prediction in predict(
+                open_head(models / "folds" / fold["name"]),
+                FeatureFolder(features_of(models, fold["name"])),
+                fold["recordings"],
+                FrameRate(10.0),
+                ["wait"],
+            )
+        ]
+    )
+    assert outcome["scores"]["f1@50"] == pytest.approx(held_out["f1@50"])
+    assert re.findall(r"^\| F1@50 \| ([\d.]+) \|", card, re.M) == [f"{held_out['f1@50']:.1f}"]
+    assert "have no score" in card
+
+
+def features_of(models: Path, fold: str) -> Path:
+    """Of the way that was chosen in a fold."""
+    way = outcome_of(models)["chosen_in"][fold]
+    pattern = "work/*/frozen" if way == "frozen" else f"work/*/{fold}/{way}/features"
+    (folder,) = models.glob(pattern)
+    return folder
 
 
 def test_what_was_scored_is_what_the_folds_models_publish(bags, models):
