@@ -12,11 +12,11 @@ from m2r2_ros.learning.outcome import FROZEN
 
 # A window through the untrained part of an encoder, and more for each camera; so it is for a window
 # through an exported encoder.
-_WINDOW_S, _PICTURE_S = 0.004, 0.012
+_WINDOW_S, _PICTURE_S = 0.003, 0.009
 # A step of eight windows of a hundred samples, and more for each sensor.
-_STEP_S, _SENSOR_STEP_S = 0.25, 0.06
+_STEP_S, _SENSOR_STEP_S = 0.05, 0.03
 # A frame of a head's epoch; a recording that its tracker is tuned on, a minute of it.
-_HEAD_FRAME_S, _TUNED_MINUTE_S = 1e-4, 15.0
+_HEAD_FRAME_S, _TUNED_MINUTE_S = 5e-5, 10.0
 # Beginning processes; writing and comparing a graph.
 _BEGIN_S, _EXPORT_S = 10.0, 15.0
 
