@@ -27,7 +27,6 @@ import rclpy
 from geometry_msgs.msg import WrenchStamped
 from rclpy.client import Client
 from rclpy.executors import ExternalShutdownException
-from rclpy.qos import QoSProfile, ReliabilityPolicy
 from screwdriving import CELLS, JOINTS, LABELS, Demonstration
 from sensor_msgs.msg import CompressedImage, JointState
 from std_msgs.msg import String
@@ -55,6 +54,8 @@ RATES_HZ = {ARM: 50, TORQUE: 100, PAD: 50, CAMERA: 10}
 # Of an operator who sees that something has begun.
 REACTION_S = 0.2
 REST_S = 1.0
+# Two seconds of the fastest.
+QUEUE = 200
 SECOND = 10**9
 # Of the bags that are written, one an hour.
 EPOCH_NS, HOUR_NS = 1_760_000_000 * SECOND, 3600 * SECOND
@@ -103,9 +104,8 @@ class Arm:
 
     def __init__(self, has_operator: bool) -> None:
         self._node = rclpy.create_node("screwdriving_arm")
-        qos = QoSProfile(depth=20, reliability=ReliabilityPolicy.BEST_EFFORT)
         self._topics = {
-            topic: self._node.create_publisher(KINDS[kind], topic, qos)
+            topic: self._node.create_publisher(KINDS[kind], topic, QUEUE)
             for topic, kind in TYPES.items()
         }
         self._marks = self._node.create_publisher(String, MARKS, 10)

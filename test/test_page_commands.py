@@ -29,6 +29,9 @@ from m2r2_ros.sensing.layout_file import load_layout
 
 # A page -> the test that runs all of its commands.
 WHOLE_PAGES = {
+    "docs/tutorials/afternoon.md": (
+        "test/nodes/test_afternoon.py::test_every_command_of_the_page_leads_to_the_next"
+    ),
     "docs/tutorials/other_robot.md": (
         "test/nodes/test_other_robot.py::test_what_is_live_is_what_was_segmented"
     ),

@@ -7,6 +7,9 @@ from m2r2_ros.datasets.recording_labels import MARK, Label, RecordingLabels
 from m2r2_ros.errors import M2R2Error, brief, nearest_name
 from m2r2_ros.vocabulary import Vocabulary, is_label
 
+# What lasts shorter was taken back by the next mark, or both came late at once.
+SHORTEST_NS = 20_000_000
+
 
 class Marks:
     """Of one recording. A mark ends what was marked before it."""
@@ -40,7 +43,7 @@ class Marks:
         found = tuple(
             Label(start_ns, end_ns, label, source=MARK)
             for (start_ns, label), end_ns in zip(self._marks, ends, strict=True)
-            if label and end_ns > start_ns
+            if label and end_ns - start_ns >= SHORTEST_NS
         )
         return RecordingLabels(epoch_ns, found, vocabulary=self._vocabulary)
 

@@ -29,11 +29,17 @@ _LOOK_S, _TAKE_S = 0.25, 0.01
 def survey_graph(
     seconds: float, progress: Callable[[float], None] = lambda elapsed_s: None
 ) -> dict[str, TopicSurvey]:
-    """Topic -> what was seen of it within `seconds`; `progress` is told the time passed."""
+    """Topic -> what was seen of it within `seconds`; `progress` is told the time passed.
+
+    They count from the first topic on: a busy machine or network finds it late. Without any they
+    pass twice.
+    """
     with _own_node() as node:
         survey = _GraphSurvey(node)
+        patience = time.monotonic() + seconds
+        while not survey.look() and time.monotonic() < patience:
+            time.sleep(_TAKE_S)
         began = looked = time.monotonic()
-        survey.look()
         while (elapsed_s := time.monotonic() - began) < seconds:
             if time.monotonic() - looked >= _LOOK_S:
                 looked = time.monotonic()
@@ -52,8 +58,8 @@ class _GraphSurvey:
         self._inputs: dict[str, TopicInput] = {}
         self._surveys: dict[str, TopicSurvey] = {}
 
-    def look(self) -> None:
-        """Find new topics; follow what the publishers of the others offer."""
+    def look(self) -> bool:
+        """Find new topics; follow what the publishers of the others offer. Are there any?"""
         for name, types in self._node.get_topic_names_and_types():
             publishers = self._node.get_publishers_info_by_topic(name)
             if name in _NOT_SENSORS or "/_" in name or not publishers:
@@ -68,6 +74,7 @@ class _GraphSurvey:
             survey.types = tuple(sorted({*survey.types, *types}))
             survey.publishers, survey.qos = len(publishers), _qos(publishers)
             self._inputs[name].follow()
+        return bool(self._surveys)
 
     def take(self) -> None:
         for name, topic in self._inputs.items():

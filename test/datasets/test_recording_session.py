@@ -11,7 +11,7 @@ from m2r2_ros.datasets.bag_description import RecordedTopic
 from m2r2_ros.datasets.bag_qos import OfferedQos
 from m2r2_ros.datasets.bag_reader import open_bag
 from m2r2_ros.datasets.labels_file import labels_path, read_labels
-from m2r2_ros.datasets.marks import Marks, keyed_labels
+from m2r2_ros.datasets.marks import SHORTEST_NS, Marks, keyed_labels
 from m2r2_ros.datasets.recorded_topics import beside, recorded_topics
 from m2r2_ros.datasets.recording_session import RecordingSession, SessionPlan
 from m2r2_ros.datasets.sensor_input import SensorInput
@@ -120,11 +120,21 @@ def test_any_marks_make_labels_in_order(seed):
     chance = random.Random(seed)
     marks, until = Marks(), NOW
     for _ in range(chance.randrange(1, 30)):
-        until += chance.randrange(-SECOND, 3 * SECOND)
+        until += chance.randrange(-SECOND, 3 * SECOND) // chance.choice((1, 1000))
         marks.begin(chance.choice(["", "a", "b c"]), until)
     labels = marks.labels(NOW - 10 * SECOND, until)
     assert all(each.source == "mark" for each in labels.labels)
     assert len(labels.labels) <= len(marks)
+    # Shorter than a frame, nothing can be shown, named or learned.
+    assert all(each.end_ns - each.start_ns >= SHORTEST_NS for each in labels.labels)
+
+
+def test_a_mark_that_the_next_one_takes_back_is_no_label():
+    marks = Marks()
+    for label, after_ms in (("a", 0), ("b", 1000), ("c", 1010), ("d", 3000)):
+        marks.begin(label, NOW + after_ms * 10**6)
+    labels = marks.labels(NOW, NOW + 4 * SECOND).labels
+    assert [label.label for label in labels] == ["a", "c", "d"]
 
 
 def test_keys_are_the_labels_that_are_not_idle():

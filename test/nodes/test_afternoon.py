@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: Apache-2.0
+"""docs/tutorials/afternoon.md, run: from a foreign robot's topics to /action_segment.
+
+Each command of the page in small form: shorter runs, fewer takes, seconds of training.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import signal
+
+import pytest
+import yaml
+from harness import STATIONS, Planner, Program, check_ids, node_program, spin_until, started
+from label_server import LabelServer
+from pages import blocks, commands
+from source_tree import ROOT
+
+from m2r2_ros.cli.main import main
+from m2r2_ros.datasets.labels_file import labels_path, read_labels
+from m2r2_ros.inference.models import Models
+from m2r2_ros.inference.segment_events import SegmentStatus
+
+pytest.importorskip("starlette")
+pytest.importorskip("uvicorn")
+
+PAGE = ROOT / "docs" / "tutorials" / "afternoon.md"
+COMMANDS = [shlex.split(command) for command in commands(PAGE)]
+VOCABULARY, LAYOUT, _ = (text for language, text in blocks(PAGE) if language == "yaml")
+LABELS = set(yaml.safe_load(VOCABULARY)["labels"])
+ROBOT = ("python", "examples/foreign_robot.py")
+TAKES = 5
+# Of a label, by the page.
+SENT = ("start", "end", "label", "outcome", "source", "confidence")
+# In place of the page's settings: seconds instead of minutes.
+TINY = """
+model: {feature_dimension: 8, heads: 2, image_size: 32, image_stages: 3, image_cells: 2}
+window: {samples: 8, padding: 2}
+optimiser: {epochs: 2, batch_size: 8, learning_rate: 1.0e-2}
+fusion_layers: 1
+imagenet: false
+modality_dropout: 0.0
+action_weight: 0.0
+frame_class_weight: 1.0
+"""
+TINY_HEAD = """
+model: {channels: 8, layers: 3, dropout: 0.0}
+optimiser: {epochs: 30, batch_size: 1, learning_rate: 1.0e-2}
+"""
+REASSEMBLES = {"hama1", "hama2", "hand", "audio", "pose", "twist", "gripper"}
+
+
+def given(*begin: str) -> list[list[str]]:
+    """What follows in the page's commands that begin so."""
+    return [words[len(begin) :] for words in COMMANDS if words[: len(begin)] == list(begin)]
+
+
+def small(words: list[str], **options: object) -> list[str]:
+    """The words with these options in place of the page's."""
+    words = list(words)
+    for option, value in ((f"--{name}", str(value)) for name, value in options.items()):
+        if option in words:
+            words[words.index(option) + 1] = value
+        else:
+            words += [option, value]
+    return words
+
+
+class Robot(Program):
+    """examples/foreign_robot.py."""
+
+    def __init__(self, folder, words, **options):
+        super().__init__(folder, "foreign_robot", *small(words, screws=1, **options))
+        self.command[1:3] = [str(ROOT / ROBOT[1])]
+
+    def end(self):
+        status = super().end()
+        assert status == 0, self.output
+
+
+def test_every_command_of_the_page_leads_to_the_next(node, tmp_path, monkeypatch):
+    pytest.importorskip("torch").set_num_threads(1)
+    monkeypatch.chdir(tmp_path)
+    files = {"vocabulary": VOCABULARY, "layout": LAYOUT, "encoder": TINY, "head": TINY_HEAD}
+    for name, text in files.items():
+        (tmp_path / f"{name}.yaml").write_text(text)
+    led, written, live = given(*ROBOT)
+    (doctor,), (record,) = given("m2r2", "doctor"), given("m2r2", "record")
+    with Robot(tmp_path, led, runs=1) as robot:
+        topics = ("/arm/joint_states", "/bench_cam/image/compressed")
+        spin_until(node, lambda: all(map(node.count_publishers, topics)), "the robot")
+        assert main(["doctor", *small(doctor, seconds=3)]) == 0
+        words = small(record, takes=1)
+        with Program(tmp_path, "m2r2_ros.cli.main", "record", *words) as recorder:
+            assert recorder.end() == 0, recorder.output
+        robot.end()
+    with Robot(tmp_path, written, runs=TAKES - 1) as robot:
+        robot.end()
+    correct_labels(tmp_path / "demonstrations" / "take_001", tmp_path / "cache")
+    for words in given("m2r2"):
+        if words[0] in ("pretrain", "export", "extract", "train", "evaluate"):
+            more = ["--config", "head.yaml"] if words[0] == "train" else []
+            assert main([*words, *more]) == 0, shlex.join(words)
+    assert json.loads((tmp_path / "scores.json").read_text())["acc"] > 50
+    models = Models.load(tmp_path / "my_models")
+    assert set(models.head.labels) == LABELS
+    assert not REASSEMBLES & set(models.encoder.layout.modalities)
+    check_live(node, tmp_path, live)
+
+
+def correct_labels(take, cache):
+    """At the page: the marks are there, a moment late, and are brought to where it began."""
+    marked = read_labels(labels_path(take)).labels
+    assert {label.source for label in marked} == {"mark"}
+    assert {label.label for label in marked} <= LABELS and len(marked) >= 4
+    (words,) = given("m2r2", "label")
+    with LabelServer(cache, *words) as server:
+        assert server.json("api")[-1] == take.name
+        there = server.json(f"api/{TAKES - 1}/labels")
+        labels = [{key: each[key] for key in SENT} for each in there["labels"]]
+        labels[0]["start"], labels[0]["source"] = 0.01, "human"
+        content = {"base": there["revision"], "labels": labels, "cuts": [], "complete": False}
+        status, answer = server.ask(f"api/{TAKES - 1}/labels", "PUT", content)
+        assert status == 200, answer
+    first, *others = read_labels(labels_path(take)).labels
+    assert first.start_ns < marked[0].start_ns and first.source == "human"
+    assert others == list(marked[1:])
+
+
+def check_live(node, folder, live):
+    """The nodes, and the robot that works beside them."""
+    planner = Planner(node)
+    (words,) = given("ros2", "launch", "m2r2_ros", "online_segmentation.launch.py")
+    config, models = (word.partition(":=")[2] for word in words)
+    online = node_program(folder, "online", {"models": models}, "--params-file", config)
+    with started(node, planner, online, *STATIONS):
+        spin_until(node, lambda: planner.hears_segments, "the segmenter")
+        with Robot(folder, live, runs=1) as robot:
+            spin_until(node, lambda: robot.ended, "the end of the run")
+            robot.end()
+        spin_until(node, lambda: planner.events, "a segment")
+        online.process.send_signal(signal.SIGINT)
+        spin_until(node, lambda: online.ended, "the end of the nodes")
+        assert online.end() == 0, online.output
+    assert check_ids(planner.events) >= 1
+    ended = {event.label for event in planner.events if event.status == SegmentStatus.ENDED}
+    assert ended <= {*LABELS, "unknown"} and ended
