@@ -36,7 +36,7 @@ from m2r2_ros.learning.folds import Dealt, deal_folds
 from m2r2_ros.learning.looking import find_problems
 from m2r2_ros.learning.outcome import FROZEN, OUTCOME_FILE, WAYS, LearningOutcome, Trial
 from m2r2_ros.learning.plan import encoder_settings, head_settings, tried_ways
-from m2r2_ros.learning.publication import publish_folds, publish_models
+from m2r2_ros.learning.publication import check_place, publish_folds, publish_models
 from m2r2_ros.learning.reckoning import Reckoning
 from m2r2_ros.learning.report import write_report
 from m2r2_ros.learning.stages import (
@@ -55,7 +55,7 @@ from m2r2_ros.parallel.processes import told_in_processes
 from m2r2_ros.training.settings import settings_to_dict
 
 WORK_FOLDER, CACHE_FOLDER, REPORT_FILE = "work", "cache", "report.html"
-_FINDINGS = "findings.json"
+_FINDINGS, _MARK = "findings.json", ".m2r2_learn"
 _FINAL, _FROZEN, _SECONDS = "final", "frozen", "seconds"
 
 
@@ -107,12 +107,12 @@ class Learning:
         return outcome
 
     def _write(self, outcome: LearningOutcome, findings: Sequence[Finding]) -> None:
-        """The models, and what is said of them."""
+        """The models, and what is said of them; first what marks the folder as learned."""
+        outcome.write(self.out / OUTCOME_FILE)
         publish_folds(
             [(job.fold, job.shop.models) for job in self._of(outcome.chosen_in)], self.out
         )
         publish_models(self.work / _FINAL / "models", self.out)
-        outcome.write(self.out / OUTCOME_FILE)
         write_card(self.out, outcome, findings, self.command)
         write_report(self.out / REPORT_FILE, outcome, findings, self.study.vocabulary)
 
@@ -176,13 +176,16 @@ class Learning:
 
     def _begin_anew(self) -> None:
         """Remove what was made of other data, so that runs do not pile up."""
-        kept = {self.work.name, CACHE_FOLDER}
-        others = [each for each in self.work.parent.glob("*/") if each.name not in kept]
+        check_place(self.out)
+        # What lacks the mark is somebody else's.
+        marked = [mark.parent for mark in self.work.parent.glob(f"*/{_MARK}")]
+        others = [folder for folder in marked if folder != self.work]
         for other in others:
             shutil.rmtree(other)
         if others:
             self.say("data, labels or settings have changed since the last run: it begins anew")
         self.work.mkdir(parents=True, exist_ok=True)
+        (self.work / _MARK).touch()
 
     def _read(self) -> None:
         study, shop = self.study, self._shop(FROZEN, self.work)

@@ -194,6 +194,7 @@ def test_other_data_begin_anew(bags, models, tmp_path, capsys, monkeypatch):
     other = shutil.copytree(models, tmp_path / "models")
     less = shutil.copytree(bags, tmp_path / "bags")
     shutil.rmtree(less / "d")
+    (other / "work" / "mine").mkdir()
 
     def stop(*_):
         raise KeyboardInterrupt
@@ -201,5 +202,5 @@ def test_other_data_begin_anew(bags, models, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(trial, "make_encoder", stop)
     assert run(less, other) == 130
     assert "it begins anew" in capsys.readouterr().err
-    (work,) = {each.name for each in (other / "work").iterdir()} - {"cache"}
+    (work,) = {each.name for each in (other / "work").iterdir()} - {"cache", "mine"}
     assert work not in {each.name for each in (models / "work").iterdir()}
