@@ -76,6 +76,29 @@ def test_the_wheels_cmake_files_are_pointed_at_this_machine(prepare, tmp_path, m
     assert os.path.isdir(os.path.join(folders[1], "numpy"))
 
 
+def test_what_is_installed_is_compiled_once_and_on_all_cores(prepare, tmp_path, monkeypatch):
+    """By this interpreter: a package of two modules, one of them a template that is no Python."""
+    site = tmp_path / "lib" / "python3.11" / "site-packages"
+    ran, plain = [], prepare.run
+
+    def run(command, **options):
+        ran.append([str(word) for word in command])
+        if "pip" in ran[-1]:
+            (site / "package").mkdir(parents=True, exist_ok=True)
+            (site / "package" / "module.py").write_text("x = 1\n")
+            (site / "package" / "template.py").write_text("x = {{ value }\n")
+            return None
+        return plain(command, **options)
+
+    monkeypatch.setattr(prepare, "PYTHON", sys.executable)
+    monkeypatch.setattr(prepare, "run", run)
+    prepare.install_packages(["test"])
+    (wanted,) = (words for words in ran if "-e" in words)
+    assert "--no-compile" in wanted and wanted[-1].endswith("[ros,test]")
+    compiled = (site / "package" / "__pycache__").iterdir()
+    assert [path.name.partition(".")[0] for path in compiled] == ["module"]
+
+
 def test_a_sourced_ros_keeps_its_numpy(prepare, monkeypatch):
     answer = subprocess.CompletedProcess([], 0, stdout="1.26.4\n", stderr="")
     monkeypatch.setattr(prepare, "run", lambda *_, **__: answer)

@@ -13,11 +13,17 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
 import shipped_figures as tool
+
+from m2r2_ros.inference.encoder import Encoder
+from m2r2_ros.offline import segmentation
+from m2r2_ros.sensing.window import SensorWindow
 
 MEASURED = json.loads(tool.FIGURES.read_text("utf-8"))
 # The figures are written with four decimals.
@@ -37,10 +43,38 @@ def differences(name: str, found: dict[str, float]) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("name", tool.SHIPPED)
-def test_figures_are_those_that_were_measured(name):
-    found = tool.measure(tool.MODELS / name, tool.SHIPPED[name])
-    assert differences(name, found) == []
+@dataclass(frozen=True)
+class Seen:
+    """The figures of a run, and by its index each window, without data, and its feature."""
+
+    figures: dict[str, float]
+    features: dict[int, tuple[SensorWindow, np.ndarray]]
+
+
+@pytest.fixture(scope="module")
+def taskboard() -> Seen:
+    """The compact pair as shipped."""
+    features, encode = {}, Encoder.__call__
+
+    def remembered(encoder: Encoder, window: SensorWindow) -> np.ndarray:
+        feature = encode(encoder, window)
+        features[window.index] = replace(window, images={}, signals={}), feature
+        return feature
+
+    with mock.patch.object(Encoder, "__call__", remembered):
+        return Seen(measure(tool.MODELS, "taskboard_compact"), features)
+
+
+def measure(models: Path, name: str) -> dict[str, float]:
+    return tool.measure(models / name, tool.SHIPPED[name])
+
+
+def test_figures_of_the_compact_pair_are_those_that_were_measured(taskboard):
+    assert differences("taskboard_compact", taskboard.figures) == []
+
+
+def test_figures_of_named_actions_are_those_that_were_measured():
+    assert differences("roboact_compact", measure(tool.MODELS, "roboact_compact")) == []
 
 
 def test_figures_were_measured_on_these_files_in_all_ways():
@@ -95,10 +129,19 @@ def rehash(models: Path) -> None:
     (models / "models.sha256").write_text("".join(lines))
 
 
+def check_that_it_is_noticed(models: Path, file: str, spoil: Callable[[Path], None]) -> None:
+    """More than half of the figures show that a file of the shipped models was spoiled."""
+    shutil.copytree(tool.MODELS, models)
+    spoil(models / file)
+    rehash(models)
+    name = Path(file).parent.name
+    found = measure(models, name)
+    assert len(differences(name, found)) > len(found) / 2
+
+
 @pytest.mark.parametrize(
     ("file", "spoil"),
     [
-        ("taskboard_compact/head.onnx", shuffle_weights),
         ("taskboard_compact/encoder.onnx", shuffle_weights),
         ("roboact_compact/encoder.onnx", shuffle_weights),
         ("roboact_compact/frame.onnx", shuffle_weights),
@@ -108,10 +151,13 @@ def rehash(models: Path) -> None:
 def test_models_with_shuffled_weights_are_noticed(
     file: str, spoil: Callable[[Path], None], tmp_path: Path
 ):
-    models = tmp_path / "models"
-    shutil.copytree(tool.MODELS, models)
-    spoil(models / file)
-    rehash(models)
-    name = Path(file).parent.name
-    found = tool.measure(models / name, tool.SHIPPED[name])
-    assert len(differences(name, found)) > len(found) / 2
+    check_that_it_is_noticed(tmp_path / "models", file, spoil)
+
+
+def test_a_head_with_shuffled_weights_is_noticed(taskboard, tmp_path, monkeypatch):
+    """On the features of the run as shipped, which its encoder would give again."""
+    windows = [window for window, _ in taskboard.features.values()]
+    monkeypatch.setattr(segmentation, "watched_windows", lambda *_: iter(windows))
+    monkeypatch.setattr(Encoder, "__call__", lambda _, one: taskboard.features[one.index][1])
+    assert measure(tool.MODELS, "taskboard_compact") == taskboard.figures
+    check_that_it_is_noticed(tmp_path / "models", "taskboard_compact/head.onnx", shuffle_weights)

@@ -149,7 +149,18 @@ def install_packages(extras: list[str]) -> None:
     constraints = CONSTRAINTS if not ROS_DISTRO else constraints_for_sourced_ros()
     pip("install", "-c", constraints, "setuptools<80", "wheel")
     wanted = f"{ROOT}[{','.join(groups)}]" if groups else ROOT
-    pip("install", "-c", constraints, "--no-build-isolation", "-e", wanted)
+    pip("install", "-c", constraints, "--no-build-isolation", "--no-compile", "-e", wanted)
+    compile_packages()
+
+
+def compile_packages() -> None:
+    """Compile what pip has installed, on all cores; pip itself compiles on one."""
+    # Packages bring templates that are no Python: they are left as they are, as pip leaves them.
+    run([PYTHON, "-m", "compileall", "-q", "-j", "0", *site_packages()], check=False)
+
+
+def site_packages() -> list[Path]:
+    return list(VENV.glob("lib/python3.*/site-packages"))
 
 
 def constraints_for_sourced_ros() -> Path:
@@ -227,7 +238,7 @@ def register_package(_: list[str]) -> None:
     pip("install", "--no-deps", "--no-build-isolation", "-e", ROOT)
     # Left by the build; found before the installed one wherever this folder is on the path.
     shutil.rmtree(ROOT / "m2r2_ros.egg-info", ignore_errors=True)
-    site = next(VENV.glob("lib/python3.*/site-packages"))
+    (site,) = site_packages()
     shutil.copy(ROOT / "tools" / "ros_environment.py", site / f"{HOOK}.py")
     (site / f"{HOOK}.pth").write_text(f"import {HOOK}\n")
     link(VENV / "share/ament_index/resource_index/packages/m2r2_ros", ROOT / "resource/m2r2_ros")

@@ -68,14 +68,17 @@ class Drift:
         """The messages as they arrive, and when each does [ns]."""
         events, arrivals = [], {}
         skews = dict(self.skews)
+        moved = {*self.streams, *skews}
         for true in truth(self.seed):
             if true.stream not in self.layout:
                 continue
-            shift_s = np.full(len(true.stamps), skews.get(true.stream, 0.0))
-            if true.stream in self.streams:
-                shift_s += self.offset_s((true.stamps - EPOCH) / SECOND)
-            shifts = np.round(shift_s * SECOND).astype(np.int64)
-            event = replace(true, stamps=true.stamps + shifts)
+            event = true
+            if true.stream in moved:
+                shift_s = np.full(len(true.stamps), skews.get(true.stream, 0.0))
+                if true.stream in self.streams:
+                    shift_s += self.offset_s((true.stamps - EPOCH) / SECOND)
+                shifts = np.round(shift_s * SECOND).astype(np.int64)
+                event = replace(true, stamps=true.stamps + shifts)
             events.append(event)
             arrivals[id(event)] = true.ready_ns
         return events, arrivals
