@@ -11,6 +11,7 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 
@@ -162,11 +163,16 @@ def _send(request: BaseHTTPRequestHandler, data: bytes) -> None:
 
 
 def _bomb(coding: str, status: int, size: int) -> Fault:
-    zeros = bytes(size)
-    packed = gzip.compress(zeros, 1) if "gzip" in coding else zlib.compress(zeros, 1)
+    packed = _zeros("gzip" in coding, size)
     if coding == "gzip, gzip":
         packed = gzip.compress(packed)
     return _body(packed, status, {"Content-Encoding": coding})
+
+
+@cache
+def _zeros(as_gzip: bool, size: int) -> bytes:
+    zeros = bytes(size)
+    return gzip.compress(zeros, 1) if as_gzip else zlib.compress(zeros, 1)
 
 
 def _drip(part: str, pause_s: float) -> Fault:
