@@ -7,6 +7,7 @@ import importlib.util
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from source_tree import ROOT
@@ -97,6 +98,21 @@ def test_what_is_installed_is_compiled_once_and_on_all_cores(prepare, tmp_path, 
     assert "--no-compile" in wanted and wanted[-1].endswith("[ros,test]")
     compiled = (site / "package" / "__pycache__").iterdir()
     assert [path.name.partition(".")[0] for path in compiled] == ["module"]
+
+
+@pytest.mark.parametrize("is_installed", [True, False])
+def test_pip_registers_once(prepare, tmp_path, monkeypatch, is_installed):
+    """New verbs are installed by it, unless that was done with the packages."""
+    asked = []
+    site = tmp_path / "lib" / "python3.11" / "site-packages"
+    site.mkdir(parents=True)
+    monkeypatch.setattr(prepare, "pip", lambda *words: asked.append(words))
+    monkeypatch.setattr(prepare, "PYTHON", Path(sys.executable))
+    prepare.register_package([], is_installed)
+    assert len(asked) == (not is_installed)
+    linked = {path.name for path in (tmp_path / "lib" / "m2r2_ros").iterdir()}
+    assert linked == set(prepare.executables()) and "segment" in linked
+    assert (site / f"{prepare.HOOK}.py").read_bytes() == HOOK.read_bytes()
 
 
 def test_a_sourced_ros_keeps_its_numpy(prepare, monkeypatch):

@@ -21,6 +21,7 @@ import sys
 import sysconfig
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -47,10 +48,12 @@ def main(extras: list[str]) -> int:
         started = time.monotonic()
         with only_one():
             make_environment()
+            is_installed = step("packages", packages_digest(), install_packages, extras)
+            register = partial(register_package, is_installed=is_installed)
             done = [
-                step("packages", packages_digest(), install_packages, extras),
+                is_installed,
                 step("interfaces", interfaces_digest(), build_interfaces),
-                step("registration", registration_digest(), register_package),
+                step("registration", registration_digest(), register),
             ]
         if any(done):
             say(f"ready after {time.monotonic() - started:.0f} s")
@@ -232,10 +235,14 @@ def registration_digest() -> str:
     return digest_of(files) + " ".join([*verbs, *launch_files()])
 
 
-def register_package(_: list[str]) -> None:
-    """Install m2r2_ros in editable mode, where `ros2 run`, `ros2 launch` and ament find it too."""
+def register_package(_: list[str], is_installed: bool) -> None:
+    """Install m2r2_ros in editable mode, where `ros2 run`, `ros2 launch` and ament find it too.
+
+    is_installed: pip has just done its part, with the packages.
+    """
     say("registering m2r2_ros")
-    pip("install", "--no-deps", "--no-build-isolation", "-e", ROOT)
+    if not is_installed:
+        pip("install", "--no-deps", "--no-build-isolation", "-e", ROOT)
     # Left by the build; found before the installed one wherever this folder is on the path.
     shutil.rmtree(ROOT / "m2r2_ros.egg-info", ignore_errors=True)
     (site,) = site_packages()
