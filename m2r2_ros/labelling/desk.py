@@ -101,11 +101,12 @@ class Desk:
         names = sorted(vocabulary.labels, key=vocabulary.is_idle)
         return [{"label": name, "idle": vocabulary.is_idle(name)} for name in names]
 
-    def cut(self) -> list[float]:
-        """Where the motion changes [seconds]. Raises M2R2Error."""
+    def cut(self) -> dict[str, list[float]]:
+        """Where the arm rests, and where its path turns [seconds]. Raises M2R2Error."""
         if self._motion is None:
             raise M2R2Error("no pose is among the signals: there is no motion to cut by")
-        return [self.recording.seconds(stamp) for stamp in self._motion.cuts()]
+        stamps = {"rests": self._motion.rests(), "turns": self._motion.turns()}
+        return {kind: list(map(self.recording.seconds, each)) for kind, each in stamps.items()}
 
     def _start_models(self, models: Models) -> None:
         self.proposing = "the model is looking at the recording"

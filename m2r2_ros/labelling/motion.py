@@ -12,7 +12,7 @@ import numpy as np
 from m2r2_ros.datasets.source import open_source
 from m2r2_ros.datasets.topics import TopicMap
 from m2r2_ros.errors import M2R2Error
-from m2r2_ros.labelling.motion_cuts import cut_times, rest_times
+from m2r2_ros.labelling.motion_cuts import rest_times, turn_times
 from m2r2_ros.sensing.layout import SensorLayout
 
 # Times [s] of positions (N, 3) at times (N,).
@@ -28,13 +28,13 @@ class Motion:
     layout: SensorLayout
     pose: str
 
-    def cuts(self) -> list[int]:
-        """Stamps at which it rests or turns. Raises M2R2Error without a position."""
-        return self._stamps(cut_times)
-
     def rests(self) -> list[int]:
         """Stamps at which it rests between two movements. Raises M2R2Error without a position."""
         return self._stamps(rest_times)
+
+    def turns(self) -> list[int]:
+        """Stamps at which it turns elsewhere. Raises M2R2Error without a position."""
+        return self._stamps(turn_times)
 
     def _stamps(self, times_of: _Times) -> list[int]:
         alone = SensorLayout((), audio=False, signals=self.layout.signals.to_plain())

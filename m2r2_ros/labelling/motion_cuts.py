@@ -31,20 +31,20 @@ def rest_times(times_s: np.ndarray, positions: np.ndarray) -> list[float]:
     return grid[rests(*_speed(path))].tolist() if len(grid) else []
 
 
-def cut_times(times_s: np.ndarray, positions: np.ndarray) -> list[float]:
-    """Where it rests or turns, in order; positions (N, 3) in metres at increasing times (N,)."""
+def turn_times(times_s: np.ndarray, positions: np.ndarray) -> list[float]:
+    """Where it turns and does not rest, in order; positions (N, 3) in metres at times (N,)."""
     grid, path = _regular(times_s, positions)
     if not len(grid):
         return []
     speed, floor = _speed(path)
-    found = list(grid[rests(speed, floor)])
-    stride = _RATE_HZ // _TURNS_HZ
+    resting = grid[rests(speed, floor)].tolist()
+    found: list[float] = []
+    stride, near = _RATE_HZ // _TURNS_HZ, _RATE_HZ // 2
     for frame in turns(path[::stride]) * stride:
-        near = slice(max(0, frame - _RATE_HZ // 2), frame + _RATE_HZ // 2 + 1)
-        moves = speed[near].max() > floor
-        if moves and all(abs(grid[frame] - other) > _NEAR_S for other in found):
-            found.append(grid[frame])
-    return sorted(map(float, found))
+        moves = speed[max(0, frame - near) : frame + near + 1].max() > floor
+        if moves and all(abs(grid[frame] - other) > _NEAR_S for other in (*resting, *found)):
+            found.append(float(grid[frame]))
+    return found
 
 
 def _regular(times_s: np.ndarray, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -24,7 +24,7 @@ from m2r2_ros.labelling.envelopes import coarser, envelope
 from m2r2_ros.labelling.free_time import SHORTEST_NS, fitted
 from m2r2_ros.labelling.label_store import LabelStore
 from m2r2_ros.labelling.motion import motion_of
-from m2r2_ros.labelling.motion_cuts import _costs, _divided, _speed, cut_times, rests
+from m2r2_ros.labelling.motion_cuts import _costs, _divided, rest_times, turn_times
 from m2r2_ros.labelling.opened import open_recording_of_page
 from m2r2_ros.labelling.pictures import thinned
 from m2r2_ros.labelling.proposals import half_window_ns, moved_back
@@ -203,7 +203,7 @@ def test_motion_is_cut_where_its_path_turns(tmp_path):
     path = tmp_path / f"{data.name}.h5"
     write_recording(path, data)
     with open_recording_of_page(path, TopicMap(), layout_of(TopicMap())) as opened:
-        stamps = motion_of(path, TopicMap(), opened.layout).cuts()
+        stamps = motion_of(path, TopicMap(), opened.layout).turns()
         times = [opened.seconds(stamp) for stamp in stamps]
     assert len(times) in (2, 3)
     assert near(times, 3.0) and near(times, 6.0)
@@ -216,9 +216,9 @@ def test_an_arm_that_rests_is_cut_where_it_sets_out_again():
     phase = np.clip(times % 3, 0, 2) / 2
     way = 0.2 * (times // 3 + phase**2 * (3 - 2 * phase))
     positions = np.outer(way, [0.6, 0.0, 0.8]) + random.normal(0, 1e-5, (900, 3))
-    assert near(cut_times(times, positions), 3.0) and near(cut_times(times, positions), 6.0)
-    speed, floor = _speed(positions[::5])
-    assert len(rests(speed, floor)) == 2
+    found = rest_times(times, positions)
+    assert len(found) == 2 and near(found, 3.0) and near(found, 6.0)
+    assert not near(turn_times(times, positions), 3.0)
 
 
 def spans_in_tenths(labels):
@@ -288,17 +288,18 @@ def test_turns_are_those_of_the_best_straight_stretches(seed):
 
 @pytest.mark.parametrize("count", [1, 2, 3, 30])
 def test_a_path_of_any_length_and_one_that_stands_still_are_taken(count):
-    assert cut_times(np.arange(count) / 10, np.full((count, 3), 0.5)) == []
+    times, positions = np.arange(count) / 10, np.full((count, 3), 0.5)
+    assert rest_times(times, positions) == turn_times(times, positions) == []
 
 
-def test_of_the_shipped_recording_most_boundaries_are_near_a_cut():
-    """28 of 35 by 53 cuts."""
+def test_of_the_shipped_recording_most_boundaries_are_near_a_rest():
+    """28 of 35 by 34 rests."""
     path = shipped("recordings/taskboard_demo.h5")
     with open_source(path) as source:
         length_s = (source.end_ns - source.start_ns) / 1e9
         edges = {edge for action in source.actions for edge in (action.start_s, action.end_s)}
-        stamps = motion_of(path, TopicMap(), layout_of(TopicMap())).cuts()
+        stamps = motion_of(path, TopicMap(), layout_of(TopicMap())).rests()
         cuts = [(stamp - source.start_ns) / 1e9 for stamp in stamps]
     true = sorted(edge for edge in edges if 0.3 < edge < length_s - 0.3)
     found = sum(min(abs(cut - edge) for cut in cuts) < 0.5 for edge in true)
-    assert len(cuts) < 60 and found / len(true) > 0.75
+    assert len(cuts) < 40 and found / len(true) > 0.75

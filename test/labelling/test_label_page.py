@@ -421,3 +421,38 @@ def test_the_page_is_dark_where_that_is_wished(running, browser):
         colours.append(page.evaluate("getComputedStyle(document.body).backgroundColor"))
         page.close()
     assert colours[0] != colours[1]
+
+
+def test_pieces_are_played_one_by_one_and_confirmed_together(desk, running):
+    entries = [label(i, i + 1, f"name {i}", "model") for i in range(1, 5)]
+    for entry, confidence in zip(entries, (0.9, 0.4, 0.7, 0.5), strict=True):
+        entry["confidence"] = confidence
+    begin(desk, running, *entries)
+    desk.page.select_option("#rate", "4")
+
+    def played_to(time_s):
+        """It has stopped there by itself."""
+        desk.page.wait_for_function(
+            "t => document.getElementById('play').textContent === 'Play' && "
+            "document.getElementById('time').textContent === t",
+            arg=f"0:{time_s:05.2f}",
+        )
+
+    desk.press("d", "p")
+    played_to(2.99)
+    desk.press("Enter")
+    played_to(4.99)
+    desk.press("d")
+    played_to(3.99)
+    desk.saved()
+    assert [one.source for one in read_labels(labels_path(desk.path)).labels].count("model") == 3
+    # Space ends it.
+    desk.press(" ", " ", "d")
+    desk.page.wait_for_function("() => document.getElementById('time').textContent === '0:04.50'")
+    desk.press("Shift+Enter")
+    desk.saved()
+    confirmed = read_labels(labels_path(desk.path))
+    assert {(one.source, one.confidence) for one in confirmed.labels} == {("human", 1.0)}
+    desk.press("Control+z")
+    desk.saved()
+    assert read_labels(labels_path(desk.path)).proposals == 3

@@ -84,6 +84,11 @@ export function confirm(document, piece) {
   return replaced(document, label, { ...label, source: "human", confidence: 1 });
 }
 
+export const confirmAll = (document) => normalised({
+  ...document,
+  labels: document.labels.map((l) => (l.source === "model" ? { ...l, source: "human", confidence: 1 } : l)),
+});
+
 export function remove(document, piece) {
   return piece.label ? replaced(document, piece.label) : document;
 }

@@ -11,6 +11,8 @@ import { Timeline, clock, describe } from "./timeline.js";
 const GUTTER = 128;
 const FRAME_S = 1 / 30;
 const ASK_MS = 1000;
+// A piece is played up to here before its end, where the playhead is still in it [s].
+const WITHIN_S = 0.01;
 const at = (id) => document.getElementById(id);
 
 // Hues that are told apart, one after the other around the circle by the golden angle.
@@ -244,16 +246,35 @@ class App {
     this.doubt(0);
   }
 
+  confirmAll() {
+    this.edit(edits.confirmAll(this.document));
+  }
+
+  // From its start to its end; what is doubtful is played, too, from then on.
+  playPiece() {
+    const { start, end } = this.piece;
+    this.seek(start);
+    this.player.play(end - WITHIN_S);
+    this.isReviewing = true;
+  }
+
+  toggle() {
+    this.isReviewing = false;
+    this.player.toggle();
+  }
+
   // The most doubtful place; the one so many after it while that is where the last step has led.
   doubt(step) {
     const places = edits.doubtful(this.pieces, this.document.complete);
     if (!places.length) return;
     const here = places.indexOf(this.piece);
-    const i = here < 0 || this.time !== this.doubted || !step ? 0 : (here + step + places.length) % places.length;
+    const isLed = here >= 0 && this.piece.start === this.doubted;
+    const i = isLed && step ? (here + step + places.length) % places.length : 0;
     const { start, end } = places[i];
     this.timeline.follow(end);
     this.seek((start + end) / 2);
-    this.doubted = this.time;
+    this.doubted = start;
+    if (this.isReviewing) this.playPiece();
   }
 
   outcome() {
@@ -286,7 +307,9 @@ class App {
       const answer = await fetch(`${this.api}/cut`);
       const cuts = await answer.json();
       if (answer.ok) {
-        this.edit(edits.withCuts(this.document, cuts));
+        // Turns are more often none than rests: they come when it is asked again.
+        const isNew = this.edit(edits.withCuts(this.document, cuts.rests));
+        if (!isNew) this.edit(edits.withCuts(this.document, cuts.turns));
       } else {
         this.store.problem = cuts.error;
         this.changed();
@@ -299,7 +322,8 @@ class App {
 
 // Key (with Shift before it) -> what it does, with a word for the list of keys.
 const KEYS = {
-  " ": ["Play or pause", (app) => app.player.toggle()],
+  " ": ["Play or pause", (app) => app.toggle()],
+  p: ["Play this piece, then what Enter leads to", (app) => app.playPiece()],
   ArrowLeft: ["One frame back", (app) => app.seek(app.time - FRAME_S)],
   ArrowRight: ["One frame on", (app) => app.seek(app.time + FRAME_S)],
   "Shift+ArrowLeft": ["One second back", (app) => app.seek(app.time - 1)],
@@ -322,6 +346,7 @@ const KEYS = {
   "Alt+ArrowRight": ["Nearest edge a frame on", (app) => app.nudge(FRAME_S)],
   Delete: ["Delete the label", (app) => app.remove()],
   Enter: ["Confirm, go to the next in doubt", (app) => app.confirm()],
+  "Shift+Enter": ["Confirm all that is proposed", (app) => app.confirmAll()],
   d: ["Next in doubt", (app) => app.doubt(1)],
   "Shift+D": ["In doubt before", (app) => app.doubt(-1)],
   o: ["Success, failure, neither", (app) => app.outcome()],
@@ -446,7 +471,7 @@ function listKeys() {
 
 function buttons(app) {
   const pressed = {
-    play: (a) => a.player.toggle(), split: (a) => a.split(), merge: (a) => a.merge(1),
+    play: (a) => a.toggle(), split: (a) => a.split(), merge: (a) => a.merge(1),
     remove: (a) => a.remove(), confirm: (a) => a.confirm(), doubt: (a) => a.doubt(1),
     undo: (a) => a.store.undo(), redo: (a) => a.store.redo(), cut: (a) => a.cut(),
     "zoom-in": (a) => a.timeline.zoom(0.5), "zoom-out": (a) => a.timeline.zoom(2), "zoom-whole": (a) => a.whole(),

@@ -24,6 +24,7 @@ export class Player {
   constructor(api, recording, canvases, onTime) {
     Object.assign(this, { api, recording, canvases, onTime });
     this.time = recording.start;
+    this.until = recording.end;
     this.playing = false;
     this.rate = 1;
     this.parts = new Map();
@@ -39,6 +40,7 @@ export class Player {
 
   seek(time, quietly = false) {
     this.time = Math.min(Math.max(time, this.recording.start), this.recording.end);
+    this.until = this.recording.end;
     if (this.playing) this.#anchor();
     this.show();
     if (!quietly) this.onTime();
@@ -48,11 +50,13 @@ export class Player {
     return this.playing ? this.pause() : this.play();
   }
 
-  play() {
+  // Stops by itself at `until`.
+  play(until = this.recording.end) {
     if (this.time >= this.recording.end - 0.05) this.time = this.recording.start;
-    this.playing = true;
+    this.until = until;
     this.#anchor();
-    requestAnimationFrame(() => this.#tick());
+    if (!this.playing) requestAnimationFrame(() => this.#tick());
+    this.playing = true;
     this.onTime();
   }
 
@@ -81,8 +85,8 @@ export class Player {
   #tick() {
     if (!this.playing) return;
     this.time = this.from.time + ((performance.now() - this.from.at) / 1000) * this.rate;
-    if (this.time >= this.recording.end) {
-      this.time = this.recording.end;
+    if (this.time >= this.until) {
+      this.time = this.until;
       this.pause();
       return;
     }
