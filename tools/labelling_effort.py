@@ -200,10 +200,8 @@ def work(browser: Any, beginning: str, trusted: int = 0) -> tuple[Page, int]:
             window = browser.new_page()
             window.goto(url)
             window.wait_for_selector("body[data-ready]")
-            window.wait_for_function(
-                "() => !document.getElementById('background').textContent.includes('model')",
-                timeout=0,
-            )
+            if beginning == "model":
+                window.wait_for_selector(".piece.model", timeout=0)
             page = Page(window, url, end_s)
             window.check("#complete")
             if beginning == "cuts":
