@@ -29,6 +29,7 @@ EXIT_DISK = 1
 _TAKE_S, _FOLLOW_S, _SHOW_S = 0.02, 0.25, 0.5
 # What is missing is said when publishers have had this time to be found.
 _PATIENCE_S = 3.0
+_LOST = "they were not taken in time: on a busy machine `chrt -r 1 m2r2 record ...` goes first"
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -177,6 +178,8 @@ class _Run:
             self.stop()
         for topic, count in self._recorder.lost.items():
             self._console.say(f"{topic}: {count} messages were lost on their way")
+        if self._recorder.lost:
+            self._console.say(_LOST)
         self._recorder.close()
 
     @property

@@ -8,6 +8,7 @@ import select
 import signal
 import subprocess
 import time
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -24,6 +25,7 @@ from m2r2_ros.datasets.labels_file import labels_path, read_labels
 from m2r2_ros.datasets.source import open_source
 from m2r2_ros.labels import label_from_text
 from m2r2_ros.messages.cdr import stamp_ns
+from m2r2_ros.nodes.recording import _Run
 from m2r2_ros.offline.deployment import Deployment
 
 SECOND = 10**9
@@ -351,3 +353,15 @@ def test_bad_input_is_one_line(config, tmp_path, options, said, capsys):
     assert main(given) == 2
     error = capsys.readouterr().err.strip()
     assert said in error and len(error.splitlines()) == 1
+
+
+def test_what_was_lost_is_said_with_the_remedy():
+    said = []
+    recorder = SimpleNamespace(lost={"/wrench": 3}, close=lambda: said.append("closed"))
+    console = SimpleNamespace(say=said.append)
+    _Run(SimpleNamespace(take=None), recorder, console, {}).end()
+    assert said[0] == "/wrench: 3 messages were lost on their way"
+    assert "`chrt -r 1 m2r2 record ...`" in said[1] and said[2:] == ["closed"]
+    recorder.lost, said[:] = {}, []
+    _Run(SimpleNamespace(take=None), recorder, console, {}).end()
+    assert said == ["closed"]
