@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import glob
+import hashlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -11,6 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from m2r2_ros.errors import M2R2Error
+
+# File systems take names of 255 bytes.
+_LONG_NAME = 220
 
 
 @contextmanager
@@ -70,12 +74,18 @@ def _beside(path: Path) -> Path:
     except OSError as error:
         raise M2R2Error(f"cannot create {path.parent}: {error}") from error
     _sweep(path)
-    return path.with_name(f".{path.name}.{os.getpid()}.partial")
+    return path.with_name(f".{_short_name(path)}.{os.getpid()}.partial")
+
+
+def _short_name(path: Path) -> str:
+    """A name that is as long as a file system takes leaves no room for more."""
+    raw = os.fsencode(path.name)
+    return path.name if len(raw) <= _LONG_NAME else hashlib.sha256(raw).hexdigest()
 
 
 def _sweep(path: Path) -> None:
     """Remove what killed processes left of earlier attempts at `path`."""
-    for left in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):
+    for left in path.parent.glob(f".{glob.escape(_short_name(path))}.*.partial"):
         if not _is_running(left.name.split(".")[-2]):
             if left.is_dir():
                 shutil.rmtree(left, ignore_errors=True)

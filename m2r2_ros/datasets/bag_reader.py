@@ -92,7 +92,9 @@ class Bag:
 
         Raises M2R2Error where the bag turns out to be damaged.
         """
-        return self._stored(set(topics).intersection(self.topics), Counter(), span)
+        yield from self._stored(set(topics).intersection(self.topics), Counter(), span)
+        for storage in self._storages:
+            self._report(storage.problems)
 
     def _stored(
         self, chosen: Collection[str], read: Counter[str], within: LogSpan | None = None

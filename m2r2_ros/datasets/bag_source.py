@@ -107,6 +107,7 @@ class BagSource:
             block += bag.between(alike, span._replace(start_ns=start))
         batch = decoder.decode(block)
         batch.signals |= trees.decode(block)
+        self._report(bag.problems)
         return batch.cut(start_ns, end_ns)
 
     def _prepared(

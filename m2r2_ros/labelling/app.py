@@ -13,7 +13,7 @@ from typing import Any
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
@@ -74,7 +74,7 @@ class LabellingApp:
         routes.append(Route("/api", self._names))
         routes += [Route(path, partial(self._answer, answer)) for path, answer in get.items()]
         routes.append(Route(f"{one}/labels", self._save, methods=["PUT"]))
-        handlers = {M2R2Error: _cannot, HTTPException: _refused}
+        handlers = {M2R2Error: _cannot, OSError: _cannot, HTTPException: _refused}
         return Starlette(routes=routes, exception_handlers=handlers)
 
     def _names(self, _: Request) -> Response:
@@ -150,10 +150,13 @@ def _index(request: Request, name: str, count: int) -> int:
 async def _body(request: Request) -> bytes:
     """A labels file's worth of bytes at most, whatever the request states."""
     body = bytearray()
-    async for piece in request.stream():
-        body += piece
-        if len(body) > MAX_JSON_BYTES:
-            raise HTTPException(413, f"more than {MAX_JSON_BYTES} bytes")
+    try:
+        async for piece in request.stream():
+            body += piece
+            if len(body) > MAX_JSON_BYTES:
+                raise HTTPException(413, f"more than {MAX_JSON_BYTES} bytes")
+    except ClientDisconnect:
+        raise HTTPException(400, "the request breaks off") from None
     return bytes(body)
 
 

@@ -84,7 +84,9 @@ class Desk:
 
     def state(self) -> dict[str, Any]:
         """What changes by itself, JSON-ready."""
-        notes = [*self.recording.problems, *self.notes, *filter(None, [self.maker.problem])]
+        maker = self.maker
+        notes = [*self.recording.problems, *maker.problems, *self.notes]
+        notes += [maker.problem] if maker.problem else []
         return {
             "revision": self.labels.read().revision,
             "made": len(self.proxies.made),

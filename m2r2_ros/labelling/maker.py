@@ -21,11 +21,13 @@ class ProxyMaker:
 
     It reads by a reader of its own, so that nobody has to wait for it.
 
-    problem  why it has given up, "" while it has not.
+    problem   why it has given up, "" while it has not.
+    problems  what it has found wrong with the recording so far.
     """
 
     def __init__(self, proxies: Proxies, open_reader: OpenReader) -> None:
         self.problem = ""
+        self.problems: list[str] = []
         self._proxies, self._open_reader = proxies, open_reader
         self._next = 0
         self._asked: list[int] = []
@@ -57,6 +59,7 @@ class ProxyMaker:
             return
         try:
             with self._open_reader() as reader:
+                self.problems = reader.problems
                 while not self._ended.is_set() and (part := self._choose()) is not None:
                     self._proxies.make(part, reader)
         except (M2R2Error, OSError) as error:

@@ -111,7 +111,7 @@ def _costs(path: np.ndarray, longest: int) -> np.ndarray:
         point, square, moment = (each[count:] - each[:-count] for each in sums)
         # About the middle of the stretch.
         moment = moment - (times[: frames - count + 1] + (count - 1) / 2)[:, None] * point
-        spread = max(count * (count**2 - 1) / 12, 1.0)
+        spread = count * (count**2 - 1) / 12 or 1.0
         residual = square - (point**2).sum(axis=1) / count - (moment**2).sum(axis=1) / spread
         costs[count:, count - 1] = np.maximum(residual, 0)
     return costs

@@ -92,3 +92,14 @@ def test_what_stands_for_an_open_file_is_not_replaced(tmp_path, monkeypatch, cap
     assert Path(place).is_file()
     with pytest.raises(M2R2Error, match="cannot write"), partial_file(Path(place)) as path:
         path.write_text("new")
+
+
+@pytest.mark.parametrize("name", ["x" * 255, "\N{GREEK SMALL LETTER ALPHA}" * 127, "x" * 221])
+def test_a_name_may_be_as_long_as_the_file_system_takes(tmp_path, name):
+    for text in ("old", "new"):
+        with partial_file(tmp_path / name) as path:
+            path.write_text(text)
+    with partial_folder(tmp_path / f"{name[1:]}d") as path:
+        path.mkdir()
+    assert (tmp_path / name).read_text() == "new"
+    assert names(tmp_path) == sorted([name, f"{name[1:]}d"])

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A stretch of a recording, found by the index, is what reading all of it gives there."""
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -76,3 +77,21 @@ def test_a_cut_leaves_nothing_of_other_times():
     assert part.signals["force"][0].tolist() == [200, 300, 400]
     # The first chunk ends at 200, where this begins.
     assert [chunk[0] for chunk in part.audio] == [300]
+
+
+def test_damage_that_a_stretch_meets_is_said(path, tmp_path):
+    """A chunk in the middle of an MCAP cannot be unpacked: only who reads there is told."""
+    if not list(path.glob("*.mcap")):
+        pytest.skip("of chunks with a checksum")
+    copy = shutil.copytree(path, tmp_path / path.name)
+    (file,) = copy.glob("*.mcap")
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2 : len(data) // 2 + 20_000] = bytes(20_000)
+    file.write_bytes(data)
+    with open_source(copy) as source:
+        length = source.end_ns - source.start_ns
+        source.between(LAYOUT, source.start_ns, source.start_ns + length // 20)
+        assert not any("left out" in line for line in source.problems)
+        source.between(LAYOUT, source.start_ns, source.end_ns)
+        source.between(LAYOUT, source.start_ns, source.end_ns)
+        assert sum("is left out" in line for line in source.problems) == 1

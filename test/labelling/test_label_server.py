@@ -29,6 +29,8 @@ pytest.importorskip("starlette")
 pytest.importorskip("uvicorn")
 
 DATA = replace(recording(12.0), actions=[])
+# Two bytes in the name of a file.
+GREEK = "\N{GREEK SMALL LETTER ALPHA}"
 
 
 @pytest.fixture(scope="module")
@@ -309,6 +311,42 @@ def test_a_huge_body_is_refused(shared):
     assert shared.ask("api/0")[0] == 200
 
 
+def test_requests_that_break_off_leave_no_trace_and_nobody_waits(server):
+    """More lines of a traceback each than a pipe holds would stop the server."""
+    head = f"PUT {server.root}api/0/labels HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\n"
+    slow = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(40)]
+    for connection in slow:
+        connection.sendall(f"{head}Content-Length: 1000\r\n\r\n{{".encode())
+    assert server.ask("api/0/state")[0] == 200
+    for connection in slow:
+        connection.close()
+    assert server.ask("api/0/state")[0] == 200
+    server.process.kill()
+    assert "Traceback" not in server.process.stderr.read()
+
+
+def test_a_recording_s_name_may_leave_no_room_for_another_ending(original, tmp_path):
+    """The labels file's name is as long as the file system takes."""
+    path = tmp_path / f"{GREEK * 120}.h5"
+    path.write_bytes(original.read_bytes())
+    with LabelServer(tmp_path / "cache", path) as server:
+        base = server.json("api/0/labels")["revision"]
+        assert server.save(base, [label(0, 1, "a")])[0] == 200
+    assert [entry.label for entry in read_labels(labels_path(path)).labels] == ["a"]
+
+
+def test_damage_that_is_met_in_the_background_is_said(original, tmp_path):
+    assert run_verb("convert", [str(original), "--out", str(tmp_path)]) == 0
+    bag = tmp_path / original.stem
+    (file,) = bag.glob("*.mcap")
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2 : len(data) // 2 + 20_000] = bytes(20_000)
+    file.write_bytes(data)
+    with LabelServer(tmp_path / "cache", bag) as server:
+        wait_for(lambda: server.json("api/0/state")["made"] == 3)
+        assert any("is left out" in note for note in server.json("api/0/state")["notes"])
+
+
 def test_a_restarted_server_has_the_same_token_cuts_and_revision(path, tmp_path):
     with LabelServer(tmp_path / "cache", path) as server:
         root, port = server.root, server.port
@@ -345,7 +383,9 @@ def test_a_killed_server_leaves_what_it_has_answered(path, tmp_path):
                     status, now = server.save(now["revision"], labels)
                     assert status == 200
             killer.join()
-        there = [entry.label for entry in read_labels(labels_path(path)).labels]
+        # It may have been killed before the first.
+        is_there = labels_path(path).exists()
+        there = [one.label for one in read_labels(labels_path(path)).labels] if is_there else []
         # The last that was answered, or the one that was under way.
         assert there in [[entry["label"] for entry in one["labels"]] for one in said[-2:]]
         said = said[-1:]
