@@ -70,7 +70,7 @@ def card_text(
         _FIGURES,
         _scores(outcome),
         "## How it was chosen",
-        f"**{outcome.chosen}**: {markdown_cell(outcome.reason)}",
+        markdown_cell(outcome.reason),
         _ways(outcome),
         "Mean over the folds, and their standard deviation.",
         "## Limits",

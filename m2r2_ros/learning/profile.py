@@ -21,7 +21,6 @@ from m2r2_ros.inspection.recording_checks import (
     frozen_problems,
     label_problems,
     stream_problems,
-    unlabelled_problems,
 )
 from m2r2_ros.inspection.spectrogram import Spectrogram
 from m2r2_ros.offline.deployment import Deployment
@@ -62,7 +61,7 @@ class RecordingProfile:
 
     segments  confirmed labels, seconds from the first frame; `gap` is the label between them.
     streams   those of the layout that are there, `missing` names the others.
-    problems  what `m2r2 inspect` says of it, a line each.
+    problems  what `m2r2 inspect` says of its streams and labels, a line each.
     """
 
     name: str
@@ -86,7 +85,7 @@ def read_profile(
     """Read a whole recording. Raises M2R2Error as `inspect_source` does."""
     with open_source(path, deployment.topics) as source:
         inspection = inspect_source(source, layout, deployment.limits)
-        gap, complete = gap_label(source), source.complete
+        gap = gap_label(source)
     duration_s = max(stream.last_s for stream in inspection.streams.values())
     # Of samples that cannot be used a check of its own judges.
     summaries = {name: replace(one, unusable=0) for name, one in inspection.streams.items()}
@@ -102,7 +101,6 @@ def read_profile(
             *stream_problems(summaries, layout, deployment.limits),
             *frozen_problems(inspection.signals, layout),
             *label_problems(inspection.actions, duration_s),
-            *unlabelled_problems(inspection.actions, complete, duration_s),
         ),
     )
 

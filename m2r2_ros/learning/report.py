@@ -18,7 +18,7 @@ from m2r2_ros.evaluation.report_figures import confusion_png, segments_png
 from m2r2_ros.evaluation.segments import frame_labels
 from m2r2_ros.learning.findings import Finding
 from m2r2_ros.learning.next_recordings import what_to_record
-from m2r2_ros.learning.outcome import WAYS, HeldOut, LearningOutcome, Trial
+from m2r2_ros.learning.outcome import WAYS, HeldOut, LearningOutcome, Scores, Trial
 from m2r2_ros.parallel.progress import Progress
 from m2r2_ros.vocabulary import UNKNOWN, UNLABELLED, Vocabulary
 
@@ -26,6 +26,11 @@ from m2r2_ros.vocabulary import UNKNOWN, UNLABELLED, Vocabulary
 _RATE_HZ = 10.0
 # Of a way: score -> its column.
 COMPARED = {"f1@50": "F1@50", "acc": "accuracy", "edit": "edit", "delay_s": "delay [s]"}
+# Of a recording: what fits beside each other; `outcome.json` has all.
+_SHOWN = (
+    *("f1@50", "f1@25", "f1@10", "f1@50_actions", "acc", "edit"),
+    *("held_f1@50", "recognised", "false_starts", "delay_s"),
+)
 
 
 def write_report(
@@ -39,7 +44,7 @@ def write_report(
         title=f"{outcome.models}, learned from {outcome.data}",
         about=about(outcome),
         compared=COMPARED,
-        recordings=recordings,
+        recordings=[{"name": one.recording, "scores": _shown(one.scores)} for one in recordings],
         left_out=outcome.facts.left_out,
         examples=outcome.facts.labels,
         confusion=embedded(_confusion_png(content["confusion"])),
@@ -65,7 +70,7 @@ def report_content(outcome: LearningOutcome, findings: Sequence[Finding]) -> dic
         "chosen": outcome.chosen,
         "reason": outcome.reason,
         "folds": [_fold(fold.name, outcome) for fold in outcome.folds],
-        "scores": dict(outcome.scores),
+        "scores": _shown(outcome.scores),
         "classes": class_rows(matrix, labels),
         "confusion": {"labels": labels, "frames": matrix.tolist()},
     }
@@ -104,6 +109,10 @@ def mean_and_deviation(trials: Sequence[Trial], score: str) -> str:
     digits = 2 if score.endswith("_s") else 1
     mean = f"{np.mean(values):.{digits}f}"
     return f"{mean} ± {np.std(values, ddof=1):.{digits}f}" if len(values) > 1 else mean
+
+
+def _shown(scores: Scores) -> dict[str, float | None]:
+    return {name: scores[name] for name in _SHOWN if name in scores}
 
 
 def _known(one: HeldOut, score: str) -> float:
