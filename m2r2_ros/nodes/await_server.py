@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.action.server import ServerGoalHandle
 from rclpy.clock import Clock, ClockType
+from rclpy.qos import QoSProfile, ReliabilityPolicy
 
 from m2r2_msgs.action import AwaitAction
 from m2r2_msgs.msg import ActionSegment as RosActionSegment
@@ -32,6 +33,8 @@ from m2r2_ros.nodes.topics import AWAIT_ACTION
 from m2r2_ros.planning.segment_wait import TimedOut, Until
 
 _MOST_GOALS = 100
+# All of them may be reached by one message: the usual depth of 10 would lose results.
+_QOS = QoSProfile(depth=_MOST_GOALS, reliability=ReliabilityPolicy.RELIABLE)
 # Timeouts, silence and cancellations are noticed within this time.
 _LOOK_S = 0.1
 # For the last results at shutdown: a client asks for them once its goal is accepted.
@@ -69,6 +72,10 @@ class AwaitServer(ManagedNode):
             goal_callback=self._admit,
             handle_accepted_callback=self._accept,
             cancel_callback=lambda handle: CancelResponse.ACCEPT,
+            goal_service_qos_profile=_QOS,
+            result_service_qos_profile=_QOS,
+            cancel_service_qos_profile=_QOS,
+            feedback_pub_qos_profile=_QOS,
         )
 
     def activate(self) -> None:
