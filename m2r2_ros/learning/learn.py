@@ -203,7 +203,8 @@ class Learning:
         shop = replace(self._shop(way, self.work / _FINAL), like=like)
         if (shop.models / HEAD_FILE).exists():
             return epochs
-        torch.set_num_threads(os.cpu_count() or 1)
+        # Threads that wait for a core that others use take longer than one alone.
+        torch.set_num_threads(max(1, (os.cpu_count() or 1) // 2))
         make_encoder(shop, names, (), epochs[0])
         make_features(shop, names, ())
         make_head(shop, names, (), epochs[1], final_choices([each for _, each in chosen]))
