@@ -24,6 +24,8 @@ QUATERNION = 4
 _STEP = re.compile(r"([A-Za-z]\w*)(?:\[([^\[\]]+)\])?(?:\.(?=[A-Za-z])|$)", re.ASCII)
 _TURN = re.compile(r"rpy\((.*)\)")
 _WHOLE = re.compile(r"\d{1,9}", re.ASCII)
+# What is meant as an index and is none: -1, 1:, :3, 0:16:2, 1.5.
+_NUMBERS = re.compile(r"[-+\d:.,\s]+", re.ASCII)
 _SLICE = re.compile(r"(\d{1,9}):(\d{1,9})", re.ASCII)
 
 
@@ -94,4 +96,6 @@ def _step(text: str, name: str, key: str | None) -> Step:
         if start >= stop:
             raise M2R2Error(f"field path {brief(text)}: [{key}] is empty")
         return Step(name, start, stop)
+    if _NUMBERS.fullmatch(key):
+        raise M2R2Error(f"field path {brief(text)}: [{key}] is no index, they count from 0: [0:16]")
     return Step(name, name=key)

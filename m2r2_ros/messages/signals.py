@@ -305,6 +305,8 @@ def joint_columns(names: Sequence[str], reading: Reading) -> tuple[int, ...]:
     for joint in reading.joints:
         if joint not in names:
             raise MessageError(_missing_joint(joint, names, reading))
+        if names.count(joint) > 1:
+            raise MessageError(f"joint '{joint}' is there {names.count(joint)} times")
     if not (reading.is_sum or reading.joints or len(names) == reading.width):
         raise MessageError(
             f"{len(names)} joints, the layout has {reading.width} columns: name them in `columns`"

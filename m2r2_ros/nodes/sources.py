@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Protocol
 
@@ -57,8 +57,9 @@ class Source(Protocol):
 
     name: str
     input: TopicInput
-    # Messages that could not be read.
+    # Messages that could not be read, and why the last of them could not.
     malformed: int
+    unread: str
     signature: StreamSignature
     # HEADER or ARRIVAL.
     stamps: str
@@ -89,7 +90,7 @@ class CameraSource:
         """With `on_arrival` it is the reference camera; with `pairs` the others wait for it."""
         self.name = name
         self._decoder = CameraDecoder(is_depth)
-        self.malformed = 0
+        self.malformed, self.unread = 0, ""
         self.signature = StreamSignature()
         self.input = TopicInput(node, topic, check, _CAMERA_DEPTH, on_arrival, max_bytes)
         self._pairs = pairs
@@ -101,8 +102,10 @@ class CameraSource:
                 stamp_ns, picture = self._decoder.decode(self.input.type_name, message)
             except MessageError as error:
                 self.malformed += 1
-                builder.explain(self.name, str(error))
+                self.unread = str(error)
+                builder.explain(self.name, self.unread)
                 continue
+            self.unread = ""
             self.signature.note(self.input.type_name, message)
             if self._is_held:
                 builder.add_image(self.name, stamp_ns, picture)
@@ -134,7 +137,7 @@ class AudioSource:
     ) -> None:
         """`info`: the topic that says what bytes of sound are."""
         self.name = AUDIO
-        self.malformed = 0
+        self.malformed, self.unread = 0, ""
         self.signature = StreamSignature()
         depth = round(limits.buffer_s / _SHORTEST_AUDIO_CHUNK_S)
         self.input = AudioInput(node, topic, info, check, depth, max_bytes=max_bytes)
@@ -155,8 +158,10 @@ class AudioSource:
                 sounds = self._decoder.decode(type_name, message, arrival_ns)
             except MessageError as error:
                 self.malformed += 1
-                builder.explain(self.name, str(error))
+                self.unread = str(error)
+                builder.explain(self.name, self.unread)
             else:
+                self.unread = ""
                 for sound in sounds:
                     builder.add_audio(*sound)
         if messages and self.stamps == HEADER:
@@ -181,7 +186,7 @@ class SignalSource:
         max_bytes: float,
     ) -> None:
         self.name = name
-        self.malformed = 0
+        self.malformed, self.unread = 0, ""
         self.signature = StreamSignature()
         self._reading = reading
         self._arrivals = _Arrivals(node, name, reading.is_stamped)
@@ -200,14 +205,21 @@ class SignalSource:
             return
         self._reading = with_joints(self._reading, type_name, messages)
         stamps, values = decode_batch(type_name, messages, self._reading, arrivals)
-        self.malformed += len(messages) - len(stamps)
         builder.add_signal(self.name, stamps, values)
+        self.unread = ""
+        if len(stamps) < len(messages):
+            self.malformed += len(messages) - len(stamps)
+            self.unread = self._why_unread(type_name, messages)
         if not len(stamps):
-            why = why_unreadable(type_name, messages[-1], self._reading)
-            builder.explain(self.name, why)
+            builder.explain(self.name, self.unread)
         if self.stamps == HEADER:
             # One a batch: at a kilohertz there is no time to check each.
             self.signature.note(type_name, messages[-1])
+
+    def _why_unread(self, type_name: str, messages: Sequence[bytes]) -> str:
+        """Of the last one that cannot be read."""
+        whys = (why_unreadable(type_name, message, self._reading) for message in messages[::-1])
+        return next(filter(None, whys), "")
 
     def close(self) -> None:
         self.input.close()

@@ -91,6 +91,7 @@ class Synchronizer(ManagedNode):
         for line in (*topics.absent(layout.sensed), *topics.unread(layout.derived)):
             self.get_logger().info(printable(line))
         self._explained: set[str] = set()
+        self._seen: set[str] = set()
         self._dropped: dict[str, int] = {}
         self._watchdog = TopicWatchdog(values["silence_warning_s"])
         self._rates = _Rates()
@@ -166,7 +167,7 @@ class Synchronizer(ManagedNode):
         Before the first window, with each that has a reason for it.
         """
         counters = self._builder.counters
-        reasons = {source.name: counters.streams[source.name].reason for source in self._sources}
+        reasons = {source.name: self._reason(source) for source in self._sources}
         masked = self._masked if counters.windows else [n for n, why in reasons.items() if why]
         return {
             name: f"{name} is masked{f': {reasons[name]}' if reasons[name] else ''}"
@@ -174,9 +175,16 @@ class Synchronizer(ManagedNode):
             if name in reasons
         }
 
+    def _reason(self, source: Source) -> str:
+        """Why windows are without a sensor: what its topic says is said of the topic."""
+        counters = self._builder.counters.streams[source.name]
+        is_silent = source.input.problem or source.input.topic in self._watchdog.silent
+        return counters.reason or ("" if is_silent else counters.absence)
+
     def _notices(self) -> dict[str, str]:
-        """What is done to each sensor's samples to make them fit."""
-        notices = {n: counts.notice for n, counts in self._builder.counters.streams.items()}
+        """What is done to each sensor's samples to make them fit, or is not read of its topic."""
+        counters = self._builder.counters.streams
+        notices = {s.name: s.input.notice or counters[s.name].notice for s in self._sources}
         return {name: f"{name}: {notice}" for name, notice in notices.items() if notice}
 
     def _losses(self) -> list[str]:
@@ -192,9 +200,17 @@ class Synchronizer(ManagedNode):
 
     def _warn_of_unusable(self) -> None:
         """Say each reason once, of which the sender's values may make many."""
-        counters = self._builder.counters.streams
-        troubles = {n: line for n, line in self._unusable().items() if counters[n].reason}
-        for trouble in (*troubles.values(), *self._notices().values()):
+        reasons = {source.name: self._reason(source) for source in self._sources}
+        troubles = {n: line for n, line in self._unusable().items() if reasons[n]}
+        partly = [
+            f"{source.name}: some messages are left out: {source.unread}"
+            for source in self._sources
+            if source.unread and source.name not in troubles
+        ]
+        seen, self._seen = self._seen, {*troubles.values(), *partly}
+        # One that is gone at the next look is counted only.
+        lasting = [line for line in (*troubles.values(), *partly) if line in seen]
+        for trouble in (*lasting, *self._notices().values()):
             if trouble not in self._explained and len(self._explained) < _MOST_REASONS:
                 self._explained.add(trouble)
                 self.get_logger().warning(printable(trouble))

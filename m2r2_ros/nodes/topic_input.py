@@ -62,6 +62,7 @@ class TopicInput:
     received  messages taken; lost: numbers missing between them, as counted by their publishers.
     type_name of the subscription, "" without a publisher.
     problem   why no message can come, else "".
+    notice    what else is published on it and not read, else "".
     """
 
     def __init__(
@@ -89,6 +90,7 @@ class TopicInput:
         self.lost = 0
         self.type_name = ""
         self.problem = f"no publisher on {self.topic}"
+        self.notice = ""
         self._node = node
         self._check_type = check_type
         self._most = self._depth = depth
@@ -263,10 +265,12 @@ class TopicInput:
 
     def _find_offer(self) -> tuple[str, ReliabilityPolicy] | None:
         publishers = self._node.get_publishers_info_by_topic(self.topic)
+        self.notice = ""
         if not publishers:
             self.problem = f"no publisher on {self.topic}"
             return None
-        kind = publishers[0].topic_type
+        kind = self._choose_kind(publishers)
+        publishers = [each for each in publishers if each.topic_type == kind]
         try:
             self._check_type(kind)
             message_class(kind)
@@ -281,6 +285,25 @@ class TopicInput:
             return None
         self.problem = ""
         return offer
+
+    def _choose_kind(self, publishers: Sequence[TopicEndpointInfo]) -> str:
+        """Of the types on the topic the one that is read already, else one that can be."""
+        kinds = sorted({publisher.topic_type for publisher in publishers})
+        if len(kinds) == 1:
+            return kinds[0]
+        kind = self.type_name
+        if kind not in kinds:
+            kind = next(filter(self._is_readable, kinds), kinds[0])
+        others = ", ".join(each for each in kinds if each != kind)
+        self.notice = f"{self.topic} is published as {others}, too: only {kind} is read"
+        return kind
+
+    def _is_readable(self, kind: str) -> bool:
+        try:
+            self._check_type(kind)
+        except M2R2Error:
+            return False
+        return True
 
     def _offered_durability(self, publishers: Sequence[TopicEndpointInfo]) -> DurabilityPolicy:
         kept = DurabilityPolicy.TRANSIENT_LOCAL

@@ -35,7 +35,9 @@ class TopicWatchdog:
                 self._heard[source.topic] = (source.received, now_s)
                 self.silent.pop(source.topic, None)
             elif now_s - heard_s >= self.limit_s:
-                is_new = source.topic not in self.silent
+                # Why nothing can come may be known later than that nothing does.
+                known = self.silent.get(source.topic)
+                is_new = known is None or (source.problem not in ("", known))
                 self.silent[source.topic] = self._reason(source, now_s - heard_s)
                 warnings += [self.silent[source.topic]] * is_new
         return warnings

@@ -61,6 +61,9 @@ class TransformInput(TopicInput):
 class TransformSource:
     """The pose of one frame in another."""
 
+    # What cannot be read is why there is no pose: see `TransformPose.problem`.
+    unread = ""
+
     def __init__(self, name: str, pose: TransformPose, topic: TransformInput) -> None:
         self.name = name
         self.stamps = "header"

@@ -19,6 +19,9 @@ from m2r2_ros.sensing.stream import Stream
 
 _LATEST_NS = 2**63 - 1
 
+NO_SOUND = "samples are NaN, infinite or beyond full scale (max_audio)"
+OVERLAP = "messages overlap by their stamps: their sample_rate is wrong, or two send the same sound"
+
 
 @dataclass(frozen=True, order=True)
 class Chunk:
@@ -126,8 +129,8 @@ class AudioStream(Stream):
                 f"max_audio_chunk_s, {self._longest_s:g} s"
             )
         elif size:
-            self.counters.reason = ""
             chunk = Chunk(int(stamp_ns), self._mono(samples), int(rate_hz))
+            self.counters.reason = "" if np.isfinite(chunk.samples).all() else NO_SOUND
             # It is there when it is complete: its end tells what time it is for the microphone.
             end_ns = min(chunk.stamp_ns + size * 1_000_000_000 // chunk.rate_hz, _LATEST_NS)
             self.inbox.add(np.array([end_ns], np.int64), chunk, size, chunk.stamp_ns)
@@ -252,13 +255,21 @@ class AudioStream(Stream):
         while self._chunks and self._begins_before(end_ns):
             self._join(self._pop())
         self._closed_ns = end_ns
+        samples = self._cut(start_ns, end_ns)
+        if samples is None:
+            self.counters.absence = f"a part is missing, more than {self._gap_ns / 1e6:g} ms of it"
+            return None
+        self.counters.absence = "" if np.isfinite(samples).all() else NO_SOUND
+        return None if self.counters.absence else np.clip(samples, -1.0, 1.0)
+
+    def _cut(self, start_ns: int, end_ns: int) -> np.ndarray | None:
+        """Samples of a window, None when any of it is missing."""
         if self._run is None:
             return None
         if not self._run.covers(start_ns, end_ns):
             self._run.skip(end_ns)
             return None
-        samples = self._run.cut(start_ns, end_ns, self._window_capacity)
-        return np.clip(samples, -1.0, 1.0) if np.isfinite(samples).all() else None
+        return self._run.cut(start_ns, end_ns, self._window_capacity)
 
     def _begins_before(self, end_ns: int) -> bool:
         """Whether the first waiting chunk has samples before `end_ns`, by the sample clock."""
@@ -273,6 +284,7 @@ class AudioStream(Stream):
             self.counters.gaps += self._run is not None
             self._run = AudioRun(clock, chunk.stamp_ns, self._rate_out)
         self.counters.duplicate += skip
+        self.counters.notice = OVERLAP if skip else ""
         self._count_late(len(chunk.samples) - skip)
         self._run.append(chunk.samples[skip:])
 

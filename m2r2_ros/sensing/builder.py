@@ -29,6 +29,8 @@ from m2r2_ros.sensing.window_grid import WindowGrid
 
 StreamType = TypeVar("StreamType")
 
+LATE = "it comes later than windows wait for it (max_wait_s)"
+
 
 class WindowBuilder:
     """Collects stamped samples and closes windows between reference frames.
@@ -235,9 +237,9 @@ class WindowBuilder:
         delivered = []
         for name, accepted in verdict.accepted.items():
             stream = self._streams[name]
+            batches = stream.inbox.take(accepted, verdict.waiting.get(name), verdict.present_ns)
             if name in verdict.astray:
                 stream.counters.reason = self._time_line.why_astray(name)
-            batches = stream.inbox.take(accepted, verdict.waiting.get(name), verdict.present_ns)
             if batches:
                 stream.ingest(batches)
                 delivered.append(name)
@@ -332,7 +334,10 @@ class WindowBuilder:
         What has come by now of a stream that lags would depend on how messages were delivered.
         """
         part = self._streams[name].window(start_ns, end_ns)
-        return None if self._progress.is_late(self._source[name], end_ns) else part
+        if self._progress.is_late(self._source[name], end_ns):
+            self.counters.streams[name].absence = LATE
+            return None
+        return part
 
     def _count(self, mask: dict[str, bool], has_frame: bool) -> None:
         self.counters.windows += 1

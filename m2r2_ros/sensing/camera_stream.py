@@ -50,6 +50,7 @@ class CameraStream(Stream):
         self._capacity = max(2, round(limits.buffer_s * limits.max_camera_rate_hz))
         super().__init__(name, self._capacity, limits.max_camera_age_s, counters)
         self._max_pixels = max_pixels
+        self._too_old = f"no frame for more than max_camera_age_s, {limits.max_camera_age_s:g} s"
         self._budget = budget
         budget.share(self)
         self.clear()
@@ -151,6 +152,7 @@ class CameraStream(Stream):
         else:
             index = -1
         result = self._images[index] if index >= 0 else None
+        self.counters.absence = self._too_old if result is None else ""
         self._discard(max(0, bisect_right(self.stamps, end_ns) - 1))
         self._closed_ns = end_ns
         self._budget.keep()

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
+from m2r2_ros.sensing.clock_majority import RETURN_SHARE
 from m2r2_ros.sensing.clock_offsets import ClockReading
 
 # A warning comes at this share of the limit ahead, and of the wait for a stream that is behind,
@@ -66,6 +67,10 @@ def _warnings(clocks: ClockStates) -> dict[str, ClockTrouble]:
 def _left_out(name: str, clocks: ClockStates) -> ClockTrouble:
     others, kept = _others(clocks.astray, clocks)
     reading = clocks.readings.get(name)
+    if reading is not None and abs(reading.offset_s) < RETURN_SHARE * clocks.jump_s:
+        # It has just left, or is about to be back: the reading is that of another time.
+        text = f"{name} is masked: its clock has stepped away from {others}{kept}"
+        return ClockTrouble(name, True, text)
     off = reading.text(others) if reading else f"more than {clocks.jump_s:g} s off {others}"
     return ClockTrouble(name, True, f"{name} is masked: its clock is {off}{kept}")
 
@@ -73,8 +78,12 @@ def _left_out(name: str, clocks: ClockStates) -> ClockTrouble:
 def _late(name: str, clocks: ClockStates) -> ClockTrouble:
     others, kept = _others(clocks.late, clocks)
     reading = clocks.readings.get(name)
-    off = reading.text(others) if reading else f"behind {others}"
-    text = f"{name} is masked: it is {off}{kept}; windows wait {clocks.patience_s(name):.3f} s"
+    patience_s = clocks.patience_s(name)
+    if reading is None or -reading.offset_s < BEHIND_SHARE * patience_s:
+        off = f"later than {others}"
+    else:
+        off = reading.text(others)
+    text = f"{name} is masked: it is {off}{kept}; windows wait {patience_s:.3f} s"
     return ClockTrouble(name, True, text)
 
 

@@ -32,6 +32,8 @@ class StreamCounters:
     masked: int = 0
     # Why its newest samples cannot be used, else "".
     reason: str = ""
+    # What the newest window lacks of it, "" for nothing.
+    absence: str = ""
     # What was done to the newest sample to make it fit, "" for nothing.
     notice: str = ""
 

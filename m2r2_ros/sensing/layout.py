@@ -20,6 +20,8 @@ DEFAULT_SIGNALS = Signals.of(("wrench", "pose", "twist", "gripper"))
 # A file must not make us allocate without bound: more than any sensible layout by far.
 MAX_NUMBERS = 1 << 24
 MAX_MODALITIES = 64
+# As of a microphone (`SensingLimits`).
+MIN_AUDIO_RATE_HZ = 1000
 
 
 @dataclass(frozen=True)
@@ -57,8 +59,13 @@ class SensorLayout:
             value = getattr(self, name)
             if not 0 < value < 1e6:
                 raise M2R2Error(f"{name} must be in (0, 1e6), got {brief(value)}")
-            if name != "window_rate_hz" and not isinstance(value, int):
+            if name != "window_rate_hz" and type(value) is not int:
                 raise M2R2Error(f"{name} must be a whole number, got {brief(value)}")
+        if self.audio and self.audio_rate_hz < MIN_AUDIO_RATE_HZ:
+            raise M2R2Error(
+                f"audio_rate_hz must be at least {MIN_AUDIO_RATE_HZ}, got {self.audio_rate_hz}: "
+                "samples a second, not kHz; `audio: false` for a robot without a microphone"
+            )
         if self.numbers > MAX_NUMBERS:
             raise M2R2Error(f"windows of {self.numbers} samples are too long")
 

@@ -13,6 +13,9 @@ from m2r2_ros.sensing.counters import StreamCounters
 # The stamp of a driver that does not fill header.stamp. Simulated time begins there, too, so a
 # single one is no fault.
 ZERO_STAMPS = "stamps are zero: its driver has to fill header.stamp"
+STILL = "stamps stand still"
+BEHIND = "stamps are behind the others' and do not go on with them"
+AHEAD = "stamps are ahead of the others' and do not go on with them"
 
 # Stamps int64 (n,) in order of arrival, and their data: an array of n rows, or, when n is 1, any
 # object.
@@ -39,7 +42,10 @@ class PendingSamples:
 
         `sent_ns` is the last stamp as its driver has sent it, where `stamps` are other times.
         """
-        self._note_zero(int(stamps[-1]) if sent_ns is None else sent_ns)
+        self._note_stamp(int(stamps[-1]) if sent_ns is None else sent_ns)
+        self._append(stamps, payload, size)
+
+    def _append(self, stamps: np.ndarray, payload: Any, size: int) -> None:
         self._batches.append((stamps, payload, size))
         self._total += size
         self.nbytes += _bytes_of(payload)
@@ -53,10 +59,10 @@ class PendingSamples:
         self.nbytes -= _bytes_of(payload)
         self._counters.dropped += lost
 
-    def _note_zero(self, stamp: int) -> None:
-        if stamp == self._newest_stamp == 0:
-            self._counters.reason = ZERO_STAMPS
-        elif self._counters.reason == ZERO_STAMPS:
+    def _note_stamp(self, stamp: int) -> None:
+        if stamp == self._newest_stamp:
+            self._counters.reason = STILL if stamp else ZERO_STAMPS
+        elif self._counters.reason in (STILL, ZERO_STAMPS):
             self._counters.reason = ""
         self._newest_stamp = stamp
 
@@ -96,14 +102,18 @@ class PendingSamples:
             if inside.any():
                 taken.append(_some(stamps, payload, inside))
             if left.any():
-                self.add(*_some(stamps, payload, left), int(left.sum()) * size // len(stamps))
+                self._append(*_some(stamps, payload, left), int(left.sum()) * size // len(stamps))
             self._refuse(stamps[~(inside | left)], size // len(stamps), present_ns)
         return taken
 
     def _refuse(self, stamps: np.ndarray, size: int, present_ns: int) -> None:
+        if not len(stamps):
+            return
         early = int((stamps < present_ns).sum())
         self._counters.reject("past", early * size)
         self._counters.reject("future", (len(stamps) - early) * size)
+        if self._counters.reason != ZERO_STAMPS:
+            self._counters.reason = BEHIND if stamps[-1] < present_ns else AHEAD
 
     def reject(self, present_ns: int) -> None:
         """Refuse everything."""

@@ -166,17 +166,21 @@ class SignalStream(Stream):
         stop = int(np.searchsorted(stamps, end_ns, "left"))
         times, rows = stamps[first:stop] - start_ns, values[first:stop]
         result = None
-        if self._is_measurement(times, rows, end_ns - start_ns):
+        self.counters.absence = self._absence(times, rows, end_ns - start_ns)
+        if not self.counters.absence:
             result = self._resample(times, rows, end_ns - start_ns)
         self._buffer.discard_before(end_ns)
         self._closed_ns = end_ns
         return result
 
-    def _is_measurement(self, times: np.ndarray, rows: np.ndarray, duration_ns: int) -> bool:
-        if not len(times) or not np.isfinite(rows).all():
-            return False
-        edges = np.concatenate(([min(0, times[0])], times, [duration_ns]))
-        return bool(np.diff(edges).max() <= self.max_age_ns)
+    def _absence(self, times: np.ndarray, rows: np.ndarray, duration_ns: int) -> str:
+        """Why these rows are no measurement, "" when they are."""
+        if not np.isfinite(rows).all():
+            return NO_MEASUREMENT
+        edges = np.concatenate(([min(0, times[0])], times, [duration_ns])) if len(times) else ()
+        if not len(edges) or np.diff(edges).max() > self.max_age_ns:
+            return f"no sample for more than max_signal_age_s, {self.max_age_ns / 1e9:g} s"
+        return ""
 
     def _resample(self, times: np.ndarray, rows: np.ndarray, duration_ns: int) -> np.ndarray:
         if self._quaternions:

@@ -45,6 +45,12 @@ def test_no_path(text):
         parse_path(text)
 
 
+@pytest.mark.parametrize("key", ["-1", "-3:", ":5", "1:", "0:16:2", "1.5", "0, 1", "-5:-2", "+1"])
+def test_an_index_that_counts_otherwise_is_no_joint(key):
+    with pytest.raises(M2R2Error, match=r"is no index, they count from 0"):
+        parse_path(f"position[{key}]")
+
+
 @pytest.mark.parametrize(
     ("text", "count"),
     [

@@ -23,6 +23,7 @@ from m2r2_ros.messages.signals import (
     WRENCH,
     check_message,
     decode_batch,
+    joint_columns,
     with_joints,
 )
 from m2r2_ros.messages.types import accepted_types, check_type
@@ -388,3 +389,11 @@ def test_readings_of_declared_signals():
     assert read["joint_effort"] == Reading(2, "effort", ("b", "a"), is_sum=False)
     assert read["arm_joint_velocity"] == Reading(2, "velocity", (), is_sum=False)
     assert read["pad"] == Reading(4, "position", (), is_sum=False)
+
+
+def test_a_joint_that_is_there_twice_is_refused():
+    """Which of the two numbers is meant, nobody says; a joint that is not asked for may be."""
+    reading = Reading(joints=("finger",), is_sum=True)
+    assert joint_columns(["arm", "arm", "finger"], reading) == (2,)
+    with pytest.raises(MessageError, match="joint 'finger' is there 2 times"):
+        joint_columns(["finger", "arm", "finger"], reading)

@@ -244,6 +244,22 @@ def test_says_why_nothing_can_come(node, topic):
     )
 
 
+@pytest.mark.parametrize(
+    "kinds", [("std_msgs/msg/String", WRENCH), (WRENCH, "std_msgs/msg/String")]
+)
+def test_of_two_types_on_a_topic_the_one_that_can_be_read_is_and_the_other_said(
+    node, topic, monkeypatch, kinds
+):
+    found = [SimpleNamespace(topic_type=kind, qos_profile=QoSProfile(depth=1)) for kind in kinds]
+    monkeypatch.setattr(node, "get_publishers_info_by_topic", lambda name: found)
+    source = listen(node, topic)
+    assert source.follow() and source.type_name == WRENCH
+    said = f"{topic} is published as std_msgs/msg/String, too: only {WRENCH} is read"
+    assert source.notice == said and source.problem == ""
+    del found[kinds.index("std_msgs/msg/String")]
+    assert not source.follow() and source.notice == ""
+
+
 def refused(node, topic, monkeypatch, sensor, kind):
     """The line about a type that is not installed here: the graph is told of it."""
     found = SimpleNamespace(topic_type=kind)

@@ -16,6 +16,7 @@ from m2r2_ros.signal_presets import PRESETS
 MS = 1_000_000
 SECOND = 1000 * MS
 EPOCH = 1_700_000_000 * SECOND
+SPARSE_HZ = {"wrench": 20, "pose": 20, "twist": 20, "gripper": 20}
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,17 @@ def recording(
         *signal("gripper", ticks(seconds, 30, 2 * MS, rng), rng, batch=1),
         *audio(rng.uniform(-0.5, 0.5, (int(48_000 * seconds), 2)).astype("f4"), 48_000, EPOCH),
     ]
+    return sorted(events, key=lambda event: event.ready_ns)
+
+
+def sparse(seconds: int) -> list[Event]:
+    """All streams with as few messages as windows need, in the order in which they are ready."""
+    rng = np.random.default_rng(0)
+    events = audio(np.zeros((8_000 * seconds, 1), np.float32), 8_000, EPOCH, 800)
+    for name in ("hama1", "hama2"):
+        events += camera(name, ticks(seconds, 10, 0, rng), rng)
+    for name, rate_hz in SPARSE_HZ.items():
+        events += signal(name, ticks(seconds, rate_hz, 0, rng), rng, 1)
     return sorted(events, key=lambda event: event.ready_ns)
 
 

@@ -201,6 +201,8 @@ BAD_FILES = {
     "slow": ("signals: [pose]\nwindow_rate_hz: 1.0e-9", "samples are too long"),
     "rate of no number": ("signals: [pose]\nwindow_rate_hz: fast", "bad sensor layout"),
     "audio": ("signals: [pose]\naudio: 3", "audio must be true or false, got 3"),
+    "sound in kHz": ("audio: true\naudio_rate_hz: 3", "audio_rate_hz must be at least 1000, got 3"),
+    "rate of truth": ("audio: true\naudio_rate_hz: true", "audio_rate_hz must be a whole number"),
     "huge": ("#" + "x" * (1 << 20), "more than 1000000 bytes"),
 }
 

@@ -5,34 +5,23 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sensor_rig import EPOCH, SECOND, Event, audio, camera, signal, ticks
+from sensor_rig import EPOCH, SECOND, SPARSE_HZ, sparse
 
 from m2r2_ros.datasets.reassemble_rig import REASSEMBLE_LAYOUT
 from m2r2_ros.sensing.builder import WindowBuilder
 
-RATES_HZ = {"wrench": 20, "pose": 20, "twist": 20, "gripper": 20}
-OTHERS = ["hama2", "audio", *RATES_HZ]
+OTHERS = ["hama2", "audio", *SPARSE_HZ]
 # One that is back is seen again from the next whole second on, or two or three later.
 PATIENCE_S = 3.2
 # Begin, end and offset [s].
 Visit = tuple[float, float, float]
 
 
-def truth(seconds: int) -> list[Event]:
-    rng = np.random.default_rng(0)
-    events = audio(np.zeros((8_000 * seconds, 1), np.float32), 8_000, EPOCH, 800)
-    for name in ("hama1", "hama2"):
-        events += camera(name, ticks(seconds, 10, 0, rng), rng)
-    for name, rate_hz in RATES_HZ.items():
-        events += signal(name, ticks(seconds, rate_hz, 0, rng), rng, 1)
-    return sorted(events, key=lambda event: event.ready_ns)
-
-
 def masked_s(visits: dict[str, list[Visit]], seconds: int) -> dict[str, float]:
     """When each stream was last masked; there is one window a frame, and time does not jump."""
     builder = WindowBuilder(REASSEMBLE_LAYOUT)
     windows = []
-    for event in truth(seconds):
+    for event in sparse(seconds):
         time_s = (event.ready_ns - EPOCH) / SECOND
         offset_s = sum(o for begin, end, o in visits.get(event.stream, ()) if begin < time_s < end)
         event.moved(round(offset_s * SECOND)).feed(builder)
