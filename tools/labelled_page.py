@@ -20,6 +20,7 @@ KEY_S, DECISION_S = 0.28, 1.35
 FRAME_S = 1 / 30
 # The page shows hundredths of a second.
 SHOWN_S = 0.006
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 
 
 @dataclass(frozen=True)
@@ -129,13 +130,13 @@ def shortest_search(label: str, names: list[str]) -> str:
 
 
 @contextmanager
-def serving(*arguments: object) -> Iterator[str]:
-    """The address of a page."""
+def serving(*arguments: object) -> Iterator[tuple[str, int]]:
+    """The address of a page, and the server's process."""
     command = [sys.executable, "-m", "m2r2_ros.cli.main", "label", *map(str, arguments)]
     with subprocess.Popen(
         [*command, "--port", "0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as server:
         try:
-            yield server.stdout.readline().removeprefix("open ").strip()
+            yield server.stdout.readline().removeprefix("open ").strip(), server.pid
         finally:
             server.kill()

@@ -25,7 +25,7 @@ from typing import Any
 
 import h5py
 import yaml
-from labelled_page import FRAME_S, Page, Span, serving
+from labelled_page import CHROMIUM, FRAME_S, Page, Span, serving
 
 from m2r2_ros.datasets.source import open_source
 from m2r2_ros.labels import FINE_LABELS, NO_ACTION, label_from_text
@@ -37,7 +37,6 @@ NEAR_S, REACTION_S = 0.25, 0.15
 BROUGHT_S = 1.0
 # After so many right ones in a row, in the order of doubt, the rest is confirmed unseen.
 TRUSTED = 5
-CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 
 
 class Operator:
@@ -196,7 +195,7 @@ def work(browser: Any, beginning: str, trusted: int = 0) -> tuple[Page, int]:
         os.environ["XDG_CACHE_HOME"] = folder
         models = ("--models", shipped("models/taskboard_compact"))
         given = models if beginning == "model" else ()
-        with serving(unlabelled_copy(Path(folder)), *given) as url:
+        with serving(unlabelled_copy(Path(folder)), *given) as (url, _):
             window = browser.new_page()
             window.goto(url)
             window.wait_for_selector("body[data-ready]")

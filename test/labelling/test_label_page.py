@@ -447,7 +447,7 @@ def test_pieces_are_played_one_by_one_and_confirmed_together(desk, running):
     desk.saved()
     assert [one.source for one in read_labels(labels_path(desk.path)).labels].count("model") == 3
     # Space ends it.
-    desk.press(" ", " ", "d")
+    desk.press(" ", " ", "Home", "d")
     desk.page.wait_for_function("() => document.getElementById('time').textContent === '0:04.50'")
     desk.press("Shift+Enter")
     desk.saved()

@@ -30,6 +30,8 @@ export class Player {
     this.parts = new Map();
     this.slots = canvases.map(() => ({ next: null, drawn: null, isBusy: false }));
     this.wanted = null;
+    // Of the last whole pictures, which are not fetched again while nothing else is shown.
+    this.wholeTime = null;
     this.made = 0;
     this.sound = null;
     if (recording.plots.some((plot) => plot.title === "sound")) {
@@ -54,6 +56,7 @@ export class Player {
   play(until = this.recording.end) {
     if (this.time >= this.recording.end - 0.05) this.time = this.recording.start;
     this.until = until;
+    this.wholeTime = null;
     this.#anchor();
     if (!this.playing) requestAnimationFrame(() => this.#tick());
     this.playing = true;
@@ -147,6 +150,7 @@ export class Player {
 
   // The pictures as they were taken; of many requests in a row the first and the last are sent.
   async #fetchWhole() {
+    if (this.time === this.wholeTime) return;
     const busy = this.wanted !== null;
     this.wanted = this.time;
     if (busy) return;
@@ -159,6 +163,7 @@ export class Player {
           for (const frame of await unpacked(answer)) {
             if (this.wanted === time || this.playing) this.#draw({ ...frame, whole: true });
           }
+          this.wholeTime = time;
         }
       } catch {
         break;
