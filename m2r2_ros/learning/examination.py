@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from m2r2_ros.learning.checks.cameras import SWAPPED as CAMERAS_SWAPPED
 from m2r2_ros.learning.checks.cameras import blank_cameras, swapped_cameras
 from m2r2_ros.learning.checks.class_counts import few_examples
 from m2r2_ros.learning.checks.cut_off_signals import cut_off_signals
@@ -105,6 +106,8 @@ def _of_labels(
     told = {(finding.recording, finding.stream) for finding in (*known, *shifts) if finding.stream}
     odd = [one for one in odd_streams(fits) if (one.recording, one.stream) not in told]
     whole = exchanged | {finding.recording for finding in shifts if not finding.stream}
+    # Of cameras that have changed places both are unlike themselves.
+    whole |= {one.recording for one in known if one.kind == CAMERAS_SWAPPED}
     yield from shifts
     yield from (one for one in odd if one.recording not in whole)
     spoiled = {one.recording for one in (*shifts, *odd)} | {recording for recording, _ in told}
