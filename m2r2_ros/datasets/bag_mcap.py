@@ -97,13 +97,20 @@ class McapStorage:
         try:
             raw = chunk_records(chunk, self._file.read(chunk.length))
         except (BrokenChunkError, BrokenRecordError) as error:
-            line = f"{self.path.name}: the chunk at byte {chunk.offset} is left out: {error}"
-            if line not in self.problems:
-                self.problems.append(line)
+            self._note(f"the chunk at byte {chunk.offset} is left out: {error}")
             return []
         except M2R2Error as error:
             raise M2R2Error(f"{self.path}: {error}") from error
-        return chunk_messages(raw, wanted)
+        found = chunk_messages(raw, wanted)
+        if found and not chunk.start_ns <= found[0].log_ns <= found[-1].log_ns <= chunk.end_ns:
+            # Without a checksum this is all that tells of a flipped bit.
+            self._note(f"the chunk at byte {chunk.offset} has other times than its index states")
+        return found
+
+    def _note(self, problem: str) -> None:
+        line = f"{self.path.name}: {problem}"
+        if line not in self.problems:
+            self.problems.append(line)
 
 
 def _data_start(path: Path, file: BinaryIO) -> int:
