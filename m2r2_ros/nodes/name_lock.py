@@ -6,6 +6,7 @@ from __future__ import annotations
 import fcntl
 import os
 import time
+from contextlib import suppress
 
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.nodes.ros_home import state_file
@@ -48,8 +49,10 @@ class NameLock:
                     "one in another namespace (--ros-args -r __ns:=/arm2) or ROS domain"
                 )
             time.sleep(_LOOK_S)
-        os.ftruncate(self._file, 0)
-        os.pwrite(self._file, str(os.getpid()).encode(), 0)
+        # It is had on a full disk, too: only its holder's number is not told.
+        with suppress(OSError):
+            os.ftruncate(self._file, 0)
+            os.pwrite(self._file, str(os.getpid()).encode(), 0)
 
     def _lock(self) -> bool:
         try:
