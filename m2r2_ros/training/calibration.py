@@ -16,14 +16,15 @@ _GOLDEN = (math.sqrt(5) - 1) / 2
 
 
 def best_temperature(logits: Tensor, classes: Tensor) -> float:
-    """The T that minimises the negative log-likelihood of softmax(logits / T).
+    """The T that minimises the negative log-likelihood of the members' mean of softmax(logits / T).
 
-    logits float32 (N, C), classes int64 (N,). The likelihood has one minimum in log T, so golden
-    section search finds it.
+    logits float32 (N, M, C) of M members, classes int64 (N,). Of one member the likelihood has one
+    minimum in log T, which golden section search finds; of several it finds a minimum.
     """
 
     def loss(log_temperature: float) -> float:
-        return float(functional.cross_entropy(logits / math.exp(log_temperature), classes))
+        each = (logits / math.exp(log_temperature)).log_softmax(-1)
+        return float(functional.nll_loss(each.logsumexp(1), classes))
 
     low, high = math.log(LOWEST), math.log(HIGHEST)
     with torch.no_grad():

@@ -15,11 +15,9 @@ from torch import nn
 
 from m2r2_ros.datasets.frame_rate import FrameRate
 from m2r2_ros.datasets.mstcn import LabelledFeatures
-from m2r2_ros.evaluation.metrics import score_many
-from m2r2_ros.evaluation.streamed_predictions import nominal_stamps, short_confirmation, track
+from m2r2_ros.evaluation.streamed_predictions import short_confirmation
 from m2r2_ros.inference.models import HEAD_FILE
 from m2r2_ros.inference.procedure import Procedure
-from m2r2_ros.inference.tracker import SegmentTracker
 from m2r2_ros.inference.tracker_config import TrackerConfig
 from m2r2_ros.networks.heads.causal import CausalHead
 from m2r2_ros.offline.extraction_record import encoder_sha256
@@ -56,10 +54,12 @@ class StreamingSettings:
     optimiser: OptimiserSettings = field(
         default_factory=lambda: OptimiserSettings(epochs=60, batch_size=4, learning_rate=1e-3)
     )
+    # Steps of an epoch, at least: few recordings are gone through several times.
+    least_steps: int = 5
     # Standard deviation of the soft boundaries, in frames.
     boundary_sigma: float = 2.0
-    # Part of the training recordings, or of their groups, that are kept for validation. 0: none,
-    # all are trained on up to the last epoch.
+    # Part of the training recordings, or of their groups, that are kept for validation: temperature
+    # and tracker are chosen on them. 0: none, all are trained on.
     validation: float = 0.15
     # Their names, instead of a part: best those that the encoder was not trained on.
     validation_recordings: tuple[str, ...] = ()
@@ -120,10 +120,9 @@ class StreamingMethod(HeadMethod):
     ) -> tuple[CausalHead, TunedTracker]:
         """Train on the sequences, some of which are kept for validation.
 
-        The best epoch has the highest F1@50 of what the settings' segment tracker publishes of the
-        validation sequences by waiting: evidence hides what tells epochs apart. Returns its head,
-        with the temperature calibrated on these sequences, and the tracker: as the settings have
-        it, or tuned if they say so.
+        Returns the head of the last epoch, with the temperature calibrated on the validation
+        sequences, and the tracker: as the settings have it, or tuned on them if they say so. They
+        choose no epoch: of few recordings the luckiest epoch is hardly the best on others.
         """
         names = [sequence.name for sequence in sequences]
         recorded = {"kind": name, "recordings": names, "settings": _recorded(settings)}
@@ -142,10 +141,7 @@ class StreamingMethod(HeadMethod):
             settings.seed,
             batches=lambda random: _epoch(chosen, random, settings),
             losses=lambda part: module.losses(make_batch([delayed(s, late) for s in part], sigma)),
-            validation=[[sequence] for sequence in validation],
-            score=lambda: _score(
-                head, validation, SegmentTracker(vocabulary, settings.tracker), rate
-            ),
+            validation=[],
         )
         run.load_best(module)
         _calibrate(head, validation)
@@ -166,11 +162,12 @@ def _calibrate(head: CausalHead, sequences: Sequence[LabelledFeatures]) -> None:
     head.eval()
     late = head.config.look_ahead
     logits = [
-        head(torch.from_numpy(delayed(s, late).features)[None], head.zero_states())[0][-1][0, late:]
+        head(torch.from_numpy(delayed(s, late).features)[None], head.zero_states())[0][-1][0]
         for s in sequences
     ]
+    answers = torch.cat([members.transpose(0, 1)[late:] for members in logits])
     classes = torch.from_numpy(np.concatenate([s.classes for s in sequences]))
-    head.temperature.fill_(best_temperature(torch.cat(logits), classes))
+    head.temperature.fill_(best_temperature(answers, classes))
 
 
 def _tracker(
@@ -204,22 +201,6 @@ def _describe(tracker: TunedTracker, vocabulary: Vocabulary) -> str:
     )
 
 
-def _score(
-    head: CausalHead,
-    sequences: Sequence[LabelledFeatures],
-    tracker: SegmentTracker,
-    rate: FrameRate,
-) -> dict[str, float]:
-    if not sequences:
-        return {}
-    pairs = []
-    for answers in (_answers(head, sequence, rate) for sequence in sequences):
-        stamps_ns = nominal_stamps(len(answers.truth), rate.head_hz)
-        found = track(tracker, answers.probabilities, answers.boundary, stamps_ns)
-        pairs.append((found.published, answers.truth))
-    return score_many(pairs)
-
-
 @torch.no_grad()
 def _answers(head: CausalHead, sequence: LabelledFeatures, rate: FrameRate) -> Answers:
     late = head.config.look_ahead
@@ -234,5 +215,7 @@ def _epoch(
     sequences: Sequence[LabelledFeatures], random: np.random.Generator, settings: StreamingSettings
 ) -> list[list[LabelledFeatures]]:
     size = settings.optimiser.batch_size
-    drawn = [cropped(sequences[i], random) for i in random.permutation(len(sequences))]
+    rounds = max(1, math.ceil(settings.least_steps * size / len(sequences)))
+    orders = [random.permutation(len(sequences)) for _ in range(rounds)]
+    drawn = [cropped(sequences[i], random) for order in orders for i in order]
     return [drawn[start : start + size] for start in range(0, len(drawn), size)]

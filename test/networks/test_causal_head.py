@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
+from dataclasses import replace
+
 import numpy as np
+import pytest
 import torch
 
+from m2r2_ros.errors import M2R2Error
 from m2r2_ros.networks.heads.causal import CausalConfig, CausalHead, _Layer
 
 TINY = CausalConfig(channels=6, layers=4, refinements=2, dropout=0.5)
@@ -77,8 +81,32 @@ def test_it_looks_back_as_far_as_its_layers_say():
     head = make_head()
     assert head.look_backs == [2, 4, 8, 16] * 3
     assert [tuple(state.shape) for state in head.zero_states()] == [
-        (1, 6, n) for n in head.look_backs
+        (1, 3 * 6, n) for n in head.look_backs
     ]
+
+
+def test_members_see_nothing_of_one_another_and_are_averaged():
+    """Each member's weights alone, in a head of one member, give its part of the mean."""
+    head, features = make_head(), torch.randn(1, 30, 5)
+    members = head.config.members
+    alone = []
+    for m in range(members):
+        one = CausalHead(5, 3, replace(TINY, members=1)).eval()
+        weights = {
+            name: value.chunk(members)[m] if name in dict(head.named_parameters()) else value
+            for name, value in head.state_dict().items()
+        }
+        one.load_state_dict(weights)
+        alone.append(run(one, features, [30]))
+    assert not torch.allclose(alone[0], alone[1], atol=1e-3)
+    mean = torch.stack(alone).mean(0)
+    torch.testing.assert_close(run(head, features, [7, 23]), mean, atol=1e-6, rtol=0)
+
+
+def test_the_number_of_members_has_limits():
+    for members in (0, 17):
+        with pytest.raises(M2R2Error, match=rf"members must be in \[1, 16\], got {members}"):
+            CausalConfig(members=members)
 
 
 def test_outputs_are_probabilities_and_temperature_flattens_them():

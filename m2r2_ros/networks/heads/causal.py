@@ -14,8 +14,11 @@ from torch import Tensor, nn
 
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.inference.metadata import MOST_LOOK_AHEAD
+from m2r2_ros.networks.heads.dilated import Dropout
 
 KERNEL = 3
+# Every one takes as long as the first, in training and on the robot.
+MOST_MEMBERS = 16
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,9 @@ class CausalConfig:
     # past only can smooth by lagging alone: with one, actions that begin alike were told apart
     # 0.2 s later.
     refinements: int = 0
+    # Networks side by side in one graph, trained from other weights and with other parts dropped;
+    # the answer is the mean of theirs.
+    members: int = 3
     # Part of a layer's outputs that are set to 0 in training.
     dropout: float = 0.3
     # Frames that it sees before it answers: its output at frame t is about frame t - look_ahead,
@@ -41,13 +47,16 @@ class CausalConfig:
             raise M2R2Error(
                 f"look_ahead must be in [0, {MOST_LOOK_AHEAD}] frames, got {self.look_ahead}"
             )
+        if not 1 <= self.members <= MOST_MEMBERS:
+            raise M2R2Error(f"members must be in [1, {MOST_MEMBERS}], got {self.members}")
 
 
 class CausalHead(nn.Module):
     """Features (B, T, D) and states -> logits of every stage, boundary logits, next states.
 
     Zero states start a sequence. The whole sequence at once and any chunks with carried states are
-    the same computation: each convolution sees its last inputs in front of the new ones.
+    the same computation: each convolution sees its last inputs in front of the new ones. Its M
+    members are groups of channels that see nothing of one another.
     """
 
     def __init__(self, dimension: int, classes: int, config: CausalConfig) -> None:
@@ -60,26 +69,28 @@ class CausalHead(nn.Module):
             _Stage(width, config) for width in (dimension, *[classes] * config.refinements)
         )
         self.classifiers = nn.ModuleList(
-            nn.Conv1d(config.channels, classes, 1) for _ in self.stages
+            _apart(config.channels, classes, config.members) for _ in self.stages
         )
-        self.boundary = nn.Conv1d(config.channels, 1, 1)
+        self.boundary = _apart(config.channels, 1, config.members)
         self.feature_dropout = nn.Dropout1d(config.dropout / 2)
 
     def forward(
         self, features: Tensor, states: list[Tensor]
     ) -> tuple[list[Tensor], Tensor, list[Tensor]]:
-        """Returns per stage logits (B, T, C), boundary logits (B, T), next states."""
-        x = ((features - self.mean) / self.std).transpose(1, 2)
+        """Returns per stage logits (B, M, T, C), boundary logits (B, M, T), next states."""
+        members = self.config.members
+        x = ((features - self.mean) / self.std).transpose(1, 2).repeat(1, members, 1)
         x = self.feature_dropout(x)
         remaining, next_states, logits = iter(states), [], []
         boundary = None
         for stage, classifier in zip(self.stages, self.classifiers, strict=True):
             hidden, carried = stage(x, remaining)
             next_states += carried
-            logits.append(classifier(hidden).transpose(1, 2))
-            x = classifier(hidden).softmax(1)
+            found = classifier(hidden).unflatten(1, (members, self.classes))
+            logits.append(found.transpose(2, 3))
+            x = found.softmax(2).flatten(1, 2)
             if boundary is None:
-                boundary = self.boundary(hidden).squeeze(1)
+                boundary = self.boundary(hidden)
         return logits, boundary, next_states
 
     def predict(
@@ -87,12 +98,14 @@ class CausalHead(nn.Module):
     ) -> tuple[Tensor, Tensor, list[Tensor]]:
         """The exported form: probabilities (B, T, C), boundary (B, T) in [0, 1], next states."""
         logits, boundary, next_states = self(features, states)
-        return (logits[-1] / self.temperature).softmax(-1), boundary.sigmoid(), next_states
+        probabilities = (logits[-1] / self.temperature).softmax(-1).mean(1)
+        return probabilities, boundary.sigmoid().mean(1), next_states
 
     def zero_states(self, batch: int = 1) -> list[Tensor]:
-        """States that start a sequence, each (batch, channels, look back)."""
+        """States that start a sequence, each (batch, members x channels, look back)."""
+        channels = self.config.members * self.config.channels
         return [
-            torch.zeros(batch, self.config.channels, look_back, device=self.mean.device)
+            torch.zeros(batch, channels, look_back, device=self.mean.device)
             for look_back in self.look_backs
         ]
 
@@ -103,13 +116,14 @@ class CausalHead(nn.Module):
 
 
 class _Stage(nn.Module):
-    """(B, width, T) -> (B, channels, T) through layers of doubling dilation."""
+    """(B, M width, T) -> (B, M channels, T) through layers of doubling dilation."""
 
     def __init__(self, width: int, config: CausalConfig) -> None:
         super().__init__()
-        self.enter = nn.Conv1d(width, config.channels, 1)
+        self.enter = _apart(width, config.channels, config.members)
         self.layers = nn.ModuleList(
-            _Layer(config.channels, 2**index, config.dropout) for index in range(config.layers)
+            _Layer(config.channels, 2**index, config.dropout, config.members)
+            for index in range(config.layers)
         )
 
     def forward(self, x: Tensor, states: object) -> tuple[Tensor, list[Tensor]]:
@@ -123,14 +137,23 @@ class _Stage(nn.Module):
 class _Layer(nn.Module):
     """Residual dilated convolution over [state, x]; returns the last inputs as the next state."""
 
-    def __init__(self, channels: int, dilation: int, dropout: float) -> None:
+    def __init__(self, channels: int, dilation: int, dropout: float, members: int = 1) -> None:
         super().__init__()
         self.look_back = (KERNEL - 1) * dilation
-        self.dilated = nn.Conv1d(channels, channels, KERNEL, dilation=dilation)
-        self.mix = nn.Conv1d(channels, channels, 1)
-        self.dropout = nn.Dropout(dropout)
+        self.dilated = _apart(channels, channels, members, KERNEL, dilation)
+        self.mix = _apart(channels, channels, members)
+        self.dropout = Dropout(dropout)
 
     def forward(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         past = torch.cat([state, x], -1)
         y = self.mix(torch.relu(self.dilated(past)))
         return x + self.dropout(y), past[..., -self.look_back :]
+
+
+def _apart(
+    inputs: int, outputs: int, members: int, kernel: int = 1, dilation: int = 1
+) -> nn.Conv1d:
+    """A convolution from `inputs` to `outputs` channels of each member."""
+    return nn.Conv1d(
+        inputs * members, outputs * members, kernel, dilation=dilation, groups=members
+    )

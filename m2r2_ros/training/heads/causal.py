@@ -48,22 +48,26 @@ class CausalTraining(nn.Module):
 
         "coarse" is there where labels have objects.
         """
-        settings, present = self._settings, batch.present
-        features = batch.features
+        settings, features = self._settings, batch.features
         if self.training:
             features = features + settings.feature_noise * self.head.std * torch.randn_like(
                 features
             )
-        stages, boundary, _ = self.head(features, self.head.zero_states(len(features)))
-        fine = sum(_cross_entropy(logits, batch.classes) for logits in stages)
-        coarse = self._coarse_losses(stages, batch.classes)
+        found, boundary, _ = self.head(features, self.head.zero_states(len(features)))
+        # Each member is one more sequence: (B M, T, C).
+        stages = [logits.flatten(0, 1) for logits in found]
+        classes = batch.classes.repeat_interleave(self.head.config.members, 0)
+        present = classes != PADDING
+        fine = sum(_cross_entropy(logits, classes) for logits in stages)
+        coarse = self._coarse_losses(stages, classes)
         smoothing = sum(smoothing_loss(logits, present) for logits in stages)
         edges = functional.binary_cross_entropy_with_logits(
-            boundary[present], batch.boundaries[present]
+            boundary.flatten(0, 1)[present],
+            batch.boundaries.repeat_interleave(self.head.config.members, 0)[present],
         )
         loss = fine + settings.coarse_weight * sum(coarse.values())
         loss = loss + settings.smoothing_weight * smoothing + settings.boundary_weight * edges
-        right = (stages[-1].argmax(-1) == batch.classes)[present].float().mean()
+        right = (stages[-1].argmax(-1) == classes)[present].float().mean()
         return {
             "loss": loss,
             "fine": fine,
