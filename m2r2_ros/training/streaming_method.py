@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -36,6 +37,7 @@ from m2r2_ros.training.sequences import (
     make_batch,
 )
 from m2r2_ros.training.settings import OptimiserSettings, settings_to_dict
+from m2r2_ros.training.time_warp import warped
 from m2r2_ros.training.tracker_tuning import Answers, TunedTracker
 from m2r2_ros.vocabulary import Vocabulary
 
@@ -56,6 +58,9 @@ class StreamingSettings:
     )
     # Steps of an epoch, at least: few recordings are gone through several times.
     least_steps: int = 5
+    # Standard deviation of the logarithm of the speed at which training plays a recording, as a
+    # whole and along the way: other people, days and arms do the same faster or slower.
+    time_warp: float = 0.2
     # Standard deviation of the soft boundaries, in frames.
     boundary_sigma: float = 2.0
     # Part of the training recordings, or of their groups, that are kept for validation: temperature
@@ -140,7 +145,9 @@ class StreamingMethod(HeadMethod):
             settings.optimiser,
             settings.seed,
             batches=lambda random: _epoch(chosen, random, settings),
-            losses=lambda part: module.losses(make_batch([delayed(s, late) for s in part], sigma)),
+            losses=lambda parts: module.losses(
+                make_batch([delayed(part(), late) for part in parts], sigma)
+            ),
             validation=[],
         )
         run.load_best(module)
@@ -213,9 +220,14 @@ def _answers(head: CausalHead, sequence: LabelledFeatures, rate: FrameRate) -> A
 
 def _epoch(
     sequences: Sequence[LabelledFeatures], random: np.random.Generator, settings: StreamingSettings
-) -> list[list[LabelledFeatures]]:
-    size = settings.optimiser.batch_size
+) -> list[list[Callable[[], LabelledFeatures]]]:
+    """Batches of an epoch; what is in them is read and warped once it is called."""
+    size, spread = settings.optimiser.batch_size, settings.time_warp
     rounds = max(1, math.ceil(settings.least_steps * size / len(sequences)))
     orders = [random.permutation(len(sequences)) for _ in range(rounds)]
-    drawn = [cropped(sequences[i], random) for order in orders for i in order]
+    drawn = [
+        partial(warped, cropped(sequences[i], random), spread, *random.spawn(1))
+        for order in orders
+        for i in order
+    ]
     return [drawn[start : start + size] for start in range(0, len(drawn), size)]

@@ -15,8 +15,9 @@ DIMENSION = 5
 SEGMENT_S, SEGMENTS = 1.6, 6
 # Small and quick to learn.
 SETTINGS = {
-    "model": {"channels": 8, "layers": 4, "dropout": 0.0},
+    "model": {"channels": 8, "layers": 4, "members": 1, "dropout": 0.0},
     "optimiser": {"epochs": 12, "batch_size": 2, "learning_rate": 0.02},
+    "least_steps": 1,
 }
 
 

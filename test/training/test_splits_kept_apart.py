@@ -45,8 +45,10 @@ FLICKERS = {"train": 0, "validation": 2, "test": 4}
 SEGMENT, SEGMENTS = 20, 8
 MOST_DELAY_S = 0.6
 SETTINGS = {
-    "model": {"channels": 16, "layers": 3, "refinements": 0, "dropout": 0.0},
+    "model": {"channels": 16, "layers": 3, "refinements": 0, "members": 1, "dropout": 0.0},
     "optimiser": {"epochs": 15, "batch_size": 2, "learning_rate": 0.01},
+    "least_steps": 1,
+    "time_warp": 0.0,
     "validation_recordings": list(GROUPS["validation"]),
     "tracker_delay_s": MOST_DELAY_S,
 }

@@ -28,7 +28,7 @@ from m2r2_ros.vocabulary import Vocabulary
 LABELS = ("No action", "Pick USB", "Pick BNC", "Insert USB")
 VOCABULARY = legacy_vocabulary(LABELS)
 SETTINGS = CausalSettings(
-    model=CausalConfig(channels=16, layers=3, refinements=1, dropout=0.1),
+    model=CausalConfig(channels=16, layers=3, refinements=1, members=2, dropout=0.1),
     optimiser=OptimiserSettings(epochs=30, batch_size=2, learning_rate=1e-2),
     validation=0.25,
 )
@@ -51,14 +51,16 @@ def sequence(seed: int, dimension: int = 6) -> LabelledFeatures:
 def test_it_learns_what_can_be_learned_and_resumes(tmp_path):
     sequences = [sequence(seed) for seed in range(8)]
     head, _ = HEAD.fit("causal", sequences, VOCABULARY, tmp_path / "run", SETTINGS)
-    unseen = sequence(100)
-    with torch.no_grad():
-        features = torch.from_numpy(unseen.features)[None]
-        probabilities, boundary, _ = head.predict(features, head.zero_states())
-    accuracy = (probabilities[0].argmax(-1).numpy() == unseen.classes).mean()
-    assert accuracy > 0.8
-    starts = np.flatnonzero(np.diff(unseen.classes)) + 1
-    assert boundary[0, starts].mean() > 2 * boundary.mean()
+    right, at_starts, everywhere = [], [], []
+    for unseen in map(sequence, range(100, 110)):
+        with torch.no_grad():
+            features = torch.from_numpy(unseen.features)[None]
+            probabilities, boundary, _ = head.predict(features, head.zero_states())
+        right += (probabilities[0].argmax(-1).numpy() == unseen.classes).tolist()
+        at_starts += boundary[0, np.flatnonzero(np.diff(unseen.classes)) + 1].tolist()
+        everywhere += boundary[0].tolist()
+    assert np.mean(right) > 0.8
+    assert np.mean(at_starts) > 2 * np.mean(everywhere)
     assert head.temperature != 1
     again, _ = HEAD.fit("causal", sequences, VOCABULARY, tmp_path / "run", SETTINGS)
     for name, value in head.state_dict().items():
@@ -98,6 +100,7 @@ def test_look_ahead_sees_what_comes(tmp_path):
             model=replace(SETTINGS.model, look_ahead=frames),
             tracker=tracker,
             smoothing_weight=0.0,
+            time_warp=0.0,
         )
         head, _ = HEAD.fit(
             "causal",

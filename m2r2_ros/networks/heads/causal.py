@@ -65,28 +65,26 @@ class CausalHead(nn.Module):
         self.register_buffer("mean", torch.zeros(dimension))
         self.register_buffer("std", torch.ones(dimension))
         self.register_buffer("temperature", torch.ones(()))
-        self.stages = nn.ModuleList(
-            _Stage(width, config) for width in (dimension, *[classes] * config.refinements)
-        )
-        self.classifiers = nn.ModuleList(
-            _apart(config.channels, classes, config.members) for _ in self.stages
-        )
-        self.boundary = _apart(config.channels, 1, config.members)
+        channels, members = config.channels, config.members
+        enters = [nn.Conv1d(dimension, channels * members, 1)]
+        enters += [_apart(classes, channels, members) for _ in range(config.refinements)]
+        self.stages = nn.ModuleList(_Stage(enter, config) for enter in enters)
+        self.classifiers = nn.ModuleList(_apart(channels, classes, members) for _ in self.stages)
+        self.boundary = _apart(channels, 1, members)
         self.feature_dropout = nn.Dropout1d(config.dropout / 2)
 
     def forward(
         self, features: Tensor, states: list[Tensor]
     ) -> tuple[list[Tensor], Tensor, list[Tensor]]:
         """Returns per stage logits (B, M, T, C), boundary logits (B, M, T), next states."""
-        members = self.config.members
-        x = ((features - self.mean) / self.std).transpose(1, 2).repeat(1, members, 1)
+        x = ((features - self.mean) / self.std).transpose(1, 2)
         x = self.feature_dropout(x)
         remaining, next_states, logits = iter(states), [], []
         boundary = None
         for stage, classifier in zip(self.stages, self.classifiers, strict=True):
             hidden, carried = stage(x, remaining)
             next_states += carried
-            found = classifier(hidden).unflatten(1, (members, self.classes))
+            found = classifier(hidden).unflatten(1, (self.config.members, self.classes))
             logits.append(found.transpose(2, 3))
             x = found.softmax(2).flatten(1, 2)
             if boundary is None:
@@ -116,11 +114,11 @@ class CausalHead(nn.Module):
 
 
 class _Stage(nn.Module):
-    """(B, M width, T) -> (B, M channels, T) through layers of doubling dilation."""
+    """What enters, then (B, M channels, T) through layers of doubling dilation."""
 
-    def __init__(self, width: int, config: CausalConfig) -> None:
+    def __init__(self, enter: nn.Conv1d, config: CausalConfig) -> None:
         super().__init__()
-        self.enter = _apart(width, config.channels, config.members)
+        self.enter = enter
         self.layers = nn.ModuleList(
             _Layer(config.channels, 2**index, config.dropout, config.members)
             for index in range(config.layers)
@@ -154,6 +152,4 @@ def _apart(
     inputs: int, outputs: int, members: int, kernel: int = 1, dilation: int = 1
 ) -> nn.Conv1d:
     """A convolution from `inputs` to `outputs` channels of each member."""
-    return nn.Conv1d(
-        inputs * members, outputs * members, kernel, dilation=dilation, groups=members
-    )
+    return nn.Conv1d(inputs * members, outputs * members, kernel, dilation=dilation, groups=members)
