@@ -3,7 +3,8 @@
 
 The data set is a folder in the MS-TCN layout (features, groundTruth, mapping.txt, splits), as
 `m2r2 extract` writes it. Some training recordings are kept for validation: they choose the best
-epoch (by F1@50) and calibrate the causal head; the test recordings are not looked at. The run
+epoch (by F1@50) of the offline heads, temperature and tracker of the causal one, whose last epoch
+is taken; the test recordings are not looked at. The run
 folder that it writes can be given to `m2r2 evaluate`: `causal`, the robot's head, as head.onnx;
 the others see a whole recording at once, and `m2r2 predict` applies them, too.
 What the labels mean (which are idle, what is action and what object) says vocabulary.yaml in the
@@ -64,8 +65,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=[],
         metavar="GROUP",
-        help="groups, or recordings where there are no groups, that choose the best epoch; 0: "
-        "none, train on all up to the last epoch (default: a part, as the settings say)",
+        help="groups, or recordings where there are no groups, that choose the best epoch, or "
+        "temperature and tracker; 0: none, train on all (default: a part, as the settings say)",
     )
     add_frame_arguments(parser)
     parser.add_argument("--config", type=Path, metavar="YAML", help="settings that differ")
