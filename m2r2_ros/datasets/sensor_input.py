@@ -13,8 +13,8 @@ from m2r2_ros.errors import M2R2Error, brief, nearest_name
 from m2r2_ros.messages.field_path import FieldPath, parse_path
 
 PREFIX = "signals."
-# Absolute, or relative to the nodes' namespace.
-_TOPIC_NAME = re.compile(r"/?\w+(/\w+)*", re.ASCII)
+# Absolute, or relative to the nodes' namespace; no part begins with a digit.
+_TOPIC_NAME = re.compile(r"/?[A-Za-z_]\w*(/[A-Za-z_]\w*)*", re.ASCII)
 _TYPE_NAME = re.compile(r"[a-z][a-z0-9_]*/msg/[A-Z][A-Za-z0-9]*", re.ASCII)
 
 

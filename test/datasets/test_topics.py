@@ -57,6 +57,11 @@ BAD = {
     "parameter misspelled": ("    topcs: {hama1: /a}\n", "'topcs.hama1' (did you mean 'topics'?)"),
     "joints misspelled": ("    gripper_joint: []\n", "(did you mean 'gripper_joints'?)"),
     "no topic name": ("    topics: {hama1: /a//b}\n", "'hama1' is no topic name: '/a//b'"),
+    "digit in front": (
+        "    topics: {hama1: /2nd/image}\n",
+        "'hama1' is no topic name: '/2nd/image'",
+    ),
+    "digit within": ("    topics: {hama1: /a/2nd}\n", "'hama1' is no topic name: '/a/2nd'"),
     "private name": ("    topics: {hama1: ~/image}\n", "'hama1' is no topic name: '/~/image'"),
     "number": ("    topics: {hama1: 3}\n", "topic of 'hama1' is no topic name: 3"),
     "list": ("    topics: [1]\n", "parameter 'topics' must be a map of names to values"),
