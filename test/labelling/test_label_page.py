@@ -236,6 +236,16 @@ def test_an_edge_is_dragged(desk, running):
     assert desk.on_disk() == [(1, 4, "a"), (4, 6, "b")]
 
 
+def test_a_label_too_short_to_be_seen_goes_with_the_edge_that_it_is_at(desk, running):
+    begin(desk, running, label(1, 4, "a"), label(4, 4 + 1e-9, "b"), label(4 + 1e-9, 6, "c"))
+    desk.press("w")
+    desk.drag(4, 5)
+    (_, first, _), (second, _, _) = desk.on_disk()
+    assert first == pytest.approx(5, abs=0.03) and second == pytest.approx(first, abs=1e-6)
+    desk.press("Control+z")
+    assert [text for *_, text in desk.on_disk()] == ["a", "b", "c"]
+
+
 def test_proposals_are_looked_at_by_doubt_and_confirmed(desk, running):
     entries = [label(i, i + 1, f"name {i}", "model") for i in range(1, 5)]
     for entry, confidence in zip(entries, (0.9, 0.4, 0.7, 0.5), strict=True):

@@ -114,7 +114,9 @@ export function moveEdge(document, edges, edge, to) {
   const before = edges.findLast((time) => time < edge - SAME_S) ?? -Infinity;
   const after = edges.find((time) => time > edge + SAME_S) ?? Infinity;
   const time = Math.min(Math.max(to, before + SHORTEST_S), after - SHORTEST_S);
-  const labels = document.labels.map((label) => {
+  // A label that is shorter than an edge is wide, an imported one, cannot be seen: it goes.
+  const seen = document.labels.filter((l) => !(same(l.start, edge) && same(l.end, edge)));
+  const labels = seen.map((label) => {
     if (same(label.start, edge)) return { ...touched(label), start: time };
     if (same(label.end, edge)) return { ...touched(label), end: time };
     return label;
