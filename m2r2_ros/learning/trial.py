@@ -31,7 +31,7 @@ from m2r2_ros.learning.stages import (
     make_head,
 )
 from m2r2_ros.parallel.progress import as_part
-from m2r2_ros.training.run import best_metrics, cost
+from m2r2_ros.training.run import cost, last_metrics
 from m2r2_ros.vocabulary import UNLABELLED
 
 # Written last: a trial that has it is not done again.
@@ -87,7 +87,7 @@ def run_trial(job: TrialJob) -> tuple[Trial, HeadChoices]:
     with as_part(encoder + features, head):
         choices = make_head(shop, training, kept)
     predictions = held_out_predictions(job)
-    metrics = best_metrics(shop.folder / "head")
+    metrics = last_metrics(shop.folder / "head")
     trial = Trial(
         way=shop.way,
         fold=job.fold.name,

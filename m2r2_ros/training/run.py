@@ -139,10 +139,6 @@ class TrainingRun:
         except OSError as error:  # That of a full disk names no file.
             raise M2R2Error(f"cannot write {path}: {error.strerror}") from error
 
-    def load_best(self, module: nn.Module) -> None:
-        """The weights of the best epoch."""
-        module.load_state_dict(_load(self.folder / BEST_FILE)[0])
-
     def _keep_metrics(self, epochs: int) -> None:
         """Drop the lines of epochs that were not checkpointed before a kill."""
         if not self._writes:
@@ -182,6 +178,11 @@ def best_metrics(folder: Path) -> dict[str, float]:
     """The metrics of the epoch whose weights a run has kept; "epoch" counts from 0."""
     lines = (Path(folder) / METRICS_FILE).read_text("utf-8").splitlines()
     return min(map(json.loads, lines), key=cost)
+
+
+def last_metrics(folder: Path) -> dict[str, float]:
+    """The metrics of the last epoch of a run."""
+    return json.loads((Path(folder) / METRICS_FILE).read_text("utf-8").splitlines()[-1])
 
 
 def read_settings(folder: Path) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from m2r2_ros.labels import legacy_vocabulary
 from m2r2_ros.networks.heads.causal import CausalConfig, CausalHead
 from m2r2_ros.training.heads.causal import HEAD, CausalSettings, CausalTraining
 from m2r2_ros.training.loop import learning_rate, split_validation
+from m2r2_ros.training.run import last_metrics
 from m2r2_ros.training.sequences import (
     PADDING,
     coarse_membership,
@@ -124,11 +125,15 @@ def test_look_ahead_has_limits():
 
 def test_the_last_epoch_is_taken_and_few_recordings_are_gone_through_several_times(tmp_path):
     settings = replace(SETTINGS, optimiser=replace(SETTINGS.optimiser, epochs=2), least_steps=5)
-    HEAD.fit("causal", [sequence(seed) for seed in range(4)], VOCABULARY, tmp_path, settings)
-    best, last = (load_file(tmp_path / f"{n}.safetensors") for n in ("best", "checkpoint"))
-    assert all(torch.equal(value, last[name]) for name, value in best.items())
+    sequences = [sequence(seed) for seed in range(4)]
+    head, _ = HEAD.fit("causal", sequences, VOCABULARY, tmp_path, settings)
+    last = load_file(tmp_path / "checkpoint.safetensors")
+    assert all(torch.equal(value, last[f"head.{n}"]) for n, value in head.named_parameters())
     # Three recordings to train on, two in a step: 4 times 3 make 6 steps an epoch.
     assert int(last["optimiser.0.step"]) == 2 * 6
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert all(0 <= line["validation/f1@50"] <= 100 for line in lines)
+    assert last_metrics(tmp_path) == lines[-1]
 
 
 def test_padding_has_no_influence_on_the_losses():
