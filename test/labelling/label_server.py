@@ -51,7 +51,7 @@ class LabelServer:
         self, path: str, method: str = "GET", body: object = None, raw: bool = False, **headers: str
     ) -> tuple[int, bytes]:
         """Status and body of a request below the token, or of a `raw` path."""
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=60)
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=300)
         names = {name.replace("_", "-"): value for name, value in headers.items()}
         data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
         try:

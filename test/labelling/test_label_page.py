@@ -24,6 +24,8 @@ if CHROMIUM is None:
 
 DATA = replace(recording(12.0), actions=[])
 FRAME_S = 1 / 30
+# A browser beside the rest of the suite is slow; what hangs is ended by the suite's own limit.
+PATIENCE_MS = 300_000
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +77,7 @@ class Desk:
 
     def open(self, url):
         page = self.context.new_page()
+        page.set_default_timeout(PATIENCE_MS)
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         page.goto(url)
         page.wait_for_selector("body[data-ready]")
@@ -426,6 +429,7 @@ def test_the_page_is_dark_where_that_is_wished(running, browser):
     colours = []
     for scheme in ("light", "dark"):
         page = browser.new_page(color_scheme=scheme)
+        page.set_default_timeout(PATIENCE_MS)
         page.goto(running.url)
         page.wait_for_selector("body[data-ready]")
         colours.append(page.evaluate("getComputedStyle(document.body).backgroundColor"))

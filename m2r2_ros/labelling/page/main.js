@@ -50,7 +50,8 @@ class App {
     this.changed();
     this.player.seek(this.recording.start);
     this.ask();
-    document.body.dataset.ready = "yes";
+    // After the frame that draws what is there.
+    requestAnimationFrame(() => { document.body.dataset.ready = "yes"; });
   }
 
   // What the recording has comes first, and stays where it is once somebody has begun to work.
