@@ -96,7 +96,8 @@ class TimeLine:
         begin_ns = max(jump.begins.values(), default=0)
         for name, position in jump.left.items():
             self.clocks.part(name, position, begin_ns + 3 * self.settle_ns)
-            self.clocks.admit(name, position - begin_ns)
+            if jump.is_anew:
+                self.clocks.admit(name, position - begin_ns)
 
     def step(self, jump: Jump) -> None:
         """Follow a step of most streams by less than a jump."""

@@ -11,6 +11,7 @@ from m2r2_ros.evaluation.frame_times import nominal_edges, segments_from_frames
 from m2r2_ros.evaluation.metrics import find_runs
 from m2r2_ros.evaluation.streamed_predictions import StreamedLabels, nominal_stamps, stream, track
 from m2r2_ros.inference.metadata import HeadMetadata
+from m2r2_ros.inference.outcome import Outlook
 from m2r2_ros.inference.tracker import TrackerConfig
 from m2r2_ros.labels import legacy_vocabulary
 
@@ -21,6 +22,7 @@ class OneHotHead:
     """Its feature is its posterior; confirms after 0.3 s, which is three frames at 10 Hz."""
 
     labels, vocabulary = LABELS, legacy_vocabulary(LABELS)
+    outlook = Outlook()
 
     def __init__(self, look_ahead: int = 0) -> None:
         tracker = TrackerConfig(boundary_trust=0.0)
