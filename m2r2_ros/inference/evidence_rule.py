@@ -26,6 +26,8 @@ _LEAST = 1e-6
 # The open stretch is certain up to where this much of the belief has it end.
 _DOUBT = 0.05
 _TINY = 1e-12
+# No stamp lies before it.
+_BEFORE_ALL_NS = -(2**63)
 
 
 class EvidenceRule:
@@ -40,7 +42,8 @@ class EvidenceRule:
         """Forget the sequence."""
         self._filter.reset()
         self._boundaries: deque[tuple[int, float]] = deque(maxlen=MOMENTS)
-        self._known_ns = 0
+        # Up to where the open stretch is certain.
+        self._known_ns = _BEFORE_ALL_NS
         # Since when the open stretch is improbable while nothing else is believed.
         self._lost_ns: int | None = None
 
