@@ -39,6 +39,7 @@ ARGUMENTS = {
     "bag": ("", "The former name of `recording`."),
     "use_sim_time": ("", "Follow /clock (true or false). With a recording: true."),
     "composed": ("true", "All nodes in one process, or one process each (false)."),
+    "await_action": ("false", "Serve the action that planners await, too (true or false)."),
     "require_gpu": ("", "Refuse to run the encoder on the CPU (true or false)."),
     "namespace": ("", "Namespace of the nodes, their topics and services: one a robot."),
     "log_level": ("info", f"What the nodes log: {', '.join(LOG_LEVELS)}."),
@@ -72,6 +73,8 @@ def start(context: LaunchContext) -> list[Node]:
     chain = [(name, parameters) for name in NODES]
     if composed:
         chain = [("online", parameters)]
+    if truth(given["await_action"], "await_action"):
+        chain.append(("await_server", parameters))
     if given["recording"]:
         # It begins when all are active, which is after the models are loaded.
         bag = {"bag": given["recording"], "clock": clocked}

@@ -54,6 +54,7 @@ ONLINE_CASES = {
     "separate": ({"composed": "false"}, ["segmenter", "feature_extractor", "synchronizer"]),
     "recording": ({"recording": "my_bag"}, ["online", "replayer"]),
     "its former name": ({"bag": "my_bag"}, ["online", "replayer"]),
+    "for planners": ({"await_action": "true"}, ["await_server", "online"]),
     "all": (
         {"recording": "b", "composed": "False", "models": "m", "require_gpu": "true"},
         ["segmenter", "feature_extractor", "synchronizer", "replayer"],
