@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import Any
 
 from m2r2_ros.errors import M2R2Error, missing_package
-from m2r2_ros.inference.segment_events import ActionOutcome, SegmentStatus
+from m2r2_ros.inference.segment_events import ActionOutcome, SegmentEvent, SegmentStatus
 from m2r2_ros.nodes.segment_client import MAX_AGE_S, PendingWait, SegmentClient
 from m2r2_ros.planning.segment_log import ActionQuery
 from m2r2_ros.planning.segment_wait import Stale, Until
@@ -39,6 +39,9 @@ class _SegmentBehaviour(Behaviour):
     def setup(self, **kwargs: Any) -> None:
         """Wait up to two seconds for the first message."""
         self._client.wait_until_heard(_SETUP_S)
+
+    def _is_under_way(self, event: SegmentEvent) -> bool:
+        return event.status != SegmentStatus.ENDED and self._wanted.is_done_in(event)
 
     def _say(self, status: Status, message: object) -> Status:
         self.feedback_message = str(message)
@@ -100,8 +103,8 @@ class IsDoing(_SegmentBehaviour):
             latest = self._client.latest(self._max_age)
         except Stale as error:
             return self._say(Status.RUNNING, error)
-        is_done = latest.status != SegmentStatus.ENDED and self._wanted.is_done_in(latest)
-        return self._say(Status.SUCCESS if is_done else Status.FAILURE, latest.label)
+        status = Status.SUCCESS if self._is_under_way(latest) else Status.FAILURE
+        return self._say(status, latest.label)
 
 
 class HasSucceeded(_SegmentBehaviour):
@@ -123,7 +126,8 @@ class HasSucceeded(_SegmentBehaviour):
         self._unknown = unknown
 
     def update(self) -> Status:
-        if self._is_under_way():
+        heard = self._client.heard
+        if heard is not None and self._is_under_way(heard):
             return self._say(Status.RUNNING, f"{self._wanted} is under way")
         ended = self._client.last_end(self._wanted.action, self._wanted.object)
         if ended is None:
@@ -131,9 +135,3 @@ class HasSucceeded(_SegmentBehaviour):
         status = _STATUS.get(ended.outcome, self._unknown)
         share = f" ({ended.outcome_confidence:.2f})" if ended.outcome else ""
         return self._say(status, f"{ended.label}: {ended.outcome.name.lower()}{share}")
-
-    def _is_under_way(self) -> bool:
-        heard = self._client.heard
-        if heard is None or heard.status == SegmentStatus.ENDED:
-            return False
-        return self._wanted.is_done_in(heard)

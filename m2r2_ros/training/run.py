@@ -33,6 +33,7 @@ from m2r2_ros.datasets.vocabulary_file import (
 )
 from m2r2_ros.errors import M2R2Error, differences, nearest_path
 from m2r2_ros.training import distributed
+from m2r2_ros.training.settings import merged
 from m2r2_ros.vocabulary import Vocabulary
 
 SETTINGS_FILE = "settings.yaml"
@@ -69,7 +70,7 @@ class TrainingRun:
         self._writer: SummaryWriter | None = None
         if self._writes and (folder / SETTINGS_FILE).exists():
             older = {key: _BEFORE_RATES[key] for key in _BEFORE_RATES if key in settings}
-            there = _completed(older | read_settings(folder), before)
+            there = merged(dict(before), older | read_settings(folder))
             differing = differences(there, settings)
             if differing:
                 raise M2R2Error(
@@ -146,18 +147,6 @@ class TrainingRun:
         file = self.folder / METRICS_FILE
         lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
         file.write_text("".join(f"{line}\n" for line in lines[:epochs]), encoding="utf-8")
-
-
-def _completed(stored: Any, before: Mapping[str, Any]) -> Any:
-    """`stored` with the entries of `before`, in groups within groups, that it does not have."""
-    if not isinstance(stored, dict):
-        return stored
-    inner = {
-        key: _completed(stored[key], value) if isinstance(value, Mapping) else stored[key]
-        for key, value in before.items()
-        if key in stored
-    }
-    return {**before, **stored, **inner}
 
 
 def cost(metrics: Mapping[str, float]) -> float:

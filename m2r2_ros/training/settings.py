@@ -192,13 +192,14 @@ def extended(values: Any, folder: Path, depth: int = 0) -> Any:
     if not isinstance(values, dict) or "extends" not in values:
         return values
     changes = dict(values)
-    return _merged(read_values(folder / str(changes.pop("extends")), depth + 1), changes)
+    return merged(read_values(folder / str(changes.pop("extends")), depth + 1), changes)
 
 
-def _merged(old: Any, new: Any) -> Any:
+def merged(old: Any, new: Any) -> Any:
+    """Plain values of `new` over those of `old`, group by group."""
     if not (isinstance(old, dict) and isinstance(new, dict)):
         return new
-    return old | {key: _merged(old.get(key), value) for key, value in new.items()}
+    return old | {key: merged(old.get(key), value) for key, value in new.items()}
 
 
 def settings_from_dict(kind: type[Settings], values: Any, where: str) -> Settings:

@@ -16,6 +16,7 @@ from harness import STATIONS, Planner, Program, check_ids, node_program, spin_un
 from label_server import LabelServer
 from pages import blocks, commands
 from source_tree import ROOT
+from tiny_encoder import TINY
 
 from m2r2_ros.cli.main import main
 from m2r2_ros.datasets.labels_file import labels_path, read_labels
@@ -33,17 +34,6 @@ ROBOT = ("python", "examples/foreign_robot.py")
 TAKES = 5
 # Of a label, by the page.
 SENT = ("start", "end", "label", "outcome", "source", "confidence")
-# In place of the page's settings: seconds instead of minutes.
-TINY = """
-model: {feature_dimension: 8, heads: 2, image_size: 32, image_stages: 3, image_cells: 2}
-window: {samples: 8, padding: 2}
-optimiser: {epochs: 2, batch_size: 8, learning_rate: 1.0e-2}
-fusion_layers: 1
-imagenet: false
-modality_dropout: 0.0
-action_weight: 0.0
-frame_class_weight: 1.0
-"""
 TINY_HEAD = """
 model: {channels: 8, layers: 3, dropout: 0.0}
 optimiser: {epochs: 30, batch_size: 1, learning_rate: 1.0e-2}

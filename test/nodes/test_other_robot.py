@@ -19,6 +19,7 @@ import yaml
 from foreign_robots import TWO_ARMED_MAPPING, write_lid_robot, write_two_armed
 from harness import STATIONS, Planner, check_ids, node_program, replay_program, spin_until, started
 from source_tree import ROOT
+from tiny_encoder import TINY
 
 from m2r2_ros.cli.main import main
 from m2r2_ros.datasets.source import open_source
@@ -35,17 +36,6 @@ COMMANDS = [
     if not language
     for line in block.replace("\\\n", " ").splitlines()
 ]
-# In place of the page's settings: seconds instead of minutes.
-TINY = """
-model: {feature_dimension: 8, heads: 2, image_size: 32, image_stages: 3, image_cells: 2}
-window: {samples: 8, padding: 2}
-optimiser: {epochs: 2, batch_size: 8, learning_rate: 1.0e-2}
-fusion_layers: 1
-imagenet: false
-modality_dropout: 0.0
-action_weight: 0.0
-frame_class_weight: 1.0
-"""
 TINY_HEAD = """
 model: {channels: 8, layers: 3, dropout: 0.0}
 optimiser: {epochs: 40, batch_size: 1, learning_rate: 1.0e-2}
