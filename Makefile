@@ -3,7 +3,7 @@
 
 PYTHON ?= $(firstword $(wildcard .venv/bin/python) python3)
 
-.PHONY: setup setup-dev demo test lint bench clean
+.PHONY: setup setup-dev demo test lint bench docs clean
 
 setup:  ## ROS 2, the interfaces and what the nodes need, in .venv
 	@$(PYTHON) tools/prepare.py
@@ -23,6 +23,10 @@ lint: setup-dev
 
 bench: setup  ## fails where a goal of m2r2_ros/benchmarks/goals.yaml is missed
 	@.venv/bin/m2r2 bench --json out/bench.json
+
+docs:  ## the documentation site, in out/site: open index.html
+	@$(PYTHON) tools/prepare.py docs
+	@NO_MKDOCS_2_WARNING=1 PYTHONPATH=. .venv/bin/python -m mkdocs build --strict
 
 clean:  ## all that make has made, .venv and out too
 	rm -rf .venv out build install log .prepare.lock m2r2_ros.egg-info

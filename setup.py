@@ -80,7 +80,11 @@ PLANNER = ["py-trees"]
 # Spreads `m2r2 extract` and `m2r2 annotate` over a cluster.
 CLUSTER = ["ray[data]"]
 
+# The documentation site.
+DOCS = ["mkdocs-material>=9.6,<10"]
+
 TEST = [
+    *DOCS,
     *PLANNER,
     "colcon-common-extensions",
     "hypothesis",
@@ -142,6 +146,7 @@ setup(
         "lerobot": LEROBOT,
         "label": LABEL,
         "planner": PLANNER,
+        "docs": DOCS,
         "test": TEST,
     },
     zip_safe=True,

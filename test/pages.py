@@ -12,8 +12,9 @@ from source_tree import ROOT
 # What people write; docs/taskboard_sim_v1 is written by commands.
 PAGES = sorted(
     path
-    for pattern in ("*.md", "docs/*.md", "docs/tutorials/*.md", "models/*/*.md", "recordings/*.md")
+    for pattern in ("*.md", "docs/**/*.md", "models/*/*.md", "recordings/*.md")
     for path in ROOT.glob(pattern)
+    if path.parent.name != "taskboard_sim_v1"
 )
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
 # Four spaces make a block, too, but nobody would see which kind it is.

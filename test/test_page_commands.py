@@ -41,6 +41,25 @@ WHOLE_PAGES = {
 }
 # How a command begins -> the test that does the same.
 ELSEWHERE = {
+    "make docs": "test/test_docs_site.py::test_every_link_and_anchor_leads_somewhere",
+    "python3 -m m2r2_ros.nodes.online": (
+        "test/nodes/test_online.py::test_the_nodes_start_as_the_page_says"
+    ),
+    "python3 examples/planner.py --ros-args -p use_sim_time": (
+        "test/nodes/test_planner_page.py::test_the_supervisor_reacts_to_a_failed_insertion"
+    ),
+    "m2r2 segment recordings/taskboard_demo.h5 --models models/taskboard_compact": (
+        "test/test_pages.py::test_the_six_lines_of_the_readme_run"
+    ),
+    "m2r2 convert recordings/taskboard_demo.h5": (
+        "test/test_demo.py::test_published_segments_are_scored_drawn_and_equal_the_offline_ones"
+    ),
+    "m2r2 replay bags/taskboard_demo": "test/nodes/test_replayer.py::test_clock_and_labels",
+    "m2r2 extract reassemble": "test/cli/test_extract.py::test_test_recordings_can_be_named",
+    "m2r2 inspect reassemble": "test/cli/test_inspect.py::test_folder_becomes_a_card",
+    "m2r2 pretrain --encoder m2r2 --config config/training/m2r2_paper.yaml": (
+        "test/training/test_paper_configuration.py::test_the_papers_model_with_fewer_layers"
+    ),
     "make demo": (
         "test/test_demo.py::test_published_segments_are_scored_drawn_and_equal_the_offline_ones"
     ),

@@ -153,6 +153,19 @@ def test_the_readme_leads_to_every_page_of_the_docs():
     assert {name_of(path) for path in (ROOT / "docs").glob("*.md")} <= linked
 
 
+def places(nav: object) -> list[str]:
+    """The pages that a site's navigation names, at any depth."""
+    entries = nav if isinstance(nav, list) else nav.values() if isinstance(nav, dict) else ()
+    return [nav] if isinstance(nav, str) else [page for entry in entries for page in places(entry)]
+
+
+def test_the_site_leads_to_every_page_of_the_docs():
+    named = places(yaml.safe_load((ROOT / "mkdocs.yml").read_text("utf-8"))["nav"])
+    there = {path.relative_to(ROOT / "docs").as_posix() for path in ROOT.glob("docs/**/*.md")}
+    lost = sorted(there - set(named))
+    assert not lost, f"add to nav: in mkdocs.yml, below its heading: {', '.join(lost)}"
+
+
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_lines_fit_on_a_screen(page):
     """Rows of tables and pictures cannot be wrapped."""
