@@ -9,7 +9,7 @@ setup:  ## ROS 2, the interfaces and what the nodes need, in .venv
 	@$(PYTHON) tools/prepare.py
 
 setup-dev:  ## the same, and what training, simulation, annotation and tests need
-	@$(PYTHON) tools/prepare.py train sim annotate cluster label test
+	@$(PYTHON) tools/prepare.py train sim annotate cluster label hub test
 
 demo: setup  ## a recording over DDS into the online nodes, results in out/demo
 	@.venv/bin/m2r2 demo --out out/demo

@@ -77,6 +77,9 @@ LABEL = ["starlette", "uvicorn"]
 # Behaviours for py_trees, `m2r2_ros.client.behaviours`.
 PLANNER = ["py-trees"]
 
+# Models folders by name, and `m2r2 publish`.
+HUB = ["huggingface-hub>=2.4"]
+
 # Spreads `m2r2 extract` and `m2r2 annotate` over a cluster.
 CLUSTER = ["ray[data]"]
 
@@ -145,6 +148,7 @@ setup(
         "cluster": CLUSTER,
         "lerobot": LEROBOT,
         "label": LABEL,
+        "hub": HUB,
         "planner": PLANNER,
         "docs": DOCS,
         "test": TEST,

@@ -19,7 +19,7 @@ from launch_ros.substitutions import ExecutableInPackage
 
 # None: the argument must be given.
 ARGUMENTS = {
-    "models": (None, "Folder with encoder.onnx and head.onnx."),
+    "models": (None, "Folder with encoder.onnx and head.onnx, or org/name@revision of a hub."),
     "recording": ("", "REASSEMBLE .h5 or bag to segment."),
     "config": ("", "Parameter file of the nodes: topics, limits, tracker."),
     "data": ("", "Features in the MS-TCN layout to score the model on."),

@@ -34,7 +34,7 @@ RESPAWN_S = 2.0
 # An empty argument leaves the choice to the parameter file and the nodes' own defaults.
 ARGUMENTS = {
     "config": (str(CONFIG), "Parameter file: topics, rates, cameras."),
-    "models": ("", "Folder with encoder.onnx and head.onnx."),
+    "models": ("", "Folder with encoder.onnx and head.onnx, or org/name@revision of a hub."),
     "recording": ("", "A bag to play; without one the sensors are expected to be live."),
     "bag": ("", "The former name of `recording`."),
     "use_sim_time": ("", "Follow /clock (true or false). With a recording: true."),

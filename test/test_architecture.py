@@ -47,6 +47,7 @@ ROOMS = (
     "sensing",
     "messages",
     "inference",
+    "hub",
     "datasets",
     "diagnosis",
     "planning",

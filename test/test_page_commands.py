@@ -128,6 +128,8 @@ ELSEWHERE = {
     "m2r2 doctor my_bag": (
         "test/diagnosis/test_doctor.py::test_the_written_file_gives_the_segments_of_the_right_one"
     ),
+    "m2r2 publish": ("test/hub/test_publish.py::test_what_is_published_comes_back_by_name"),
+    "m2r2 segment my_bag --models my_lab": ("test/hub/test_fetch.py::test_a_command_takes_a_name"),
     "m2r2 learn": "test/learning/test_learn.py::test_no_fold_has_seen_what_it_is_scored_on",
     "m2r2 segment demonstrations/take_07": (
         "test/learning/test_learn.py::test_what_was_scored_is_what_the_folds_models_publish"

@@ -23,6 +23,7 @@ from pathlib import Path
 
 from m2r2_ros.benchmarks.goals import judge, read_goals
 from m2r2_ros.benchmarks.options import Options
+from m2r2_ros.cli._models import given_models
 from m2r2_ros.datasets.atomic import partial_file
 from m2r2_ros.errors import M2R2Error, nearest_name
 from m2r2_ros.shipped import shipped
@@ -60,7 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--models",
         type=Path,
-        help="folder with encoder.onnx and head.onnx (default: the one that ships)",
+        help="models folder, or org/name@revision of the Hugging Face hub (default: shipped)",
     )
 
 
@@ -73,7 +74,7 @@ def main(args: argparse.Namespace) -> int:
         raise M2R2Error("--repetitions and --seconds must be above 0")
     os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
     results = {}
-    models = args.models or shipped("models/taskboard_compact")
+    models = given_models(args.models) if args.models else shipped("models/taskboard_compact")
     with tempfile.TemporaryDirectory(prefix="m2r2_bench_") as logs:
         options = Options(args.seconds, args.repetitions, models, Path(logs))
         for name in args.names or NAMES:

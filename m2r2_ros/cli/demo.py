@@ -20,6 +20,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from m2r2_ros.cli._live import LiveSetup, keep_to_ourselves, play_live
+from m2r2_ros.cli._models import given_models
 from m2r2_ros.cli._run_results import (
     METRICS,
     SEGMENTS,
@@ -45,7 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--recording", type=Path, help="REASSEMBLE .h5 with labels (default: the shipped one)"
     )
     parser.add_argument(
-        "--models", type=Path, help="folder with encoder.onnx and head.onnx (default: shipped)"
+        "--models",
+        type=Path,
+        help="models folder, or org/name@revision (default: shipped)",
     )
     parser.add_argument(
         "--config", type=Path, help="parameter file of the nodes (default: config/reassemble.yaml)"
@@ -60,7 +63,7 @@ def main(args: argparse.Namespace) -> int:
     if not args.rate > 0:
         raise M2R2Error(f"--rate must be above 0, got {args.rate}")
     recording = args.recording or shipped("recordings/taskboard_demo.h5")
-    models = args.models or shipped("models/taskboard_compact")
+    models = given_models(args.models) if args.models else shipped("models/taskboard_compact")
     config = args.config or shipped("config/reassemble.yaml")
     results = [args.out / name for name in (SEGMENTS, TIMELINE, METRICS)]
     for path in results:

@@ -25,6 +25,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from m2r2_ros.cli._config import load_deployment
+from m2r2_ros.cli._models import given_models
 from m2r2_ros.datasets.atomic import partial_file
 from m2r2_ros.datasets.bag_reader import open_bag
 from m2r2_ros.diagnosis.bag_survey import survey_bag
@@ -47,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="rosbag2 folder, .mcap or .db3 (default: the live graph)",
     )
     parser.add_argument("--config", type=Path, metavar="YAML", help="parameter file to examine")
-    parser.add_argument("--models", type=Path, metavar="DIR", help="models to serve")
+    parser.add_argument("--models", type=Path, metavar="DIR", help="models to serve, or their name")
     parser.add_argument(
         "--write", type=Path, metavar="YAML", help="write a parameter file to start from"
     )
@@ -86,7 +87,7 @@ def _wanted(config: Path | None, folder: Path | None) -> Wanted:
     models, problem = None, ""
     if folder is not None:
         try:
-            models = Models.load(folder, actions=deployment.actions)
+            models = Models.load(given_models(folder), actions=deployment.actions)
         except M2R2Error as error:
             problem = str(error)
     topics = deployment.topics if config else None

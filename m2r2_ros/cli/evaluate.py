@@ -40,6 +40,7 @@ from pathlib import Path
 
 from m2r2_ros import __version__
 from m2r2_ros.cli._frames import add_frame_arguments, evaluation_rate
+from m2r2_ros.cli._models import given_models
 from m2r2_ros.cli._vocabulary import add_idle_argument, say
 from m2r2_ros.datasets.atomic import partial_file
 from m2r2_ros.datasets.feature_vocabulary import FolderVocabulary, folder_vocabulary
@@ -70,7 +71,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--split", type=int, required=True, help="its test recordings are scored")
     method = parser.add_mutually_exclusive_group(required=True)
     method.add_argument(
-        "--model", type=Path, help=f"folder with {HEAD_FILE}, or run folder of an offline head"
+        "--model",
+        type=Path,
+        help=f"folder with {HEAD_FILE} (or org/name@revision), or run folder of an offline head",
     )
     method.add_argument("--predictions", type=Path, metavar="DIR", help="what was predicted before")
     parser.add_argument("--json", type=Path, required=True, help="file for the scores")
@@ -104,7 +107,7 @@ def main(args: argparse.Namespace) -> int:
     if args.report:
         _check_report(args.report, args.json)
     folder = FeatureFolder(args.data, args.crop)
-    head = None if args.predictions else open_head(args.model)
+    head = None if args.predictions else open_head(given_models(args.model))
     vocabulary, assumed = _vocabulary(args, folder, head)
     classes, rename = vocabulary.at(args.labels).labels, vocabulary.levels[args.labels]
     for label in args.background:

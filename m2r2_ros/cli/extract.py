@@ -24,6 +24,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from m2r2_ros.cli._config import load_deployment
+from m2r2_ros.cli._models import given_encoder
 from m2r2_ros.cli._said import saying
 from m2r2_ros.datasets.feature_vocabulary import write_classes
 from m2r2_ros.datasets.groups import (
@@ -64,7 +65,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="RECORDING",
         help=".h5, rosbag2 folder, .mcap, .db3, or a folder of these, or one with a folder a group",
     )
-    parser.add_argument("--encoder", type=Path, required=True, help="an exported encoder.onnx")
+    parser.add_argument(
+        "--encoder", type=Path, required=True, help="encoder.onnx, or org/name@revision"
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to fill")
     parser.add_argument(
         "--test",
@@ -160,7 +163,8 @@ def _choose(
     """The encoder, and the record of the folder that its features go to."""
     deployment = load_deployment(args.config)
     # A cluster's GPUs are not this machine's, and it hands out none that nobody asked for.
-    encoder = open_encoder(args.encoder, args.require_gpu and not args.ray)
+    path = given_encoder(args.encoder)
+    encoder = open_encoder(path, args.require_gpu and not args.ray)
     if args.batch > 1 and isinstance(encoder, RoboActEncoder):
         raise M2R2Error(
             f"{args.encoder}: takes one window after the other, its state goes from each to the "
@@ -170,8 +174,9 @@ def _choose(
     if args.ray:
         provider = CUDA if args.require_gpu else CPU
     record = ExtractionRecord(args.out, encoder, provider, args.batch, deployment, vocabulary)
-    path = args.encoder.absolute()
-    return EncoderChoice(path, encoder.sha256, provider, args.require_gpu, args.batch), record
+    return EncoderChoice(
+        path.absolute(), encoder.sha256, provider, args.require_gpu, args.batch
+    ), record
 
 
 def _write_mapping(

@@ -17,6 +17,7 @@ import argparse
 from pathlib import Path
 
 from m2r2_ros.cli._config import load_deployment
+from m2r2_ros.cli._models import given_models
 from m2r2_ros.datasets.vocabulary_file import read_vocabulary
 from m2r2_ros.inference.models import Models
 from m2r2_ros.inspection.inspection import layout_of
@@ -38,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--models",
         type=Path,
         metavar="DIR",
-        help="folder with encoder.onnx and head.onnx, whose segments are proposed",
+        help="models folder, or org/name@revision of a hub, whose segments are proposed",
     )
     parser.add_argument(
         "--port",
@@ -64,7 +65,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     deployment = load_deployment(args.config)
-    models = Models.load(args.models, False, deployment.actions) if args.models else None
+    models = (
+        Models.load(given_models(args.models), False, deployment.actions) if args.models else None
+    )
     vocabulary = read_vocabulary(args.vocabulary) if args.vocabulary else None
     if args.layout:
         layout = load_layout(args.layout)

@@ -29,6 +29,7 @@ import os
 import sys
 from pathlib import Path
 
+from m2r2_ros.cli._models import given_models
 from m2r2_ros.errors import M2R2Error, printable
 from m2r2_ros.evaluation.tables import scores_text
 
@@ -46,7 +47,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         dest="models",
         metavar="MODELS",
-        help="models folder whose encoder is tried, too, as it is and trained further",
+        help="models folder whose encoder is tried, too, as it is and trained further, or "
+        "org/name@revision of the Hugging Face hub",
     )
     parser.add_argument(
         "--config",
@@ -74,7 +76,8 @@ def main(args: argparse.Namespace) -> int:
         raise M2R2Error(f"--workers must be at least 1, not {args.workers}")
     from m2r2_ros.learning.study import open_study
 
-    study = open_study(args.data, args.config, args.layout, args.models)
+    models = given_models(args.models) if args.models else None
+    study = open_study(args.data, args.config, args.layout, models)
     for name, why in study.facts.left_out.items():
         _say(f"{name}: left out: {why}")
     # Late: torch takes seconds to import, and bad arguments should not wait for it.

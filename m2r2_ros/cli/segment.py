@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 
 from m2r2_ros.cli._config import load_deployment
+from m2r2_ros.cli._models import given_models
 from m2r2_ros.datasets.recording_source import RecordingSource, segments_epoch_ns
 from m2r2_ros.datasets.source import open_source
 from m2r2_ros.errors import printable
@@ -34,7 +35,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "recording", type=Path, help="REASSEMBLE .h5, rosbag2 folder, .mcap or .db3"
     )
     parser.add_argument(
-        "--models", type=Path, required=True, help="folder with encoder.onnx and head.onnx"
+        "--models",
+        type=Path,
+        required=True,
+        help="folder with encoder.onnx and head.onnx, or org/name@revision of the Hugging Face hub",
     )
     parser.add_argument("--json", type=Path, required=True, help="file for the segments")
     parser.add_argument("--plot", type=Path, help="picture of the segments, .png or .svg")
@@ -50,7 +54,7 @@ def main(args: argparse.Namespace) -> int:
     if args.plot:
         check_timeline_ending(args.plot)
     deployment = load_deployment(args.config)
-    models = Models.load(args.models, args.require_gpu, deployment.actions)
+    models = Models.load(given_models(args.models), args.require_gpu, deployment.actions)
     if line := without_effect(deployment.tracker, models.head.metadata.procedure is not None):
         print(f"{args.config}: {printable(line)}", file=sys.stderr)
     began = time.perf_counter()

@@ -21,6 +21,7 @@ from m2r2_ros.inference.zero_shot import ZeroShotHead
 
 ENCODER_FILE = "encoder.onnx"
 HEAD_FILE = "head.onnx"
+CARD_FILE = "model_card.md"
 
 
 def open_encoder(

@@ -12,12 +12,11 @@ from m2r2_ros import __version__
 from m2r2_ros.datasets.atomic import partial_file
 from m2r2_ros.errors import printable
 from m2r2_ros.evaluation.tables import markdown_cell, markdown_table
-from m2r2_ros.inference.models import ENCODER_FILE, HEAD_FILE
+from m2r2_ros.inference.models import CARD_FILE, ENCODER_FILE, HEAD_FILE
 from m2r2_ros.learning.findings import Finding
 from m2r2_ros.learning.outcome import WAYS, LearningOutcome
 from m2r2_ros.learning.report import COMPARED, about, mean_and_deviation
 
-CARD_FILE = "model_card.md"
 # Classes and findings that the card names; the report has all of them.
 _MOST_NAMED = 60
 _NAMES = {

@@ -52,7 +52,7 @@ class FeatureExtractor(ManagedNode):
         self._more = self.create_guard_condition(self._work)
 
     def configure(self, values: dict[str, Any]) -> None:
-        folder = parameters.models_folder(values["models"])
+        folder = parameters.given_models(values["models"], self.get_logger().info)
         self._encoder = open_encoder(
             folder / ENCODER_FILE, values["require_gpu"], _tensorrt(values), values["cuda_graphs"]
         )

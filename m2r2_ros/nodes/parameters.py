@@ -13,6 +13,8 @@ from pathlib import Path
 from m2r2_ros.datasets.sensor_input import entry_of
 from m2r2_ros.datasets.sensor_input import names as signal_names
 from m2r2_ros.datasets.topics import TopicMap
+from m2r2_ros.hub.fetch import Say
+from m2r2_ros.hub.models_folder import models_folder
 from m2r2_ros.inference.tracker_config import TrackerConfig
 from m2r2_ros.nodes.setting import Setting
 from m2r2_ros.sensing.layout import AUDIO
@@ -30,7 +32,10 @@ AUTOSTART = Setting(
     "autostart", True, "Configure and activate without waiting for a lifecycle manager."
 )
 MODELS = Setting(
-    "models", "", "Folder with encoder.onnx and head.onnx; the shipped models when empty."
+    "models",
+    "",
+    "Folder with encoder.onnx and head.onnx, or org/name@revision of the Hugging Face hub; the "
+    "shipped models when empty.",
 )
 
 _TOPICS = TopicMap()
@@ -262,6 +267,6 @@ ALL_NAMES = {
 }
 
 
-def models_folder(value: str) -> Path:
-    """The parameter `models` as a folder: the one given, or the one that ships."""
-    return Path(value).expanduser() if value else shipped(_SHIPPED)
+def given_models(value: str, say: Say) -> Path:
+    """The parameter `models` as a folder: the one given, of a name, or the one that ships."""
+    return models_folder(value, say) if value else shipped(_SHIPPED)

@@ -75,7 +75,7 @@ class Segmenter(ManagedNode):
         self._sequence: SegmentSequence | None = None
 
     def configure(self, values: dict[str, Any]) -> None:
-        folder = parameters.models_folder(values["models"])
+        folder = parameters.given_models(values["models"], self.get_logger().info)
         head = open_head(folder, values["actions"])
         head.metadata.check_encoder(head.path, read_model(folder / ENCODER_FILE).sha256)
         tracker = self.declare_more(parameters.tracker_settings(head.metadata.tracker))

@@ -73,7 +73,7 @@ class Synchronizer(ManagedNode):
         self._ticking: list[Timer] = []
 
     def configure(self, values: dict[str, Any]) -> None:
-        folder = parameters.models_folder(values["models"])
+        folder = parameters.given_models(values["models"], self.get_logger().info)
         metadata = read_encoder_metadata(folder / ENCODER_FILE)
         self._layout = metadata.layout
         topics = self._read_topics(values)
