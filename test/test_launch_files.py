@@ -19,7 +19,8 @@ from m2r2_ros.offline.deployment import Deployment
 
 ONLINE = ROOT / "launch" / "online_segmentation.launch.py"
 OFFLINE = ROOT / "launch" / "offline_evaluation.launch.py"
-CONFIGS = sorted((ROOT / "config").glob("*.yaml"))
+# Of robots; the other one is for diagnostic_aggregator.
+CONFIGS = sorted({*(ROOT / "config").glob("*.yaml")} - {ROOT / "config" / "analyzers.yaml"})
 EXECUTABLES = executables()
 HAS_LAUNCH = importlib.util.find_spec("launch_ros") is not None
 

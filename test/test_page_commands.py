@@ -152,6 +152,8 @@ NOT_HERE = {
     "source ": "needs a sourced ROS",
     "pip install": "downloads",
     "rosdep": "needs a sourced ROS and downloads",
+    "ros2 run diagnostic_aggregator": "PyPI has no diagnostic_aggregator",
+    "ros2 trace": "the wheels have no `ros2`",
     "ros2 topic": "the wheels have no `ros2`",
     "ros2 action": "the wheels have no `ros2`; test/nodes/test_await_server.py sends the goals",
     "ros2 service": "the wheels have no `ros2`",

@@ -16,6 +16,7 @@ from typing import Any
 
 from m2r2_msgs.msg import FeatureVector as RosFeatureVector
 from m2r2_msgs.msg import SensorWindow as RosSensorWindow
+from m2r2_ros.diagnosis.latency import Latency, LongestWait
 from m2r2_ros.inference.encoder import Encoder
 from m2r2_ros.inference.models import ENCODER_FILE, open_encoder
 from m2r2_ros.inference.roboact_encoder import RoboActEncoder
@@ -47,7 +48,8 @@ class FeatureExtractor(ManagedNode):
         super().__init__("feature_extractor", values)
         self._on_feature = on_feature
         self._encoder: Encoder | RoboActEncoder | None = None
-        self._queue: deque[SensorWindow] = deque()
+        # Windows, and when each came [ns of a steady clock].
+        self._queue: deque[tuple[SensorWindow, int]] = deque()
         self._work = self.guard(self._encode_next)
         self._more = self.create_guard_condition(self._work)
 
@@ -61,6 +63,7 @@ class FeatureExtractor(ManagedNode):
         self._buffer_mb = values["buffer_mb"]
         self._windows = self._skipped = 0
         self._longest_s = self._last_s = 0.0
+        self._latency, self._waited = Latency("stamp_to_feature"), LongestWait()
         self._publisher = self.create_publisher(RosFeatureVector, FEATURE_TOPIC, CHAIN_QOS)
 
     def activate(self) -> None:
@@ -81,7 +84,7 @@ class FeatureExtractor(ManagedNode):
             self.destroy_subscription(self._subscription)
         encode = self.guard(self._encode)
         while self._queue:
-            encode(self._queue.popleft())
+            encode(*self._queue.popleft())
 
     def cleanup(self) -> None:
         if self._encoder is not None:
@@ -110,8 +113,10 @@ class FeatureExtractor(ManagedNode):
             "windows": self._windows,
             "skipped": self._skipped,
             "waiting": len(self._queue),
+            "queue_age_ms": self._waited.take_ms(),
             "inference_ms": 1e3 * self._last_s,
             "longest_inference_ms": 1e3 * self._longest_s,
+            **self._latency.values(),
         }
         if self._encoder.providers[0] != self._provider:
             message = f"{self._provider} has failed in mid-run: on {self._encoder.providers[0]} now"
@@ -128,21 +133,22 @@ class FeatureExtractor(ManagedNode):
         return window_from_ros(message, self._encoder.layout)
 
     def _wait_in_line(self, window: SensorWindow) -> None:
-        queued = sum(_bytes_of(each) for each in self._queue)
+        queued = sum(_bytes_of(each) for each, _ in self._queue)
         if len(self._queue) >= self._max_backlog or queued > self._buffer_mb / 2 * MEGABYTE:
             self._skipped += len(self._queue)
             self._queue.clear()
-        self._queue.append(window)
+        self._queue.append((window, time.monotonic_ns()))
 
     def _encode_next(self) -> None:
         if not self._queue:
             return
-        window = self._queue.popleft()
+        waiting = self._queue.popleft()
         if self._queue:
             self._more.trigger()
-        self._encode(window)
+        self._encode(*waiting)
 
-    def _encode(self, window: SensorWindow) -> None:
+    def _encode(self, window: SensorWindow, came_ns: int) -> None:
+        self._waited.note(time.monotonic_ns() - came_ns)
         began = time.perf_counter()
         values = self._encoder(window)
         self._last_s = time.perf_counter() - began
@@ -152,6 +158,7 @@ class FeatureExtractor(ManagedNode):
         feature = WindowFeature(
             window.index, window.start_ns, window.end_ns, values, self._encoder.sha256, mask
         )
+        self._latency.note(window.end_ns, self.get_clock().now().nanoseconds)
         if self._on_feature is not None:
             self._on_feature(feature)
         if self._publisher.get_subscription_count():

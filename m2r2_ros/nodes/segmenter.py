@@ -22,10 +22,12 @@ from m2r2_msgs.msg import ActionSegment as RosActionSegment
 from m2r2_msgs.msg import FeatureVector as RosFeatureVector
 from m2r2_msgs.msg import FramePrediction as RosFramePrediction
 from m2r2_msgs.srv import GetSegments
+from m2r2_ros.diagnosis.latency import Latency
 from m2r2_ros.errors import printable
 from m2r2_ros.inference.head import StreamingHead
 from m2r2_ros.inference.model_file import read_model
 from m2r2_ros.inference.models import ENCODER_FILE, open_head
+from m2r2_ros.inference.onnx_metadata import read_encoder_metadata
 from m2r2_ros.inference.pipeline import SegmentSequence
 from m2r2_ros.inference.segment_events import SegmentEvent, SegmentStatus
 from m2r2_ros.inference.tracker_config import TrackerConfig, without_effect
@@ -89,6 +91,10 @@ class Segmenter(ManagedNode):
         config = TrackerConfig.from_dict(tracker)
         self._sequence = SegmentSequence(head, head.metadata.new_tracker(config, first_id))
         self._frames = self._silences = self._unconfirmed = 0
+        self._latency = Latency("stamp_to_prediction"), Latency("stamp_to_segment")
+        # A head that looks ahead answers as much later.
+        self._period_ms = read_encoder_metadata(folder / ENCODER_FILE).layout.period_ns / 1e6
+        self._period_ms *= 1 + head.metadata.look_ahead
         self._is_confirmed = True
         self._segments = self.create_publisher(RosActionSegment, SEGMENT_TOPIC, segment_qos())
         self._predictions = self.create_publisher(RosFramePrediction, PREDICTION_TOPIC, CHAIN_QOS)
@@ -144,6 +150,11 @@ class Segmenter(ManagedNode):
         self._frames += 1
         self._predictions.publish(prediction_to_ros(frame, head.labels))
         self._publish(events)
+        now_ns = self.get_clock().now().nanoseconds
+        of_prediction, of_segment = self._latency
+        of_prediction.note(frame.stamp_ns, now_ns)
+        for event in events:
+            of_segment.note(event.stamp_ns, now_ns)
 
     def change(self, values: dict[str, Any]) -> None:
         tracker = self._sequence.tracker
@@ -166,17 +177,25 @@ class Segmenter(ManagedNode):
             "subscribers": self._segments.get_subscription_count(),
             "unconfirmed": self._unconfirmed,
         }
-        if self.is_active and self._silence.is_long:
-            return Report(WARN, f"nothing has come for {self._silence.seconds} s", values)
-        if not (self._is_confirmed or self._segments.wait_for_all_acked(Duration())):
-            topic = self._segments.topic_name
-            return Report(WARN, f"a subscriber of {topic} does not confirm", values)
-        if self._last_event.problem:
-            return Report(WARN, printable(self._last_event.problem), values)
-        if line := other_version(self, self._segments.topic_name, RosActionSegment):
-            self.get_logger().error(printable(line), once=True)
-            return Report(WARN, printable(line), values)
+        for latency in self._latency:
+            values |= latency.values()
+        if trouble := self._trouble():
+            return Report(WARN, trouble, values)
         return Report(OK, "active" if self.is_active else "inactive", values)
+
+    def _trouble(self) -> str:
+        """What an operator should know, the gravest first; "" where all is well."""
+        topic = self._segments.topic_name
+        if self.is_active and self._silence.is_long:
+            return f"nothing has come for {self._silence.seconds} s"
+        if not (self._is_confirmed or self._segments.wait_for_all_acked(Duration())):
+            return f"a subscriber of {topic} does not confirm"
+        if self._last_event.problem:
+            return printable(self._last_event.problem)
+        if line := other_version(self, topic, RosActionSegment):
+            self.get_logger().error(printable(line), once=True)
+            return printable(line)
+        return self._latency[0].complaint("predictions", self._period_ms) if self.is_active else ""
 
     def _receive(self, message: RosFeatureVector) -> None:
         self.accept(feature_from_ros(message))

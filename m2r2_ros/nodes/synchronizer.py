@@ -24,6 +24,7 @@ from m2r2_msgs.msg import SensorWindow as RosSensorWindow
 from m2r2_ros.datasets.reassemble_rig import DEFAULT_TOPICS
 from m2r2_ros.datasets.sensor_input import is_entry
 from m2r2_ros.datasets.topics import TopicMap, first_camera
+from m2r2_ros.diagnosis.latency import Latency
 from m2r2_ros.errors import M2R2Error, nearest_name, printable
 from m2r2_ros.inference.models import ENCODER_FILE
 from m2r2_ros.inference.onnx_metadata import read_encoder_metadata
@@ -94,7 +95,7 @@ class Synchronizer(ManagedNode):
         self._seen: set[str] = set()
         self._dropped: dict[str, int] = {}
         self._watchdog = TopicWatchdog(values["silence_warning_s"])
-        self._rates = _Rates()
+        self._rates, self._latency = _Rates(), Latency("stamp_to_window")
         # Changes of a signature that were warned of.
         self._told = dict.fromkeys(self._layout.modalities, 0)
         self._masked: list[str] = []
@@ -140,6 +141,7 @@ class Synchronizer(ManagedNode):
             "gap_windows": counters.gap_windows,
             "resets": counters.resets,
             "masked": ", ".join(self._masked),
+            **self._latency.values(),
         }
         rates = self._rates.measure(self._sources, time.monotonic())
         for source in self._sources:
@@ -309,6 +311,8 @@ class Synchronizer(ManagedNode):
         if not windows:
             return
         self._masked = [name for name, present in windows[-1].mask.items() if not present]
+        for window in windows:
+            self._latency.note(window.end_ns, self.get_clock().now().nanoseconds)
         if self._publisher.get_subscription_count():
             for window in windows:
                 self._publisher.publish(window_to_ros(window, self._layout))
@@ -377,6 +381,7 @@ def _describe(source: Source, rate_hz: float, counters: StreamCounters) -> dict[
         "rate_hz": rate_hz,
         "messages": source.input.received,
         "lost": source.input.lost,
+        "queue_age_ms": source.input.waited.take_ms(),
         "malformed": source.malformed,
         "stamps": source.stamps,
         "form": source.signature.now,

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib
 import re
+import time
 from collections.abc import Callable, Mapping, Sequence
 from math import inf
 from typing import Any
@@ -21,6 +22,7 @@ from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPo
 from rclpy.subscription import RCLError, Subscription
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 
+from m2r2_ros.diagnosis.latency import LongestWait
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.nodes import parameter_declaration
 
@@ -60,6 +62,7 @@ class TopicInput:
     """One topic, subscribed as its publishers offer it and taken on demand.
 
     received  messages taken; lost: numbers missing between them, as counted by their publishers.
+    waited    from the arrival of messages until they were taken.
     type_name of the subscription, "" without a publisher.
     problem   why no message can come, else "".
     notice    what else is published on it and not read, else "".
@@ -88,6 +91,7 @@ class TopicInput:
         self.topic = node.resolve_topic_name(topic, only_expand=True)
         self.received = 0
         self.lost = 0
+        self.waited = LongestWait()
         self.type_name = ""
         self.problem = f"no publisher on {self.topic}"
         self.notice = ""
@@ -176,6 +180,8 @@ class TopicInput:
         while keep and not _is_due(self._waiting[keep - 1], until_ns):
             keep -= 1
         due, self._waiting = self._waiting[:keep], self._waiting[keep:]
+        if due:
+            self.waited.note((until_ns or time.time_ns()) - due[0][1]["received_timestamp"])
         self._waiting_bytes -= sum(len(message) for message, _ in due)
         # Inside of its own callback a subscription stays as it is.
         if self.is_too_deep and self._on_arrival is None:

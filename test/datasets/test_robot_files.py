@@ -121,7 +121,7 @@ def layout_of(robot):
 
 
 def test_every_file_of_a_robot_has_its_facts():
-    assert {*FACTS} == {*FILES} - {"reassemble", "named_actions"}
+    assert {*FACTS} == {*FILES} - {"reassemble", "named_actions", "analyzers"}
 
 
 @pytest.mark.parametrize(
