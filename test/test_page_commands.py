@@ -162,6 +162,7 @@ NOT_HERE = {
     "ros2 security": "the wheels have no `ros2`, and their DDS no security",
     "ros2 launch m2r2_ros online_segmentation.launch.py enclave:=": "needs a DDS with security",
     "export ROS_": "is for the security commands around it",
+    "for node in": "the wheels have no `ros2`; test/nodes/test_pause.py calls the same services",
     "for enclave in": "is for the security commands around it",
     "done": "is for the security commands around it",
     "python3 examples/planner.py --ros-args --enclave": "needs a DDS with security",

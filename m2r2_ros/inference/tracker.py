@@ -15,6 +15,7 @@ believed.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import replace
 
 from m2r2_ros.inference.choices import UNKNOWN_ID, Choices
@@ -75,6 +76,15 @@ class SegmentTracker:
     def history(self) -> list[SegmentEvent]:
         """The last `HISTORY_LENGTH` segments that ended, oldest first."""
         return list(self._history)
+
+    @property
+    def next_id(self) -> int:
+        """The id of the open segment, or of the one that comes next."""
+        return self._next_id
+
+    def remember(self, segments: Iterable[SegmentEvent]) -> None:
+        """Begin with a history of segments that another tracker has ended."""
+        self._history.extend(segments)
 
     def step(self, frame: FramePrediction) -> list[SegmentEvent]:
         """Take one frame; return the events to publish, in order.

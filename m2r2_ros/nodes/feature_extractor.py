@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from rclpy.duration import Duration
+
 from m2r2_msgs.msg import FeatureVector as RosFeatureVector
 from m2r2_msgs.msg import SensorWindow as RosSensorWindow
 from m2r2_ros.diagnosis.latency import Latency, LongestWait
@@ -31,6 +33,9 @@ from m2r2_ros.nodes.process import run
 from m2r2_ros.nodes.topics import CHAIN_QOS, FEATURE_TOPIC, WINDOW_TOPIC, window_qos
 from m2r2_ros.sensing.memory_budget import MEGABYTE
 from m2r2_ros.sensing.window import SensorWindow
+
+# Longest wait for the last features to arrive at a node of another process.
+_LAST_DELIVERY_S = 2.0
 
 
 class FeatureExtractor(ManagedNode):
@@ -85,6 +90,8 @@ class FeatureExtractor(ManagedNode):
         encode = self.guard(self._encode)
         while self._queue:
             encode(*self._queue.popleft())
+        if self._publisher.get_subscription_count():
+            self._publisher.wait_for_all_acked(Duration(seconds=_LAST_DELIVERY_S))
 
     def cleanup(self) -> None:
         if self._encoder is not None:

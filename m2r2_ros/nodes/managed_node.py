@@ -77,6 +77,11 @@ class ManagedNode(LifecycleNode):
     # Lifecycle.
 
     @property
+    def is_ending(self) -> bool:
+        """Whether it is on its way to the final state."""
+        return self._finalized
+
+    @property
     def autostart(self) -> bool:
         """Whether the node's own process takes it to active."""
         return bool(self.get_parameter(parameters.AUTOSTART.name).value)

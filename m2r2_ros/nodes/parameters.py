@@ -21,8 +21,9 @@ from m2r2_ros.sensing.layout import AUDIO
 from m2r2_ros.sensing.limits import SensingLimits
 from m2r2_ros.shipped import shipped
 
-SYNCHRONIZER_NODE, SEGMENTER_NODE = "synchronizer", "segmenter"
-NODES = (SYNCHRONIZER_NODE, "feature_extractor", SEGMENTER_NODE, "microphone", "replayer")
+SYNCHRONIZER_NODE, EXTRACTOR_NODE = "synchronizer", "feature_extractor"
+SEGMENTER_NODE = "segmenter"
+NODES = (SYNCHRONIZER_NODE, EXTRACTOR_NODE, SEGMENTER_NODE, "microphone", "replayer")
 NODES += ("await_server",)
 
 # What a window shows of the other cameras.

@@ -75,21 +75,26 @@ class Segmenter(ManagedNode):
         super().__init__("segmenter", values)
         self._composed = composed
         self._sequence: SegmentSequence | None = None
+        # Ids and segments go on through a cleanup: a planner does not see other models.
+        self._earlier: list[SegmentEvent] = []
+        self._next_id = 0
 
     def configure(self, values: dict[str, Any]) -> None:
         folder = parameters.given_models(values["models"], self.get_logger().info)
         head = open_head(folder, values["actions"])
         head.metadata.check_encoder(head.path, read_model(folder / ENCODER_FILE).sha256)
-        tracker = self.declare_more(parameters.tracker_settings(head.metadata.tracker))
+        settings = self.declare_more(parameters.tracker_settings(head.metadata.tracker))
         self._last_event = LastEvent(self.get_fully_qualified_name())
         self._inherited = self._last_event.read()
         if self._last_event.damage:
             self.get_logger().warning(printable(self._last_event.damage))
-        first_id = self._inherited.segment_id + 1 if self._inherited else 0
+        first_id = max(self._next_id, self._inherited.segment_id + 1 if self._inherited else 0)
         defaults = vars(head.metadata.tracker)
-        self._warn_of_unread([n for n in tracker if tracker[n] != defaults[n]], head)
-        config = TrackerConfig.from_dict(tracker)
-        self._sequence = SegmentSequence(head, head.metadata.new_tracker(config, first_id))
+        self._warn_of_unread([n for n in settings if settings[n] != defaults[n]], head)
+        config = TrackerConfig.from_dict(settings)
+        tracker = head.metadata.new_tracker(config, first_id)
+        tracker.remember(self._earlier)
+        self._sequence = SegmentSequence(head, tracker)
         self._frames = self._silences = self._unconfirmed = 0
         self._latency = Latency("stamp_to_prediction"), Latency("stamp_to_segment")
         # A head that looks ahead answers as much later.
@@ -130,8 +135,11 @@ class Segmenter(ManagedNode):
     def cleanup(self) -> None:
         if self._sequence is None:
             return
+        tracker = self._sequence.tracker
+        self._earlier, self._next_id = tracker.history, tracker.next_id
         self._sequence = None
-        self._last_event.remove()
+        if self.is_ending:
+            self._last_event.remove()
         self.destroy_publisher(self._segments)
         self.destroy_publisher(self._predictions)
         for service in self._offered:

@@ -3,7 +3,7 @@
 
 Cameras, microphone, wrench, pose, twist and gripper as the encoder's layout asks for them ->
 /m2r2/window (SensorWindow). Composed with its neighbours it hands windows over in memory and
-publishes them only to subscribers. Service: ~/reset.
+publishes them only to subscribers. Services: ~/reset, and m2r2/pause for the whole chain.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from math import inf
 from typing import Any
 
 from rclpy.clock import Clock, ClockType
+from rclpy.duration import Duration
 from rclpy.timer import Timer
 from std_srvs.srv import Trigger
 
@@ -25,12 +26,14 @@ from m2r2_ros.datasets.reassemble_rig import DEFAULT_TOPICS
 from m2r2_ros.datasets.sensor_input import is_entry
 from m2r2_ros.datasets.topics import TopicMap, first_camera
 from m2r2_ros.diagnosis.latency import Latency
+from m2r2_ros.diagnosis.pauses import Pauses
 from m2r2_ros.errors import M2R2Error, nearest_name, printable
 from m2r2_ros.inference.models import ENCODER_FILE
 from m2r2_ros.inference.onnx_metadata import read_encoder_metadata
 from m2r2_ros.messages.cdr import MessageError, stamp_ns
 from m2r2_ros.nodes import parameter_declaration, parameters
 from m2r2_ros.nodes.camera_sync import CameraPairs
+from m2r2_ros.nodes.chain_pause import ChainPause
 from m2r2_ros.nodes.conversions import window_to_ros
 from m2r2_ros.nodes.diagnostics import OK, WARN, Report
 from m2r2_ros.nodes.drain_schedule import IDLE_DRAIN_S, POLL_NS, DrainSchedule
@@ -47,6 +50,9 @@ from m2r2_ros.sensing.window import SensorWindow
 
 # Interval of the search for new publishers and changed offers.
 _FOLLOW_S = 0.25
+
+# Longest wait for the last windows to arrive at a node of another process.
+_LAST_DELIVERY_S = 2.0
 
 # Reasons that are said in the log.
 _MOST_REASONS = 50
@@ -72,6 +78,7 @@ class Synchronizer(ManagedNode):
         self._pairs: CameraPairs | None = None
         self._sources: list[Source] = []
         self._ticking: list[Timer] = []
+        self._pauses = Pauses()
 
     def configure(self, values: dict[str, Any]) -> None:
         folder = parameters.given_models(values["models"], self.get_logger().info)
@@ -103,8 +110,13 @@ class Synchronizer(ManagedNode):
             RosSensorWindow, WINDOW_TOPIC, window_qos(values["buffer_mb"], metadata.window_bytes)
         )
         self._reset_service = self.create_service(Trigger, "~/reset", self._reset)
+        self._pause_service = ChainPause(self)
 
     def activate(self) -> None:
+        if paused_s := self._pauses.end():
+            missed = round(paused_s * 1e9 / self._layout.period_ns)
+            line = f"nothing was seen for {paused_s:.1f} s: {missed} windows were not made"
+            self.get_logger().info(f"active again; {line}")
         self._forget()
         self._watchdog.start(time.monotonic())
         self._turns = count()
@@ -121,14 +133,18 @@ class Synchronizer(ManagedNode):
         self._ticking.clear()
         self._take_all()
         self._hand_over(self._builder.poll() + self._builder.flush())
+        if self._publisher.get_subscription_count():
+            self._publisher.wait_for_all_acked(Duration(seconds=_LAST_DELIVERY_S))
         for source in self._sources:
             source.close()
+        self._pauses.begin()
 
     def cleanup(self) -> None:
         self._sources = []
         if self._builder is not None:
             self.destroy_publisher(self._publisher)
             self.destroy_service(self._reset_service)
+            self._pause_service.close()
             self._builder = None
 
     def change(self, values: dict[str, Any]) -> None:
@@ -141,6 +157,8 @@ class Synchronizer(ManagedNode):
             "gap_windows": counters.gap_windows,
             "resets": counters.resets,
             "masked": ", ".join(self._masked),
+            "pauses": self._pauses.count,
+            "paused_s": self._pauses.total_s,
             **self._latency.values(),
         }
         rates = self._rates.measure(self._sources, time.monotonic())
@@ -152,7 +170,7 @@ class Synchronizer(ManagedNode):
         if self._pairs is not None:
             values |= {f"{name}.unpaired": n for name, n in self._pairs.unpaired().items()}
         if not self.is_active:
-            return Report(OK, "inactive", values)
+            return Report(OK, self._pauses.text or "inactive", values)
         clocks = {line.stream: line.text for line in self._builder.clock_troubles()}
         # One line a stream: its clock is why it is masked.
         troubles = [*self._watchdog.silent.values(), *(self._unusable() | clocks).values()]

@@ -16,6 +16,7 @@ FEATURE_TOPIC = "m2r2/features"
 PREDICTION_TOPIC = "m2r2/frame_prediction"
 SEGMENT_TOPIC = "action_segment"
 AWAIT_ACTION = "await_action"
+PAUSE_SERVICE = "m2r2/pause"
 DIAGNOSTICS_TOPIC = "/diagnostics"
 
 # From node to node: nothing may be lost while one of them is busy for a few seconds.

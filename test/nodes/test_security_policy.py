@@ -98,7 +98,7 @@ def test_nothing_that_the_chain_opens_is_denied(node, tmp_path, models, composed
             assert not program.ended, program.output
     rules = {enclave: policy.allowed(enclave) for enclave, _, _ in processes}
     services = sum(rule.group == "services" for allowed in rules.values() for rule in allowed)
-    assert services == 39
+    assert services == 46
 
 
 def test_the_nodes_apart_have_together_what_they_have_in_one_process():
@@ -233,7 +233,7 @@ def test_an_operator_s_commands(ros, node):
     try:
         from lifecycle_msgs.srv import ChangeState, GetState
         from rcl_interfaces.srv import SetParameters
-        from std_srvs.srv import Trigger
+        from std_srvs.srv import SetBool, Trigger
 
         planner = Planner(command)
         inputs = [TopicInput(command, topic, lambda kind: None, 10) for topic in TOPICS.values()]
@@ -242,6 +242,7 @@ def test_an_operator_s_commands(ros, node):
             command.create_client(ChangeState, f"/{name}/change_state")
             command.create_client(GetState, f"/{name}/get_state")
             command.create_client(SetParameters, f"/{name}/set_parameters")
+        command.create_client(SetBool, "/m2r2/pause")
         command.create_client(Trigger, "/segmenter/reset")
         expected = Endpoint("services", "request", "/segmenter/reset")
         there = lambda: opened(node, "_ros2cli_4711", "/")  # noqa: E731
