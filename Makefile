@@ -24,9 +24,10 @@ lint: setup-dev
 bench: setup  ## fails where a goal of m2r2_ros/benchmarks/goals.yaml is missed
 	@.venv/bin/m2r2 bench --json out/bench.json
 
-docs:  ## the documentation site, in out/site: open index.html
+docs:  ## the documentation site, in out/site
 	@$(PYTHON) tools/prepare.py docs
-	@NO_MKDOCS_2_WARNING=1 PYTHONPATH=. .venv/bin/python -m mkdocs build --strict
+	@NO_MKDOCS_2_WARNING=1 PYTHONPATH=. .venv/bin/python -m mkdocs build --strict --quiet
+	@echo "open out/site/index.html, or with its search: python3 -m http.server -b 127.0.0.1 -d out/site"
 
 clean:  ## all that make has made, .venv and out too
 	rm -rf .venv out build install log .prepare.lock m2r2_ros.egg-info

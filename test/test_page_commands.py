@@ -51,6 +51,7 @@ ELSEWHERE = {
     "m2r2 segment recordings/taskboard_demo.h5 --models models/taskboard_compact": (
         "test/test_pages.py::test_the_six_lines_of_the_readme_run"
     ),
+    "m2r2 segment $share/": "test/test_release.py::test_what_pip_installs_segments_a_recording",
     "m2r2 convert recordings/taskboard_demo.h5": (
         "test/test_demo.py::test_published_segments_are_scored_drawn_and_equal_the_offline_ones"
     ),
@@ -142,6 +143,7 @@ ELSEWHERE = {
 }
 # How a command begins -> why no test runs it.
 NOT_HERE = {
+    "share=": "names the folder for the line after it",
     "make setup-dev": "downloads for minutes; who runs the tests has run it",
     "make test": "runs these tests",
     "make lint": "is the first step of `make test`",

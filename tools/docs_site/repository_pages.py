@@ -35,6 +35,7 @@ REFERENCE = {
 
 LINK = re.compile(r"(?<=\]\()(?!\w+:|#)([^)\s#]*)(#[^)\s]*)?(?=\))")
 FENCED = re.compile(r"(^ *(`{3,}).*?^ *\2`*$)", re.M | re.S)
+UNSEARCHED = "---\nsearch: {exclude: true}\n---\n\n"
 LANGUAGES = {".py": "python", ".yaml": "yaml", ".xml": "xml", ".hpp": "cpp", ".toml": "toml"}
 
 
@@ -106,14 +107,14 @@ def shown(path: str) -> str:
     """The page of a file or folder."""
     file = ROOT / path
     if file.is_dir():
-        return f"# {path}/\n\n{folder(file)}\n"
+        return f"{UNSEARCHED}# {path}/\n\n{folder(file)}\n"
     text = file.read_text("utf-8")
     if file.suffix == ".md":
         return text
     if file.suffix == ".rst":
         return change_log(text)
     name = LANGUAGES.get(file.suffix, "text")
-    return f"---\nsearch: {{exclude: true}}\n---\n\n# {path}\n\n{block(text.rstrip(), name)}\n"
+    return f"{UNSEARCHED}# {path}\n\n{block(text.rstrip(), name)}\n"
 
 
 def folder(path: Path) -> str:
