@@ -75,8 +75,10 @@ def _remedy(hub: ModuleType, name: HubName, error: Exception) -> str:
     if isinstance(error, errors.RevisionNotFoundError):
         return f"the repository has no such revision on {endpoint}"
     if isinstance(error, errors.LocalEntryNotFoundError):
-        reason = why(error.__cause__ or error)
-        return f"no folder here{near}, not (wholly) in the cache, and {endpoint} fails: {reason}"
+        is_off = hub.constants.is_offline_mode()
+        fails = f"{endpoint} fails: {why(error.__cause__ or error)}"
+        reason = "HF_HUB_OFFLINE is set" if is_off else fails
+        return f"no folder here{near}, not (wholly) in the cache, and {reason}"
     if is_refused(hub, error) and error.response.status_code in (401, 403):
         return f"{endpoint} refuses ({why(error)}): {log_in}"
     return f"{endpoint} fails: {why(error)}"
