@@ -11,6 +11,9 @@ first test recordings with every method, as .png and .svg. Every stage leaves it
 config/reproduce/taskboard_sim.yaml. Table II is with DiffAct, as in the paper; --head takes
 another one, and the same features.
 
+`objective` compares what pretraining descends: equation (5), each of its terms, frame labels, and
+all of these, with an MS-TCN or another --head.
+
 `roboact` trains RoboAct-CLIP, its two ablations and a plain baseline with every seed, each with the
 pairs of action and object held out that its settings name, and writes roboact.md and roboact.json:
 retrieval of seen and held-out pairs, linear probes of the branches, and the paper's drops.
@@ -22,6 +25,7 @@ Examples:
     m2r2 reproduce table2 --data data/taskboard_sim --out out/reproduced --head asrf --seeds 0,1,2
     m2r2 reproduce table1 --data data/taskboard_sim --out out/quick --rows signals-bocpd signals-awe
     m2r2 reproduce table1 --data data/taskboard_sim --out out/mine --encoder my_encoder.onnx
+    m2r2 reproduce objective --data data/taskboard_sim --out out/reproduced --encoder-seeds 0,1,2
     m2r2 reproduce roboact --data data/taskboard_sim --out out/roboact --seeds 0,1,2 --workers 2
 """
 
@@ -29,7 +33,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -57,6 +61,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="of the heads; of the encoders of roboact (default: %(default)s)",
     )
     parser.add_argument(
+        "--encoder-seeds",
+        metavar="N,...",
+        help="train each encoder with these, and each head on all of them (default: the settings')",
+    )
+    parser.add_argument(
         "--rows",
         nargs="+",
         metavar="ROW",
@@ -66,7 +75,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--head",
         choices=head_names(),
-        help="of table2, for all its rows (default: diffact, as in the paper)",
+        help="of table2 and objective, for all their rows (default: diffact, mstcn)",
     )
     parser.add_argument(
         "--config",
@@ -90,11 +99,14 @@ def main(args: argparse.Namespace) -> int:
     """Do what is missing, then write the table."""
     if args.workers < 1:
         raise M2R2Error(f"--workers must be at least 1, not {args.workers}")
-    if args.head and args.table != "table2":
-        raise M2R2Error("--head is for table2: table1 has all heads")
+    if args.head and args.table not in ("table2", "objective"):
+        raise M2R2Error("--head is for table2 and objective: table1 has all heads")
+    if args.encoder_seeds and (args.encoder or args.table == ROBOACT):
+        raise M2R2Error("--encoder-seeds is for encoders that the rows of a table train themselves")
     if args.table == ROBOACT:
         return _reproduce_roboact(args)
     seeds, rows = _seeds(args.seeds), _rows(args.table, args.rows, args.head)
+    encoder_seeds = _seeds(args.encoder_seeds, "--encoder-seeds") if args.encoder_seeds else []
     if args.encoder and not args.encoder.is_file():
         raise M2R2Error(f"{args.encoder}: no such file{nearest_path(args.encoder)}")
     # Late: reading recordings and training need packages that a refusal does not.
@@ -104,16 +116,19 @@ def main(args: argparse.Namespace) -> int:
     stages = Stages.load(args.config or shipped("config/reproduce/taskboard_sim.yaml"))
     data = DataSet(args.data)
     work = Reproduction(data, args.out, stages, args.encoder, args.workers, call_verb)
-    scores: dict[str, dict[str, dict[str, list]]] = {}
-    for split in work.data.test_splits:
-        for row in rows:
-            for level in _levels(args.table, row, work.vocabulary(row)):
-                # A baseline has no chance in it.
-                drawn = seeds if row.encoder != "signals" else seeds[:1]
-                found = [work.scores(row, level, seed, split) for seed in drawn]
-                scores.setdefault(split, {}).setdefault(row.key, {})[level] = found
-    _write_table(args, rows, seeds, work, scores)
-    _draw(args.out / "timelines", rows, seeds[0], work)
+    trained = {row.key: work.of_each_encoder(row, encoder_seeds) for row in rows}
+    scores = _scores(args.table, work, trained, seeds)
+    first = [each[0] for each in trained.values()]
+    levels = ("fine",) if args.table != "table1" else tuple(work.vocabulary(first[0]).levels)
+    data = {
+        "name": f"{args.data.resolve().name} (not REASSEMBLE)",
+        "recordings": {split: len(found) for split, found in work.data.recordings.items()},
+        "seeds": seeds,
+        "encoder_seeds": len(encoder_seeds) or 1,
+        **({"head": args.head} if args.head else {}),
+    }
+    _write_table(args, data, rows, levels, scores)
+    _draw(args.out / "timelines", first, seeds[0], work)
     return 0
 
 
@@ -134,26 +149,31 @@ def _reproduce_roboact(args: argparse.Namespace) -> int:
     return 0
 
 
+def _scores(table: str, work, trained: Mapping[str, Sequence[Row]], seeds: Sequence[int]):
+    """Split -> row key -> labels -> scores of each encoder with each seed of the head."""
+    scores: dict[str, dict[str, dict[str, list]]] = {}
+    for split in work.data.test_splits:
+        for key, rows in trained.items():
+            for level in _levels(table, rows[0], work.vocabulary(rows[0])):
+                # A baseline has no chance in it.
+                drawn = seeds if rows[0].encoder != "signals" else seeds[:1]
+                found = [work.scores(row, level, seed, split) for row in rows for seed in drawn]
+                scores.setdefault(split, {}).setdefault(key, {})[level] = found
+    return scores
+
+
 def _levels(table: str, row: Row, vocabulary: Vocabulary) -> tuple[str, ...]:
     """Table II is of fine labels; so are the baselines, which get theirs by overlap (IV-D)."""
-    if table == "table2" or row.encoder == "signals":
+    if table != "table1" or row.encoder == "signals":
         return ("fine",)
     return tuple(vocabulary.levels)
 
 
-def _write_table(args: argparse.Namespace, rows, seeds, work, scores) -> None:
+def _write_table(args: argparse.Namespace, data, rows, levels, scores) -> None:
     from m2r2_ros.datasets.atomic import partial_file
     from m2r2_ros.experiments.result_table import table_json, table_markdown
 
-    data = {
-        "name": f"{args.data.resolve().name} (not REASSEMBLE)",
-        "recordings": {split: len(found) for split, found in work.data.recordings.items()},
-        "seeds": seeds,
-        "encoder_seeds": 1,
-        **({"head": args.head} if args.head else {}),
-    }
     content = table_json(args.table, data, rows, scores)
-    levels = ("fine",) if args.table == "table2" else tuple(work.vocabulary(rows[0]).levels)
     text = table_markdown(content, levels)
     name = f"{args.table}_{args.head}" if args.head else args.table
     for ending, written in ((".json", json.dumps(content, indent=1) + "\n"), (".md", text)):
@@ -185,10 +205,10 @@ def _short(row: Row) -> str:
     return row.name.partition(",")[0].replace(" + ", "\n+ ")
 
 
-def _seeds(text: str) -> list[int]:
+def _seeds(text: str, option: str = "--seeds") -> list[int]:
     parts = [part.strip() for part in text.split(",")]
     if not all(part.isascii() and part.isdigit() for part in parts) or len({*parts}) < len(parts):
-        raise M2R2Error(f"--seeds must be different whole numbers like 0,1,2, not '{text}'")
+        raise M2R2Error(f"{option} must be different whole numbers like 0,1,2, not '{text}'")
     return [int(part) for part in parts]
 
 

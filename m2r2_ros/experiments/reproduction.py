@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The stages behind the paper's tables: each leaves its files and makes only those missing.
 
-encoders/<encoder>/             run folder of `m2r2 pretrain`; cache/ is shared by all
+encoders/<encoder>/             run folder of `m2r2 pretrain`; cache/ is shared by all;
+                                <encoder>-seed<n> where its seed is not the settings'
 features/<encoder>/             MS-TCN layout; split 1 tests on test, split 2 on shifted
 heads/<row>/<labels>/seed<n>/   run folder of `m2r2 train`
 predictions/<row>/...           predictions, as `m2r2 predict` writes them
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,8 @@ SIGNALS = "signals"
 # The encoder with all sensors, which a robot runs.
 DEPLOYED = "m2r2"
 STAGES_FILE = "stages.json"
+# Between the name of an encoder and its seed, where that is not its settings'.
+_SEED_MARK = "-seed"
 # The entry of settings that is the data set's, whatever the stages say.
 _OF_THE_DATA = "validation_recordings"
 
@@ -146,6 +149,19 @@ class Reproduction:
         self._encoder, self._workers = encoder, workers
         self._check_begun()
 
+    def of_each_encoder(self, row: Row, seeds: Sequence[int]) -> list[Row]:
+        """The row with its encoder trained with each seed; with its settings' where there is none.
+
+        Raises M2R2Error when the stages do not name the encoder.
+        """
+        if row.encoder == SIGNALS or not seeds:
+            return [row]
+        own = read_values(self._encoder_settings(row.encoder)).get("seed", 0)
+        return [
+            row if seed == own else replace(row, encoder=f"{row.encoder}{_SEED_MARK}{seed}")
+            for seed in seeds
+        ]
+
     def scores(self, row: Row, level: str, seed: int, split: str) -> Scores:
         """A cell of the table; computed when its file is missing."""
         path = self._place("scores", row, level, seed) / f"{split}.json"
@@ -186,7 +202,7 @@ class Reproduction:
         if any(not _is_there(folder, recording_name(r)) for r in self.data.all):
             if encoder == SIGNALS:
                 self._read_signals(folder)
-            elif encoder == DEPLOYED:
+            elif encoder.partition(_SEED_MARK)[0] == DEPLOYED:
                 self._extract(self._encoder or self._exported(encoder), folder)
             else:
                 self._pretrain(encoder)
@@ -247,14 +263,25 @@ class Reproduction:
                 write_recording_features(folder, recording_name(path), *read_signals(path))
 
     def _pretrain(self, encoder: str) -> None:
-        config = self._stages.encoders.get(encoder)
-        if config is None:
-            raise M2R2Error(f"the stages name no encoder '{encoder}'")
+        config = self._encoder_settings(encoder)
         data = ["--data", str(self.data.path / TRAIN)]
         data += ["--validation", str(self.data.path / VALIDATION)]
         places = [*data, "--out", str(self._run_folder(encoder))]
         shared = ["--cache", str(self._cache), "--workers", str(self._workers)]
         self._run("pretrain", ["--encoder", "m2r2", *places, "--config", str(config), *shared])
+
+    def _encoder_settings(self, encoder: str) -> Path:
+        """The stages' file; for another seed one that extends it."""
+        name, _, seed = encoder.partition(_SEED_MARK)
+        config = self._stages.encoders.get(name)
+        if config is None:
+            raise M2R2Error(f"the stages name no encoder '{name}'")
+        if not seed:
+            return config
+        settings = self.out / "encoders" / f"{encoder}.yaml"
+        with partial_file(settings) as temporary:
+            temporary.write_text(yaml.safe_dump({"extends": str(config), "seed": int(seed)}))
+        return settings
 
     def _exported(self, encoder: str) -> Path:
         graph = self._run_folder(encoder) / ENCODER_FILE
@@ -343,8 +370,10 @@ class Reproduction:
         """The first thing that is there of each of these stages."""
         # One that was given was trained elsewhere.
         for encoder in set(encoders).difference([DEPLOYED] if self._encoder else []):
-            places = (self._run_folder(encoder), self.out / "features" / encoder)
-            yield from (place for place in places if place.exists())
+            for kind in ("encoders", "features"):
+                place = self.out / kind / encoder
+                yield from (each for each in (place,) if each.exists())
+                yield from place.parent.glob(f"{encoder}{_SEED_MARK}*/")
         for head in heads:
             yield from (self.out / "heads").glob(f"*-{head}")
 

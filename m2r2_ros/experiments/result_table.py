@@ -14,6 +14,7 @@ from m2r2_ros.experiments.paper_figures import METRICS, Row
 SeedScores = Mapping[str, Sequence[Mapping[str, float | None]]]
 
 _HEADINGS = ("F1@10", "F1@25", "F1@50", "Acc", "Edit", "DR")
+_TITLES = {"table1": "Table I", "table2": "Table II", "objective": "The objective of pretraining"}
 _WARNING = (
     "**Not REASSEMBLE.** The rows in italics are the paper's figures on REASSEMBLE, which robots "
     "recorded; all others were measured on another data set, named above. They stand side by side "
@@ -64,14 +65,14 @@ def summarised(scores: Sequence[Mapping[str, float | None]]) -> dict[str, dict[s
 
 def table_markdown(content: Mapping[str, Any], levels: Sequence[str]) -> str:
     """The result of `table_json` as Markdown. `levels`: "fine", or "fine" and "coarse"."""
-    data, number = content["data"], content["table"].removeprefix("table")
+    data = content["data"]
     lines = [
-        f"# Table {'I' * int(number)} of M2R2 on {markdown_cell(data['name'])}",
+        f"# {_TITLES[content['table']]} of M2R2 on {markdown_cell(data['name'])}",
         "",
         _WARNING,
         "",
         f"Heads were trained with {_seeds(data['seeds'])}"
-        " (mean ± sample standard deviation); the encoder once. In percent.",
+        f" (mean ± sample standard deviation); the encoder {_times(data)}. In percent.",
     ]
     if "head" in data:
         lines += [
@@ -95,6 +96,11 @@ def _rows(
         yield [name, *_measured(summaries, levels)]
         if published.get(name):
             yield ["*paper, REASSEMBLE*", *_published(published[name], levels)]
+
+
+def _times(data: Mapping[str, Any]) -> str:
+    count = data["encoder_seeds"]
+    return "once" if count == 1 else f"with {count} seeds, each head on all of them"
 
 
 def _seeds(seeds: Sequence[int]) -> str:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import itertools
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ from m2r2_ros.experiments.paper_figures import METRICS, TABLES
 from m2r2_ros.experiments.result_table import summarised, table_json, table_markdown
 from m2r2_ros.sensing.layout import SensorLayout
 from m2r2_ros.shipped import shipped
+from m2r2_ros.training.settings import PretrainSettings, load_settings
 
 SPLITS = {"train": ("a", "b"), "validation": ("c",), "test": ("d",), "shifted": ("e",)}
 STAGES = """
@@ -203,9 +205,54 @@ def test_without_an_encoder_the_robots_is_pretrained_and_exported_once(
     assert not done
 
 
+def test_each_seed_of_an_encoder_is_a_run_of_its_own(place, tmp_path, monkeypatch):
+    """The settings' own seed is the encoder that the other tables have."""
+    trained = []
+
+    def pretend_training(verb, arguments):
+        given = dict(itertools.pairwise(arguments))
+        trained.append((verb, Path(given["--out"]).name))
+        if verb == "pretrain":
+            settings = load_settings(PretrainSettings, Path(given["--config"]))
+            trained[-1] += (settings.seed, settings.boundary_weight)
+        elif verb == "export":
+            shutil.copy(place / "encoder.onnx", given["--out"])
+            return 0
+        else:
+            return real(verb, arguments)
+        Path(given["--out"]).mkdir(parents=True)
+        return 0
+
+    real = command.call_verb
+    (tmp_path / "own.yaml").write_text("{seed: 3, boundary_weight: 0.5}")
+    stages = STAGES.replace("encoders: {}", "encoders: {m2r2: own.yaml}")
+    (tmp_path / "stages.yaml").write_text(stages)
+    monkeypatch.setattr(command, "call_verb", pretend_training)
+    arguments = ["objective", "--data", place / "data", "--out", tmp_path / "out", "--seeds", "0,1"]
+    arguments += ["--config", tmp_path / "stages.yaml", "--encoder-seeds", "4,3"]
+    arguments += ["--rows", "m2r2-mstcn"]
+    assert main(["reproduce", *map(str, arguments)]) == 0
+    assert [each[1:] for each in trained if each[0] == "pretrain"] == [
+        ("m2r2-seed4", 4, 0.5),
+        ("m2r2", 3, 0.5),
+    ]
+    table = json.loads((tmp_path / "out" / "objective.json").read_text())
+    (row,) = table["splits"]["test"].values()
+    assert len(row["fine"]["acc"]["values"]) == 4 and table["data"]["encoder_seeds"] == 2
+    assert "the encoder with 2 seeds" in (tmp_path / "out" / "objective.md").read_text()
+    trained.clear()
+    assert main(["reproduce", *map(str, arguments)]) == 0
+    assert trained == []
+    (tmp_path / "own.yaml").write_text("{seed: 3, boundary_weight: 0.25}")
+    shutil.rmtree(tmp_path / "out" / "encoders" / "m2r2")
+    shutil.rmtree(tmp_path / "out" / "features" / "m2r2")
+    assert main(["reproduce", *map(str, arguments)]) == 2
+
+
 @pytest.mark.parametrize(
     ("more", "message"),
     [
+        (("--encoder-seeds", "1"), "--encoder-seeds is for encoders that"),
         (("--seeds", "0,zero"), "--seeds must be"),
         (("--seeds", "1,1"), "--seeds must be different"),
         (("--rows", "m2r2-asfr"), "no row 'm2r2-asfr' (did you mean 'm2r2-asrf'?)"),
@@ -316,6 +363,24 @@ def test_shipped_stages_name_what_the_tables_need():
     assert {row.head for row in rows} == set(stages.heads)
 
 
+def test_the_objectives_differ_in_the_weights_of_their_terms_alone():
+    stages = reproduction.Stages.load(shipped("config/reproduce/taskboard_sim.yaml"))
+    terms = ("action_weight", "boundary_weight", "frame_class_weight")
+    found = {
+        row.encoder: load_settings(PretrainSettings, stages.encoders[row.encoder])
+        for row in TABLES["objective"]
+    }
+    assert {name: [getattr(s, t) for t in terms] for name, s in found.items()} == {
+        "equation5": [1, 1, 0],
+        "action_term": [1, 0, 0],
+        "boundary_term": [0, 1, 0],
+        "end_to_end": [0, 0, 1],
+        "m2r2": [1, 1, 1],
+    }
+    same = {replace(settings, **dict.fromkeys(terms, 1.0)) for settings in found.values()}
+    assert len(same) == 1
+
+
 def test_spread_over_seeds_by_hand():
     scores = [{"acc": 80.0, "delay_s": 0.5}, {"acc": 84.0, "delay_s": None}]
     assert summarised(scores) == {
@@ -335,7 +400,7 @@ def test_best_figures_of_the_paper():
 
 def test_names_from_outside_cannot_break_the_table():
     row = TABLES["table2"][0]
-    data = {"name": "a|b\nc", "seeds": [0], "recordings": {"te|st": 1}}
+    data = {"name": "a|b\nc", "seeds": [0], "encoder_seeds": 1, "recordings": {"te|st": 1}}
     scores = {"te|st": {row.key: {"fine": [dict.fromkeys(METRICS, 1.0)]}}}
     text = table_markdown(table_json("table2", data, [row], scores), ["fine"])
     assert "# Table II of M2R2 on a\\|b c\n" in text
