@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import shutil
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -67,17 +68,42 @@ def orders(labels: Sequence[str], random: np.random.Generator) -> Iterator[tuple
     count = len(runs)
     first = int(random.integers(0, max(count - 1, 1)))
     drawn = {
-        "shuffled": (list(random.permutation(count)) for _ in range(_TRIES)),
+        "shuffled": (shuffled([run.label for run in runs], random) for _ in range(_TRIES)),
         "repeated": iter([[*range(first + 2), *range(first, count)]] if count > 1 else []),
         "skipped": (list(np.flatnonzero(random.random(count) > _SKIPPED)) for _ in range(_TRIES)),
     }
     for name, tries in drawn.items():
         for order in tries:
             said = [runs[i].label for i in order]
-            changed = len(order) > 1 and list(order) != list(range(count))
+            whole = name != "shuffled" or len(order) == count
+            changed = whole and len(order) > 1 and list(order) != list(range(count))
             if changed and all(a != b for a, b in pairwise(said)):
                 yield name, [slice(runs[i].start, runs[i].end) for i in order]
                 break
+
+
+def shuffled(labels: Sequence[str], random: np.random.Generator) -> list[int]:
+    """The numbers of all in another order, without equal neighbours; fewer where there is none.
+
+    Half of the segments may be idle, so that an order drawn at random hardly ever is one.
+    """
+    left, order = list(range(len(labels))), []
+    while left:
+        counts = Counter(labels[i] for i in left)
+        after = len(left) - 1
+
+        def leaves_an_order(i: int, counts: Counter[str] = counts, after: int = after) -> bool:
+            """Whether the rest can be put in order behind it: no label is more than half of it."""
+            others = max((n for label, n in counts.items() if label != labels[i]), default=0)
+            return counts[labels[i]] - 1 <= after // 2 and others <= (after + 1) // 2
+
+        last = labels[order[-1]] if order else None
+        fit = [i for i in left if labels[i] != last and leaves_an_order(i)]
+        if not fit:
+            break
+        order.append(int(random.choice(fit)))
+        left.remove(order[-1])
+    return order
 
 
 def join(recording: LabelledFeatures, order: Sequence[slice]) -> LabelledFeatures:

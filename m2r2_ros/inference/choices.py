@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from m2r2_ros.inference.deeds import Deeds
 from m2r2_ros.vocabulary import UNKNOWN, Vocabulary
 
 UNKNOWN_ID = -1
@@ -17,7 +18,7 @@ class Choices:
     """The choices of a vocabulary; an activity is all the labels of one action."""
 
     def __init__(self, vocabulary: Vocabulary) -> None:
-        self.labels = vocabulary.labels
+        self.labels, self.deeds = vocabulary.labels, Deeds(vocabulary)
         activities = [vocabulary.coarse(label) for label in self.labels]
         # Of equal ones the first wins: idle before any action.
         self.activities = sorted(set(activities), key=lambda x: (not vocabulary.is_idle(x), x))

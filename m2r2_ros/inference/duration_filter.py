@@ -16,9 +16,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from m2r2_ros.inference.deeds import Deeds
 from m2r2_ros.inference.durations import Durations
 from m2r2_ros.inference.procedure import Procedure
-from m2r2_ros.inference.succession import Succession
+from m2r2_ros.inference.succession import Succession, WorldSuccession
+from m2r2_ros.inference.world_state import WorldState
 
 MOMENTS = 96
 _IMPOSSIBLE = 1e-9
@@ -27,18 +29,21 @@ _IMPOSSIBLE = 1e-9
 class DurationFilter:
     """`belief` float64 (C, K): that class c goes on and began at moment k, sums to 1.
 
-    `began_ns` int64 (K,): the moments, rising; `now_ns`: the last frame's stamp. Costs O(C K) a
-    frame.
+    `began_ns` int64 (K,): the moments, rising; `now_ns`: the last frame's stamp; `world`: what has
+    been done, as its user notes it, where training has counted that. Costs O(C K) a frame.
     """
 
-    def __init__(self, procedure: Procedure) -> None:
-        self._procedure = procedure
+    def __init__(self, procedure: Procedure, deeds: Deeds) -> None:
+        self._procedure, self._idle = procedure, deeds.idle
         self._durations = Durations(procedure.durations)
-        self._succession = Succession(procedure, 1.0)
+        self.world = None if procedure.world is None else WorldState(procedure.world, deeds)
+        self._succession = self._succeeding(1.0)
         self.reset()
 
     def reset(self) -> None:
         """Forget the sequence."""
+        if self.world is not None:
+            self.world.clear()
         classes = len(self._procedure.durations)
         self.belief, self.began_ns = np.empty((classes, 0)), np.empty(0, np.int64)
         self._hazard, self.now_ns = self.belief, 0
@@ -58,7 +63,7 @@ class DurationFilter:
         boundary  probability that what goes on ends with the frame before, whatever its duration.
         """
         if prior != self._succession.prior:
-            self._succession = Succession(self._procedure, prior)
+            self._succession = self._succeeding(prior)
         if len(self.began_ns):
             self._go_on(stamp_ns, boundary if stamp_ns > self.now_ns else 0.0)
         else:
@@ -69,6 +74,11 @@ class DurationFilter:
             self.belief = self.belief * np.exp(evidence - evidence.max())[:, None]
         self.belief = self.belief / self.belief.sum()
         self._shorten()
+
+    def _succeeding(self, prior: float) -> Succession:
+        if self.world is None:
+            return Succession(self._procedure, prior)
+        return WorldSuccession(self._procedure, prior, self.world, self._idle)
 
     def _go_on(self, stamp_ns: int, boundary: float) -> None:
         self.began_ns = np.append(self.began_ns, self.now_ns)

@@ -35,7 +35,7 @@ class EvidenceRule:
 
     def __init__(self, choices: Choices, procedure: Procedure) -> None:
         self._choices = choices
-        self._filter = DurationFilter(procedure)
+        self._filter = DurationFilter(procedure, choices.deeds)
         self.clear()
 
     def clear(self) -> None:
@@ -70,11 +70,17 @@ class EvidenceRule:
                 believed = None
             else:
                 self._lost_ns = None
+                self._note(choice)
         current = believed or opened
         if current is not None:
             current.add(self._probability(classes, current.choice))
             self._note_end(current, now)
         return believed
+
+    def _note(self, choice: int) -> None:
+        """What is published has been done, as far as it is known."""
+        if self._filter.world is not None:
+            self._filter.world.note(choice if choice >= 0 else None)
 
     def known_end(self, now: int) -> int:
         """Up to where the open stretch is certain."""
@@ -90,15 +96,15 @@ class EvidenceRule:
         """The choice that is believed; None when there is none.
 
         Durations and order may confirm what is seen, but not say what is not: the activity must be
-        the head's first in this very frame.
+        the head's first in this very frame, and its object as sure to the head as to the filter,
+        which takes the head's frames for independent of one another.
         """
-        sums = self._choices.sums(classes)
+        sums, seen = self._choices.sums(classes), np.nan_to_num(frame.probabilities)
         activity = int(sums.argmax())
-        seen = self._choices.sums(np.nan_to_num(frame.probabilities)).argmax()
-        if sums[activity] < config.commit_level or seen != activity:
+        if sums[activity] < config.commit_level or self._choices.sums(seen).argmax() != activity:
             return None
         objects = self._choices.objects(activity)
-        shares = classes[objects] / max(float(sums[activity]), _TINY)
+        shares = np.minimum(_shares(classes[objects]), _shares(seen[objects]))
         best, held = int(shares.argmax()), None if opened is None else opened.choice
         limit = config.object_unknown_below if len(objects) > 1 else 0.0
         if held in objects:
@@ -144,6 +150,10 @@ class EvidenceRule:
         ended = np.where(began_ns > current.start_ns, others, 0.0).cumsum() > _DOUBT
         sure_ns = int(began_ns[ended.argmax()]) if ended.any() else now
         self._known_ns = max(current.start_ns, self._known_ns, sure_ns)
+
+
+def _shares(values: np.ndarray) -> np.ndarray:
+    return values / max(float(values.sum()), _TINY)
 
 
 def _evidence(frame: FramePrediction, since: int, config: TrackerConfig) -> np.ndarray | None:

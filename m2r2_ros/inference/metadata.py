@@ -231,7 +231,7 @@ class HeadMetadata:
         try:
             tracker = TrackerConfig.from_dict(entry.get("tracker", dict))
             vocabulary = _vocabulary(entry, labels)
-            procedure = _procedure(entry, len(labels))
+            procedure = _procedure(entry, vocabulary or legacy_vocabulary(labels))
         except M2R2Error as error:
             raise entry.error(str(error)) from error
         look_ahead = entry.get("look_ahead", int, default=0)
@@ -254,9 +254,9 @@ class HeadMetadata:
         )
 
 
-def _procedure(entry: _Entry, classes: int) -> Procedure | None:
+def _procedure(entry: _Entry, vocabulary: Vocabulary) -> Procedure | None:
     values = entry.get("procedure", dict, {})
-    return Procedure.from_dict(values, classes) if values else None
+    return Procedure.from_dict(values, vocabulary) if values else None
 
 
 def _vocabulary(entry: _Entry, labels: tuple[str, ...]) -> Vocabulary | None:

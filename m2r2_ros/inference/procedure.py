@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from m2r2_ros.errors import M2R2Error, brief
+from m2r2_ros.inference.deeds import Deeds
+from m2r2_ros.inference.world_order import WorldOrder
+from m2r2_ros.vocabulary import Vocabulary
 
 # Of a duration [s]: what is outside says nothing that a robot could use.
 _SHORTEST_S, _LONGEST_S = 1e-3, 1e7
@@ -46,11 +49,13 @@ class Procedure:
     durations  how long a segment of each class lasts.
     first      (class, count): how many recordings begin with it. Others: none.
     followed   (class, class, count): how often the second came right after the first. Others: not.
+    world      what is done after what, on which objects; None: not counted.
     """
 
     durations: tuple[Duration, ...]
     first: tuple[tuple[int, int], ...] = ()
     followed: tuple[tuple[int, int, int], ...] = ()
+    world: WorldOrder | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""
@@ -58,11 +63,12 @@ class Procedure:
             "durations_s": [list(duration) for duration in self.durations],
             "first": [list(row) for row in self.first],
             "followed": [list(row) for row in self.followed],
-        }
+        } | ({} if self.world is None else {"world": self.world.to_dict()})
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any], classes: int) -> Procedure:
+    def from_dict(cls, values: dict[str, Any], vocabulary: Vocabulary) -> Procedure:
         """The inverse of `to_dict`, of what may come from anywhere. Raises M2R2Error."""
+        classes = len(vocabulary.labels)
         rows = {name: _rows(values, name) for name in ("durations_s", "first", "followed")}
         if len(rows["durations_s"]) != classes:
             raise M2R2Error(f"procedure: {len(rows['durations_s'])} durations of {classes} labels")
@@ -70,7 +76,10 @@ class Procedure:
         counted = {name: _counts(rows[name], name, classes) for name in ("first", "followed")}
         if any(row[0] == row[1] for row in counted["followed"]):
             raise M2R2Error("procedure: 'followed' has a label that follows itself")
-        return cls(durations, **counted)
+        world = None
+        if "world" in values:
+            world = WorldOrder.from_dict(values["world"], len(Deeds(vocabulary).exists))
+        return cls(durations, **counted, world=world)
 
 
 def _rows(values: dict[str, Any], name: str) -> list[list[Any]]:

@@ -22,7 +22,7 @@ from m2r2_ros.vocabulary import Vocabulary
 
 _EVIDENCE_PER_S = (1.0, 2.0, 4.0, 8.0, 16.0)
 _COMMIT_LEVEL = (0.5, 0.6, 0.7, 0.8, 0.9)
-_OBJECT_UNKNOWN_BELOW = (0.3, 0.5, 0.7)
+_OBJECT_UNKNOWN_BELOW = (0.3, 0.5, 0.7, 0.9)
 # As good as the best: percent of F1@50, seconds of delay.
 _CLOSE, _CLOSE_S = 0.5, 0.02
 

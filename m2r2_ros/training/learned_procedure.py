@@ -13,7 +13,10 @@ from m2r2_ros.datasets.mstcn import LabelledFeatures
 from m2r2_ros.evaluation.frame_times import edges_from_stamps, segments_from_frames
 from m2r2_ros.evaluation.segments import Segment
 from m2r2_ros.evaluation.streamed_predictions import nominal_stamps
+from m2r2_ros.inference.deeds import Deeds
 from m2r2_ros.inference.procedure import Duration, Procedure
+from m2r2_ros.inference.world_order import count_world
+from m2r2_ros.vocabulary import Vocabulary
 
 # A few recordings say little of how much a duration varies. Before any is seen its logarithm has
 # this standard deviation, worth so many segments; and never less than the last.
@@ -23,12 +26,13 @@ _SHORTEST_S = 1e-2
 
 
 def learn_procedure(
-    sequences: Iterable[LabelledFeatures], labels: Sequence[str], rate_hz: float
+    sequences: Iterable[LabelledFeatures], vocabulary: Vocabulary, rate_hz: float
 ) -> Procedure:
     """From the labels of sequences, in seconds by their stamps, else by the rate.
 
-    labels  index = class id.
+    vocabulary  of the labels; index = class id.
     """
+    labels, orders = vocabulary.labels, []
     first: Counter[int] = Counter()
     followed: Counter[tuple[int, int]] = Counter()
     whole: dict[int, list[float]] = defaultdict(list)
@@ -36,6 +40,7 @@ def learn_procedure(
     ids = {label: number for number, label in enumerate(labels)}
     for segments in (_segments(sequence, rate_hz) for sequence in sequences):
         order = [ids[segment.label] for segment in segments]
+        orders.append(order)
         first[order[0]] += 1
         followed.update(pairwise(order))
         for place, (label, segment) in enumerate(zip(order, segments, strict=True)):
@@ -49,6 +54,7 @@ def learn_procedure(
         tuple(_duration(seen.get(number, every)) for number in range(len(labels))),
         tuple(sorted(first.items())),
         tuple(sorted((*pair, count) for pair, count in followed.items())),
+        count_world(orders, Deeds(vocabulary)),
     )
 
 

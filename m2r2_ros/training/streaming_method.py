@@ -157,7 +157,7 @@ class StreamingMethod(HeadMethod):
             ),
         )
         _calibrate(head, validation)
-        procedure = learn_procedure(chosen, vocabulary.labels, rate.head_hz)
+        procedure = learn_procedure(chosen, vocabulary, rate.head_hz)
         return head.eval(), _tracker(head, validation, vocabulary, settings, rate, procedure)
 
 

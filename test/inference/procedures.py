@@ -8,6 +8,7 @@ from itertools import permutations
 from hypothesis import strategies as st
 
 from m2r2_ros.inference.procedure import Duration, Procedure
+from m2r2_ros.inference.world_order import WorldOrder
 
 DURATIONS = st.builds(Duration, st.floats(0.05, 20), st.floats(0.01, 20))
 
@@ -22,6 +23,19 @@ def procedures(draw: st.DrawFn, classes: int) -> Procedure:
         tuple(draw(DURATIONS) for _ in range(classes)),
         tuple(sorted(first.items())),
         tuple(sorted((*pair, count) for pair, count in followed.items())),
+    )
+
+
+@st.composite
+def worlds(draw: st.DrawFn, activities: int) -> WorldOrder:
+    """Of so many activities; states are -1 for what is untouched."""
+    known, counts = st.integers(0, activities - 1), st.integers(1, 50)
+    after = draw(st.dictionaries(st.tuples(known, known, st.integers(0, 1)), counts, max_size=8))
+    states = st.tuples(known, st.integers(-1, activities - 1))
+    chosen = draw(st.dictionaries(states, st.tuples(st.integers(0, 50), counts), max_size=8))
+    return WorldOrder(
+        tuple(sorted((*place, count) for place, count in after.items())),
+        tuple(sorted((*place, *counts) for place, counts in chosen.items())),
     )
 
 

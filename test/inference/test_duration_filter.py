@@ -14,13 +14,21 @@ from hypothesis import strategies as st
 from procedures import cycle, procedures
 
 from m2r2_ros.inference import duration_filter
+from m2r2_ros.inference.deeds import Deeds
 from m2r2_ros.inference.duration_filter import MOMENTS, DurationFilter
 from m2r2_ros.inference.durations import FLOOR, Durations
 from m2r2_ros.inference.procedure import Duration, Procedure
 from m2r2_ros.inference.succession import Succession
+from m2r2_ros.vocabulary import Vocabulary
 
 SECOND_NS = 1_000_000_000
 STEPS_NS = st.integers(1, 3 * SECOND_NS)
+
+
+def plain(procedure: Procedure) -> Deeds:
+    """Of labels that are actions without an object."""
+    labels = tuple(f"label {number}" for number in range(len(procedure.durations)))
+    return Deeds(Vocabulary(labels))
 
 
 def lasting(durations: tuple[Duration, ...], label: int, elapsed_s: float) -> float:
@@ -128,7 +136,7 @@ def test_it_is_the_sum_over_all_sequences_of_segments(data, classes, prior) -> N
     numbers = st.floats(-3, 0)
     evidence = [[data.draw(numbers) for _ in range(classes)] for _ in range(frames)]
     boundaries = [data.draw(st.floats(0, 1)) for _ in range(frames)]
-    filtered = DurationFilter(procedure)
+    filtered = DurationFilter(procedure, plain(procedure))
     for stamp_ns, frame, boundary in zip(stamps_ns, evidence, boundaries, strict=True):
         filtered.step(stamp_ns, np.array(frame), prior, boundary)
     assert filtered.belief.sum() == pytest.approx(1, abs=1e-6)
@@ -140,7 +148,7 @@ def test_it_is_the_sum_over_all_sequences_of_segments(data, classes, prior) -> N
 
 
 def belief_of(procedure, stamps_ns, evidence, prior=1.0) -> DurationFilter:
-    filtered = DurationFilter(procedure)
+    filtered = DurationFilter(procedure, plain(procedure))
     for stamp_ns, frame in zip(stamps_ns, evidence, strict=True):
         filtered.step(int(stamp_ns), frame, prior)
     return filtered

@@ -14,6 +14,7 @@ from procedures import cycle, procedures
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.inference.metadata import HeadMetadata
 from m2r2_ros.inference.procedure import Duration, Procedure
+from m2r2_ros.vocabulary import Vocabulary
 
 LABELS = ("a", "b", "c")
 
@@ -56,6 +57,14 @@ BAD = {
     "a follower twice": {"followed": [[0, 1, 4], [0, 1, 4]]},
     "a follower that is none": {"followed": [[0, -1, 4]]},
     "followers that are no list": {"followed": {"a": 1}},
+    "a world that is a list": {"world": []},
+    "a world without choices": {"world": {"after": []}},
+    "a deed that is none": {"world": {"after": [[0, 3, 0, 1]], "chosen": []}},
+    "an object that is neither": {"world": {"after": [[0, 1, 2, 1]], "chosen": []}},
+    "a deed after a deed twice": {"world": {"after": [[0, 1, 1, 1]] * 2, "chosen": []}},
+    "a state that is none": {"world": {"after": [], "chosen": [[0, -2, 1, 1]]}},
+    "choices without offers": {"world": {"after": [], "chosen": [[0, 0, 1, 0]]}},
+    "half a choice": {"world": {"after": [], "chosen": [[0, 0, 0.5, 1]]}},
 }
 
 
@@ -65,7 +74,7 @@ def test_what_cannot_be_is_refused_in_a_line(name) -> None:
     values["procedure"] = GOOD | BAD[name]
     with pytest.raises(M2R2Error, match=r"^file: .*procedure: [^\n]*$"):
         HeadMetadata.from_json(json.dumps(values), "file")
-    Procedure.from_dict(GOOD, 3)
+    Procedure.from_dict(GOOD, Vocabulary(LABELS))
 
 
 JSON = st.recursive(

@@ -8,6 +8,8 @@ import sys
 from itertools import pairwise
 
 import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from source_tree import ROOT
 
 from m2r2_ros.datasets.mstcn import (
@@ -22,6 +24,16 @@ from m2r2_ros.evaluation.metrics import find_runs
 TOOL = str(ROOT / "tools" / "recombine.py")
 LABELS = ["rest", "stir", "pour", "wipe"]
 ORDER = [0, 1, 2, 3, 1, 0]
+
+
+@given(st.lists(st.integers(1, 4), min_size=1, max_size=12), st.integers(0, 99))
+@settings(deadline=None, max_examples=40)
+def test_half_of_them_may_be_idle(actions, seed) -> None:
+    """An order drawn at random would not do: every other one must be idle."""
+    labels = [str(x) for action in actions for x in (action, 0)][:-1]
+    order = runpy.run_path(TOOL)["shuffled"](labels, np.random.default_rng(seed))
+    assert sorted(order) == list(range(len(labels)))
+    assert all(labels[i] != labels[j] for i, j in pairwise(order))
 
 
 def test_segments_are_kept_whole_and_their_order_is_another(tmp_path, monkeypatch, capsys):

@@ -175,7 +175,9 @@ def test_the_procedure_is_that_of_the_training_recordings(data, causal):
 
 
 def learned_from(data: FeatureFolder, group: str) -> Procedure:
-    return learn_procedure([data.read(name) for name in GROUPS[group]], LABELS, 10)
+    return learn_procedure(
+        [data.read(name) for name in GROUPS[group]], legacy_vocabulary(LABELS), 10
+    )
 
 
 def test_the_tracker_sees_the_validation_recordings_alone(data, tmp_path, monkeypatch):
