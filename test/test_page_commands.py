@@ -52,10 +52,7 @@ ELSEWHERE = {
         "test/test_pages.py::test_the_six_lines_of_the_readme_run"
     ),
     "m2r2 segment $share/": "test/test_release.py::test_what_pip_installs_segments_a_recording",
-    "m2r2 convert recordings/taskboard_demo.h5": (
-        "test/test_demo.py::test_published_segments_are_scored_drawn_and_equal_the_offline_ones"
-    ),
-    "m2r2 replay bags/taskboard_demo": "test/nodes/test_replayer.py::test_clock_and_labels",
+    "m2r2 replay out/demo/taskboard_demo": "test/nodes/test_replayer.py::test_clock_and_labels",
     "m2r2 extract reassemble": "test/cli/test_extract.py::test_test_recordings_can_be_named",
     "m2r2 inspect reassemble": "test/cli/test_inspect.py::test_folder_becomes_a_card",
     "m2r2 pretrain --encoder m2r2 --config config/training/m2r2_paper.yaml": (

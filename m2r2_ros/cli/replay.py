@@ -82,7 +82,8 @@ def _progress(replayers: list[Replayer]) -> Iterator[None]:
             while not ended.wait(_REFRESH_S):
                 for replayer in replayers:
                     bar.total = replayer.duration_ns / 1e9
-                    bar.n = replayer.position_ns / 1e9
+                    # The clock ticks on past the last message.
+                    bar.n = min(bar.total, replayer.position_ns / 1e9)
                     bar.refresh()
 
     thread = threading.Thread(target=draw, name="progress")
