@@ -50,13 +50,11 @@ def rows(parser: argparse.ArgumentParser) -> Iterator[tuple[str, str, str]]:
 
 
 def named(action: argparse.Action) -> str:
-    """As one types it: `--out OUT`, or the placeholder of what needs no flag."""
-    value = str(action.metavar or action.dest)
-    if action.choices is not None:
-        value = " \\| ".join(map(str, action.choices))
-    if not action.option_strings:
-        return code(value)
+    """As the command's own usage has it: `--out OUT`, `--labels {fine,coarse}`, `recording`."""
     flags = ", ".join(action.option_strings)
-    return code(
-        flags if action.nargs == 0 else f"{flags} {value if action.choices else value.upper()}"
-    )
+    if action.nargs == 0:
+        return code(flags)
+    value = action.metavar or (action.dest.upper() if flags else action.dest)
+    if action.choices is not None:
+        value = f"{{{','.join(map(str, action.choices))}}}"
+    return code(f"{flags} {value}".strip())

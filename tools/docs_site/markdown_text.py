@@ -49,5 +49,8 @@ def _cell(text: str) -> str:
 
 
 def code(value: object) -> str:
+    """In a cell of a table, where Python-Markdown would show how a bar is escaped."""
     text = str(value)
+    if re.search(r"[|`\\]", text):
+        return f"<code>{re.sub('[^A-Za-z0-9 ]', lambda sign: f'&#{ord(sign[0])};', text)}</code>"
     return f"`{text}`" if text else ""
