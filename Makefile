@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # `make demo` and `make test` prepare what they need; see README.md.
 
+# Rerun needs NumPy 2: beside a sourced ROS 2, whose NumPy stays, it is left out.
+RERUN = $(if $(ROS_DISTRO),,rerun)
 PYTHON ?= $(firstword $(wildcard .venv/bin/python) python3)
 
 .PHONY: setup setup-dev demo test lint bench docs clean
@@ -9,7 +11,7 @@ setup:  ## ROS 2, the interfaces and what the nodes need, in .venv
 	@$(PYTHON) tools/prepare.py
 
 setup-dev:  ## the same, and what training, simulation, annotation and tests need
-	@$(PYTHON) tools/prepare.py train sim annotate cluster label hub test
+	@$(PYTHON) tools/prepare.py train sim annotate cluster label hub view $(RERUN) test
 
 demo: setup  ## a recording over DDS into the online nodes, results in out/demo
 	@.venv/bin/m2r2 demo --out out/demo

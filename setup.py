@@ -74,6 +74,10 @@ LEROBOT = ["pyarrow"]
 # The page of `m2r2 label`.
 LABEL = ["starlette", "uvicorn"]
 
+# What `m2r2 view` shows things in. Rerun needs NumPy 2, which the ROS 2 of Ubuntu 24.04 lacks.
+VIEW = ["foxglove-sdk>=0.30"]
+RERUN = ["rerun-sdk>=0.41; python_version >= '3.11'"]
+
 # Behaviours for py_trees, `m2r2_ros.client.behaviours`.
 PLANNER = ["py-trees"]
 
@@ -102,6 +106,8 @@ TEST = [
     "scipy",
     # From version 80 on, setuptools lacks what colcon's --symlink-install uses.
     "setuptools<80",
+    # Stands for Foxglove's app.
+    "websockets",
 ]
 
 
@@ -150,7 +156,12 @@ setup(
         "label": LABEL,
         "hub": HUB,
         "planner": PLANNER,
+<<<<<<< HEAD
         "docs": DOCS,
+=======
+        "view": VIEW,
+        "rerun": RERUN,
+>>>>>>> 39d3eac (Show a live graph or a recording in Foxglove or Rerun)
         "test": TEST,
     },
     zip_safe=True,

@@ -23,6 +23,8 @@ _REMEDIES = {
     "starlette": "the page needs two Python packages: `pip install starlette uvicorn`",
     "uvicorn": "the page needs the Python package 'uvicorn': `pip install uvicorn`",
     "py_trees": "needs the Python package 'py_trees': `pip install py_trees`",
+    "foxglove": "Foxglove needs the Python package 'foxglove-sdk': `pip install foxglove-sdk`",
+    "rerun": "Rerun needs the Python package 'rerun-sdk': `pip install rerun-sdk`",
     "rclpy": "no ROS 2 is sourced: run `source /opt/ros/<distribution>/setup.bash`",
 }
 

@@ -58,6 +58,7 @@ ROOMS = (
     "label_formats",
     "annotation",
     "inspection",
+    "viewing",
     "simulation",
     "networks",
     "training",
@@ -167,6 +168,7 @@ ANY_DATA = (
     "client",
     "offline",
     "evaluation",
+    "viewing",
     "networks",
     "training",
 )

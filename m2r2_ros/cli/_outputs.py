@@ -12,7 +12,7 @@ from m2r2_ros.datasets.recording_source import BAG_SUFFIXES, REASSEMBLE_SUFFIXES
 from m2r2_ros.errors import M2R2Error
 
 # Options that name a file to write; `--out` may be a folder, in which a verb finds its own.
-_FILES = ("json", "plot", "report")
+_FILES = ("json", "plot", "report", "panels")
 _OUTPUTS = (*_FILES, "out")
 # Files that take hours to make again, and that no option of `_FILES` writes.
 _RECORDINGS = (*BAG_SUFFIXES, *REASSEMBLE_SUFFIXES)

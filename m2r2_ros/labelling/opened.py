@@ -11,14 +11,8 @@ from pathlib import Path
 from m2r2_ros.datasets.recording_source import RecordingSource, SensorBatch, segments_epoch_ns
 from m2r2_ros.datasets.source import open_source
 from m2r2_ros.datasets.topics import TopicMap
-from m2r2_ros.labelling.pictures import (
-    WHOLE_PIXELS,
-    WHOLE_QUALITY,
-    Frame,
-    Jpeg,
-    newest,
-    to_jpeg,
-)
+from m2r2_ros.inspection.small_pictures import Frame, newest, to_jpeg
+from m2r2_ros.labelling.pictures import WHOLE_PIXELS, WHOLE_QUALITY, Jpeg
 from m2r2_ros.labelling.plots import Plot, plots_of
 from m2r2_ros.sensing.layout import SensorLayout
 

@@ -17,17 +17,10 @@ import numpy as np
 
 from m2r2_ros.datasets.atomic import partial_file
 from m2r2_ros.errors import M2R2Error
+from m2r2_ros.inspection.small_pictures import PLAYED_HZ, thinned, to_jpeg
 from m2r2_ros.labelling.envelopes import coarser
 from m2r2_ros.labelling.opened import OpenedRecording
-from m2r2_ros.labelling.pictures import (
-    PLAYED_HZ,
-    SMALL_PIXELS,
-    SMALL_QUALITY,
-    Jpeg,
-    packed,
-    thinned,
-    to_jpeg,
-)
+from m2r2_ros.labelling.pictures import SMALL_PIXELS, SMALL_QUALITY, Jpeg, packed
 from m2r2_ros.labelling.plots import SOUND_RATE_HZ, plot_envelopes
 from m2r2_ros.labelling.sound import WavFile, mono
 

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
+from m2r2_ros.datasets.topics import DIAGNOSTICS_TOPIC as DIAGNOSTICS_TOPIC
 from m2r2_ros.sensing.memory_budget import MEGABYTE
 
 WINDOW_TOPIC = "m2r2/window"
 FEATURE_TOPIC = "m2r2/features"
 PREDICTION_TOPIC = "m2r2/frame_prediction"
 SEGMENT_TOPIC = "action_segment"
+# What goes on now as a line of text, for overlays in RViz.
+TEXT_TOPIC = "m2r2/segment_text"
 AWAIT_ACTION = "await_action"
 PAUSE_SERVICE = "m2r2/pause"
-DIAGNOSTICS_TOPIC = "/diagnostics"
 
 # From node to node: nothing may be lost while one of them is busy for a few seconds.
 CHAIN_QOS = QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE)

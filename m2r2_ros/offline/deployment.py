@@ -30,6 +30,8 @@ class Deployment:
     actions: tuple[str, ...] = ()
     # What the file holds that nothing here uses, a line each.
     notes: tuple[str, ...] = ()
+    # Of the robot's nodes, "" for the root.
+    namespace: str = ""
 
     @classmethod
     def load(cls, path: Path | None) -> Deployment:
@@ -54,6 +56,7 @@ class Deployment:
                 tracker,
                 labels.get("actions", ()),
                 (*_notes(path, foreign, sensing), *file.doubts(parameters.NODES)),
+                namespace,
             )
         except M2R2Error as error:
             raise M2R2Error(f"{path}: {error}") from error

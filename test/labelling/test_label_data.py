@@ -20,13 +20,13 @@ from m2r2_ros.datasets.source import open_source
 from m2r2_ros.datasets.topics import TopicMap
 from m2r2_ros.inference.onnx_metadata import read_encoder_metadata
 from m2r2_ros.inspection.inspection import layout_of
+from m2r2_ros.inspection.small_pictures import thinned
 from m2r2_ros.labelling.envelopes import coarser, envelope
 from m2r2_ros.labelling.free_time import SHORTEST_NS, fitted
 from m2r2_ros.labelling.label_store import LabelStore
 from m2r2_ros.labelling.motion import motion_of
 from m2r2_ros.labelling.motion_cuts import _costs, _divided, rest_times, turn_times
 from m2r2_ros.labelling.opened import open_recording_of_page
-from m2r2_ros.labelling.pictures import thinned
 from m2r2_ros.labelling.proposals import half_window_ns, moved_back
 from m2r2_ros.labelling.proxies import make_room, proxies_of
 from m2r2_ros.labelling.sound import WavFile, mono

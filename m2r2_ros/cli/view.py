@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Show a live graph or a recording in Foxglove or Rerun: cameras with the current segment on them.
+
+Beside the cameras: segments and labels as rows of states, confidence, boundary, signals, latency
+and diagnostics. Foxglove connects to a WebSocket server of this command, on this machine only
+unless --host says otherwise; what it does not look at is neither read nor encoded. --rerun opens
+Rerun's viewer, or with --out writes a file for it. A recording's segments are those of --models,
+else those that its bag holds.
+
+While it shows a live graph it publishes what goes on as a std_msgs/String on m2r2/segment_text,
+for overlays in RViz; --text does that alone.
+
+Examples:
+    m2r2 view
+    m2r2 view --config robot.yaml --panels panels.json
+    m2r2 view recordings/taskboard_demo.h5 --models models/taskboard_compact
+    m2r2 view my_bag --rerun --out my_bag.rrd
+    m2r2 view --config robot.yaml --text
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from m2r2_ros.cli._config import load_deployment
+from m2r2_ros.datasets.atomic import partial_file
+from m2r2_ros.datasets.source import open_source
+from m2r2_ros.errors import M2R2Error, printable
+from m2r2_ros.inference.models import Models
+from m2r2_ros.inspection.inspection import layout_of
+from m2r2_ros.offline.deployment import Deployment
+from m2r2_ros.parallel.held_signals import held_back
+from m2r2_ros.sensing.layout import SensorLayout
+from m2r2_ros.sensing.layout_file import load_layout
+from m2r2_ros.viewing.foxglove_layout import foxglove_layout
+
+# Foxglove's own default.
+DEFAULT_PORT = 8765
+_RERUN_SUFFIX = ".rrd"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "recording",
+        nargs="?",
+        type=Path,
+        metavar="RECORDING",
+        help=".h5, rosbag2 folder, .mcap or .db3 (default: the live graph)",
+    )
+    parser.add_argument("--config", type=Path, metavar="YAML", help="parameter file: the topics")
+    parser.add_argument(
+        "--models", type=Path, metavar="DIR", help="models that segment the recording"
+    )
+    parser.add_argument(
+        "--layout",
+        type=Path,
+        metavar="YAML",
+        help="the sensors to show (default: those of a model with signals, else what has a topic "
+        "and is called like a preset)",
+    )
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="address to listen on (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--port", type=int, default=DEFAULT_PORT, help="0: any (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--panels",
+        type=Path,
+        metavar="FILE",
+        help="write Foxglove's layout for these sensors, for its menu Import from file",
+    )
+    one = parser.add_mutually_exclusive_group()
+    one.add_argument("--rerun", action="store_true", help="in Rerun instead of Foxglove")
+    one.add_argument("--text", action="store_true", help="publish m2r2/segment_text, no viewer")
+    parser.add_argument(
+        "--out", type=Path, metavar="FILE", help="with --rerun: a .rrd to write, no viewer"
+    )
+
+
+def main(args: argparse.Namespace) -> int:
+    _check(args)
+    deployment = load_deployment(args.config)
+    models = Models.load(args.models, False, deployment.actions) if args.models else None
+    layout = _layout(args.layout, models, deployment)
+    if args.panels:
+        with partial_file(args.panels) as temporary:
+            temporary.write_text(json.dumps(foxglove_layout(layout), indent=1) + "\n", "utf-8")
+    if args.recording is None:
+        _view_graph(args, layout, deployment)
+    else:
+        _view_recording(args, layout, deployment, models)
+    return 0
+
+
+def _check(args: argparse.Namespace) -> None:
+    if args.out and not args.rerun:
+        raise M2R2Error(f"--out {args.out} is for Rerun: add --rerun")
+    if args.out and args.out.suffix != _RERUN_SUFFIX:
+        raise M2R2Error(f"{args.out}: Rerun's files end in {_RERUN_SUFFIX}")
+    if args.text and args.recording:
+        raise M2R2Error("--text is about the live graph: leave the recording out")
+
+
+def _layout(file: Path | None, models: Models | None, deployment: Deployment) -> SensorLayout:
+    if file:
+        return load_layout(file)
+    if models and models.encoder.layout.signals:
+        return models.encoder.layout
+    return layout_of(deployment.topics)
+
+
+def _view_graph(args: argparse.Namespace, layout: SensorLayout, deployment: Deployment) -> None:
+    from m2r2_ros.viewing.graph_view import GraphView
+
+    with held_back(signal.SIGINT, signal.SIGTERM) as ended:
+        view = GraphView(layout, deployment, _is_filled(ended), _say)
+        if args.text:
+            view.as_text()
+        elif args.rerun:
+            view.in_rerun(args.out)
+        else:
+            view.in_foxglove(args.host, args.port)
+
+
+def _view_recording(
+    args: argparse.Namespace, layout: SensorLayout, deployment: Deployment, models: Models | None
+) -> None:
+    from m2r2_ros.viewing.recording_view import (
+        recorded_results,
+        recording_in_foxglove,
+        recording_in_rerun,
+    )
+
+    with open_source(args.recording, deployment.topics) as source:
+        results = recorded_results(args.recording, source, models, deployment, _warn)
+        if args.rerun:
+            recording_in_rerun(source, layout, results, deployment, args.out)
+        else:
+            with held_back(signal.SIGINT, signal.SIGTERM) as ended:
+                address = args.host, args.port
+                recording_in_foxglove(source, layout, results, address, _is_filled(ended), _say)
+        for problem in source.problems:
+            _warn(f"{source.name}: {problem}")
+
+
+def _is_filled(signals: list[int]) -> Callable[[], bool]:
+    return lambda: bool(signals)
+
+
+def _say(line: str) -> None:
+    print(printable(line), flush=True)
+
+
+def _warn(line: str) -> None:
+    print(printable(line), file=sys.stderr)

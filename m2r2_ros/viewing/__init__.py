@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A live graph or a recording in Foxglove or Rerun."""

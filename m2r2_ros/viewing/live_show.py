@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The live graph on a screen."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from operator import itemgetter
+
+from m2r2_ros.inference.segment_text import segment_text
+from m2r2_ros.nodes.view_inputs import PREDICTIONS, SEGMENTS, STATUSES, GraphNews, ViewInputs
+from m2r2_ros.sensing.layout import SensorLayout
+from m2r2_ros.viewing import streams
+from m2r2_ros.viewing.recorded_show import Call, batch_calls, shown_sensors
+from m2r2_ros.viewing.results import event_latencies, prediction_latencies
+from m2r2_ros.viewing.screen import Screen
+
+_TAKE_S, _IDLE_S, _FOLLOW_S = 0.04, 0.1, 0.25
+# The results that each stream is made of.
+_NEEDS = {
+    streams.SEGMENT: (SEGMENTS,),
+    streams.PREDICTION: (PREDICTIONS,),
+    streams.LATENCY: (SEGMENTS, PREDICTIONS),
+    streams.DIAGNOSTICS: (STATUSES,),
+}
+
+
+class LiveShow:
+    """Shows on `screen` what comes on the graph; without one it publishes the text alone."""
+
+    def __init__(self, inputs: ViewInputs, layout: SensorLayout, screen: Screen | None) -> None:
+        self._inputs, self._screen = inputs, screen
+        self._sensors = {
+            name: streams.camera(name) if name in layout.cameras else streams.signal(name)
+            for name in shown_sensors(layout)
+        }
+        self._captions = [streams.caption(name) for name in layout.cameras]
+        self._last: Callable[[], None] | None = None
+        self._newest_ns = 0
+
+    def wanted(self) -> set[str]:
+        """Names of the sensors and results that are looked at."""
+        found = {SEGMENTS} if self._inputs.text_is_read else set()
+        screen = self._screen
+        if screen is None:
+            return found
+        found |= {name for name, stream in self._sensors.items() if screen.wants(stream)}
+        for stream, results in _NEEDS.items():
+            found |= set(results) if screen.wants(stream) else set()
+        return found | ({SEGMENTS} if any(map(screen.wants, self._captions)) else set())
+
+    def show(self, news: GraphNews) -> None:
+        """Show what has come, in order of its stamps."""
+        for event, _ in news.segments:
+            self._inputs.publish_text(segment_text(event))
+        if self._screen is None:
+            return
+        if self._screen.has_newcomers() and self._last is not None:
+            self._last()
+        calls = sorted(self._calls(news), key=itemgetter(0))
+        for _, call in calls:
+            call()
+        if calls:
+            # Simulated time may begin anew.
+            self._screen.at(calls[-1][0])
+
+    def _calls(self, news: GraphNews) -> Iterator[Call]:
+        screen = self._screen
+        for event, arrival_ns in news.segments:
+            self._last = lambda e=event: screen.segment(e)
+            yield event.stamp_ns, self._last
+            for late in event_latencies(event, arrival_ns):
+                yield late[0], lambda entry=late: screen.latency(*entry)
+        for prediction, arrival_ns in news.predictions:
+            yield prediction.stamp_ns, lambda p=prediction: screen.prediction(p)
+            for late in prediction_latencies(prediction, arrival_ns):
+                yield late[0], lambda entry=late: screen.latency(*entry)
+        for stamped, _ in news.statuses:
+            yield stamped[0], lambda s=stamped: screen.diagnostics(*s)
+        yield from batch_calls(news.sensors, screen)
+
+
+def show_live(
+    show: LiveShow,
+    inputs: ViewInputs,
+    has_ended: Callable[[], bool],
+    after: Callable[[], None],
+    say: Callable[[str], None],
+) -> None:
+    """Show until `has_ended`; `after` each look, `say` what cannot be shown, once."""
+    followed_s, said = 0.0, set[str]()
+    while not has_ended():
+        wanted = show.wanted()
+        if time.monotonic() - followed_s >= _FOLLOW_S:
+            followed_s = time.monotonic()
+            inputs.follow(wanted)
+            for line in _lines(inputs, wanted):
+                if line not in said:
+                    said.add(line)
+                    say(line)
+        if wanted:
+            show.show(inputs.take())
+            after()
+        time.sleep(_TAKE_S if wanted else _IDLE_S)
+
+
+def _lines(inputs: ViewInputs, wanted: set[str]) -> Iterator[str]:
+    for why in (inputs.problems, inputs.unread):
+        yield from (f"{name}: {line}" for name, line in why.items() if name in wanted and line)

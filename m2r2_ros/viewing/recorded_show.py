@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A recording, its labels and its results on a screen, stretch by stretch."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterator, Sequence
+from operator import itemgetter
+
+from m2r2_ros.datasets.recording_source import RecordingSource, SensorBatch, gap_label
+from m2r2_ros.errors import M2R2Error
+from m2r2_ros.inspection.small_pictures import newest
+from m2r2_ros.labels import label_from_text
+from m2r2_ros.sensing.layout import SensorLayout
+from m2r2_ros.viewing import streams
+from m2r2_ros.viewing.results import Results
+from m2r2_ros.viewing.screen import Screen
+from m2r2_ros.vocabulary import UNLABELLED
+
+# A stamp [ns] and what shows the thing that is stamped so.
+Call = tuple[int, Callable[[], None]]
+
+# Read at once of each sensor; how far back its present picture is looked for.
+_AHEAD_NS = 1_000_000_000
+_BACK_NS = 1_000_000_000
+
+
+class RecordedShow:
+    """`problems`: a line for each sensor of the layout that the recording lacks."""
+
+    def __init__(
+        self, source: RecordingSource, layout: SensorLayout, results: Results, screen: Screen
+    ) -> None:
+        self._source, self._screen = source, screen
+        self._layouts = {name: layout.only([name]) for name in shown_sensors(layout)}
+        self._ahead: dict[str, tuple[int, int, SensorBatch]] = {}
+        calls = [*results.calls(screen), *truth_calls(source, screen)]
+        # Stable: at one stamp an ENDED stays before the STARTED that follows it.
+        self._calls: Sequence[Call] = sorted(calls, key=itemgetter(0))
+        self._events = results.events
+        self._truth = sorted(truth_calls(source, screen), key=itemgetter(0))
+        self.problems: list[str] = []
+
+    def show(self, start_ns: int, end_ns: int) -> None:
+        """All that is stamped in [start_ns, end_ns) and looked at, in order of time."""
+        calls = list(self._sensor_calls(start_ns, end_ns))
+        first, last = (
+            bisect_left(self._calls, stamp, key=itemgetter(0)) for stamp in (start_ns, end_ns)
+        )
+        # What is published at a frame's stamp is written on that frame.
+        calls = [*self._calls[first:last], *calls]
+        for _, call in sorted(calls, key=itemgetter(0)):
+            call()
+        self._screen.at(end_ns)
+
+    def restore(self, at_ns: int) -> None:
+        """What is there at a stamp: the last event and label before it, the present pictures."""
+        self._screen.at(at_ns)
+        before = bisect_right(self._events, at_ns, key=lambda event: event.stamp_ns)
+        if before:
+            self._screen.segment(self._events[before - 1])
+        labelled = bisect_right(self._truth, at_ns, key=itemgetter(0))
+        if labelled:
+            self._truth[labelled - 1][1]()
+        for name, layout in self._layouts.items():
+            if layout.cameras and self._screen.wants(streams.camera(name)):
+                batch = self._between(layout, at_ns - _BACK_NS, at_ns + 1)
+                for frame in newest(batch.images).values():
+                    self._screen.picture(*frame)
+
+    def _sensor_calls(self, start_ns: int, end_ns: int) -> Iterator[Call]:
+        for name, layout in self._layouts.items():
+            stream = streams.camera(name) if layout.cameras else streams.signal(name)
+            if not self._screen.wants(stream):
+                self._ahead.pop(name, None)
+                continue
+            at_ns = start_ns
+            while at_ns < end_ns:
+                _, until_ns, batch = self._block(name, at_ns)
+                yield from batch_calls(batch.cut(at_ns, min(end_ns, until_ns)), self._screen)
+                at_ns = until_ns
+
+    def _block(self, name: str, at_ns: int) -> tuple[int, int, SensorBatch]:
+        """What is read ahead of a sensor: the part that holds a stamp."""
+        block = self._ahead.get(name)
+        if block is None or not block[0] <= at_ns < block[1]:
+            until_ns = at_ns + _AHEAD_NS
+            block = at_ns, until_ns, self._between(self._layouts[name], at_ns, until_ns)
+            self._ahead[name] = block
+        return block
+
+    def _between(self, layout: SensorLayout, start_ns: int, end_ns: int) -> SensorBatch:
+        """Nothing of a sensor that the recording lacks."""
+        try:
+            return self._source.between(layout, start_ns, end_ns)
+        except M2R2Error as error:
+            if (line := str(error)) not in self.problems:
+                self.problems.append(line)
+            return SensorBatch()
+
+
+def shown_sensors(layout: SensorLayout) -> list[str]:
+    """Cameras and signals that a recording holds, in the layout's order."""
+    return [name for name in layout.sensed if name in layout.cameras or name in layout.signals]
+
+
+def batch_calls(batch: SensorBatch, screen: Screen) -> Iterator[Call]:
+    """What shows the parts of a batch."""
+    for frame in batch.images:
+        yield frame[1], lambda f=frame: screen.picture(*f)
+    for name, (stamps, values) in batch.signals.items():
+        if len(stamps):
+            yield int(stamps[0]), lambda n=name, s=stamps, v=values: screen.signal(n, s, v)
+
+
+def truth_calls(source: RecordingSource, screen: Screen) -> Iterator[Call]:
+    """What shows the labels: each at its start, and what is between two of them."""
+    between = gap_label(source)
+    between = "" if between == UNLABELLED else between
+    actions = sorted(source.actions or (), key=lambda action: action.start_s)
+    ends = [action.start_s for action in actions[1:]] + [float("inf")]
+    if actions and actions[0].start_s > 0:
+        yield source.start_ns, lambda: screen.truth(source.start_ns, between, "")
+    for action, next_s in zip(actions, ends, strict=True):
+        start_ns, end_ns = (
+            source.start_ns + round(at * 1e9) for at in (action.start_s, action.end_s)
+        )
+        label, outcome = label_from_text(action.text), "" if action.success else "failure"
+        yield start_ns, lambda at=start_ns, la=label, o=outcome: screen.truth(at, la, o)
+        if action.end_s < next_s:
+            yield end_ns, lambda at=end_ns: screen.truth(at, between, "")

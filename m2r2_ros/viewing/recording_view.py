@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A recording in either viewer, with what was published about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from operator import itemgetter
+from pathlib import Path
+
+from m2r2_ros.datasets.recording_source import RecordingSource, vocabulary_of
+from m2r2_ros.errors import printable
+from m2r2_ros.inference.models import Models
+from m2r2_ros.offline.deployment import Deployment
+from m2r2_ros.offline.segmentation import segment_source
+from m2r2_ros.parallel.progress import Progress
+from m2r2_ros.sensing.layout import SensorLayout
+from m2r2_ros.viewing.recorded_show import batch_calls, shown_sensors, truth_calls
+from m2r2_ros.viewing.results import Results
+
+Say = Callable[[str], None]
+
+_SHAPE = "{desc}: {percentage:3.0f}% |{bar}| {n:.0f}/{total:.0f} s of recording"
+
+
+def recorded_results(
+    path: Path, source: RecordingSource, models: Models | None, deployment: Deployment, say: Say
+) -> Results:
+    """What models say of it now, else what its bag holds. Raises M2R2Error."""
+    if models is not None:
+        run = segment_source(source, models, deployment)
+        return Results.of_run(run, models.head.labels)
+    results = Results.of_recording(path)
+    for problem in results.problems:
+        say(f"{source.name}: {problem}")
+    if not results.events:
+        say(f"{source.name}: holds no published segments: --models DIR computes them")
+    return results
+
+
+def recording_in_foxglove(
+    source: RecordingSource,
+    layout: SensorLayout,
+    results: Results,
+    address: tuple[str, int],
+    has_ended: Callable[[], bool],
+    say: Say,
+) -> None:
+    """Serve it at host and port until `has_ended`. Raises M2R2Error."""
+    from m2r2_ros.viewing.foxglove_screen import FoxgloveScreen
+    from m2r2_ros.viewing.foxglove_server import foxglove_server
+    from m2r2_ros.viewing.playback import Playback
+    from m2r2_ros.viewing.recorded_player import play_recording
+    from m2r2_ros.viewing.recorded_show import RecordedShow
+
+    # Where none of the sensors is there, this says it.
+    source.between(layout.only(shown_sensors(layout)), source.start_ns, source.start_ns)
+    screen = FoxgloveScreen(layout)
+    playback = Playback(source.start_ns, source.end_ns)
+    with foxglove_server(screen, source.name, *address, playback) as server:
+        say(f"open {server.url}")
+        show = RecordedShow(source, layout, results, screen)
+        play_recording(show, screen, server, playback, has_ended)
+
+
+def recording_in_rerun(
+    source: RecordingSource,
+    layout: SensorLayout,
+    results: Results,
+    deployment: Deployment,
+    file: Path | None,
+) -> None:
+    """Write all of it to a file, or into a viewer that is opened. Raises M2R2Error."""
+    from m2r2_ros.viewing.rerun_recording import rerun_recording
+    from m2r2_ros.viewing.rerun_screen import RerunScreen
+
+    layout = layout.only(shown_sensors(layout))
+    batches = source.batches(layout, deployment.limits)
+    total_s = (source.end_ns - source.start_ns) / 1e9
+    with (
+        rerun_recording(source.name, layout, file) as recording,
+        Progress(desc=printable(source.name), total=total_s, bar_format=_SHAPE) as bar,
+    ):
+        screen = RerunScreen(recording, layout, vocabulary_of(source))
+        waiting = sorted([*results.calls(screen), *truth_calls(source, screen)], key=itemgetter(0))
+        for batch in batches:
+            calls = sorted(batch_calls(batch, screen), key=itemgetter(0))
+            for stamp_ns, call in calls:
+                # What is published at a frame's stamp is written on that frame.
+                while waiting and waiting[0][0] <= stamp_ns:
+                    waiting.pop(0)[1]()
+                call()
+            if calls:
+                bar.update(max(0.0, (calls[-1][0] - source.start_ns) / 1e9 - bar.n))
+        for _, call in waiting:
+            call()

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where a Rerun recording goes: to a file, or to a viewer that is opened."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import rerun as rr
+
+from m2r2_ros.datasets.atomic import partial_file
+from m2r2_ros.errors import M2R2Error
+from m2r2_ros.sensing.layout import SensorLayout
+from m2r2_ros.viewing.rerun_blueprint import rerun_blueprint
+
+APPLICATION = "m2r2_ros"
+SUFFIX = ".rrd"
+
+
+@contextmanager
+def rerun_recording(
+    name: str, layout: SensorLayout, file: Path | None
+) -> Iterator[rr.RecordingStream]:
+    """A recording with its views, complete in the file when the block is left.
+
+    Without a file a viewer is opened. Raises M2R2Error where there is no display.
+    """
+    recording = rr.RecordingStream(APPLICATION)
+    recording.send_recording_name(name)
+    blueprint = rerun_blueprint(layout)
+    if file is None:
+        _check_display()
+        recording.spawn(default_blueprint=blueprint)
+        yield recording
+        recording.disconnect()
+        return
+    with partial_file(file) as temporary:
+        recording.save(temporary, default_blueprint=blueprint)
+        try:
+            yield recording
+        finally:
+            recording.disconnect()
+
+
+def _check_display() -> None:
+    is_shown = any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
+    if sys.platform == "linux" and not is_shown:
+        raise M2R2Error(
+            f"there is no display for Rerun's viewer: --out FILE{SUFFIX} writes what it shows"
+        )
