@@ -85,6 +85,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     _check(args)
+    _check_viewer(args)
     deployment = load_deployment(args.config)
     models = Models.load(args.models, False, deployment.actions) if args.models else None
     layout = _layout(args.layout, models, deployment)
@@ -105,6 +106,19 @@ def _check(args: argparse.Namespace) -> None:
         raise M2R2Error(f"{args.out}: Rerun's files end in {_RERUN_SUFFIX}")
     if args.text and args.recording:
         raise M2R2Error("--text is about the live graph: leave the recording out")
+
+
+def _check_viewer(args: argparse.Namespace) -> None:
+    """Before long work: its package is there, and the place where it shows things."""
+    if args.rerun:
+        from m2r2_ros.viewing.rerun_recording import check_display
+
+        if args.out is None:
+            check_display()
+    elif not args.text:
+        from m2r2_ros.viewing.foxglove_server import check_address
+
+        check_address(args.host, args.port)
 
 
 def _layout(file: Path | None, models: Models | None, deployment: Deployment) -> SensorLayout:

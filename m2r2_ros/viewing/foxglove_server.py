@@ -53,7 +53,6 @@ def foxglove_server(
 ) -> Iterator[FoxgloveServer]:
     """Serve a screen; with `playback` Foxglove's controls lead it. Raises M2R2Error."""
     foxglove.set_log_level("ERROR")
-    _check_address(host, port)
     capabilities, span = [Capability.Time], None
     if playback is not None:
         capabilities.append(Capability.PlaybackControl)
@@ -110,7 +109,7 @@ def _state(
     )
 
 
-def _check_address(host: str, port: int) -> None:
+def check_address(host: str, port: int) -> None:
     """Raise M2R2Error where nobody can listen."""
     if not 0 <= port < 2**16:
         raise M2R2Error(f"cannot listen on port {port}: choose a --port below {2**16}, 0 for any")

@@ -26,13 +26,12 @@ def rerun_recording(
 ) -> Iterator[rr.RecordingStream]:
     """A recording with its views, complete in the file when the block is left.
 
-    Without a file a viewer is opened. Raises M2R2Error where there is no display.
+    Without a file a viewer is opened.
     """
     recording = rr.RecordingStream(APPLICATION)
     recording.send_recording_name(name)
     blueprint = rerun_blueprint(layout)
     if file is None:
-        _check_display()
         recording.spawn(default_blueprint=blueprint)
         yield recording
         recording.disconnect()
@@ -45,7 +44,8 @@ def rerun_recording(
             recording.disconnect()
 
 
-def _check_display() -> None:
+def check_display() -> None:
+    """Raise M2R2Error where no viewer can be opened."""
     is_shown = any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
     if sys.platform == "linux" and not is_shown:
         raise M2R2Error(

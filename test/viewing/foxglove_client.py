@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from typing import Any, NamedTuple
 
 from websockets.sync.client import connect
@@ -14,6 +15,8 @@ PROTOCOL = "foxglove.sdk.v1"
 # First bytes of binary messages.
 _DATA, _TIME, _STATE = 1, 2, 5
 _CONTROL = 3
+# So many times come in a row when there is no data.
+_QUIET = 5
 PLAYING, PAUSED, BUFFERING, ENDED = range(4)
 
 
@@ -43,7 +46,9 @@ class FoxgloveClient:
     """A connection; `info` is what the server says of itself, `channels` are by their topic."""
 
     def __init__(self, url: str) -> None:
-        self._socket = connect(url, subprotocols=[PROTOCOL], max_size=None)
+        self._connection = ExitStack()
+        connected = connect(url, subprotocols=[PROTOCOL], max_size=None)
+        self._socket = self._connection.enter_context(connected)
         self.info: dict[str, Any] = {}
         self.channels: dict[str, dict[str, Any]] = {}
         self.messages: list[Message] = []
@@ -55,7 +60,7 @@ class FoxgloveClient:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._socket.close()
+        self._connection.close()
 
     def subscribe(self, topics: Iterable[str]) -> None:
         """The subscription has the channel's own number."""
@@ -93,10 +98,18 @@ class FoxgloveClient:
         """What has come of a topic."""
         return [message for message in self.messages if message.topic == topic]
 
-    def receive_until(self, done: Any) -> None:
+    def receive_until(self, done: Callable[[], bool]) -> None:
         """Take messages until `done()`."""
         while not done():
             self.receive()
+
+    def receive_rest(self) -> None:
+        """Take what is on its way: time has a queue of its own, which does not wait for data."""
+        while True:
+            before, passed = len(self.messages), len(self.times)
+            self.receive_until(lambda: len(self.times) == passed + _QUIET)  # noqa: B023
+            if len(self.messages) == before:
+                return
 
     def _take_text(self, message: dict[str, Any]) -> None:
         if message["op"] == "serverInfo":

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A recording written for Rerun, read back by Rerun's own reader."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from shown import LAYOUT, SECOND, results, shown_recording
+
+from m2r2_ros.errors import M2R2Error
+from m2r2_ros.offline.deployment import Deployment
+from m2r2_ros.viewing import streams
+
+pytest.importorskip("rerun")
+
+from rerun.chunk import RrdReader
+
+from m2r2_ros.viewing.recording_view import recording_in_rerun
+from m2r2_ros.viewing.rerun_recording import check_display
+from m2r2_ros.viewing.rerun_screen import PUBLISHED, TRUE
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory) -> Path:
+    """The recording's file."""
+    folder = tmp_path_factory.mktemp("rerun")
+    with shown_recording(folder) as source:
+        file = folder / "shown.rrd"
+        recording_in_rerun(source, LAYOUT, results(source.start_ns), Deployment(), file)
+    return file
+
+
+@pytest.fixture(scope="module")
+def logged(written: Path) -> dict[str, list[tuple[int, object]]]:
+    """Entity and component -> stamps [ns] and what was logged at them, in order."""
+    found = defaultdict(list)
+    for chunk in RrdReader(written).stream().to_chunks():
+        batch = chunk.to_record_batch()
+        if "stamp" not in batch.schema.names:
+            continue
+        stamps = batch.column("stamp").cast("int64").to_pylist()
+        for name in batch.schema.names:
+            if ":" in name:
+                rows = zip(stamps, batch.column(name).to_pylist(), strict=True)
+                found[f"{chunk.entity_path} {name}"] += [(t, row) for t, row in rows if row]
+    return {name: sorted(rows, key=lambda row: row[0]) for name, rows in found.items()}
+
+
+def start_ns(written: Path) -> int:
+    with shown_recording(written.parent) as source:
+        return source.start_ns
+
+
+def test_states_and_curves_are_those_of_the_results(written, logged):
+    zero = start_ns(written)
+
+    def states(entity):
+        rows = logged[f"{entity} StateChange:state"]
+        return [(round((stamp - zero) / SECOND, 2), state[0]) for stamp, state in rows]
+
+    assert states(PUBLISHED) == [
+        (0.5, "Pick USB"), (1.0, "Pick USB"), (1.5, ""), (1.5, "Insert USB"), (2.5, ""),
+    ]  # fmt: skip
+    assert [state for _, state in states(TRUE)] == ["No action", "Insert USB", "No action"]
+    confidence = logged[f"{streams.PREDICTION}/confidence Scalars:scalars"]
+    assert [row[0] for _, row in confidence] == [pytest.approx(k / 30) for k in range(1, 30)]
+    late = logged[f"{streams.LATENCY}/stamp_to_prediction_s Scalars:scalars"]
+    assert [row[0] for _, row in late] == [pytest.approx(0.02)] * 29
+    (said,) = logged[f"{streams.DIAGNOSTICS} TextLog:text"]
+    assert said == (zero + SECOND, ["segmenter: slow"])
+
+
+def test_all_rows_of_a_signal_are_there_bit_for_bit(written, logged):
+    with shown_recording(written.parent) as source:
+        batches = source.batches(LAYOUT.only(["wrench"]))
+        parts = [batch.signals["wrench"] for batch in batches]
+    stamps, values = (np.concatenate(each) for each in zip(*parts, strict=True))
+    rows = logged[f"{streams.signal('wrench')} Scalars:scalars"]
+    assert [stamp for stamp, _ in rows] == stamps.tolist()
+    assert [row for _, row in rows] == values.tolist()
+
+
+def test_pictures_have_the_segment_on_them(written, logged):
+    zero = start_ns(written)
+    pictures = logged[f"{streams.camera('hand')} EncodedImage:blob"]
+    assert 44 <= len(pictures) <= 46
+    for stamp, (blob,) in pictures:
+        grey = np.asarray(Image.open(BytesIO(bytes(blob))))
+        frame = round((stamp - zero) / SECOND * 30)
+        assert abs(int(grey[0, 0, 0]) - 4 * frame % 256) <= 4
+    texts = logged[f"{streams.caption('hand')} Points2D:labels"]
+    first, last = texts[0], texts[-1]
+    assert (first[0] - zero) / SECOND == pytest.approx(0.5, abs=0.1)
+    assert (first[1], last[1]) == (["Pick USB 75 %"], ["Insert USB: failure"])
+
+
+def test_the_views_look_at_what_is_logged(written, logged):
+    reader = RrdReader(written)
+    (blueprint,) = reader.blueprints()
+    origins = set()
+    for chunk in reader.stream(store=blueprint).to_chunks():
+        batch = chunk.to_record_batch()
+        if "ViewBlueprint:space_origin" in batch.schema.names:
+            origins |= {row[0] for row in batch.column("ViewBlueprint:space_origin").to_pylist()}
+    assert len(origins) == 8
+    entities = {name.partition(" ")[0] for name in logged}
+    assert {o for o in origins if not any(e.startswith(o) for e in entities)} == set()
+
+
+def test_without_a_display_a_file_is_named(monkeypatch):
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    monkeypatch.setattr("sys.platform", "linux")
+    with pytest.raises(M2R2Error, match=r"--out FILE\.rrd"):
+        check_display()
