@@ -16,6 +16,8 @@ from m2r2_ros.viewing.results import event_latencies, prediction_latencies
 from m2r2_ros.viewing.screen import Screen
 
 _TAKE_S, _IDLE_S, _FOLLOW_S = 0.04, 0.1, 0.25
+# Publishers are found within this time after somebody has begun to look.
+_PATIENCE_S = 3.0
 # The results that each stream is made of.
 _NEEDS = {
     streams.SEGMENT: (SEGMENTS,),
@@ -88,16 +90,17 @@ def show_live(
     say: Callable[[str], None],
 ) -> None:
     """Show until `has_ended`; `after` each look, `say` what cannot be shown, once."""
-    followed_s, said = 0.0, set[str]()
+    followed_s, idle_s, said = 0.0, time.monotonic(), set[str]()
     while not has_ended():
-        wanted = show.wanted()
-        if time.monotonic() - followed_s >= _FOLLOW_S:
-            followed_s = time.monotonic()
+        wanted, now_s = show.wanted(), time.monotonic()
+        idle_s = idle_s if wanted else now_s
+        if now_s - followed_s >= _FOLLOW_S:
+            followed_s = now_s
             inputs.follow(wanted)
-            for line in _lines(inputs, wanted):
-                if line not in said:
-                    said.add(line)
-                    say(line)
+            lines = set(_lines(inputs, wanted)) if now_s - idle_s > _PATIENCE_S else set()
+            for line in sorted(lines - said):
+                say(line)
+            said |= lines
         if wanted:
             show.show(inputs.take())
             after()
