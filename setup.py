@@ -156,12 +156,9 @@ setup(
         "label": LABEL,
         "hub": HUB,
         "planner": PLANNER,
-<<<<<<< HEAD
         "docs": DOCS,
-=======
         "view": VIEW,
         "rerun": RERUN,
->>>>>>> 39d3eac (Show a live graph or a recording in Foxglove or Rerun)
         "test": TEST,
     },
     zip_safe=True,

@@ -136,6 +136,10 @@ ELSEWHERE = {
         "test/labelling/test_label_server.py::"
         "test_labels_are_written_beside_the_recording_which_stays_as_it_is"
     ),
+    "m2r2 view --": "test/nodes/test_view_live.py::test_a_robot_is_shown_while_somebody_looks",
+    "m2r2 view": (
+        "test/viewing/test_foxglove_view.py::test_channels_and_messages_are_what_the_schemas_say"
+    ),
     "m2r2 bench": "test/benchmarks/test_benchmarks.py::test_latency_under_a_short_load",
 }
 # How a command begins -> why no test runs it.

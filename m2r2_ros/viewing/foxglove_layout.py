@@ -9,7 +9,7 @@ from typing import Any
 from m2r2_ros.sensing.layout import SensorLayout
 from m2r2_ros.sensing.signal import Signal
 from m2r2_ros.viewing import streams
-from m2r2_ros.viewing.screen import LATENCIES
+from m2r2_ros.viewing.screen import MESSAGE_LATENCIES, QUANTILES
 
 # Seconds that curves and states reach back.
 _BACK_S = 60.0
@@ -24,8 +24,9 @@ def foxglove_layout(layout: SensorLayout) -> dict[str, Any]:
     curves = {"StateTransitions!segments": _states(), **_result_plots()}
     for name, signal in layout.signals.items():
         curves |= _signal_plots(name, signal)
+    late = (*MESSAGE_LATENCIES, *QUANTILES["p95"])
     diagnostics = {
-        "Plot!latency": _plot("Latency [s]", ((f"{streams.LATENCY}.{n}", n) for n in LATENCIES)),
+        "Plot!latency": _plot("Latency [s]", ((f"{streams.LATENCY}.{n}", n) for n in late)),
         "DiagnosticSummary!nodes": {
             "foxglovePanelTitle": "Diagnostics",
             "topicToRender": streams.DIAGNOSTICS,

@@ -12,7 +12,7 @@ from m2r2_ros.nodes.view_inputs import PREDICTIONS, SEGMENTS, STATUSES, GraphNew
 from m2r2_ros.sensing.layout import SensorLayout
 from m2r2_ros.viewing import streams
 from m2r2_ros.viewing.recorded_show import Call, batch_calls, shown_sensors
-from m2r2_ros.viewing.results import event_latencies, prediction_latencies
+from m2r2_ros.viewing.results import event_latencies, prediction_latencies, told_latencies
 from m2r2_ros.viewing.screen import Screen
 
 _TAKE_S, _IDLE_S, _FOLLOW_S = 0.04, 0.1, 0.25
@@ -22,7 +22,7 @@ _PATIENCE_S = 3.0
 _NEEDS = {
     streams.SEGMENT: (SEGMENTS,),
     streams.PREDICTION: (PREDICTIONS,),
-    streams.LATENCY: (SEGMENTS, PREDICTIONS),
+    streams.LATENCY: (SEGMENTS, PREDICTIONS, STATUSES),
     streams.DIAGNOSTICS: (STATUSES,),
 }
 
@@ -79,6 +79,8 @@ class LiveShow:
                 yield late[0], lambda entry=late: screen.latency(*entry)
         for stamped, _ in news.statuses:
             yield stamped[0], lambda s=stamped: screen.diagnostics(*s)
+            for late in told_latencies(*stamped):
+                yield late[0], lambda entry=late: screen.latency(*entry)
         yield from batch_calls(news.sensors, screen)
 
 

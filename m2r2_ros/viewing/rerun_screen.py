@@ -25,6 +25,8 @@ TIMELINE = "stamp"
 STATES = "/states"
 PUBLISHED, TRUE = f"{STATES}/published", f"{STATES}/truth"
 _LEVELS = (rr.TextLogLevel.INFO, rr.TextLogLevel.WARN, rr.TextLogLevel.ERROR)
+# Of letters, for Rerun's light and dark backgrounds.
+_INK = (220, 70, 0)
 # Where the line on a picture is, as a share of its height.
 _LINE = 0.06
 
@@ -64,7 +66,9 @@ class RerunScreen:
         self._log(entity, stamp_ns, jpeg)
         height, width = pixels.shape[:2]
         place = [[width / 2, _LINE * height]] if self._text else []
-        text = rr.Points2D(place, labels=[self._text] * len(place), radii=0.0, show_labels=True)
+        text = rr.Points2D(
+            place, labels=[self._text] * len(place), colors=_INK, radii=0.0, show_labels=True
+        )
         self._log(streams.caption(camera), stamp_ns, text)
 
     def signal(self, name: str, stamps: np.ndarray, values: np.ndarray) -> None:

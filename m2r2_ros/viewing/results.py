@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,7 +27,7 @@ from m2r2_ros.inference.segment_events import FramePrediction, SegmentEvent, Seg
 from m2r2_ros.messages.cdr import MessageError
 from m2r2_ros.messages.encode import ACTION_SEGMENT
 from m2r2_ros.offline.segmentation import OfflineRun
-from m2r2_ros.viewing.screen import LATENCIES, Screen
+from m2r2_ros.viewing.screen import LATENCIES, MESSAGE_LATENCIES, Screen
 
 # A message that comes longer after its stamp has a stamp of another clock.
 MOST_LATENCY_S = 60.0
@@ -71,6 +73,10 @@ class Results:
         self.predictions.append(prediction)
         self.latencies += prediction_latencies(prediction, arrival_ns)
 
+    def add_diagnostics(self, stamp_ns: int, statuses: list[NodeStatus]) -> None:
+        self.diagnostics.append((stamp_ns, statuses))
+        self.latencies += told_latencies(stamp_ns, statuses)
+
     def calls(self, screen: Screen) -> Iterator[tuple[int, Callable[[], None]]]:
         """A stamp and what shows the thing, for each."""
         for event in self.events:
@@ -98,7 +104,7 @@ class Results:
         kinds = {
             ACTION_SEGMENT: lambda data, at: self.add_event(read_event(data), at),
             PREDICTION: lambda data, at: self.add_prediction(read_prediction(data), at),
-            DIAGNOSTICS: lambda data, at: self.diagnostics.append(read_diagnostics(data)),
+            DIAGNOSTICS: lambda data, _: self.add_diagnostics(*read_diagnostics(data)),
         }
         for kind, take in kinds.items():
             topics = sorted(n for n, t in bag.types.items() if t == kind)
@@ -113,7 +119,7 @@ def event_latencies(
     event: SegmentEvent, arrival_ns: int | None
 ) -> Iterator[tuple[int, str, float]]:
     """How late an event's message is, and at STARTED how late its action is known."""
-    _, from_stamp, from_start = LATENCIES
+    _, from_stamp, from_start = MESSAGE_LATENCIES
     yield from _latency(event.stamp_ns, from_stamp, arrival_ns)
     if event.status == SegmentStatus.STARTED:
         seconds = (event.stamp_ns - event.start_ns) / 1e9
@@ -124,7 +130,19 @@ def prediction_latencies(
     prediction: ClassPrediction, arrival_ns: int
 ) -> Iterator[tuple[int, str, float]]:
     """How late it is."""
-    yield from _latency(prediction.stamp_ns, LATENCIES[0], arrival_ns)
+    yield from _latency(prediction.stamp_ns, MESSAGE_LATENCIES[0], arrival_ns)
+
+
+def told_latencies(
+    stamp_ns: int, statuses: Sequence[NodeStatus]
+) -> Iterator[tuple[int, str, float]]:
+    """The quantiles that the nodes tell of themselves, in ms there."""
+    told = {f"{key.removesuffix('_ms')}_s": v for s in statuses for key, v in s.values.items()}
+    for name in LATENCIES:
+        with suppress(KeyError, ValueError):
+            seconds = float(told[name]) / 1e3
+            if math.isfinite(seconds):
+                yield stamp_ns, name, seconds
 
 
 def _latency(stamp_ns: int, name: str, arrival_ns: int | None) -> Iterator[tuple[int, str, float]]:

@@ -11,6 +11,8 @@ import numpy as np
 from m2r2_ros.datasets.result_messages import ClassPrediction, NodeStatus
 from m2r2_ros.inference.segment_events import SegmentEvent
 
+# A window's way through the nodes.
+STAGES = ("window", "feature", "prediction", "segment")
 # Of a shown picture: 640 x 480.
 MOST_PIXELS, JPEG_QUALITY = 640 * 480, 80
 
@@ -55,4 +57,10 @@ class Screen(Protocol):
 
 # From a frame's stamp to its prediction and to a segment's message; from the beginning of an action
 # to the message that says it.
-LATENCIES = ("stamp_to_prediction_s", "stamp_to_segment_s", "start_to_segment_s")
+MESSAGE_LATENCIES = ("stamp_to_prediction_s", "stamp_to_segment_s", "start_to_segment_s")
+# What the nodes say in their diagnostics of the last minute, stage by stage.
+QUANTILES = {
+    quantile: tuple(f"stamp_to_{stage}_{quantile}_s" for stage in STAGES)
+    for quantile in ("p50", "p95", "p99")
+}
+LATENCIES = (*MESSAGE_LATENCIES, *(name for names in QUANTILES.values() for name in names))

@@ -57,6 +57,7 @@ def results(start_ns: int) -> Results:
         stamp_ns = start_ns + tenth * SECOND // 10
         prediction = ClassPrediction(stamp_ns, 1, "Pick USB", tenth / 30, 0.25)
         made.add_prediction(prediction, stamp_ns + SECOND // 50)
-    status = NodeStatus(1, "segmenter", "slow", "m2r2_ros", {"frames": "3"})
-    made.diagnostics.append((start_ns + SECOND, [status]))
+    told = {"frames": "3", "stamp_to_segment_p95_ms": "125", "stamp_to_segment_p99_ms": "nan"}
+    status = NodeStatus(1, "segmenter", "slow", "m2r2_ros", told)
+    made.add_diagnostics(start_ns + SECOND, [status])
     return made
