@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -114,5 +115,7 @@ def heading(node: ast.ClassDef) -> Iterator[str]:
 
 
 def signature(node: ast.FunctionDef) -> str:
+    """As one calls it: without `self` and `cls`."""
     returns = f" -> {ast.unparse(node.returns)}" if node.returns else ""
-    return f"{node.name}({ast.unparse(node.args)}){returns}"
+    given = re.sub(r"^(self|cls)(, |$)", "", ast.unparse(node.args))
+    return f"{node.name}({given}){returns}"
