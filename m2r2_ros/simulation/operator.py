@@ -14,6 +14,7 @@ import numpy as np
 
 from m2r2_ros.simulation.arm import pointing_down
 from m2r2_ros.simulation.board_layout import Layout
+from m2r2_ros.simulation.faults import NO_FAULT, Fault
 from m2r2_ros.simulation.objects import BY_NAME, BoardObject, neighbours
 from m2r2_ros.simulation.rig import TICK_S, Rig
 from m2r2_ros.simulation.scene import entry_height
@@ -24,6 +25,7 @@ _HOVER_M = 0.035
 _CLEARANCE_M = 0.012  # between part and fixture when alignment begins
 _KIT_CLEARANCE_M = 0.026  # above the rims of the kit's pockets
 LIFTED_M = 0.015
+_DROPPED_M = 0.004
 _ENTERED_M = 0.003
 _STANDING_M = 0.8e-3
 _PLACED_WITHIN_M = 0.012
@@ -64,10 +66,10 @@ class Operator:
 
     # Activities
 
-    def pick(self, thing: BoardObject, miss: bool = False) -> bool:
-        """Take a part from the kit. `miss` closes the fingers above it (a failed attempt)."""
+    def pick(self, thing: BoardObject, fault: Fault = NO_FAULT) -> bool:
+        """Take a part from the kit."""
         self._begin("Pick", thing)
-        self._reach(thing, above=0.06 if miss else 0.0)
+        self._reach(thing, fault)
         if not self._close(thing):
             return self._end(False)
         if self._rng.uniform() < self._style.regrasp:
@@ -76,22 +78,25 @@ class Operator:
                 return self._end(False)
         height = self._height(thing)
         self._skill("Lift")
-        lifted = self._raise(lambda: self._height(thing) > height + LIFTED_M, 0.05)
-        return self._end(lifted)
+        enough_m = _DROPPED_M if fault.drops else LIFTED_M
+        lifted = self._raise(lambda: self._height(thing) > height + enough_m, 0.05)
+        if fault.drops:
+            self._release(thing)
+        return self._end(lifted and (not fault.drops or self.holds(thing)))
 
-    def insert(self, thing: BoardObject, miss: bool = False) -> bool:
-        """Bring the held part home. `miss` presses beside the fixture until the force says no."""
+    def insert(self, thing: BoardObject, fault: Fault = NO_FAULT) -> bool:
+        """Bring the held part home."""
         self._begin("Insert", thing)
         self._skill("Approach")
         self._carry_above_fixture(thing)
         self._skill("Align")
         self._hesitate()
         bias = self._sight_error()
-        if miss:
-            bias += 5e-3 * _direction(self._rng)
+        if fault.offset_m:
+            bias += fault.offset_m * _direction(self._rng)
         self._align(thing, bias)
-        seated = self._push_home(thing, bias, patience_s=2.5 if miss else 7.0)
-        if not seated:
+        seated = self._push_home(thing, bias, fault.patience_s)
+        if not seated and not fault.lets_go:
             self._end(False)
             self._rig.move(self._above(self._rig.arm.target, 0.03), self._rig.arm.yaw, 0.1)
             return False
@@ -154,12 +159,14 @@ class Operator:
         spread = np.clip(self._rng.normal(0, 1), -2, 1) * self._style.unevenness
         return float(usual * np.exp(spread))
 
-    def _reach(self, thing: BoardObject, above: float = 0.0) -> None:
+    def _reach(self, thing: BoardObject, fault: Fault = NO_FAULT) -> None:
         rig = self._rig
         self._skill("Approach")
         position, rotation = rig.cell.pose(thing.part)
-        grasp = position + self._above(self._sight_error(), thing.grasp_height_m + above)
+        grasp = position + self._above(self._sight_error(), thing.grasp_height_m + fault.above_m)
         yaw = self._grasp_yaw(thing, rotation) + self._rng.normal(0, 0.02)
+        # The fingers close along the hand's y axis: beside is along its x axis.
+        grasp += fault.beside_m * _circle(yaw)
         rig.arm.width_set = open_width(thing)
         hover = self._above(grasp, _HOVER_M)
         hover[:2] += np.clip(self._rng.normal(0, 1, 2), -2, 2) * self._style.aside_m

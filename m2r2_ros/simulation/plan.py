@@ -3,16 +3,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import numpy as np
 
 from m2r2_ros.simulation.board_layout import Layout
+from m2r2_ros.simulation.faults import (
+    INSERT_SLIPS,
+    NO_FAULT,
+    PICK_SLIPS,
+    REMOVE_SLIPS,
+    Fault,
+    Slips,
+)
 from m2r2_ros.simulation.objects import BY_NAME, OBJECTS, BoardObject, neighbours
 from m2r2_ros.simulation.operator import Operator, Style
 from m2r2_ros.simulation.rig import Rig
 
 _STARTS_ON_BOARD = 0.5  # as many parts to take off as to put on
-_PICK_SLIP, _INSERT_SLIP = 0.04, 0.06
-_TRIES = 2
+_TRIES, _BEGINNERS_TRIES = 2, 4
+_BEGINNERS_HESITATION = 0.3, 0.7
 
 
 def sample_style(rng: np.random.Generator) -> Style:
@@ -37,13 +48,25 @@ def sample_on_board(rng: np.random.Generator) -> frozenset[str]:
 
 
 class Session:
-    """Works through all objects in random order, round after round, until enough is attempted."""
+    """Works through all objects in random order, round after round, until enough is attempted.
+
+    `failures`: the part of the attempts to pick and insert in which a beginner errs, the last one
+    apart; 0: the operator is adept.
+    """
 
     def __init__(
-        self, rig: Rig, layout: Layout, on_board: frozenset[str], rng: np.random.Generator
+        self,
+        rig: Rig,
+        layout: Layout,
+        on_board: frozenset[str],
+        rng: np.random.Generator,
+        failures: float = 0.0,
     ):
-        self._rig, self._rng = rig, rng
-        self._operator = Operator(rig, layout, sample_style(rng), rng)
+        self._rig, self._rng, self._failures = rig, rng, failures
+        style = sample_style(rng)
+        if failures:
+            style = replace(style, hesitation=rng.uniform(*_BEGINNERS_HESITATION))
+        self._operator = Operator(rig, layout, style, rng)
         self._on_board = set(on_board)
         self._in_kit = {thing.name for thing in OBJECTS} - self._on_board
         self._round: list[str] = []
@@ -79,11 +102,11 @@ class Session:
 
     def _assemble(self, thing: BoardObject) -> None:
         self._in_kit.discard(thing.name)
-        if not self._try(self._operator.pick, thing, _PICK_SLIP):
+        if not self._try(self._operator.pick, thing, PICK_SLIPS, self._in_reach):
             self._recover(thing)
             return
         self._maybe_pause(0.35)
-        if self._try(self._operator.insert, thing, _INSERT_SLIP):
+        if self._try(self._operator.insert, thing, INSERT_SLIPS, self._operator.holds):
             self._on_board.add(thing.name)
             self._let_go()
         elif self._operator.holds(thing):
@@ -93,7 +116,7 @@ class Session:
 
     def _disassemble(self, thing: BoardObject) -> None:
         self._on_board.discard(thing.name)
-        if self._try(self._operator.remove, thing, 0.0):
+        if self._try(lambda thing, _: self._operator.remove(thing), thing, REMOVE_SLIPS):
             self._maybe_pause(0.3)
             self._put_back(thing)
         else:
@@ -110,16 +133,32 @@ class Session:
             self._in_kit.add(thing.name)
         self._let_go()
 
-    def _try(self, activity, thing: BoardObject, slip: float) -> bool:
-        """Attempt an activity up to _TRIES times; the first may be a slip on purpose."""
-        for attempt in range(_TRIES):
-            slips = attempt == 0 and self._rng.uniform() < slip
-            if activity(thing, slips) if slip else activity(thing):
+    def _try(
+        self,
+        activity: Callable[[BoardObject, Fault], bool],
+        thing: BoardObject,
+        slips: Slips,
+        can_go_on: Callable[[BoardObject], bool] = lambda thing: True,
+    ) -> bool:
+        """Attempt an activity again and again, while `can_go_on` says so after a failure."""
+        tries = _BEGINNERS_TRIES if self._failures else _TRIES
+        for left in reversed(range(tries)):
+            if activity(thing, self._fault(slips, is_first=left == tries - 1, is_last=not left)):
                 return True
-            if slip is _INSERT_SLIP and not self._operator.holds(thing):
+            if not can_go_on(thing):
                 return False
             self._pause(0.3, 1.0)
         return False
+
+    def _fault(self, slips: Slips, is_first: bool, is_last: bool) -> Fault:
+        if self._failures:
+            errs = not is_last and self._rng.uniform() < self._failures
+            return slips.drawn(self._rng) if errs else NO_FAULT
+        return slips.usual if is_first and self._rng.uniform() < slips.chance else NO_FAULT
+
+    def _in_reach(self, thing: BoardObject) -> bool:
+        """An adept tries to pick what has fallen over, too."""
+        return not self._failures or self._operator.stands(thing)
 
     def _let_go(self) -> None:
         self._operator.retreat(self._rng.uniform(0.05, 0.1))

