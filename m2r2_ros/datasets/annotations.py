@@ -10,7 +10,7 @@ from dataclasses import asdict, replace
 from typing import NamedTuple
 
 from m2r2_ros.datasets.clocks import MAX_TIME_S
-from m2r2_ros.datasets.recording import Action, LowLevelSkill
+from m2r2_ros.datasets.recording import FAILURE, SUCCESS, Action, LowLevelSkill
 from m2r2_ros.errors import M2R2Error, brief
 from m2r2_ros.inference.segment_events import ActionOutcome, SegmentStatus
 from m2r2_ros.labels import label_from_text, shown_vocabulary, vocabulary_of_labels
@@ -23,6 +23,11 @@ MAX_JSON_BYTES = 2**24
 MAX_LABEL_CHARACTERS = 1000
 # A header stamp has 31 bits of seconds.
 MAX_STAMP_NS = 2**31 * NANOSECONDS
+_OUTCOMES = {
+    None: ActionOutcome.UNKNOWN,
+    SUCCESS: ActionOutcome.SUCCESS,
+    FAILURE: ActionOutcome.FAILURE,
+}
 
 
 def shifted(actions: Iterable[Action], offset_ns: int) -> list[Action]:
@@ -62,8 +67,7 @@ def segment_messages(
         end_ns = epoch_ns + round(action.end_s * 1e9)
         label = label_from_text(action.text)
         for status, stamp_ns in ((SegmentStatus.STARTED, start_ns), (SegmentStatus.ENDED, end_ns)):
-            # `success` also holds where nobody has said it.
-            failed = status == SegmentStatus.ENDED and not action.success
+            outcome = _OUTCOMES[action.outcome if status == SegmentStatus.ENDED else None]
             yield (
                 stamp_ns,
                 encode_segment(
@@ -78,8 +82,8 @@ def segment_messages(
                     class_id=ids.get(label, -1),
                     confidence=1.0,
                     boundary_confidence=1.0,
-                    outcome=int(ActionOutcome.FAILURE if failed else ActionOutcome.UNKNOWN),
-                    outcome_confidence=float(failed),
+                    outcome=int(outcome),
+                    outcome_confidence=float(outcome != ActionOutcome.UNKNOWN),
                 ),
             )
 
@@ -153,7 +157,8 @@ def label_digest(actions: Iterable[Action]) -> str:
 
 def _action(entry: dict) -> Action:
     skills = tuple(LowLevelSkill(*_span(skill)) for skill in entry["low_level"])
-    return Action(*_span(entry), skills)
+    # Older texts do not say whether a success was said or assumed.
+    return Action(*_span(entry), skills, judged=bool(entry.get("judged", False)))
 
 
 def _span(entry: dict) -> tuple[float, float, str, bool]:

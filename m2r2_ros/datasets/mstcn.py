@@ -6,6 +6,8 @@
     mapping.txt                     one "<id> <label>" a class, ids 0 to C - 1
     splits/train.split<N>.bundle    one "<recording>.txt" a line; test.split<N>.bundle likewise
     stamps/<recording>.npy          int64, T: where each frame ends [ns]; not in MS-TCN's own sets
+    outcomes/<recording>.txt        success, failure or unknown a frame, T lines; likewise, and only
+                                    where somebody has said what came of an action
 
 50Salads, GTEA and Breakfast come this way, `m2r2 extract` writes it.
 """
@@ -29,6 +31,7 @@ from m2r2_ros.datasets.feature_file import (
     read_columns,
     write_columns,
 )
+from m2r2_ros.datasets.frame_outcomes import outcome_ids
 from m2r2_ros.datasets.frame_rate import FrameRate
 from m2r2_ros.datasets.recording import Action
 from m2r2_ros.errors import M2R2Error, brief, nearest_name, nearest_path
@@ -53,6 +56,7 @@ class LabelledFeatures:
 
     StoredFeatures are read by `np.asarray`. The id of an unlabelled frame is IGNORED.
     stamps_ns int64 (T,): where the frames end, None where that is not known.
+    outcomes int64 (T,): FAILED, SUCCEEDED or UNJUDGED, None where nobody has said any.
     """
 
     name: str
@@ -60,12 +64,13 @@ class LabelledFeatures:
     labels: list[str]
     classes: np.ndarray
     stamps_ns: np.ndarray | None = None
+    outcomes: np.ndarray | None = None
 
     def sampled(self, rate: FrameRate) -> LabelledFeatures:
         """The frames of it that a head takes."""
         parts = map(rate.sampled, (self.features, self.labels, self.classes))
-        stamps_ns = None if self.stamps_ns is None else rate.sampled(self.stamps_ns)
-        return LabelledFeatures(self.name, *parts, stamps_ns)
+        known = (None if x is None else rate.sampled(x) for x in (self.stamps_ns, self.outcomes))
+        return LabelledFeatures(self.name, *parts, *known)
 
 
 @dataclass(frozen=True)
@@ -160,7 +165,8 @@ class FeatureFolder:
             raise M2R2Error(
                 f"{self.path}: {name} has {len(labels)} frames, {len(stamps_ns)} stamps"
             )
-        return LabelledFeatures(name, features, labels, classes, stamps_ns)
+        outcomes = self.outcomes(name, len(labels))
+        return LabelledFeatures(name, features, labels, classes, stamps_ns, outcomes)
 
     def unloaded(self, read: LabelledFeatures) -> LabelledFeatures:
         """What `read` has given, with the features left in their file."""
@@ -211,6 +217,20 @@ class FeatureFolder:
             raise M2R2Error(f"{path}: label {brief(label)} is not in mapping.txt{near}")
         return labels
 
+    def outcomes(self, name: str, frames: int) -> np.ndarray | None:
+        """FAILED, SUCCEEDED or UNJUDGED of each frame, int64 (T,); None where none are kept."""
+        path = self.path / "outcomes" / f"{name}.txt"
+        if not path.exists():
+            return None
+        lines = read_lines(path)
+        lines = lines[:frames] if self.crop else lines
+        if len(lines) != frames:
+            raise M2R2Error(f"{path}: {len(lines)} outcomes of {frames} frames")
+        try:
+            return outcome_ids(lines)
+        except M2R2Error as error:
+            raise M2R2Error(f"{path}: {error}") from error
+
     def _bundle(self, part: str, number: int) -> tuple[str, ...]:
         path = self.path / "splits" / f"{part}.split{number}.bundle"
         if not path.exists():
@@ -248,8 +268,10 @@ def write_recording_features(
     features: np.ndarray,
     labels: Sequence[str] | None,
     stamps_ns: np.ndarray | None = None,
+    outcomes: Sequence[str] | None = None,
 ) -> None:
-    """Write features (T, D), their T labels and where the T frames end, as far as they are known.
+    """Write features (T, D), their T labels, where the T frames end, and what came of the action
+    at each, as far as they are known.
 
     Raises M2R2Error when lengths differ.
     """
@@ -259,6 +281,13 @@ def write_recording_features(
         raise M2R2Error(f"{name}: features {features.shape} do not fit {len(labels)} labels")
     if stamps_ns is not None:
         _write_stamps(folder / "stamps" / f"{name}.npy", stamps_ns, len(features))
+    path = folder / "outcomes" / f"{name}.txt"
+    if outcomes is None:
+        path.unlink(missing_ok=True)
+    elif len(outcomes) != len(features):
+        raise M2R2Error(f"{name}: features {features.shape} do not fit {len(outcomes)} outcomes")
+    else:
+        write_lines(path, outcomes)
     write_columns(folder / "features" / f"{name}.npy", features)
     if labels is not None:
         write_lines(folder / "groundTruth" / f"{name}.txt", labels)

@@ -53,7 +53,9 @@ def _read_action(segments: h5py.Group, key: str, from_start: FromStart) -> Actio
     keys = member_names(skills) if skills is not None else []
     read = [_read_skill(skills, key, from_start) for key in keys]
     return Action(
-        *_read_span(group, from_start), tuple(sorted(read, key=lambda skill: skill.start_s))
+        *_read_span(group, from_start),
+        tuple(sorted(read, key=lambda skill: skill.start_s)),
+        judged=True,
     )
 
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+SUCCESS, FAILURE = OUTCOMES = ("success", "failure")
+
 
 @dataclass(frozen=True)
 class LowLevelSkill:
@@ -24,13 +26,24 @@ class LowLevelSkill:
 
 @dataclass(frozen=True)
 class Action:
-    """One labelled action over [start_s, end_s); `text` is the fine label, e.g. "Insert USB."."""
+    """One labelled action over [start_s, end_s); `text` is the fine label, e.g. "Insert USB.".
+
+    `judged`: whether somebody has said if it succeeded; `success` also holds where nobody has.
+    """
 
     start_s: float
     end_s: float
     text: str
     success: bool = True
     low_level: tuple[LowLevelSkill, ...] = ()
+    judged: bool = False
+
+    @property
+    def outcome(self) -> str | None:
+        """SUCCESS or FAILURE; None where nobody has said it. A failure is always said."""
+        if not self.success:
+            return FAILURE
+        return SUCCESS if self.judged else None
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from m2r2_ros.datasets.annotations import MAX_ACTIONS, MAX_STAMP_NS
-from m2r2_ros.datasets.recording import Action
+from m2r2_ros.datasets.recording import FAILURE, OUTCOMES, Action
 from m2r2_ros.errors import M2R2Error, brief, nearest_name
 from m2r2_ros.labels import label_from_text, text_from_label, vocabulary_of_labels
 from m2r2_ros.vocabulary import Vocabulary, is_label
 
 HUMAN, MARK, MODEL, IMPORT = SOURCES = ("human", "mark", "model", "import")
-SUCCESS, FAILURE = OUTCOMES = ("success", "failure")
 
 
 @dataclass(frozen=True)
@@ -116,6 +115,7 @@ class RecordingLabels:
                 (label.end_ns - origin_ns) / 1e9,
                 text_from_label(label.label),
                 label.outcome != FAILURE,
+                judged=label.outcome is not None,
             )
             for label in self.confirmed
         ]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from m2r2_ros.datasets.bag_reader import open_bag
-from m2r2_ros.datasets.recording_labels import FAILURE, SUCCESS, Label, RecordingLabels, in_order
+from m2r2_ros.datasets.recording_labels import Label, RecordingLabels, in_order
 from m2r2_ros.datasets.recording_source import REASSEMBLE_SUFFIXES, RecordingSource
 from m2r2_ros.datasets.source import RECORDING_SUFFIXES, open_source
 from m2r2_ros.datasets.topics import TopicMap
@@ -52,14 +52,12 @@ def labels_inside(source: RecordingSource, recording: Path) -> RecordingLabels:
     """What a recording without a labels file holds. Raises M2R2Error when that is nothing."""
     if source.actions is None:
         raise M2R2Error(f"{recording}: has no labels, beside it or inside")
-    # A bag's segments do not say whether they succeeded.
-    success = SUCCESS if recording.suffix in REASSEMBLE_SUFFIXES else None
     labels = in_order(
         Label(
             source.start_ns + round(action.start_s * 1e9),
             source.start_ns + round(action.end_s * 1e9),
             label_from_text(action.text),
-            success if action.success else FAILURE,
+            action.outcome,
         )
         for action in source.actions
         if label_from_text(action.text) not in NO_CLASS

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from m2r2_ros.datasets.annotations import MAX_STAMP_NS
-from m2r2_ros.datasets.recording_labels import FAILURE, IMPORT, Label, RecordingLabels
+from m2r2_ros.datasets.recording_labels import IMPORT, Label, RecordingLabels
 from m2r2_ros.datasets.recording_source import RecordingSource
 from m2r2_ros.datasets.stated_vocabulary import stated_vocabulary
 from m2r2_ros.datasets.vocabulary_file import VOCABULARY_FILE
@@ -143,8 +143,7 @@ def _inside(source: RecordingSource, epoch_ns: int, model: Vocabulary | None) ->
         start_ns, end_ns = (min(max(ns, 0), MAX_STAMP_NS - 1) for ns in span)
         start_ns = max(start_ns, labels[-1].end_ns if labels else 0)
         if is_label(name) and start_ns < end_ns:
-            outcome = None if action.success else FAILURE
-            labels.append(Label(start_ns, end_ns, name, outcome, IMPORT))
+            labels.append(Label(start_ns, end_ns, name, action.outcome, IMPORT))
     if source.actions is not None and len(labels) < len(source.actions):
         left = len(source.actions) - len(labels)
         source.problems.append(f"{left} labels inside are left out: no class, or within others")

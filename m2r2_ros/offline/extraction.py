@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from m2r2_ros.datasets.bag_files import is_bag_folder
+from m2r2_ros.datasets.frame_outcomes import frame_outcomes
 from m2r2_ros.datasets.mstcn import check_name, frame_labels
 from m2r2_ros.datasets.recording_source import RecordingSource, gap_label
 from m2r2_ros.datasets.source import RECORDING_SUFFIXES, is_recording, open_source
@@ -85,7 +86,8 @@ class ExtractionJob:
 class ExtractionResult:
     """Features float32 (T, D), and T labels where the recording has any.
 
-    `stamps_ns`, int64 (T,), are the frames' ends; None where the clock steps back.
+    `stamps_ns`, int64 (T,), are the frames' ends; None where the clock steps back. `outcomes` are
+    what came of the actions, T of "success", "failure" and "unknown"; None where nobody said any.
     `error` says why there is nothing, else it is "".
     """
 
@@ -93,6 +95,7 @@ class ExtractionResult:
     features: np.ndarray | None = None
     stamps_ns: np.ndarray | None = None
     labels: list[str] | None = None
+    outcomes: list[str] | None = None
     problems: list[str] = field(default_factory=list)
     error: str = ""
 
@@ -167,11 +170,12 @@ def extract(job: ExtractionJob, show_progress: bool = True) -> ExtractionResult:
             )
             job.encoder.check_provider(encoder)
             labels, problem = _frame_labels(source, bounds_ns)
+            outcomes = frame_outcomes(source.actions or (), _middles_s(source, bounds_ns))
             stamps_ns, problems = bounds_ns[:, 1], [*source.problems, *problem]
             if (np.diff(stamps_ns) <= 0).any():
                 stamps_ns = None
                 problems.append("the clock steps back: scores take its frames as evenly spaced")
-            return ExtractionResult(job, features, stamps_ns, labels, problems)
+            return ExtractionResult(job, features, stamps_ns, labels, outcomes, problems)
     except M2R2Error as error:
         return ExtractionResult(job, error=str(error))
 
@@ -193,7 +197,7 @@ def _frame_labels(
     """A label for the middle of each window, None without any, and what is odd about them."""
     if source.actions is None:
         return None, []
-    times_s = (bounds_ns.sum(axis=1) // 2 - source.start_ns) / 1e9
+    times_s = _middles_s(source, bounds_ns)
     covered = frame_labels(source.actions, times_s)
     unknown = covered.count(UNLABELLED)
     if unknown == len(covered):
@@ -203,6 +207,11 @@ def _frame_labels(
         unknown = covered.count(UNLABELLED)
     said = f"{unknown} of {len(covered)} frames are unlabelled: neither trained on nor scored"
     return covered, [said] if unknown else []
+
+
+def _middles_s(source: RecordingSource, bounds_ns: np.ndarray) -> np.ndarray:
+    """Of each window, from the recording's start."""
+    return (bounds_ns.sum(axis=1) // 2 - source.start_ns) / 1e9
 
 
 def encode_recording(

@@ -70,6 +70,8 @@ class ExtractionRecord:
         files = [self._folder / "features" / f"{job.name}.npy"]
         if self.is_labelled(job.name):
             files.append(self._folder / "groundTruth" / f"{job.name}.txt")
+        if entry is not None and entry.get("judged"):
+            files.append(self._folder / "outcomes" / f"{job.name}.txt")
         same = entry is not None and entry.get("source") == fingerprint(job.recording)
         return same and all(file.is_file() for file in files)
 
@@ -80,12 +82,18 @@ class ExtractionRecord:
     def add(self, result: ExtractionResult) -> None:
         """Write a finished recording and note it; every file is complete at any time."""
         write_recording_features(
-            self._folder, result.job.name, result.features, result.labels, result.stamps_ns
+            self._folder,
+            result.job.name,
+            result.features,
+            result.labels,
+            result.stamps_ns,
+            result.outcomes,
         )
         self._recordings[result.job.name] = {
             "source": fingerprint(result.job.recording),
             "frames": len(result.features),
             "labelled": result.labels is not None,
+            "judged": result.outcomes is not None,
             "problems": result.problems,
         }
         content = {"made_with": self._made_with, "recordings": self._recordings}

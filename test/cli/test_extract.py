@@ -20,6 +20,7 @@ from m2r2_ros.cli import main as command
 from m2r2_ros.cli.convert import convert
 from m2r2_ros.datasets import media, reassemble
 from m2r2_ros.datasets.bag_reader import open_bag
+from m2r2_ros.datasets.frame_outcomes import SUCCEEDED
 from m2r2_ros.datasets.mstcn import FeatureFolder
 from m2r2_ros.datasets.reassemble import epoch_ns
 from m2r2_ros.datasets.reassemble_rig import DEFAULT_TOPICS
@@ -102,6 +103,8 @@ def test_workers_and_bags_make_no_difference(place: Path, tmp_path: Path) -> Non
     for name in NAMES:
         np.testing.assert_array_equal(one.features(name), two.features(name))
         assert one.ground_truth(name) == two.ground_truth(name)
+        outcomes = [folder.read(name).outcomes.tolist() for folder in (one, two)]
+        assert outcomes[0] == outcomes[1] and SUCCEEDED in outcomes[0]
 
 
 def test_batches_agree_with_single_windows_and_are_not_mixed_with_them(

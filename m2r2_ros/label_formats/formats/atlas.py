@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from m2r2_ros.datasets.labels_file import seconds_to_ns
-from m2r2_ros.datasets.recording_labels import FAILURE, IMPORT, SUCCESS
+from m2r2_ros.datasets.recording import FAILURE, SUCCESS
+from m2r2_ros.datasets.recording_labels import IMPORT
 from m2r2_ros.errors import M2R2Error, brief
 from m2r2_ros.label_formats.label_format import (
     GAPS,

@@ -16,8 +16,7 @@ from m2r2_ros.datasets.atomic import partial_file
 from m2r2_ros.datasets.hdf5 import HDF5_ERRORS
 from m2r2_ros.datasets.reassemble import open_recording
 from m2r2_ros.datasets.reassemble_writer import write_actions
-from m2r2_ros.datasets.recording import Action
-from m2r2_ros.datasets.recording_labels import FAILURE, SUCCESS
+from m2r2_ros.datasets.recording import FAILURE, SUCCESS, Action
 from m2r2_ros.datasets.recording_source import REASSEMBLE_SUFFIXES
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.label_formats.label_format import (
@@ -86,6 +85,7 @@ def _actions(track: LabelTrack, epoch_ns: int, before: Sequence[Action]) -> list
             text_from_label(span.label),
             span.outcome != FAILURE,
             skills.get((start_ns, end_ns, span.label), ()),
+            judged=True,
         )
         for span in track.spans
         for start_ns, end_ns in [(span.start_ns + shift_ns, span.end_ns + shift_ns)]
