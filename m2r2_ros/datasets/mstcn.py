@@ -57,6 +57,8 @@ class LabelledFeatures:
     StoredFeatures are read by `np.asarray`. The id of an unlabelled frame is IGNORED.
     stamps_ns int64 (T,): where the frames end, None where that is not known.
     outcomes int64 (T,): FAILED, SUCCEEDED or UNJUDGED, None where nobody has said any.
+    progress float32 (T,): share of its action that is done at the end of a frame, NaN where there
+    is none; None where it has not been worked out.
     """
 
     name: str
@@ -65,6 +67,7 @@ class LabelledFeatures:
     classes: np.ndarray
     stamps_ns: np.ndarray | None = None
     outcomes: np.ndarray | None = None
+    progress: np.ndarray | None = None
 
     def sampled(self, rate: FrameRate) -> LabelledFeatures:
         """The frames of it that a head takes."""

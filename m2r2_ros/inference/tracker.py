@@ -136,7 +136,8 @@ class SegmentTracker:
     def _end(self, stamp_ns: int, end_ns: int, is_over: bool = True) -> SegmentEvent:
         event = self._event(SegmentStatus.ENDED, stamp_ns, end_ns)
         if is_over and event.action:
-            outcome, confidence = outcome_of(self._outlook.at(end_ns).success)
+            success = self._outlook.success_of(event.start_ns, end_ns)
+            outcome, confidence = outcome_of(success, self.config.outcome_unknown_below)
             event = replace(event, outcome=outcome, outcome_confidence=confidence)
         self._history.append(event)
         self._next_id += 1
@@ -158,7 +159,7 @@ class SegmentTracker:
             start_ns=stretch.start_ns,
             end_ns=end_ns,
             boundary_confidence=stretch.boundary,
-            progress=self._outlook.at(end_ns).progress if action else None,
+            progress=self._outlook.progress_at(end_ns) if action else None,
         )
 
 

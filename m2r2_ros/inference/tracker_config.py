@@ -98,6 +98,13 @@ class TrackerConfig:
         1.0, 0.0, 3600.0, "Seconds between ONGOING messages of an open segment."
     )
 
+    outcome_unknown_below: float = _parameter(
+        0.6,
+        0.0,
+        1.0,
+        "An outcome less probable than this is not told: it is UNKNOWN.",
+    )
+
     def __post_init__(self) -> None:
         for entry in fields(self):
             value, (low, high) = getattr(self, entry.name), entry.metadata["range"]

@@ -93,7 +93,7 @@ class Operator:
         self._hesitate()
         bias = self._sight_error()
         if fault.offset_m:
-            bias += fault.offset_m * _direction(self._rng)
+            bias += fault.offset_m * _circle(self._rng.uniform(0, 2 * np.pi))
         self._align(thing, bias)
         seated = self._push_home(thing, bias, fault.patience_s)
         if not seated and not fault.lets_go:
@@ -446,7 +446,3 @@ def _rotate(yaw: float, vector: np.ndarray) -> np.ndarray:
 
 def _circle(angle: float) -> np.ndarray:
     return np.array([np.cos(angle), np.sin(angle), 0.0])
-
-
-def _direction(rng: np.random.Generator) -> np.ndarray:
-    return _circle(rng.uniform(0, 2 * np.pi))

@@ -29,10 +29,14 @@ Losses = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class ParameterGroup:
-    """Parameters that descend at `scale` times the settings' learning rate."""
+    """Parameters that descend at `scale` times the settings' learning rate.
+
+    clipped_apart  the norm of their own gradients is limited, not that of all groups together.
+    """
 
     parameters: Sequence[Tensor]
     scale: float = 1.0
+    clipped_apart: bool = False
 
 
 _HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -58,6 +62,9 @@ def train_epochs(
     """
     parameters = [p for p in module.parameters() if p.requires_grad]
     optimiser = make_optimiser(groups or [ParameterGroup(parameters)], settings)
+    apart = [group.parameters for group in groups if group.clipped_apart]
+    others = {id(p) for part in apart for p in part}
+    clipped = [[p for p in parameters if id(p) not in others], *apart]
     first, best = run.resume(module, optimiser)
     losses = _in_half_precision(losses, settings.mixed_precision, parameters[0].device)
     with _progress(first, settings.epochs) as progress:
@@ -65,9 +72,7 @@ def train_epochs(
             torch.manual_seed(seed * 100_003 + epoch + distributed.rank() * 1_000_000_007)
             drawn = batches(np.random.default_rng((seed, epoch)))
             module.train()
-            metrics = _descend(
-                module, optimiser, settings, epoch, drawn, losses, parameters, progress
-            )
+            metrics = _descend(module, optimiser, settings, epoch, drawn, losses, clipped, progress)
             module.eval()
             metrics |= _evaluate(validation, losses)
             metrics |= {f"validation/{name}": value for name, value in score().items()}
@@ -103,10 +108,11 @@ def _descend(
     epoch: int,
     batches: list[Any],
     losses: Callable[[Any], Losses],
-    parameters: list[Tensor],
+    clipped: Sequence[Sequence[Tensor]],
     progress: Progress,
 ) -> dict[str, float]:
     means = _Means("train")
+    parameters = [p for part in clipped for p in part]
     device = parameters[0].device
     # Only float16 needs its losses scaled up, lest small gradients vanish.
     scaler = torch.amp.GradScaler(device.type, enabled=settings.mixed_precision == "fp16")
@@ -122,7 +128,8 @@ def _descend(
         scaler.scale(found["loss"]).backward()
         distributed.average_gradients(parameters)
         scaler.unscale_(optimiser)
-        nn.utils.clip_grad_norm_(parameters, settings.clip)
+        for part in clipped:
+            nn.utils.clip_grad_norm_(part, settings.clip)
         scaler.step(optimiser)
         scaler.update()
         means.add(found)

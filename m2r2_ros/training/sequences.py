@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from m2r2_ros.datasets.frame_outcomes import UNJUDGED
 from m2r2_ros.datasets.frame_rate import FrameRate
 from m2r2_ros.datasets.mstcn import FeatureFolder, LabelledFeatures
 from m2r2_ros.errors import M2R2Error
@@ -23,6 +24,8 @@ from m2r2_ros.vocabulary import Vocabulary, labelled_runs
 PADDING = -100
 # Features that are held in memory: 60 recordings of Breakfast, which has 25 GB.
 KEPT_BYTES = 2**30
+# Rows of LabelledFeatures, one a frame.
+_A_FRAME = ("features", "labels", "classes", "outcomes", "progress")
 # Labels that a line names at most.
 _SHOWN_LABELS = 5
 
@@ -38,12 +41,15 @@ class ValidationSettings(Protocol):
 class SequenceBatch:
     """Sequences of different length, padded at the end.
 
-    features float32 (B, T, D), classes int64 (B, T) with PADDING, soft boundaries float32 (B, T).
+    features float32 (B, T, D), classes int64 (B, T) with PADDING, soft boundaries float32 (B, T),
+    progress float32 (B, T) with NaN and outcomes int64 (B, T) with UNJUDGED where there is none.
     """
 
     features: Tensor
     classes: Tensor
     boundaries: Tensor
+    progress: Tensor
+    outcomes: Tensor
 
     @property
     def present(self) -> Tensor:
@@ -75,8 +81,8 @@ def read_sequences(
         for part in labelled_runs(read.labels):
             renamed = list(map(rename, read.labels[part]))
             features, classes_of = read.features[part], ids[read.classes[part]]
-            stamps_ns = None if read.stamps_ns is None else read.stamps_ns[part]
-            sequences.append(LabelledFeatures(name, features, renamed, classes_of, stamps_ns))
+            known = (None if x is None else x[part] for x in (read.stamps_ns, read.outcomes))
+            sequences.append(LabelledFeatures(name, features, renamed, classes_of, *known))
     dimensions = {sequence.features.shape[1] for sequence in sequences}
     if len(dimensions) > 1:
         raise M2R2Error(f"{folder.path}: features of different dimensions: {sorted(dimensions)}")
@@ -107,14 +113,22 @@ def make_batch(sequences: Sequence[LabelledFeatures], boundary_sigma: float) -> 
         pad([torch.from_numpy(np.asarray(s.features)) for s in sequences], batch_first=True),
         pad([torch.from_numpy(s.classes) for s in sequences], True, PADDING),
         pad(soft, batch_first=True),
+        pad([_told(s, s.progress, np.nan).float() for s in sequences], True, np.nan),
+        pad([_told(s, s.outcomes, UNJUDGED) for s in sequences], True, UNJUDGED),
     )
+
+
+def _told(sequence: LabelledFeatures, values: np.ndarray | None, none: float) -> Tensor:
+    """A value a frame; `none` for each where there are no values."""
+    return torch.from_numpy(np.full(len(sequence.classes), none) if values is None else values)
 
 
 def cropped(sequence: LabelledFeatures, random: np.random.Generator) -> LabelledFeatures:
     """The sequence from a random frame of its first half on: a robot is not switched on at 0."""
     start = int(random.integers(len(sequence.classes) // 2 + 1))
-    parts = (sequence.features, sequence.labels, sequence.classes)
-    return LabelledFeatures(sequence.name, *(part[start:] for part in parts))
+    kept = {name: getattr(sequence, name) for name in _A_FRAME}
+    kept = {name: None if rows is None else rows[start:] for name, rows in kept.items()}
+    return replace(sequence, **kept, stamps_ns=None)
 
 
 def delayed(sequence: LabelledFeatures, frames: int) -> LabelledFeatures:
@@ -126,9 +140,11 @@ def delayed(sequence: LabelledFeatures, frames: int) -> LabelledFeatures:
     if not frames:
         return replace(sequence, features=features)
     features = np.pad(features, ((0, frames), (0, 0)), "edge")
-    classes = np.pad(sequence.classes, (frames, 0), "edge")
     labels = [sequence.labels[0]] * frames + list(sequence.labels)
-    return LabelledFeatures(sequence.name, features, labels, classes)
+    told = (sequence.classes, sequence.outcomes, sequence.progress)
+    later = (None if rows is None else np.pad(rows, (frames, 0), "edge") for rows in told)
+    classes, outcomes, progress = later
+    return LabelledFeatures(sequence.name, features, labels, classes, None, outcomes, progress)
 
 
 def feature_moments(sequences: Sequence[LabelledFeatures]) -> tuple[Tensor, Tensor]:

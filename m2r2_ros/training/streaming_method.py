@@ -30,6 +30,7 @@ from m2r2_ros.training.head_registry import NOTHING_RECOGNISED, HeadMethod
 from m2r2_ros.training.learned_procedure import learn_procedure
 from m2r2_ros.training.loop import train_epochs
 from m2r2_ros.training.onnx_export import export_head
+from m2r2_ros.training.outlook import calibrate_outcome, prepare_outlook, with_progress
 from m2r2_ros.training.run import TrainingRun, describe_data
 from m2r2_ros.training.sequences import (
     cropped,
@@ -45,6 +46,8 @@ from m2r2_ros.vocabulary import Vocabulary
 
 # Entries that may change after training: the tracker only takes the head's probabilities.
 _LATER = ("tracker", "tracker_delay_s")
+# What a run was that does not say it.
+_BEFORE_OUTLOOK = {"settings": {"model": {"outlook_layers": 0}}}
 
 
 @dataclass(frozen=True)
@@ -84,8 +87,8 @@ class StreamingMethod(HeadMethod):
 
     network  of (dimension, classes, settings.model): a module with the methods and buffers of
              CausalHead, whose `config.look_ahead` counts the frames that it answers late.
-    losses   of (network, vocabulary, settings): a module that holds the network and whose method
-             `losses` scores a SequenceBatch.
+    losses   of (network, vocabulary, settings): a module that holds the network, whose method
+             `losses` scores a SequenceBatch and whose `parameter_groups` are trained.
     """
 
     network: Callable[[int, int, Any], CausalHead]
@@ -134,11 +137,15 @@ class StreamingMethod(HeadMethod):
         names = [sequence.name for sequence in sequences]
         recorded = {"kind": name, "recordings": names, "settings": _recorded(settings)}
         recorded |= asdict(rate)
-        run = TrainingRun(out, recorded, vocabulary)
+        run = TrainingRun(out, recorded, vocabulary, _BEFORE_OUTLOOK)
         chosen, validation = held_out(sequences, settings)
         torch.manual_seed(settings.seed)
         head = self.network(sequences[0].features.shape[1], len(vocabulary.labels), settings.model)
         head.mean, head.std = feature_moments(chosen)
+        prepare_outlook(head, chosen, vocabulary)
+        taught, kept = (
+            [with_progress(s, vocabulary) for s in some] for some in (chosen, validation)
+        )
         module = self.losses(head, vocabulary, settings)
         late, sigma = settings.model.look_ahead, settings.boundary_sigma
         train_epochs(
@@ -146,17 +153,19 @@ class StreamingMethod(HeadMethod):
             module,
             settings.optimiser,
             settings.seed,
-            batches=lambda random: _epoch(chosen, random, settings),
+            batches=lambda random: _epoch(taught, random, settings),
             losses=lambda parts: module.losses(
                 make_batch([delayed(part(), late) for part in parts], sigma)
             ),
             # What is written after each epoch; the last one is taken, whatever it says.
-            validation=[[partial(replace, sequence)] for sequence in validation],
+            validation=[[partial(replace, sequence)] for sequence in kept],
             score=lambda: _score(
                 head, validation, SegmentTracker(vocabulary, settings.tracker), rate
             ),
+            groups=module.parameter_groups(),
         )
         _calibrate(head, validation)
+        calibrate_outcome(head, validation, vocabulary, rate.head_hz)
         procedure = learn_procedure(chosen, vocabulary, rate.head_hz)
         return head.eval(), _tracker(head, validation, vocabulary, settings, rate, procedure)
 

@@ -40,4 +40,6 @@ def warped(
         labels=[sequence.labels[i] for i in left],
         classes=sequence.classes[left],
         stamps_ns=None,
+        outcomes=None if sequence.outcomes is None else sequence.outcomes[left],
+        progress=None if sequence.progress is None else sequence.progress[left],
     )

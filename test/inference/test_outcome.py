@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -11,7 +13,7 @@ from tiny_models import FEATURE_DIMENSION, write_head
 
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.inference.head import StreamingHead
-from m2r2_ros.inference.outcome import ActionOutlook, Outlook, outcome_of
+from m2r2_ros.inference.outcome import EVIDENCE_S, ActionOutlook, Outlook, outcome_of
 from m2r2_ros.inference.pipeline import SegmentSequence
 from m2r2_ros.inference.segment_events import ActionOutcome, FramePrediction, SegmentStatus
 from m2r2_ros.inference.tracker import SegmentTracker, TrackerConfig
@@ -20,6 +22,12 @@ from m2r2_ros.labels import legacy_vocabulary
 STARTED, ONGOING, ENDED = SegmentStatus
 LABELS = ("No action", "Pick USB", "Insert USB")
 WAITING = TrackerConfig(confirm_s=0.3, min_duration_s=0, heartbeat_s=0.1, hysteresis=0)
+
+TENTH = 10**8
+
+
+def logit(share):
+    return math.log(share / (1 - share))
 
 
 def played(answers):
@@ -34,12 +42,14 @@ def played(answers):
 
 
 def test_an_action_is_judged_by_the_frames_up_to_its_end():
-    inserting = [(2, k / 10, 0.9 - k / 10) for k in range(9)]  # success falls to 0.1
+    # Success falls to 0.1; the last five frames tell it, 0.5 down to 0.1.
+    inserting = [(2, k / 10, 0.9 - k / 10) for k in range(9)]
+    odds = sum(logit(share / 10) for share in range(1, 6)) / 5
     events, _ = played([*inserting, *[(1, 0.0, 1.0)] * 8])
     (ended,) = (event for event in events if event.status == ENDED)
     assert (ended.label, ended.end_ns) == ("Insert USB", 8 * 10**8)
     assert ended.outcome is ActionOutcome.FAILURE
-    assert ended.outcome_confidence == pytest.approx(0.9)
+    assert ended.outcome_confidence == pytest.approx(1 - 1 / (1 + math.exp(-odds)))
     assert ended.progress == pytest.approx(0.8)
     running = [e for e in events if e.status == ONGOING and e.label == "Insert USB"]
     known = [event.progress for event in running if event.end_ns < ended.end_ns]
@@ -57,24 +67,45 @@ def test_what_nobody_tells_is_unknown():
     assert {e.progress for e in events if e.label != "Pick USB"} == {None}
 
 
-@given(st.floats(0, 1))
-def test_the_more_probable_outcome_is_told(success):
-    outcome, confidence = outcome_of(success)
-    assert confidence == max(success, 1 - success) >= 0.5
-    assert outcome is (ActionOutcome.SUCCESS if success >= 0.5 else ActionOutcome.FAILURE)
+@given(st.floats(0, 1), st.floats(0, 1))
+def test_the_more_probable_outcome_is_told_if_it_is_probable_enough(success, least):
+    outcome, confidence = outcome_of(success, least)
+    if max(success, 1 - success) < least:
+        assert (outcome, confidence) == (ActionOutcome.UNKNOWN, 0.0)
+    else:
+        assert confidence == max(success, 1 - success) >= 0.5
+        assert outcome is (ActionOutcome.SUCCESS if success >= 0.5 else ActionOutcome.FAILURE)
 
 
-@given(st.lists(st.tuples(st.integers(0, 20), st.integers(0, 20)), min_size=1, max_size=30))
-def test_the_answer_of_a_time_is_that_of_the_last_frame_before(steps):
+SHARES = st.one_of(st.none(), st.floats(0, 1))
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 6), SHARES), min_size=1, max_size=40))
+def test_answers_of_a_time_are_those_of_all_frames(steps):
     """Against a plain list of all frames; the known end grows by leaps and the memory is short."""
     outlook, all_frames, now, known = ActionOutlook(), [], 0, 0
-    for step, leap in steps:
-        now, known = now + step, min(known + leap, now + step)
-        all_frames.append((now, Outlook(len(all_frames) / 100)))
-        outlook.add(FramePrediction(0, now, np.zeros(1), 0.0, all_frames[-1][1].progress), known)
-        for asked in range(known, now + 1):
-            before = [answer for stamp, answer in all_frames if stamp <= asked]
-            assert outlook.at(asked) == (before[-1] if before else Outlook())
+    for step, leap, share in steps:
+        now, known = now + step * TENTH, min(known + leap * TENTH, now + step * TENTH)
+        all_frames.append((now, share))
+        outlook.add(FramePrediction(0, now, np.zeros(1), 0.0, share, share), known)
+        for end in range(known, now + 1, TENTH):
+            before = [answer for stamp, answer in all_frames if stamp <= end]
+            assert outlook.progress_at(end) == (before[-1] if before else None)
+            for start in (0, end - 2 * TENTH):
+                since = max(start, end - round(EVIDENCE_S * 1e9))
+                told = [x for at, x in all_frames if since < at <= end and x is not None]
+                found = outlook.success_of(start, end)
+                assert (found is None) == (not told)
+                if told:
+                    odds = [logit(min(max(x, 1e-4), 1 - 1e-4)) for x in told]
+                    assert found == pytest.approx(1 / (1 + math.exp(-sum(odds) / len(odds))))
+
+
+def test_an_unsure_outcome_is_unknown():
+    for success, outcome in ((0.55, ActionOutcome.UNKNOWN), (0.65, ActionOutcome.SUCCESS)):
+        events, _ = played([*[(2, 0.5, success)] * 9, *[(1, 0.0, 1.0)] * 8])
+        (ended,) = (event for event in events if event.status == ENDED)
+        assert ended.outcome is outcome
 
 
 def test_a_head_may_tell_progress_and_outcome(tmp_path):

@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from m2r2_ros.errors import M2R2Error
-from m2r2_ros.networks.heads.causal import CausalConfig, CausalHead, _Layer
+from m2r2_ros.networks.heads.causal import CausalConfig, CausalHead
+from m2r2_ros.networks.heads.causal_layers import CausalLayer
 
-TINY = CausalConfig(channels=6, layers=4, refinements=2, dropout=0.5)
+TINY = CausalConfig(channels=6, layers=4, refinements=2, dropout=0.5, outlook_layers=3)
 
 
 def make_head() -> CausalHead:
@@ -16,16 +17,20 @@ def make_head() -> CausalHead:
     head = CausalHead(dimension=5, classes=3, config=TINY).eval()
     head.mean.copy_(torch.randn(5))
     head.std.copy_(torch.rand(5) + 0.5)
+    head.outlook.acts.fill_(True)
+    head.outlook.judged.fill_(True)
     return head
 
 
 def run(head, features, chunks):
+    """What a head tells: a column a class, then boundary, progress and success."""
     states, outputs, start = head.zero_states(), [], 0
     with torch.no_grad():
         for length in chunks:
             part = features[:, start : start + length]
-            probabilities, boundary, states = head.predict(part, states)
-            outputs.append(torch.cat([probabilities, boundary[..., None]], -1))
+            probabilities, boundary, states, outlook = head.tell(part, states)
+            others = [values.nan_to_num(0.5)[..., None] for values in outlook.values()]
+            outputs.append(torch.cat([probabilities, boundary[..., None], *others], -1))
             start += length
     return torch.cat(outputs, 1)
 
@@ -65,7 +70,7 @@ def test_nothing_depends_on_the_future():
 
 def test_a_layer_is_a_residual_dilated_convolution_of_the_past():
     torch.manual_seed(0)
-    layer = _Layer(channels=2, dilation=3, dropout=0.0).eval()
+    layer = CausalLayer(channels=2, dilation=3, dropout=0.0).eval()
     x = np.random.default_rng(0).normal(size=(2, 9)).astype(np.float32)
     with torch.no_grad():
         found = layer(torch.from_numpy(x)[None], torch.zeros(1, 2, 6))[0][0].numpy()
@@ -79,7 +84,7 @@ def test_a_layer_is_a_residual_dilated_convolution_of_the_past():
 
 def test_it_looks_back_as_far_as_its_layers_say():
     head = make_head()
-    assert head.look_backs == [2, 4, 8, 16] * 3
+    assert head.look_backs == [2, 4, 8, 16] * 3 + [2, 4, 8]
     assert [tuple(state.shape) for state in head.zero_states()] == [
         (1, 3 * 6, n) for n in head.look_backs
     ]
@@ -100,6 +105,8 @@ def test_members_see_nothing_of_one_another_and_are_averaged():
         alone.append(run(one, features, [30]))
     assert not torch.allclose(alone[0], alone[1], atol=1e-3)
     mean = torch.stack(alone).mean(0)
+    # Of success the log odds.
+    mean[..., -1] = torch.stack(alone)[..., -1].logit().mean(0).sigmoid()
     torch.testing.assert_close(run(head, features, [7, 23]), mean, atol=1e-6, rtol=0)
 
 
@@ -118,3 +125,26 @@ def test_outputs_are_probabilities_and_temperature_flattens_them():
     head.temperature.fill_(100.0)
     flat = run(head, features, [20])[..., :3]
     assert (flat - 1 / 3).abs().max() < 0.02 < (sharp[..., :3] - 1 / 3).abs().max()
+
+
+def test_an_outlook_is_told_of_actions_alone_and_changes_nothing_else():
+    head, features = make_head(), torch.randn(1, 60, 5)
+    with torch.no_grad():
+        probabilities, *_, outlook = head.tell(features, head.zero_states())
+        likeliest = probabilities.argmax(-1)
+        head.outlook.acts[0] = False
+        head.outlook.judged[1] = False
+        *_, fewer = head.tell(features, head.zero_states())
+    assert {0, 1} <= set(likeliest.flatten().tolist())
+    for name, silent in (("progress", likeliest == 0), ("outcome", likeliest == 1)):
+        assert not outlook[name].isnan().any()
+        assert torch.equal(fewer[name].isnan(), silent)
+        assert torch.equal(fewer[name][~silent], outlook[name][~silent])
+    torch.manual_seed(0)
+    plain = CausalHead(5, 3, replace(TINY, outlook_layers=0)).eval()
+    torch.manual_seed(0)
+    other = CausalHead(5, 3, TINY).eval()
+    assert plain.told == () and other.told == ("progress",)
+    same = (one.predict(features, one.zero_states())[:2] for one in (plain, other))
+    for values, others in zip(*same, strict=True):
+        assert torch.equal(values, others)

@@ -403,3 +403,20 @@ def _check_content(finished: generate.Finished, settings: RecordingSettings) -> 
         assert np.abs(np.linalg.norm(pose[:, 3:], axis=1) - 1).max() < 1e-6
         texts = [group["text"][()].decode() for group in file["segments_info"].values()]
     assert texts[0] == "No action." and len(set(texts)) >= 3
+
+
+def test_a_beginners_recordings_are_not_mixed_with_an_adepts(tmp_path):
+    beginner = replace(SETTINGS, failures=0.5)
+    for folder, own, other in (("a", SETTINGS, beginner), ("b", beginner, SETTINGS)):
+        (tmp_path / folder).mkdir()
+        recipes.write_stamp(tmp_path / folder, own)
+        assert recipes.check_stamp(tmp_path / folder, own)
+        with pytest.raises(M2R2Error, match="another recipe: failures"):
+            recipes.check_stamp(tmp_path / folder, other)
+    # What is as it always was has the stamp that it always had.
+    assert "failures" not in recipes.read_stamp(tmp_path / "a")
+    file = tmp_path / "recipe.yaml"
+    for value in ("1.5", "-0.1", "true", ".nan", "half"):
+        file.write_text(f"name: x\nfailures: {value}\nsplits: {{a: {{recordings: 1, seed: 0}}}}")
+        with pytest.raises(M2R2Error, match="failures must be 0 to 1"):
+            recipes.load_recipe(file)

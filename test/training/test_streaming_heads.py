@@ -6,6 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
+import yaml
 from safetensors.torch import load_file
 
 from m2r2_ros.datasets.mstcn import LabelledFeatures
@@ -15,6 +16,7 @@ from m2r2_ros.labels import legacy_vocabulary
 from m2r2_ros.networks.heads.causal import CausalConfig, CausalHead
 from m2r2_ros.training.heads.causal import HEAD, CausalSettings, CausalTraining
 from m2r2_ros.training.loop import learning_rate, split_validation
+from m2r2_ros.training.outlook import with_progress
 from m2r2_ros.training.run import last_metrics
 from m2r2_ros.training.sequences import (
     PADDING,
@@ -136,16 +138,34 @@ def test_the_last_epoch_is_taken_and_few_recordings_are_gone_through_several_tim
     assert last_metrics(tmp_path) == lines[-1]
 
 
+def test_a_run_from_before_the_outlook_goes_on_without_it(tmp_path):
+    """A folder whose settings do not name it, and whose checkpoint has no weights of it."""
+    model = replace(SETTINGS.model, outlook_layers=0)
+    plain = replace(SETTINGS, model=model, optimiser=replace(SETTINGS.optimiser, epochs=1))
+    sequences = [sequence(seed) for seed in range(3)]
+    before = HEAD.fit("causal", sequences, VOCABULARY, tmp_path, plain)[0]
+    stored = yaml.safe_load((tmp_path / "settings.yaml").read_text())
+    del stored["settings"]["model"]["outlook_layers"]
+    (tmp_path / "settings.yaml").write_text(yaml.safe_dump(stored))
+    after = HEAD.fit("causal", sequences, VOCABULARY, tmp_path, plain)[0]
+    for name, value in after.state_dict().items():
+        assert torch.equal(value, before.state_dict()[name])
+    with pytest.raises(M2R2Error, match="outlook_layers"):
+        HEAD.fit("causal", sequences, VOCABULARY, tmp_path, SETTINGS)
+
+
 def test_padding_has_no_influence_on_the_losses():
     torch.manual_seed(0)
     training = CausalTraining(CausalHead(6, 4, SETTINGS.model), VOCABULARY, SETTINGS).eval()
-    short = sequence(0)
+    short = with_progress(sequence(0), VOCABULARY)
     alone = training.losses(make_batch([short], 2.0))
     padded = make_batch([short], 2.0)
     padded = type(padded)(
         torch.nn.functional.pad(padded.features, (0, 0, 0, 9), value=5.0),
         torch.nn.functional.pad(padded.classes, (0, 9), value=PADDING),
         torch.nn.functional.pad(padded.boundaries, (0, 9), value=1.0),
+        torch.nn.functional.pad(padded.progress, (0, 9), value=float("nan")),
+        torch.nn.functional.pad(padded.outcomes, (0, 9), value=1),
     )
     for name, value in training.losses(padded).items():
         torch.testing.assert_close(value, alone[name])

@@ -7,18 +7,22 @@ After MS-TCN (Farha and Gall 2019: dilated stages, refinement of class posterior
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.inference.metadata import MOST_LOOK_AHEAD
-from m2r2_ros.networks.heads.dilated import Dropout
+from m2r2_ros.networks.heads.causal_layers import CausalLayer, apart
+from m2r2_ros.networks.heads.outlook import OutlookLayers
 
-KERNEL = 3
 # Every one takes as long as the first, in training and on the robot.
 MOST_MEMBERS = 16
+# Names of the outputs of an outlook, in the order of its answers.
+OUTLOOK = ("progress", "outcome")
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,9 @@ class CausalConfig:
     # Frames that it sees before it answers: its output at frame t is about frame t - look_ahead,
     # before that about the first frame. The network is the same, only its training differs.
     look_ahead: int = 0
+    # Dilated layers that tell how far an action is and whether it succeeds, beside the segmentation
+    # and without effect on it: 5 look back 62 frames of what they hear. 0: neither is told.
+    outlook_layers: int = 5
 
     def __post_init__(self) -> None:
         if not 0 <= self.look_ahead <= MOST_LOOK_AHEAD:
@@ -49,6 +56,26 @@ class CausalConfig:
             )
         if not 1 <= self.members <= MOST_MEMBERS:
             raise M2R2Error(f"members must be in [1, {MOST_MEMBERS}], got {self.members}")
+
+
+class CausalAnswer(NamedTuple):
+    """Per stage logits (B, M, T, C), boundary logits (B, M, T), next states, and logits of progress
+    and success (B, M, 2, T), None without an outlook."""
+
+    stages: list[Tensor]
+    boundary: Tensor
+    states: list[Tensor]
+    outlook: Tensor | None
+
+
+class ToldFrames(NamedTuple):
+    """What the exported graph gives: probabilities (B, T, C), boundary (B, T) in [0, 1], next
+    states, and the outputs that it may lack (B, T), by name."""
+
+    probabilities: Tensor
+    boundary: Tensor
+    states: list[Tensor]
+    outlook: dict[str, Tensor]
 
 
 class CausalHead(nn.Module):
@@ -67,20 +94,29 @@ class CausalHead(nn.Module):
         self.register_buffer("temperature", torch.ones(()))
         channels, members = config.channels, config.members
         enters = [nn.Conv1d(dimension, channels * members, 1)]
-        enters += [_apart(classes, channels, members) for _ in range(config.refinements)]
+        enters += [apart(classes, channels, members) for _ in range(config.refinements)]
         self.stages = nn.ModuleList(_Stage(enter, config) for enter in enters)
-        self.classifiers = nn.ModuleList(_apart(channels, classes, members) for _ in self.stages)
-        self.boundary = _apart(channels, 1, members)
+        self.classifiers = nn.ModuleList(apart(channels, classes, members) for _ in self.stages)
+        self.boundary = apart(channels, 1, members)
         self.feature_dropout = nn.Dropout1d(config.dropout / 2)
+        # The last to be made: what is drawn for the others stays the same without it.
+        self.outlook: OutlookLayers | None = None
+        if config.outlook_layers:
+            sizes = channels, config.outlook_layers, members, config.dropout
+            self.outlook = OutlookLayers(dimension, classes, *sizes)
 
     def forward(
         self, features: Tensor, states: list[Tensor]
     ) -> tuple[list[Tensor], Tensor, list[Tensor]]:
         """Returns per stage logits (B, M, T, C), boundary logits (B, M, T), next states."""
+        return self.answer(features, states)[:3]
+
+    def answer(self, features: Tensor, states: list[Tensor]) -> CausalAnswer:
+        """All that `forward` returns, and the logits of the outlook."""
         x = ((features - self.mean) / self.std).transpose(1, 2)
-        x = self.feature_dropout(x)
+        x = seen = self.feature_dropout(x)
         remaining, next_states, logits = iter(states), [], []
-        boundary = None
+        boundary = outlook = None
         for stage, classifier in zip(self.stages, self.classifiers, strict=True):
             hidden, carried = stage(x, remaining)
             next_states += carried
@@ -88,16 +124,33 @@ class CausalHead(nn.Module):
             logits.append(found.transpose(2, 3))
             x = found.softmax(2).flatten(1, 2)
             if boundary is None:
-                boundary = self.boundary(hidden)
-        return logits, boundary, next_states
+                boundary, first = self.boundary(hidden), hidden
+        if self.outlook is not None:
+            outlook, carried = self.outlook(seen, first, remaining)
+            next_states += carried
+        return CausalAnswer(logits, boundary, next_states, outlook)
 
     def predict(
         self, features: Tensor, states: list[Tensor]
     ) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """The exported form: probabilities (B, T, C), boundary (B, T) in [0, 1], next states."""
-        logits, boundary, next_states = self(features, states)
-        probabilities = (logits[-1] / self.temperature).softmax(-1).mean(1)
-        return probabilities, boundary.sigmoid().mean(1), next_states
+        """Probabilities (B, T, C), boundary (B, T) in [0, 1], next states."""
+        return self.tell(features, states)[:3]
+
+    def tell(self, features: Tensor, states: list[Tensor]) -> ToldFrames:
+        """The exported form."""
+        stages, boundary, next_states, outlook = self.answer(features, states)
+        probabilities = (stages[-1] / self.temperature).softmax(-1).mean(1)
+        told = {}
+        if self.outlook is not None:
+            told = dict(zip(OUTLOOK, self.outlook.tell(outlook, probabilities), strict=True))
+        return ToldFrames(probabilities, boundary.sigmoid().mean(1), next_states, told)
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """Names of the outputs that it has learned and others lack."""
+        if self.outlook is None:
+            return ()
+        return OUTLOOK if self.outlook.judged.any() else OUTLOOK[:1]
 
     def zero_states(self, batch: int = 1) -> list[Tensor]:
         """States that start a sequence, each (batch, members x channels, look back)."""
@@ -110,7 +163,8 @@ class CausalHead(nn.Module):
     @property
     def look_backs(self) -> list[int]:
         """Frames that each convolution carries over."""
-        return [layer.look_back for stage in self.stages for layer in stage.layers]
+        stages = [*self.stages] if self.outlook is None else [*self.stages, self.outlook]
+        return [layer.look_back for stage in stages for layer in stage.layers]
 
 
 class _Stage(nn.Module):
@@ -120,36 +174,13 @@ class _Stage(nn.Module):
         super().__init__()
         self.enter = enter
         self.layers = nn.ModuleList(
-            _Layer(config.channels, 2**index, config.dropout, config.members)
+            CausalLayer(config.channels, 2**index, config.dropout, config.members)
             for index in range(config.layers)
         )
 
-    def forward(self, x: Tensor, states: object) -> tuple[Tensor, list[Tensor]]:
+    def forward(self, x: Tensor, states: Iterator[Tensor]) -> tuple[Tensor, list[Tensor]]:
         x, carried = self.enter(x), []
         for layer in self.layers:
             x, state = layer(x, next(states))
             carried.append(state)
         return x, carried
-
-
-class _Layer(nn.Module):
-    """Residual dilated convolution over [state, x]; returns the last inputs as the next state."""
-
-    def __init__(self, channels: int, dilation: int, dropout: float, members: int = 1) -> None:
-        super().__init__()
-        self.look_back = (KERNEL - 1) * dilation
-        self.dilated = _apart(channels, channels, members, KERNEL, dilation)
-        self.mix = _apart(channels, channels, members)
-        self.dropout = Dropout(dropout)
-
-    def forward(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        past = torch.cat([state, x], -1)
-        y = self.mix(torch.relu(self.dilated(past)))
-        return x + self.dropout(y), past[..., -self.look_back :]
-
-
-def _apart(
-    inputs: int, outputs: int, members: int, kernel: int = 1, dilation: int = 1
-) -> nn.Conv1d:
-    """A convolution from `inputs` to `outputs` channels of each member."""
-    return nn.Conv1d(inputs * members, outputs * members, kernel, dilation=dilation, groups=members)

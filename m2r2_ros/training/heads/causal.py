@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from m2r2_ros.networks.heads.causal import CausalConfig, CausalHead
-from m2r2_ros.training.loop import Losses
+from m2r2_ros.training.loop import Losses, ParameterGroup
+from m2r2_ros.training.outlook import outlook_losses
 from m2r2_ros.training.segmentation_losses import smoothing_loss
 from m2r2_ros.training.sequences import PADDING, SequenceBatch, coarse_membership
 from m2r2_ros.training.streaming_method import StreamingMethod, StreamingSettings
@@ -44,7 +45,8 @@ class CausalTraining(nn.Module):
         self._coarse = coarse_membership(vocabulary) if vocabulary.has_objects else None
 
     def losses(self, batch: SequenceBatch) -> Losses:
-        """Cross entropy of fine and coarse labels, smoothing, boundaries; "loss" is their sum.
+        """Cross entropy of fine and coarse labels, smoothing, boundaries, and the losses of the
+        outlook; "loss" is their sum.
 
         "coarse" is there where labels have objects.
         """
@@ -53,7 +55,8 @@ class CausalTraining(nn.Module):
             features = features + settings.feature_noise * self.head.std * torch.randn_like(
                 features
             )
-        found, boundary, _ = self.head(features, self.head.zero_states(len(features)))
+        answer = self.head.answer(features, self.head.zero_states(len(features)))
+        found, boundary = answer.stages, answer.boundary
         # Each member is one more sequence: (B M, T, C).
         stages = [logits.flatten(0, 1) for logits in found]
         classes = batch.classes.repeat_interleave(self.head.config.members, 0)
@@ -67,6 +70,10 @@ class CausalTraining(nn.Module):
         )
         loss = fine + settings.coarse_weight * sum(coarse.values())
         loss = loss + settings.smoothing_weight * smoothing + settings.boundary_weight * edges
+        outlook = {}
+        if answer.outlook is not None:
+            outlook = outlook_losses(self.head, answer.outlook, batch)
+            loss = loss + sum(outlook.values())
         right = (stages[-1].argmax(-1) == classes)[present].float().mean()
         return {
             "loss": loss,
@@ -74,8 +81,17 @@ class CausalTraining(nn.Module):
             **coarse,
             "smoothing": smoothing,
             "boundary": edges,
+            **outlook,
             "accuracy": right,
         }
+
+    def parameter_groups(self) -> list[ParameterGroup]:
+        """The outlook apart: its gradients must not shorten the others' steps."""
+        outlook = [] if self.head.outlook is None else list(self.head.outlook.parameters())
+        own = {id(parameter) for parameter in outlook}
+        rest = [p for p in self.head.parameters() if id(p) not in own]
+        groups = [ParameterGroup(rest)]
+        return [*groups, ParameterGroup(outlook, clipped_apart=True)] if outlook else groups
 
     def _coarse_losses(self, stages: Sequence[Tensor], classes: Tensor) -> Losses:
         if self._coarse is None:

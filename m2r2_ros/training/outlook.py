@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a head learns of progress and success: targets, losses and calibration."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from m2r2_ros.datasets.frame_outcomes import FAILED, SUCCEEDED, UNJUDGED
+from m2r2_ros.datasets.mstcn import LabelledFeatures
+from m2r2_ros.inference.outcome import EVIDENCE_S
+from m2r2_ros.networks.heads.causal import CausalHead
+from m2r2_ros.training.loop import Losses
+from m2r2_ros.training.sequences import SequenceBatch, delayed
+from m2r2_ros.vocabulary import Vocabulary
+
+# Actions of an activity that have succeeded, and that have failed: of fewer nothing is learned.
+LEAST_OF_EACH = 5
+_NEWTON_STEPS = 30
+
+
+def with_progress(sequence: LabelledFeatures, vocabulary: Vocabulary) -> LabelledFeatures:
+    """The sequence with the share of its action that is done at the end of each frame."""
+    progress = np.full(len(sequence.classes), np.nan, np.float32)
+    for start, end in _actions(sequence, vocabulary):
+        progress[start:end] = np.arange(1, end - start + 1) / (end - start)
+    return replace(sequence, progress=progress)
+
+
+def prepare_outlook(
+    head: CausalHead, sequences: Sequence[LabelledFeatures], vocabulary: Vocabulary
+) -> None:
+    """Note in the head which classes are actions, and whose outcome these sequences teach."""
+    if head.outlook is None:
+        return
+    seen = Counter(
+        (vocabulary.action_of(sequence.labels[start]), int(sequence.outcomes[start]))
+        for sequence in sequences
+        if sequence.outcomes is not None
+        for start, _ in _actions(sequence, vocabulary)
+    )
+    for index, label in enumerate(vocabulary.labels):
+        action = vocabulary.action_of(label)
+        head.outlook.acts[index] = not vocabulary.is_idle(label)
+        enough = all(seen[action, outcome] >= LEAST_OF_EACH for outcome in (FAILED, SUCCEEDED))
+        head.outlook.judged[index] = enough and bool(head.outlook.acts[index])
+
+
+def outlook_losses(head: CausalHead, logits: Tensor, batch: SequenceBatch) -> Losses:
+    """Absolute error of progress, cross entropy of success; 0 where there are no labels.
+
+    logits (B, M, 2, T). Of success the end of an action counts most: before it nobody can know.
+    """
+    done = batch.progress.unsqueeze(1).expand_as(logits[:, :, 0])
+    acting = done.isfinite()
+    error = (logits[:, :, 0].sigmoid() - done)[acting].abs().sum() / acting.sum().clamp(min=1)
+    judged = head.outlook.judged[batch.classes.clamp(min=0)] & (batch.outcomes != UNJUDGED)
+    judged = judged.unsqueeze(1).expand_as(acting) & acting
+    outcomes = batch.outcomes.unsqueeze(1).expand_as(acting)[judged].float()
+    weight = done[judged].square()
+    found = logits[:, :, 1][judged]
+    wrong = functional.binary_cross_entropy_with_logits(found, outcomes, weight, reduction="sum")
+    return {"progress": error, "outcome": wrong / weight.sum().clamp(min=1.0)}
+
+
+@torch.no_grad()
+def calibrate_outcome(
+    head: CausalHead, sequences: Sequence[LabelledFeatures], vocabulary: Vocabulary, rate_hz: float
+) -> None:
+    """Fit scale and shift of the log odds of success at the ends of these sequences' actions.
+
+    Platt's logistic regression on what the tracker will read, with his smoothed targets. The head
+    was not trained on them. Fewer than LEAST_OF_EACH of an outcome leave it as it is.
+    """
+    if head.outlook is None:
+        return
+    head.eval()
+    found, outcomes = [], []
+    frames, late = max(1, round(EVIDENCE_S * rate_hz)), head.config.look_ahead
+    for sequence in sequences:
+        if sequence.outcomes is None:
+            continue
+        features = torch.from_numpy(delayed(sequence, late).features)[None]
+        logits = head.answer(features, head.zero_states()).outlook[0, :, 1].mean(0)[late:]
+        for start, end in _actions(sequence, vocabulary):
+            if head.outlook.judged[sequence.classes[start]] and sequence.outcomes[start] >= 0:
+                found.append(float(logits[max(start, end - frames) : end].mean()))
+                outcomes.append(int(sequence.outcomes[start]))
+    if min(outcomes.count(FAILED), outcomes.count(SUCCEEDED)) >= LEAST_OF_EACH:
+        scale, shift = platt(np.array(found), np.array(outcomes))
+        head.outlook.scale.fill_(scale)
+        head.outlook.shift.fill_(shift)
+
+
+def platt(log_odds: np.ndarray, outcomes: np.ndarray) -> tuple[float, float]:
+    """Scale and shift of the log odds (N,) that make the outcomes (N,) of 0 and 1 likeliest.
+
+    Platt (1999): targets a little within 0 and 1, so that cases which are told apart without a
+    fault leave the scale finite. Newton's method; each step is halved until it leads down.
+    """
+    right = outcomes.sum()
+    targets = np.where(outcomes, (right + 1) / (right + 2), 1 / (len(outcomes) - right + 2))
+    rows = np.stack([log_odds, np.ones(len(log_odds))], 1)
+
+    def cost(weights: np.ndarray) -> float:
+        odds = rows @ weights
+        return float(np.logaddexp(0, odds).sum() - targets @ odds)
+
+    weights = np.array([1.0, 0.0])
+    for _ in range(_NEWTON_STEPS):
+        share = 1 / (1 + np.exp(-(rows @ weights).clip(-500, 500)))
+        curvature = rows.T @ (rows * (share * (1 - share))[:, None]) + 1e-9 * np.eye(2)
+        step = np.linalg.solve(curvature, rows.T @ (share - targets))
+        while cost(weights - step) > cost(weights) and np.abs(step).max() > 1e-9:
+            step = step / 2
+        weights = weights - step
+    return float(weights[0]), float(weights[1])
+
+
+def _actions(sequence: LabelledFeatures, vocabulary: Vocabulary) -> Iterator[tuple[int, int]]:
+    """Frames [start, end) of each action; one that is tried again at once is two."""
+    outcomes = sequence.outcomes
+    changes = np.diff(sequence.classes) != 0
+    if outcomes is not None:
+        changes |= np.diff(outcomes) != 0
+    edges = [0, *(np.flatnonzero(changes) + 1).tolist(), len(sequence.classes)]
+    for start, end in pairwise(edges):
+        if start < end and not vocabulary.is_idle(sequence.labels[start]):
+            yield start, end
