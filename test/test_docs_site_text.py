@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from markdown_text import code, paragraphs, plain, python_markdown, table
-from repository_pages import change_log, place_of, site_text
+from repository_pages import change_log, place_of, shown, site_text
 from source_tree import ROOT
 
 markdown = pytest.importorskip("markdown")
@@ -60,6 +60,14 @@ def test_links_lead_to_the_same_file_in_the_site():
     assert place_of("m2r2_ros/cli/segment.py") == "reference/commands/segment.md"
     assert place_of("m2r2_msgs/msg/ActionSegment.msg") == "reference/messages.md#actionsegment"
     assert place_of("config/training") == "repository/config/training/index.md"
+
+
+def test_any_file_can_be_linked_to():
+    assert shown("docs/timeline.png") == (ROOT / "docs" / "timeline.png").read_bytes()
+    assert place_of("models/x/scores.png") == "repository/models/x/scores.png"
+    assert "bytes that are no text" in shown("recordings/taskboard_demo.h5")
+    assert "window_rate_hz" in shown("config/layouts")
+    assert "`segment.py` | Segment a recording" in shown("m2r2_ros/cli")
 
 
 def test_a_docstring_keeps_what_somebody_has_aligned():

@@ -32,8 +32,8 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
 
 @cache
-def generated() -> dict[str, str]:
-    """Every page that is no file of docs/: its place in the site and its text."""
+def generated() -> dict[str, str | bytes]:
+    """Every page or picture that is no file of docs/: its place in the site and its content."""
     return {**command_pages(), **node_pages(), **api_pages(), **repository_pages()}
 
 

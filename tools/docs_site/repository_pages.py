@@ -35,13 +35,14 @@ REFERENCE = {
 
 LINK = re.compile(r"(?<=\]\()(?!\w+:|#)([^)\s#]*)(#[^)\s]*)?(?=\))")
 FENCED = re.compile(r"(^ *(`{3,}).*?^ *\2`*$)", re.M | re.S)
+PICTURES = (".png", ".svg", ".gif", ".jpg")
 UNSEARCHED = "---\nsearch: {exclude: true}\n---\n\n"
 LANGUAGES = {".py": "python", ".yaml": "yaml", ".xml": "xml", ".hpp": "cpp", ".toml": "toml"}
 
 
-def repository_pages() -> dict[str, str]:
+def repository_pages() -> dict[str, str | bytes]:
     """The pages that are named or linked to, directly or by one of them."""
-    pages: dict[str, str] = {}
+    pages: dict[str, str | bytes] = {}
     waiting = [*NAMED, *(path for page in docs() for path in linked(page))]
     while waiting:
         path = waiting.pop()
@@ -67,7 +68,7 @@ def place_of(path: str) -> str:
         return join(REPOSITORY, path, "index.md")
     if path.startswith(f"{DOCS}/"):
         return path.removeprefix(f"{DOCS}/")
-    return join(REPOSITORY, path if path.endswith(".md") else f"{path}.md")
+    return join(REPOSITORY, path if path.endswith((".md", *PICTURES)) else f"{path}.md")
 
 
 def origin_of(uri: str) -> str:
@@ -103,18 +104,27 @@ def linked(page: str) -> Iterator[str]:
         yield normpath(join(dirname(page), path))
 
 
-def shown(path: str) -> str:
-    """The page of a file or folder."""
+def shown(path: str) -> str | bytes:
+    """The page of a file or folder; a picture is itself."""
     file = ROOT / path
+    if file.suffix in PICTURES:
+        return file.read_bytes()
     if file.is_dir():
         return f"{UNSEARCHED}# {path}/\n\n{folder(file)}\n"
-    text = file.read_text("utf-8")
+    text = text_of(file)
     if file.suffix == ".md":
         return text
     if file.suffix == ".rst":
         return change_log(text)
     name = LANGUAGES.get(file.suffix, "text")
     return f"{UNSEARCHED}# {path}\n\n{block(text.rstrip(), name)}\n"
+
+
+def text_of(file: Path) -> str:
+    try:
+        return file.read_text("utf-8")
+    except UnicodeDecodeError:
+        return f"{file.stat().st_size:,} bytes that are no text"
 
 
 def folder(path: Path) -> str:
