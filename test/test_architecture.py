@@ -248,7 +248,7 @@ def test_no_two_modules_import_each_other_in_a_circle():
 def test_names_of_topics_between_nodes_are_written_once():
     names = re.compile(r"\"/?(m2r2/\w+|action_segment|/diagnostics)\"")
     found = {path.name for path in python_files(PACKAGE) if names.search(path.read_text())}
-    assert found == {"topics.py"}
+    assert found == {"output_topics.py"}
 
 
 def test_suffixes_of_recordings_are_written_once():

@@ -12,8 +12,9 @@ from m2r2_ros.datasets.recording_source import BAG_SUFFIXES, REASSEMBLE_SUFFIXES
 from m2r2_ros.errors import M2R2Error
 
 # Options that name a file to write; `--out` may be a folder, in which a verb finds its own.
-_FILES = ("json", "plot", "report", "panels")
-_OUTPUTS = (*_FILES, "out")
+_FILES = {name: f"--{name}" for name in ("json", "plot", "report", "panels")}
+_FILES["result_bag"] = "--bag"
+_OUTPUTS = _FILES | {"out": "--out"}
 # Files that take hours to make again, and that no option of `_FILES` writes.
 _RECORDINGS = (*BAG_SUFFIXES, *REASSEMBLE_SUFFIXES)
 _KEPT = (*_RECORDINGS, ".npz", ".npy", ".onnx", ".mp4", ".yaml", ".txt")
@@ -27,18 +28,16 @@ def check_outputs(args: argparse.Namespace) -> None:
     for name, path in written.items():
         place = os.path.realpath(path)
         if place in seen:
-            raise M2R2Error(f"{path}: --{seen[place]} and --{name} are one file: name two")
-        seen[place] = name
+            raise M2R2Error(f"{path}: {seen[place]} and {_OUTPUTS[name]} are one file: name two")
+        seen[place] = _OUTPUTS[name]
     for path in _read(args):
         name = seen.get(os.path.realpath(path))
         if name and path.is_file():
-            raise M2R2Error(
-                f"{path}: is read, and --{name} would take its place: name another file"
-            )
-    for name in _FILES:
+            raise M2R2Error(f"{path}: is read, and {name} would take its place: name another file")
+    for name, option in _FILES.items():
         path = written.get(name)
         if path and path.suffix.lower() in _KEPT and path.exists():
-            raise M2R2Error(f"{path}: --{name} would take the place of this file: name another one")
+            raise M2R2Error(f"{path}: {option} would take the place of this file: name another one")
 
 
 def _read(args: argparse.Namespace) -> Iterator[Path]:

@@ -8,6 +8,7 @@ Examples:
     m2r2 segment 2025-01-10-15-28-50.h5 --models models/taskboard_compact --json segments.json
     m2r2 segment my_bag --models models/taskboard_compact --json s.json --plot timeline.png
     m2r2 segment my_bag --models my_models --json s.json --config config/franka.yaml
+    m2r2 segment my_bag --models my_models --json s.json --bag results.mcap
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from m2r2_ros.evaluation.timeline import check_timeline_ending
 from m2r2_ros.inference.models import Models
 from m2r2_ros.inference.segment_events import SegmentStatus
 from m2r2_ros.inference.tracker_config import without_effect
+from m2r2_ros.offline.result_bag import check_result_bag, write_result_bag
 from m2r2_ros.offline.segmentation import OfflineRun, segment_source, write_segments
 from m2r2_ros.vocabulary import Vocabulary
 
@@ -43,6 +45,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", type=Path, required=True, help="file for the segments")
     parser.add_argument("--plot", type=Path, help="picture of the segments, .png or .svg")
     parser.add_argument(
+        "--bag",
+        type=Path,
+        dest="result_bag",
+        metavar="OUT.mcap",
+        help="MCAP file for /action_segment and /m2r2/frame_prediction as the nodes publish them",
+    )
+    parser.add_argument(
         "--config", type=Path, help="parameter file of the nodes: topics, limits, tracker"
     )
     parser.add_argument(
@@ -53,6 +62,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     if args.plot:
         check_timeline_ending(args.plot)
+    if args.result_bag:
+        check_result_bag(args.result_bag)
     deployment = load_deployment(args.config)
     models = Models.load(given_models(args.models), args.require_gpu, deployment.actions)
     if line := without_effect(deployment.tracker, models.head.metadata.procedure is not None):
@@ -64,6 +75,8 @@ def main(args: argparse.Namespace) -> int:
         for problem in source.problems:
             print(printable(f"{source.name}: {problem}"), file=sys.stderr)
         write_segments(args.json, run.events, segments_epoch_ns(source))
+        if args.result_bag:
+            write_result_bag(args.result_bag, run, models.head.labels)
         if args.plot:
             _plot(args.plot, source, run, models.head.vocabulary)
     _report(run, elapsed_s, models, args.json)

@@ -99,8 +99,20 @@ def _write_mcap(
 ) -> None:
     folder.mkdir()
     file = f"{folder.name}.mcap"
+    counts, span_ns = write_mcap(content, folder / file, progress)
+    text = bag_description(file, counts, span_ns, {_ORIGIN: origin})
+    (folder / METADATA_FILE).write_text(text, "utf-8")
+
+
+def write_mcap(
+    content: BagContent, path: Path, progress: Callable[[int], None] = lambda elapsed_ns: None
+) -> tuple[dict[RecordedTopic, int], tuple[int, int]]:
+    """Write all streams to one file that is not there; returns messages by topic, and their span.
+
+    Raises OSError.
+    """
     topics = {name: _topic(content, name, kind) for name, kind in content.types.items()}
-    writer = McapWriter(folder / file)
+    writer = McapWriter(path)
     try:
         channels = {name: writer.add_channel(topic) for name, topic in topics.items()}
         for log_ns, topic, message in _numbered(content):
@@ -112,9 +124,7 @@ def _write_mcap(
     finally:
         writer.close()
     counts = {topic: writer.counts[channels[name]] for name, topic in topics.items()}
-    span_ns = writer.start_ns, writer.end_ns
-    text = bag_description(file, counts, span_ns, {_ORIGIN: origin})
-    (folder / METADATA_FILE).write_text(text, "utf-8")
+    return counts, (writer.start_ns, writer.end_ns)
 
 
 def _write_sqlite(

@@ -18,8 +18,6 @@ from m2r2_ros.signal_presets import preset_of
 GROUND_TRUTH_TOPIC = "/ground_truth/action_segment"
 # Everything that is known about the actions, as one JSON text.
 ANNOTATIONS_TOPIC = "/ground_truth/annotations"
-# Where all nodes of all robots say how they are.
-DIAGNOSTICS_TOPIC = "/diagnostics"
 
 _PREFIX = "topics."
 

@@ -17,6 +17,7 @@ from m2r2_ros.messages.signals import IMU_COLUMNS, IMU_NUMBERS
 from m2r2_ros.signal_presets import IMU, JOINTS, POSE, TWIST, WRENCH
 
 ACTION_SEGMENT = "m2r2_msgs/msg/ActionSegment"
+FRAME_PREDICTION = "m2r2_msgs/msg/FramePrediction"
 TEXT = "std_msgs/msg/String"
 
 _NOTHING = np.zeros(0)
@@ -88,6 +89,12 @@ def encode_segment(stamp_ns: int, start_ns: int, end_ns: int, **fields: Any) -> 
         header=_header(stamp_ns, ""), start_time=_time(start_ns), end_time=_time(end_ns), **fields
     )
     return bytes(typestore().serialize_cdr(message, ACTION_SEGMENT))
+
+
+def encode_prediction(stamp_ns: int, **fields: Any) -> bytes:
+    """Encode a FramePrediction; `fields` are its other fields, by name."""
+    message = typestore().types[FRAME_PREDICTION](header=_header(stamp_ns, ""), **fields)
+    return bytes(typestore().serialize_cdr(message, FRAME_PREDICTION))
 
 
 def encode_text(text: str) -> bytes:

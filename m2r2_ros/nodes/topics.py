@@ -1,25 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Names and QoS of the topics between the nodes and to their users.
-
-The names are relative: robots in namespaces of their own do not hear each other. All robots share
-/diagnostics, whose statuses name their node.
-"""
+"""Names and QoS of the topics between the nodes and to their users."""
 
 from __future__ import annotations
 
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
-from m2r2_ros.datasets.topics import DIAGNOSTICS_TOPIC as DIAGNOSTICS_TOPIC
+from m2r2_ros.messages import output_topics
 from m2r2_ros.sensing.memory_budget import MEGABYTE
 
-WINDOW_TOPIC = "m2r2/window"
-FEATURE_TOPIC = "m2r2/features"
-PREDICTION_TOPIC = "m2r2/frame_prediction"
-SEGMENT_TOPIC = "action_segment"
+WINDOW_TOPIC = output_topics.WINDOW_TOPIC
+FEATURE_TOPIC = output_topics.FEATURE_TOPIC
+PREDICTION_TOPIC = output_topics.PREDICTION_TOPIC
+SEGMENT_TOPIC = output_topics.SEGMENT_TOPIC
 # What goes on now as a line of text, for overlays in RViz.
-TEXT_TOPIC = "m2r2/segment_text"
+TEXT_TOPIC = output_topics.TEXT_TOPIC
+DIAGNOSTICS_TOPIC = output_topics.DIAGNOSTICS_TOPIC
+PAUSE_SERVICE = output_topics.PAUSE_SERVICE
 AWAIT_ACTION = "await_action"
-PAUSE_SERVICE = "m2r2/pause"
 
 # From node to node: nothing may be lost while one of them is busy for a few seconds.
 CHAIN_QOS = QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from m2r2_ros.datasets.atomic import partial_file
@@ -24,10 +24,19 @@ from m2r2_ros.sensing.window import SensorWindow
 
 @dataclass(frozen=True)
 class OfflineRun:
-    """What the nodes would have published, in order."""
+    """What the nodes would have published, in order.
 
-    events: list[SegmentEvent]
-    predictions: list[FramePrediction]
+    published  both kinds together, each with the stamp of the frame that caused it.
+    """
+
+    events: list[SegmentEvent] = field(default_factory=list)
+    predictions: list[FramePrediction] = field(default_factory=list)
+    published: list[tuple[int, FramePrediction | SegmentEvent]] = field(default_factory=list)
+
+    def add(self, stamp_ns: int, *said: FramePrediction | SegmentEvent) -> None:
+        for one in said:
+            (self.predictions if isinstance(one, FramePrediction) else self.events).append(one)
+            self.published.append((stamp_ns, one))
 
 
 def segment_source(
@@ -37,15 +46,14 @@ def segment_source(
 ) -> OfflineRun:
     """Run encoder, head and tracker over a recording. Raises M2R2Error when it has no window."""
     pipeline = models.pipeline(deployment.tracker_config(models.head.metadata.tracker))
-    run = OfflineRun([], [])
+    run = OfflineRun()
     for window in watched_windows(source, models.encoder.metadata, deployment):
         _, prediction, events = pipeline.process(window)
-        run.predictions.append(prediction)
-        run.events.extend(events)
+        run.add(window.end_ns, prediction, *events)
     if not run.predictions:
         why = "; ".join(source.problems) or "too short"
         raise M2R2Error(f"{source.name}: it gives no window: {why}")
-    run.events.extend(pipeline.close())
+    run.add(window.end_ns, *pipeline.close())
     return run
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 
-from m2r2_ros.datasets.topics import DIAGNOSTICS_TOPIC
+from m2r2_ros.messages.output_topics import DIAGNOSTICS_TOPIC
 from m2r2_ros.sensing.signal import Signal
 
 SEGMENT, TRUTH, PREDICTION = "/segment", "/truth", "/prediction"

@@ -4,12 +4,15 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 from recordings import recording
+from rosbags.rosbag2 import Reader
 from tiny_models import LABELS, write_encoder, write_models
 
 from m2r2_ros.cli import main as command
@@ -18,6 +21,7 @@ from m2r2_ros.datasets.reassemble_writer import write_recording
 from m2r2_ros.datasets.source import open_source, windows
 from m2r2_ros.inference.models import Models
 from m2r2_ros.inference.segment_events import SegmentStatus
+from m2r2_ros.messages.definitions import typestore
 from m2r2_ros.offline.deployment import Deployment
 from m2r2_ros.offline.segmentation import segment_source
 from m2r2_ros.sensing.layout import SensorLayout
@@ -99,6 +103,44 @@ def test_draws_a_timeline(place: Path, tmp_path: Path) -> None:
     models = place / "models"
     assert segment(place / "demo.h5", models, tmp_path / "s.json", "--plot", plot) == 0
     assert plot.read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_bag_of_results_has_what_the_nodes_would_have_published(place, tmp_path):
+    """Read back by rosbags; the log times are those of the frames, strictly increasing."""
+    file = tmp_path / "results.mcap"
+    arguments = place / "demo.h5", place / "models", tmp_path / "s.json"
+    assert segment(*arguments, "--bag", file) == 0
+    models = Models.load(place / "models")
+    with open_source(place / "demo.h5") as source:
+        run = segment_source(source, models)
+    store, told = typestore(), []
+    with Reader(file) as reader:
+        kept = {c.topic: c.ext.offered_qos_profiles[0].durability.name for c in reader.connections}
+        for connection, log_ns, data in reader.messages():
+            told.append((log_ns, connection, store.deserialize_cdr(data, connection.msgtype)))
+    assert kept == {"/action_segment": "TRANSIENT_LOCAL", "/m2r2/frame_prediction": "VOLATILE"}
+    assert all(a[0] < b[0] for a, b in pairwise(told))
+    assert len(told) == len(run.events) + len(run.predictions)
+    frames = [m for _, connection, m in told if connection.topic == "/m2r2/frame_prediction"]
+    for frame, want in zip(frames, run.predictions, strict=True):
+        assert frame.index == want.index and stamp_of(frame) == want.stamp_ns
+        assert np.array_equal(frame.probabilities, want.probabilities)
+        assert frame.label == models.head.labels[want.probabilities.argmax()]
+    events = [m for _, connection, m in told if connection.topic == "/action_segment"]
+    for event, want in zip(events, run.events, strict=True):
+        assert (event.segment_id, event.status, event.label) == (
+            want.segment_id,
+            want.status,
+            want.label,
+        )
+        assert stamp_of(event) == want.stamp_ns and math.isnan(event.progress)
+        # Nothing is told before the frame that causes it.
+    late = [log_ns - stamp_of(message) for log_ns, _, message in told]
+    assert min(late) >= 0 and max(late) < 10
+
+
+def stamp_of(message):
+    return message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
 
 
 def test_the_nodes_parameter_file_sets_the_tracker(place: Path, tmp_path: Path) -> None:
