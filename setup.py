@@ -10,7 +10,7 @@ PACKAGE = "m2r2_ros"
 # One executable a verb and a node: `ros2 run m2r2_ros VERB` is `m2r2 VERB`.
 VERBS = sorted(path.stem for path in Path(PACKAGE, "cli").glob("[!_]*.py") if path.stem != "main")
 NODES = ("await_server", "feature_extractor", "microphone", "online", "replayer")
-NODES += ("segmenter", "synchronizer")
+NODES += ("segmenter", "synchronizer", "result_recorder", "event_recorder")
 
 # What the nodes and the demonstration import. Exact versions: constraints.txt.
 RUN_TIME = [

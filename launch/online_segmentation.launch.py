@@ -4,6 +4,7 @@
 ros2 launch m2r2_ros online_segmentation.launch.py config:=my_robot.yaml models:=my_models
 ros2 launch m2r2_ros online_segmentation.launch.py recording:=my_bag composed:=false
 ros2 launch m2r2_ros online_segmentation.launch.py namespace:=arm1 respawn:=true
+ros2 launch m2r2_ros online_segmentation.launch.py record:=true record_events:=true
 """
 
 from __future__ import annotations
@@ -40,6 +41,12 @@ ARGUMENTS = {
     "use_sim_time": ("", "Follow /clock (true or false). With a recording: true."),
     "composed": ("true", "All nodes in one process, or one process each (false)."),
     "await_action": ("false", "Serve the action that planners await, too (true or false)."),
+    "record": ("false", "Record segments, predictions and diagnostics (true or false)."),
+    "record_events": (
+        "false",
+        "Keep all sensors around unknown, failed and unsure segments (true or false).",
+    ),
+    "record_to": ("recordings", "Folder for these recordings."),
     "require_gpu": ("", "Refuse to run the encoder on the CPU (true or false)."),
     "namespace": ("", "Namespace of the nodes, their topics and services: one a robot."),
     "log_level": ("info", f"What the nodes log: {', '.join(LOG_LEVELS)}."),
@@ -75,6 +82,12 @@ def start(context: LaunchContext) -> list[Node]:
         chain = [("online", parameters)]
     if truth(given["await_action"], "await_action"):
         chain.append(("await_server", parameters))
+    # Last, so that they hear the others' last words.
+    folder = {"record_to": given["record_to"]}
+    if truth(given["record"], "record"):
+        chain.append(("result_recorder", [*parameters, folder]))
+    if truth(given["record_events"], "record_events"):
+        chain.append(("event_recorder", [*parameters, inputs(given), folder]))
     if given["recording"]:
         # It begins when all are active, which is after the models are loaded.
         bag = {"bag": given["recording"], "clock": clocked}
@@ -85,6 +98,18 @@ def start(context: LaunchContext) -> list[Node]:
         downstream = processes[-1] if processes else None
         processes.append(process(executable, its_parameters, downstream, given))
     return processes
+
+
+def inputs(given: Mapping[str, str]) -> dict[str, Any]:
+    """What the parameter file says of sensors, also where it says it to the synchronizer alone."""
+    from m2r2_ros.datasets.parameter_file import ParameterFile
+
+    file = ParameterFile.read(Path(given["config"]).expanduser())
+    namespace = given["namespace"].strip("/")
+    found = file.of(f"/{namespace}/synchronizer" if namespace else "/synchronizer")
+    wanted = ("topics.", "signals.", "gripper_joints")
+    # Of an empty list launch cannot tell the type.
+    return {k: v for k, v in found.items() if k.startswith(wanted) and v not in ([], ())}
 
 
 def check(given: Mapping[str, str]) -> None:

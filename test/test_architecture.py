@@ -357,7 +357,7 @@ def test_every_executable_leads_to_a_function():
 
 def test_every_verb_and_every_node_has_an_executable():
     nodes = {"synchronizer", "feature_extractor", "segmenter", "microphone", "replayer", "online"}
-    nodes.add("await_server")
+    nodes |= {"await_server", "result_recorder", "event_recorder"}
     assert executables().keys() == {"m2r2", *verbs(), *nodes}
 
 

@@ -60,6 +60,10 @@ ONLINE_CASES = {
         {"recording": "b", "composed": "False", "models": "m", "require_gpu": "true"},
         ["segmenter", "feature_extractor", "synchronizer", "replayer"],
     ),
+    "recorded": (
+        {"recording": "b", "record": "true", "record_events": "True", "record_to": "runs"},
+        ["event_recorder", "result_recorder", "online", "replayer"],
+    ),
 }
 
 
@@ -178,6 +182,20 @@ def test_each_process_has_an_enclave_of_its_own(launched, composed, enclaves):
     assert {node.executable: node.ros_arguments[-2:] for node in nodes} == {
         name: ["--enclave", enclave] for name, enclave in enclaves.items()
     }
+
+
+def test_the_event_recorder_is_told_what_the_file_says_to_the_synchronizer(launched, tmp_path):
+    config = tmp_path / "robot.yaml"
+    everybody = {"topics": {"hand": "/all"}, "gripper_joints": []}
+    own = {"topics": {"hand": "/own"}, "signals": {"wrench": {"topic": "/w"}}}
+    sections = {"/**": everybody, "/arm1/synchronizer": own}
+    config.write_text(yaml.safe_dump({k: {"ros__parameters": v} for k, v in sections.items()}))
+    given = {"config": str(config), "record_events": "true", "record_to": "runs"}
+    recorder, _ = launched(ONLINE, namespace="arm1", **given)
+    told = {"topics.hand": "/own", "signals.wrench.topic": "/w", "record_to": "runs"}
+    assert parameters(recorder) == {"use_sim_time": False, **told}
+    recorder, _ = launched(ONLINE, **given)
+    assert parameters(recorder)["topics.hand"] == "/all"
 
 
 def test_both_launch_files_call_a_recording_the_same():

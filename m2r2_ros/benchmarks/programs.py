@@ -174,10 +174,11 @@ def run_load(
 
 
 def _arguments(options: Options, sensors: Collection[str]) -> list[str]:
-    """The models, and the topics of the load, as arguments of a node."""
+    """The models, the topics of the load, and where to record to, as arguments of a node."""
     from m2r2_ros.benchmarks.load import topic
 
-    words = [f"models:={options.models}", *(f"topics.{k}:={topic(k)}" for k in sensors)]
+    words = [f"models:={options.models}", f"record_to:={options.logs / 'kept'}"]
+    words += [*(f"topics.{k}:={topic(k)}" for k in sensors)]
     return ["--ros-args", *(part for word in words for part in ("-p", word))]
 
 

@@ -32,6 +32,7 @@ from m2r2_ros.shipped import shipped
 NAMES = {
     "ingest": "CPU a message, and losses, against one rclpy callback a message",
     "latency": "camera stamp to prediction and segment against the bare onnxruntime calls",
+    "beside": "camera stamp to prediction with a recorder beside the chain against without",
     "large_pictures": "memory and predictions with one camera of 12 megapixels at 3 Hz",
     "composed": "CPU a window in one process against three",
     "streaming": "cost of the head after 600, 6,000 and 60,000 frames against the prefix again",

@@ -31,8 +31,9 @@ class BagRecording:
     problem  why nothing more can be written, else "".
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, most_waiting_bytes: int = 0) -> None:
         """Raises M2R2Error where the folder cannot be made, or is there."""
+        self._most_waiting_bytes = max(most_waiting_bytes, _MOST_WAITING_BYTES)
         self.folder, self.dropped, self.problem = folder, Counter[str](), ""
         self._file = f"{folder.name}_0.mcap"
         self._topics: list[RecordedTopic] = []
@@ -60,7 +61,7 @@ class BagRecording:
 
         Log times are made to increase strictly.
         """
-        if self.problem or self._waiting_bytes > _MOST_WAITING_BYTES:
+        if self.problem or self._waiting_bytes > self._most_waiting_bytes:
             self.dropped[topic.name] += 1
             return False
         if topic not in self._channels:

@@ -3,18 +3,14 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf
 from pathlib import Path
 
-from m2r2_ros.datasets.take import Received, StampClock, Take, next_folder
+from m2r2_ros.datasets.take import KeptMessages, Received, StampClock, Take, next_folder
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.vocabulary import Vocabulary
-
-# Of a topic that is kept for late subscribers (/tf_static): every take begins with them.
-_MOST_KEPT = 200
 
 
 @dataclass(frozen=True)
@@ -48,7 +44,7 @@ class RecordingSession:
         self.finished: list[Path] = []
         self.problem = ""
         self._clock = StampClock()
-        self._kept: dict[str, deque[Received]] = {}
+        self._kept = KeptMessages()
         self._newest_ns = 0
 
     @property
@@ -63,9 +59,7 @@ class RecordingSession:
             raise M2R2Error(f"all {self.plan.takes:.0f} takes are recorded")
         folder = next_folder(self.plan.out, self.plan.pattern)
         self.take = Take(folder, self._clock, self.plan.vocabulary)
-        for kept in self._kept.values():
-            messages = [each._replace(arrival_ns=self._newest_ns) for each in kept]
-            self.take.add(messages, self._newest_ns)
+        self.take.add(self._kept.at(self._newest_ns), self._newest_ns)
         return folder
 
     def stop(self) -> Path:
@@ -91,9 +85,7 @@ class RecordingSession:
         """All that had come by then, in order of arrival. Raises M2R2Error on a full disk."""
         for message in messages:
             self._clock.note(message)
-            if message.topic.qos.transient_local:
-                name = message.topic.name
-                self._kept.setdefault(name, deque(maxlen=_MOST_KEPT)).append(message)
+            self._kept.note(message)
         self._newest_ns = until_ns
         if self.take is not None:
             self.take.add(messages, until_ns)

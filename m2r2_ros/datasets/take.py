@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Sequence
 from datetime import datetime
+from math import inf
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,6 +23,8 @@ from m2r2_ros.vocabulary import Vocabulary
 _LABELS_S = 1.0
 _NUMBER = "{n}"
 _MOST_TAKES = 100_000
+# Of a topic that is kept for late subscribers.
+_MOST_KEPT = 200
 
 
 class Received(NamedTuple):
@@ -49,9 +53,37 @@ class StampClock:
 
     def stamp_of(self, time_ns: int) -> int:
         """Offsets within OTHER_CLOCK_NS are the way of messages, not another clock."""
+        return time_ns + self._offset_ns
+
+    def arrival_of(self, stamp_ns: int) -> int:
+        """The inverse of `stamp_of`."""
+        return stamp_ns - self._offset_ns
+
+    @property
+    def _offset_ns(self) -> int:
         offsets = sorted(self._offsets.values())
         middle = offsets[len(offsets) // 2] if offsets else 0
-        return time_ns + (middle if abs(middle) > OTHER_CLOCK_NS else 0)
+        return middle if abs(middle) > OTHER_CLOCK_NS else 0
+
+
+class KeptMessages:
+    """Of topics that are kept for late subscribers (/tf_static): every take begins with them."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, deque[Received]] = {}
+
+    def note(self, message: Received) -> None:
+        if message.topic.qos.transient_local:
+            self._kept.setdefault(message.topic.name, deque(maxlen=_MOST_KEPT)).append(message)
+
+    def at(self, now_ns: int, came_before_ns: float = inf) -> list[Received]:
+        """What a take that begins now has to begin with."""
+        return [
+            each._replace(arrival_ns=now_ns)
+            for kept in self._kept.values()
+            for each in kept
+            if each.arrival_ns < came_before_ns
+        ]
 
 
 class Take:

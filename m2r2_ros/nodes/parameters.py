@@ -24,7 +24,7 @@ from m2r2_ros.shipped import shipped
 SYNCHRONIZER_NODE, EXTRACTOR_NODE = "synchronizer", "feature_extractor"
 SEGMENTER_NODE = "segmenter"
 NODES = (SYNCHRONIZER_NODE, EXTRACTOR_NODE, SEGMENTER_NODE, "microphone", "replayer")
-NODES += ("await_server",)
+NODES += ("await_server", "result_recorder", "event_recorder")
 
 # What a window shows of the other cameras.
 CAMERA_SYNC = HELD, _ = ("held", "approximate")
@@ -82,6 +82,12 @@ SENSING = tuple(
 # The node of the encoder takes it, too.
 BUFFER_MB = next(setting for setting in SENSING if setting.name == "buffer_mb")
 
+GRIPPER_JOINTS = Setting(
+    "gripper_joints",
+    _TOPICS.gripper_joints,
+    "Joints whose positions add up to the gripper's width; all when empty.",
+)
+
 SYNCHRONIZER = (
     MODELS,
     Setting(
@@ -103,11 +109,7 @@ SYNCHRONIZER = (
         1e-6,
         1.0,
     ),
-    Setting(
-        "gripper_joints",
-        _TOPICS.gripper_joints,
-        "Joints whose positions add up to the gripper's width; all when empty.",
-    ),
+    GRIPPER_JOINTS,
     Setting(
         "silence_warning_s",
         5.0,
@@ -150,13 +152,42 @@ FEATURE_EXTRACTOR = (
     BUFFER_MB,
 )
 
-SEGMENTER = (
+ACTIONS = Setting(
+    "actions",
+    (),
+    "Actions to recognise by their texts, without a trained head: a verb and its object "
+    "('Tighten cap') or a sentence. For a RoboAct encoder only; none: the models' head.",
+)
+
+SEGMENTER = (MODELS, ACTIONS)
+
+RECORD_TO = Setting("record_to", "recordings", "Folder for bags: below it results/ and events/.")
+
+RESULT_RECORDER = (RECORD_TO,)
+
+EVENT_RECORDER = (
+    RECORD_TO,
     MODELS,
+    ACTIONS,
+    GRIPPER_JOINTS,
+    Setting("around_s", 5.0, "Kept before an event's segment and after its end [s].", 0.0, 120.0),
     Setting(
-        "actions",
-        (),
-        "Actions to recognise by their texts, without a trained head: a verb and its object "
-        "('Tighten cap') or a sentence. For a RoboAct encoder only; none: the models' head.",
+        "ring_mb",
+        256.0,
+        "Newest messages of all sensors that are held for an event [MB]; as much may wait for the "
+        "disk in addition. What it no longer has is missing in a take, which is said.",
+        1.0,
+        16_000.0,
+    ),
+    Setting(
+        "events_mb",
+        10_000.0,
+        "All takes in the folder together [MB]; beyond that, events are counted only.",
+        1.0,
+        1e7,
+    ),
+    Setting(
+        "unsure_below", 0.5, "A segment of less confidence is unsure, which is an event.", 0.0, 1.0
     ),
 )
 
@@ -261,6 +292,8 @@ ALL_NAMES = {
         SEGMENTER,
         MICROPHONE,
         AWAIT_SERVER,
+        RESULT_RECORDER,
+        EVENT_RECORDER,
         REPLAYER,
         tracker_settings(TrackerConfig()),
     )

@@ -22,8 +22,6 @@ from rclpy.timer import Timer
 from std_srvs.srv import Trigger
 
 from m2r2_msgs.msg import SensorWindow as RosSensorWindow
-from m2r2_ros.datasets.reassemble_rig import DEFAULT_TOPICS
-from m2r2_ros.datasets.sensor_input import is_entry
 from m2r2_ros.datasets.topics import TopicMap, first_camera
 from m2r2_ros.diagnosis.latency import Latency
 from m2r2_ros.diagnosis.pauses import Pauses
@@ -31,12 +29,13 @@ from m2r2_ros.errors import M2R2Error, nearest_name, printable
 from m2r2_ros.inference.models import ENCODER_FILE
 from m2r2_ros.inference.onnx_metadata import read_encoder_metadata
 from m2r2_ros.messages.cdr import MessageError, stamp_ns
-from m2r2_ros.nodes import parameter_declaration, parameters
+from m2r2_ros.nodes import parameters
 from m2r2_ros.nodes.camera_sync import CameraPairs
 from m2r2_ros.nodes.chain_pause import ChainPause
 from m2r2_ros.nodes.conversions import window_to_ros
 from m2r2_ros.nodes.diagnostics import OK, WARN, Report
 from m2r2_ros.nodes.drain_schedule import IDLE_DRAIN_S, POLL_NS, DrainSchedule
+from m2r2_ros.nodes.input_parameters import declare_inputs, read_inputs
 from m2r2_ros.nodes.managed_node import ManagedNode
 from m2r2_ros.nodes.process import run
 from m2r2_ros.nodes.sources import Source, make_sources
@@ -72,7 +71,7 @@ class Synchronizer(ManagedNode):
         values: dict[str, Any] | None = None,
     ) -> None:
         super().__init__("synchronizer", values)
-        self._declare_inputs()
+        self._is_default = declare_inputs(self)
         self._on_windows = on_windows
         self._builder: WindowBuilder | None = None
         self._pairs: CameraPairs | None = None
@@ -344,37 +343,18 @@ class Synchronizer(ManagedNode):
         response.message = "all samples forgotten; the next window has index 0"
         return response
 
-    def _declare_inputs(self) -> None:
-        """What the parameter file says of sensors; the default topics where it names none."""
-        given = parameter_declaration.overrides(self)
-        topics = [name.removeprefix("topics.") for name in given if name.startswith("topics.")]
-        known = [name for name in given if is_entry(name)]
-        self._is_default = not topics and not any(name.endswith(".topic") for name in known)
-        default = DEFAULT_TOPICS if self._is_default else dict.fromkeys(topics, "")
-        self.declare_lasting(parameters.topic_settings(default))
-        self.declare_lasting(parameters.signal_settings(known))
-
     def _read_topics(self, values: dict[str, Any]) -> TopicMap:
         """The inputs that the parameters name.
 
         Each sensor of the encoder has its parameter from now on, also one that the robot lacks.
         """
-        given = {
-            f"{group}.{name}": parameter.value
-            for group in ("topics", "signals")
-            for name, parameter in self.get_parameters_by_prefix(group).items()
-        }
-        signals = {s.name: s.read(given[s.name]) for s in parameters.signal_settings(given)}
-        joints = {"gripper_joints": values["gripper_joints"]}
-        topic_map = TopicMap.from_parameters(given | signals | joints)
-        reference = values["reference_camera"] or first_camera(
-            self._layout.cameras, topic_map.topics
-        )
-        topic_map = replace(topic_map, reference_camera=reference)
-        topic_map.served(self._layout.sensed)
-        missing = dict.fromkeys(self._layout.sensed - topic_map.topics.keys(), "")
+        topics = read_inputs(self, values["gripper_joints"])
+        reference = values["reference_camera"] or first_camera(self._layout.cameras, topics.topics)
+        topics = replace(topics, reference_camera=reference)
+        topics.served(self._layout.sensed)
+        missing = dict.fromkeys(self._layout.sensed - topics.topics.keys(), "")
         self.declare_lasting(parameters.topic_settings(missing))
-        return topic_map
+        return topics
 
 
 class _Rates:

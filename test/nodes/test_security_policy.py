@@ -19,7 +19,9 @@ from robot import RATES_HZ, Robot
 from sensor_msgs.msg import CompressedImage
 from sros2_rules import Endpoint, Policy, expand
 
+from m2r2_msgs.msg import ActionSegment, FramePrediction
 from m2r2_ros.nodes.topic_input import TopicInput
+from m2r2_ros.nodes.topics import segment_qos
 from m2r2_ros.offline.deployment import Deployment
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -174,6 +176,25 @@ def test_the_action_of_planners(node, tmp_path, namespace):
         assert not program.ended, program.output
 
 
+@pytest.mark.parametrize("name", ["result_recorder", "event_recorder"])
+def test_what_records_beside_the_chain(node, tmp_path, models, name):
+    """In a namespace; what publishes is in it, or is a driver that is in none."""
+    policy, enclave = Policy(POLICY, "/arm1"), f"/m2r2/{name}"
+    Robot(node, topics={sensor: TOPICS[sensor] for sensor in RATES_HZ})
+    values = {"models": models, "use_sim_time": "true", "record_to": tmp_path / "kept"}
+    chain = [
+        node.create_publisher(ActionSegment, "/arm1/action_segment", segment_qos()),
+        node.create_publisher(FramePrediction, "/arm1/m2r2/frame_prediction", 1),
+        node.create_publisher(CompressedImage, TOPICS["hand"], 1),
+    ]
+    with node_program(tmp_path, name, values, "-r", "__ns:=/arm1") as program:
+        there = lambda: opened(node, name, "/arm1")  # noqa: E731
+        spin_until(node, lambda: not policy.unused(enclave, there()), f"all that {enclave} may do")
+        assert policy.denied(enclave, there()) == set()
+        assert not program.ended, program.output
+    assert chain
+
+
 @pytest.mark.parametrize("namespace", NAMESPACES)
 def test_a_planner(node, tmp_path, namespace):
     policy = Policy(POLICY, namespace)
@@ -264,5 +285,5 @@ def test_names_are_expanded_as_by_the_template():
 def test_each_enclave_that_a_launch_file_names_is_there():
     policy = Policy(POLICY)
     others = ("replayer", "microphone", "recorder", "doctor", "planner", "operator", "drivers")
-    others += ("await_server",)
+    others += ("await_server", "result_recorder", "event_recorder")
     assert set(policy.enclaves) == {"/m2r2", *(f"/m2r2/{name}" for name in (*others, *STATIONS))}

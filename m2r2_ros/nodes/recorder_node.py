@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the nodes that record have in common: topics are followed and drained, losses are told."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from rclpy.clock import Clock, ClockType
+from rclpy.timer import Timer
+
+from m2r2_ros.datasets.take import Received
+from m2r2_ros.errors import M2R2Error, printable
+from m2r2_ros.nodes.diagnostics import OK, WARN, Report
+from m2r2_ros.nodes.managed_node import ManagedNode
+from m2r2_ros.nodes.recorder import TopicRecorder
+from m2r2_ros.nodes.topics import SEGMENT_TOPIC
+
+_TAKE_S, _FOLLOW_S = 0.02, 0.25
+# Longest wait for the last words of a chain that ends at the same time.
+_LAST_WORDS_S = 3.0
+
+
+class RecorderNode(ManagedNode):
+    """A subclass makes `self._recorder` in `configure` and keeps what it is handed by `keep`."""
+
+    _recorder: TopicRecorder | None = None
+    _ticking: Sequence[Timer] = ()
+
+    def keep(self, messages: Sequence[Received], until_ns: int) -> None:
+        """All that had come by then. Raises M2R2Error where it cannot be written."""
+        raise NotImplementedError
+
+    def finish_recording(self) -> None:
+        """Close what is open. Raises M2R2Error where it cannot be written."""
+        raise NotImplementedError
+
+    def state(self) -> tuple[dict[str, Any], Iterable[str]]:
+        """Values and troubles for the diagnostics."""
+        raise NotImplementedError
+
+    def activate(self) -> None:
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._recorder.follow()
+        self._ticking = [
+            self.create_timer(_TAKE_S, self.guard(self._drain), clock=steady),
+            self.create_timer(_FOLLOW_S, self.guard(self._recorder.follow), clock=steady),
+        ]
+
+    def deactivate(self) -> None:
+        for timer in self._ticking:
+            self.destroy_timer(timer)
+        self._ticking = ()
+        deadline_s = time.monotonic() + (_LAST_WORDS_S if self.is_ending else 0.0)
+        # At Ctrl-C the segmenter ends, too: its last ENDED belongs to what is kept.
+        while self.count_publishers(SEGMENT_TOPIC) and time.monotonic() < deadline_s:
+            self._drain()
+            time.sleep(_TAKE_S)
+        self._drain()
+        self.attempt(self.finish_recording)
+
+    def cleanup(self) -> None:
+        if self._recorder is not None:
+            self._recorder.close()
+            self._recorder = None
+
+    def report(self) -> Report:
+        values, troubles = self.state()
+        lost = self._recorder.lost
+        values["lost"] = sum(lost.values())
+        troubles = [*troubles]
+        if lost:
+            troubles.append(f"messages were lost on their way: {', '.join(sorted(lost))}")
+        if self.is_active:
+            troubles += self._recorder.problems.values()
+        message = "; ".join(troubles) or ("active" if self.is_active else "inactive")
+        return Report(WARN if troubles else OK, printable(message), values)
+
+    def attempt(self, step: Callable[[], None]) -> None:
+        """Do what needs a disk; where it is full, that is logged and the node goes on."""
+        try:
+            step()
+        except M2R2Error as error:
+            self.get_logger().error(printable(error), throttle_duration_sec=5.0)
+
+    def _drain(self) -> None:
+        until_ns = time.time_ns()
+        messages = self._recorder.take(until_ns)
+        self.attempt(lambda: self.keep(messages, until_ns))

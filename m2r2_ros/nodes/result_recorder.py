@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The node `result_recorder`: segments, predictions and diagnostics into a bag.
+
+/action_segment, /m2r2/frame_prediction and /diagnostics -> `<record_to>/results/<date>`, one MCAP
+bag a run, from its activation on. It can be read at any moment, whatever ends it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from m2r2_ros.datasets.recording_session import RecordingSession, SessionPlan
+from m2r2_ros.datasets.take import Received
+from m2r2_ros.nodes import parameters
+from m2r2_ros.nodes.process import run
+from m2r2_ros.nodes.recorder import TopicRecorder
+from m2r2_ros.nodes.recorder_node import RecorderNode
+from m2r2_ros.nodes.topics import DIAGNOSTICS_TOPIC, PREDICTION_TOPIC, SEGMENT_TOPIC
+
+_FOLDER, _PATTERN = "results", "%Y-%m-%d-%H-%M-%S"
+_TOPICS = (SEGMENT_TOPIC, PREDICTION_TOPIC, DIAGNOSTICS_TOPIC)
+
+
+class ResultRecorder(RecorderNode):
+    """One take from `activate` to `deactivate`."""
+
+    SETTINGS = parameters.RESULT_RECORDER
+
+    def __init__(self, values: dict[str, Any] | None = None) -> None:
+        super().__init__("result_recorder", values)
+
+    def configure(self, values: dict[str, Any]) -> None:
+        out = Path(values["record_to"]).expanduser() / _FOLDER
+        self._session = RecordingSession(SessionPlan(out, _PATTERN))
+        self._recorder = TopicRecorder(self, [self.resolve_topic_name(name) for name in _TOPICS])
+
+    def activate(self) -> None:
+        folder = self._session.start()
+        self.get_logger().info(f"recording results to {folder}")
+        super().activate()
+
+    def keep(self, messages: Sequence[Received], until_ns: int) -> None:
+        self._session.add(messages, until_ns)
+
+    def finish_recording(self) -> None:
+        if self._session.take is not None:
+            self._session.stop()
+
+    def state(self) -> tuple[dict[str, Any], Iterable[str]]:
+        take, problem = self._session.take, self._session.problem
+        values = {
+            "bag": take.bag.folder if take else "",
+            "messages": take.messages if take else 0,
+            "mb": take.bag.size / 1e6 if take else 0.0,
+            "dropped": take.bag.dropped.total() if take else 0,
+        }
+        troubles = [f"nothing more is recorded: {problem}"] if problem else []
+        if values["dropped"]:
+            troubles.append(f"{values['dropped']} messages dropped: the disk is too slow")
+        return values, troubles
+
+
+def main() -> int:
+    """Run the node."""
+    return run(lambda: [ResultRecorder()], __doc__)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

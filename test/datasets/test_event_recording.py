@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is kept around which segments, of how much memory and disk, and what is said of the rest."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+import pytest
+from bag_files import TYPE, text_message
+
+from m2r2_ros.datasets import event_recording
+from m2r2_ros.datasets.bag_description import RecordedTopic
+from m2r2_ros.datasets.bag_qos import OfferedQos
+from m2r2_ros.datasets.bag_reader import open_bag
+from m2r2_ros.datasets.event_recording import EventPlan, EventRecording
+from m2r2_ros.datasets.labels_file import labels_path, read_labels
+from m2r2_ros.datasets.message_ring import MessageRing
+from m2r2_ros.datasets.segment_proposals import SegmentProposals
+from m2r2_ros.datasets.take import Received
+from m2r2_ros.errors import M2R2Error
+from m2r2_ros.inference.segment_events import ActionOutcome, SegmentEvent, SegmentStatus
+from m2r2_ros.vocabulary import Vocabulary
+
+NOW, SECOND, STEP = 1_700_000_000 * 10**9, 10**9, 10**8
+TOPIC = RecordedTopic("/a", TYPE, OfferedQos(10), "string data")
+STATIC = RecordedTopic("/tf_static", TYPE, OfferedQos(1, False, True), "string data")
+VOCABULARY = Vocabulary(("rest", "pick lid", "place lid"), ("rest",))
+STARTED, ONGOING, ENDED = SegmentStatus
+
+
+def plan(out, **given):
+    usual = {"around_ns": SECOND, "ring_bytes": 10**9, "folder_bytes": 10**9, "unsure_below": 0.5}
+    return EventPlan(out, "t{n}", vocabulary=VOCABULARY, **(usual | given))
+
+
+def event(start_s, end_s, label="pick lid", number=0, status=ENDED, **given):
+    start_ns, end_ns = (NOW + round(s * SECOND) for s in (start_s, end_s))
+    usual = {"action": label, "object": "", "class_id": 0, "confidence": 0.9}
+    more = {"stamp_ns": end_ns, "start_ns": start_ns, "end_ns": end_ns, "boundary_confidence": 0.5}
+    return SegmentEvent(segment_id=number, status=status, label=label, **usual | more | given)
+
+
+class Told:
+    """Time that passes: a message every 0.1 s, and events when they are due."""
+
+    def __init__(self, out, offset_ns=0, size=100, **given):
+        self.events = EventRecording(plan(out, **given))
+        self.now_s, self._offset_ns, self._text = 0.0, offset_ns, "x" * size
+
+    def until(self, seconds):
+        while self.now_s < seconds:
+            self.now_s = round(self.now_s + 0.1, 1)
+            arrival_ns = NOW + round(self.now_s * 10) * STEP + self._offset_ns
+            message = Received(TOPIC, arrival_ns, arrival_ns - self._offset_ns, text(self._text))
+            self.events.add([message], arrival_ns)
+        return self
+
+    def hear(self, told):
+        self.until((told.stamp_ns - NOW) / SECOND)
+        self.events.hear(told)
+        return self
+
+
+def text(letters):
+    return text_message(letters)
+
+
+def seconds_of(bag):
+    with open_bag(bag) as opened:
+        return [round((m.log_ns - NOW) / SECOND, 1) for m in opened.messages()]
+
+
+@pytest.mark.parametrize(
+    ("told", "reason"),
+    [
+        (event(4, 6, label="unknown"), "unknown"),
+        (event(4, 6, outcome=ActionOutcome.FAILURE), "failed"),
+        (event(4, 6, confidence=0.4), "unsure"),
+        (event(4, 6), ""),
+        (event(4, 6, label="unknown", status=ONGOING), ""),
+        (event(4, 6, outcome=ActionOutcome.SUCCESS), ""),
+    ],
+)
+def test_what_is_worth_a_look_is_kept_with_what_was_around_it(tmp_path, told, reason):
+    cell = Told(tmp_path).hear(told).until(20)
+    assert dict(cell.events.reasons) == ({reason: 1} if reason else {})
+    assert [bag.name for bag in cell.events.finished] == (["t001"] if reason else [])
+    if reason:
+        seconds = seconds_of(tmp_path / "t001")
+        assert (seconds[0], seconds[-1], len(seconds)) == (3.0, 7.0, 41)
+        assert cell.events.cut_s == 0
+
+
+@pytest.mark.parametrize("offset_s", [0.0, -3.0e8, 77.0])
+def test_segments_are_proposals_in_the_time_of_stamps(tmp_path, offset_s):
+    """Whatever this machine's clock is; those that go on beyond the take are cut."""
+    cell = Told(tmp_path, offset_ns=round(offset_s * SECOND))
+    cell.hear(event(0, 4, "rest")).hear(event(4, 5, outcome=ActionOutcome.FAILURE, number=1))
+    cell.hear(event(5, 5.7, "place lid", number=2, status=ONGOING))
+    cell.hear(event(5.7, 5.8, "unknown", number=3)).until(20)
+    (bag,) = cell.events.finished
+    labels = read_labels(labels_path(bag))
+    assert labels.vocabulary == VOCABULARY and not labels.complete
+    assert {label.source for label in labels.labels} == {"model"}
+    found = [
+        (label.label, label.outcome, *((t - NOW) / SECOND for t in (label.start_ns, label.end_ns)))
+        for label in labels.labels
+    ]
+    first_s = (labels.epoch_ns - NOW) / SECOND
+    assert first_s == pytest.approx(3.0, abs=0.31)
+    assert found == [
+        ("rest", None, first_s, 4.0),
+        ("pick lid", "failure", 4.0, 5.0),
+        ("place lid", None, 5.0, 5.7),
+    ]
+
+
+def test_events_that_follow_each_other_are_one_take_up_to_a_length(tmp_path, monkeypatch):
+    monkeypatch.setattr(event_recording, "_LONGEST_NS", 6 * SECOND)
+    cell = Told(tmp_path)
+    for number in range(12):
+        start_s = 4 + 0.9 * number
+        cell.hear(event(start_s, start_s + 0.9, "unknown", number))
+    cell.until(30)
+    spans = [(s[0], s[-1]) for s in map(seconds_of, cell.events.finished)]
+    assert spans == [(3.0, 9.0), (7.5, 13.5), (12.0, 15.8)]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_ring_holds_the_newest_that_fit(seed):
+    chance = random.Random(seed)
+    most, ring, all_of_them = chance.randint(500, 20_000), None, []
+    ring = MessageRing(most)
+    for number in range(300):
+        data = bytes(chance.randint(0, 2 * most if chance.random() < 0.02 else 900))
+        all_of_them.append(Received(TOPIC, NOW + number, None, data))
+        ring.add(all_of_them[-1:])
+        kept = ring.since(0)
+        assert kept == all_of_them[len(all_of_them) - len(kept) :]
+        assert ring.size == sum(len(m.data) + 300 for m in kept) <= most
+        assert ring.evicted == len(all_of_them) - len(kept)
+        # One more would not have fitted.
+        if ring.evicted:
+            before = all_of_them[-len(kept) - 1]
+            assert ring.size + len(before.data) + 300 > most
+
+
+def test_what_the_ring_no_longer_has_is_said(tmp_path):
+    """Forty messages of 400 bytes fit: four seconds."""
+    cell = Told(tmp_path, size=91, ring_bytes=40 * 400)
+    cell.hear(event(1, 9, "unknown")).until(20)
+    (bag,) = cell.events.finished
+    assert seconds_of(bag)[0] == 5.1
+    assert cell.events.cut_s == pytest.approx(5.1)
+
+
+def test_a_full_folder_is_counted_and_a_full_disk_said(tmp_path, monkeypatch):
+    (tmp_path / "old").write_bytes(bytes(5000))
+    cell = Told(tmp_path, folder_bytes=9_000).hear(event(4, 6, "unknown")).until(10)
+    (bag,) = cell.events.finished
+    assert 9_000 < cell.events.written_bytes < 12_000
+    cell.hear(event(11, 12, "unknown", 1)).until(20)
+    assert (cell.events.not_kept, len(cell.events.finished)) == (1, 1)
+    assert seconds_of(bag)
+
+    def refuse(*arguments):
+        raise M2R2Error("No space left on device")
+
+    cell = Told(tmp_path / "other")
+    monkeypatch.setattr(event_recording, "BagRecording", refuse)
+    with pytest.raises(M2R2Error, match="No space"):
+        cell.hear(event(4, 6, "unknown"))
+    assert cell.events.not_kept == 1 and "No space" in cell.events.problem
+    monkeypatch.undo()
+    cell.hear(event(7, 8, "unknown", 1)).until(20)
+    assert len(cell.events.finished) == 1 and cell.events.problem == ""
+
+
+def test_labels_that_cannot_be_written_end_the_take_which_can_be_read(tmp_path, monkeypatch):
+    cell = Told(tmp_path).hear(event(4, 6, "unknown"))
+
+    def refuse(*arguments):
+        raise M2R2Error("No space left on device")
+
+    monkeypatch.setattr(event_recording, "write_labels", refuse)
+    with pytest.raises(M2R2Error, match="No space"):
+        cell.until(20)
+    assert cell.events.take is None and "No space" in cell.events.problem
+    assert seconds_of(cell.events.finished[0])[0] == 3.0
+
+
+def test_what_is_kept_for_late_subscribers_begins_every_take(tmp_path):
+    cell = Told(tmp_path)
+    cell.events.add([Received(STATIC, NOW, None, text("tree"))], NOW)
+    cell.hear(event(4, 5, "unknown")).hear(event(11, 12, "unknown", 1)).until(20)
+    for bag in cell.events.finished:
+        with open_bag(bag) as opened:
+            topics = [message.topic for message in opened.messages()]
+        assert topics[0] == "/tf_static" and topics.count("/tf_static") == 1
+    assert len(cell.events.finished) == 2
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_proposals_can_be_made_of_any_stream(seed):
+    """Also of one whose clock is set back, or whose segmenter begins anew."""
+    chance, proposals = random.Random(seed), SegmentProposals(VOCABULARY)
+    start_s = 0.0
+    for number in range(60):
+        start_s += chance.choice((0.0, 0.5, 2.0, -5.0 if chance.random() < 0.1 else 1.0))
+        label = chance.choice((*VOCABULARY.labels, "unknown", "pick"))
+        told = event(start_s + 20, start_s + 20 + chance.random(), label, number % 40)
+        proposals.note(replace(told, status=chance.choice((STARTED, ONGOING, ENDED))))
+    first_ns, last_ns = NOW + 25 * SECOND, NOW + 50 * SECOND
+    labels = proposals.labels(first_ns, last_ns)
+    assert labels.epoch_ns == first_ns
+    assert all(first_ns <= one.start_ns < one.end_ns <= last_ns for one in labels.labels)

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The result recorder and the event recorder over DDS, beside a segmenter that is scripted."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+from fake_segmenter import FakeSegmenter
+from harness import Planner, node_program
+from robot import TOPICS, Robot
+
+from m2r2_msgs.msg import FramePrediction
+from m2r2_ros.datasets.annotations import read_segment
+from m2r2_ros.datasets.bag_reader import open_bag
+from m2r2_ros.datasets.labels_file import labels_path, read_labels
+from m2r2_ros.inference.segment_events import ActionOutcome
+from m2r2_ros.messages.cdr import stamp_ns
+
+SECOND = 10**9
+INPUTS = {f"topics.{name}": topic for name, topic in TOPICS.items()}
+RESULTS = {"/action_segment", "/m2r2/frame_prediction", "/diagnostics"}
+
+
+def stamps(bag):
+    """Topic -> header stamps."""
+    found = {}
+    with open_bag(bag) as opened:
+        for message in opened.messages():
+            found.setdefault(message.topic, []).append(stamp_ns(message.data))
+        assert not opened.problems
+    return found
+
+
+def test_around_a_failure_all_sensors_are_kept_with_proposals(node, tmp_path, models):
+    robot, planner = Robot(node), Planner(node)
+    segmenter = FakeSegmenter(node)
+    out = tmp_path / "kept"
+    values = {**INPUTS, "models": models, "record_to": out, "around_s": 1.0}
+    with node_program(tmp_path, "event_recorder", values) as recorder:
+        robot.run_until(
+            lambda: (
+                recorder.ended
+                or (planner.heard("event_recorder") and planner.value("event_recorder", "ring_mb"))
+            ),
+            "the recorder",
+        )
+        segmenter.await_hearers(2)
+        publishers = robot._publishers.values()
+        robot.run_until(lambda: all(p.get_subscription_count() for p in publishers), "its ears")
+        began = len(robot.frames_ns)
+        robot.run_until(lambda: len(robot.frames_ns) > began + 15, "a second and a half")
+        start_ns = robot.frames_ns[-1]
+        segmenter.start("Insert", "USB", stamp_ns=start_ns)
+        robot.run_until(lambda: robot.frames_ns[-1] > start_ns + SECOND, "a second of it")
+        end_ns = robot.frames_ns[-1]
+        segmenter.end(ActionOutcome.FAILURE, stamp_ns=end_ns)
+        robot.run_until(
+            lambda: planner.value("event_recorder", "takes") == "1" or recorder.ended, "the take"
+        )
+        assert planner.value("event_recorder", "events_failed") == "1", recorder.output
+        assert planner.value("event_recorder", "cut_s") == "0"
+        # What a take holds is not bound to its end: a second one is ended by Ctrl-C.
+        segmenter.do("unknown")
+        robot.run_until(lambda: planner.value("event_recorder", "take"), "the next take")
+        segmenter.die()
+        assert recorder.interrupt() == 0, recorder.output
+    first, second = sorted((out / "events").glob("[0-9]*[0-9]"))
+    found = stamps(first)
+    assert set(found) == set(TOPICS.values())
+    for topic, seen in found.items():
+        # Half a second for the way of messages on a busy machine.
+        assert seen[0] <= start_ns - SECOND // 2 and seen[-1] >= end_ns + SECOND // 2, topic
+        assert seen[0] >= start_ns - 2 * SECOND and seen[-1] <= end_ns + 2 * SECOND, topic
+    (label,) = read_labels(labels_path(first)).labels
+    assert (label.label, label.source, label.outcome) == ("Insert USB", "model", "failure")
+    assert (label.start_ns, label.end_ns) == (start_ns, end_ns)
+    assert stamps(second) and labels_path(second).exists()
+
+
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
+def test_results_are_in_a_bag_whatever_ends_it(node, tmp_path, end):
+    segmenter, planner = FakeSegmenter(node), Planner(node)
+    predictions = node.create_publisher(FramePrediction, "m2r2/frame_prediction", 10)
+    robot = Robot(node)
+    out = tmp_path / "kept"
+    with node_program(tmp_path, "result_recorder", {"record_to": out}) as recorder:
+        robot.run_until(lambda: planner.heard("result_recorder") or recorder.ended, "the recorder")
+        segmenter.await_hearers(2)
+        robot.run_until(lambda: predictions.get_subscription_count() > 1, "its ears")
+        for _ in range(3):
+            segmenter.do("pick", outcome=ActionOutcome.SUCCESS)
+            predictions.publish(FramePrediction())
+        (bag,) = (out / "results").iterdir()
+
+        def kept():
+            with open_bag(bag) as opened:
+                return [message for message in opened.messages()]
+
+        robot.run_until(lambda: len({m.topic for m in kept()} & RESULTS) == 3, "all on the disk")
+        count = sum(m.topic == "/action_segment" for m in kept())
+        robot.run_until(lambda: sum(m.topic == "/action_segment" for m in kept()) >= 6, str(count))
+        # A segmenter that goes away at the same time is not waited for longer than it lives.
+        node.destroy_publisher(segmenter.publisher)
+        status = recorder.interrupt(end)
+        assert status == (0 if end == signal.SIGINT else -end), recorder.output
+    told = [m for m in kept() if m.topic == "/action_segment"]
+    read = [read_segment(message.data) for message in told]
+    assert len(read) == 6 and kept()[0].log_ns > 0
+    node.destroy_publisher(predictions)
