@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 from m2r2_ros.datasets.marks import SHORTEST_NS
-from m2r2_ros.datasets.recording_labels import FAILURE, MODEL, SUCCESS, Label, RecordingLabels
+from m2r2_ros.datasets.recording import FAILURE, SUCCESS
+from m2r2_ros.datasets.recording_labels import MODEL, Label, RecordingLabels
 from m2r2_ros.inference.segment_events import ActionOutcome, SegmentEvent
 from m2r2_ros.vocabulary import UNKNOWN, Vocabulary, is_label
 
