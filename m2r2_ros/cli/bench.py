@@ -35,6 +35,7 @@ NAMES = {
     "beside": "camera stamp to prediction with a recorder beside the chain against without",
     "large_pictures": "memory and predictions with one camera of 12 megapixels at 3 Hz",
     "composed": "CPU a window in one process against three",
+    "viewing": "camera stamp to prediction with m2r2 view connected against without",
     "streaming": "cost of the head after 600, 6,000 and 60,000 frames against the prefix again",
     "heads": "training an epoch of MS-TCN and of ASRF against torch's own layers",
     "segment": "offline segmentation against bare decoding and inference",

@@ -38,6 +38,7 @@ from m2r2_ros.parallel.held_signals import held_back
 from m2r2_ros.sensing.layout import SensorLayout
 from m2r2_ros.sensing.layout_file import load_layout
 from m2r2_ros.viewing.foxglove_layout import foxglove_layout
+from m2r2_ros.viewing.recorded_show import shown_layout
 
 # Foxglove's own default.
 DEFAULT_PORT = 8765
@@ -123,17 +124,17 @@ def _check_viewer(args: argparse.Namespace) -> None:
 
 def _layout(file: Path | None, models: Models | None, deployment: Deployment) -> SensorLayout:
     if file:
-        return load_layout(file)
+        return shown_layout(load_layout(file))
     if models and models.encoder.layout.signals:
-        return models.encoder.layout
-    return layout_of(deployment.topics)
+        return shown_layout(models.encoder.layout)
+    return shown_layout(layout_of(deployment.topics))
 
 
 def _view_graph(args: argparse.Namespace, layout: SensorLayout, deployment: Deployment) -> None:
     from m2r2_ros.viewing.graph_view import GraphView
 
     with held_back(signal.SIGINT, signal.SIGTERM) as ended:
-        view = GraphView(layout, deployment, _is_filled(ended), _say)
+        view = GraphView(layout, deployment, _is_filled(ended), _say, _warn)
         if args.text:
             view.as_text()
         elif args.rerun:
@@ -155,12 +156,12 @@ def _view_recording(
         results = recorded_results(args.recording, source, models, deployment, _warn)
         if args.rerun:
             recording_in_rerun(source, layout, results, deployment, args.out)
-        else:
-            with held_back(signal.SIGINT, signal.SIGTERM) as ended:
-                address = args.host, args.port
-                recording_in_foxglove(source, layout, results, address, _is_filled(ended), _say)
-        for problem in source.problems:
-            _warn(f"{source.name}: {problem}")
+            for problem in source.problems:
+                _warn(f"{source.name}: {problem}")
+            return
+        with held_back(signal.SIGINT, signal.SIGTERM) as ended:
+            address = args.host, args.port
+            recording_in_foxglove(source, layout, results, address, _is_filled(ended), _say, _warn)
 
 
 def _is_filled(signals: list[int]) -> Callable[[], bool]:

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from m2r2_ros.nodes.view_inputs import ViewInputs, viewing_node
@@ -20,10 +20,16 @@ class GraphView:
     """What is shown of which robot, and for how long."""
 
     def __init__(
-        self, layout: SensorLayout, deployment: Deployment, has_ended: Callable[[], bool], say: Say
+        self,
+        layout: SensorLayout,
+        deployment: Deployment,
+        has_ended: Callable[[], bool],
+        say: Say,
+        warn: Say,
     ) -> None:
+        """`say` is told what is served where, `warn` what cannot be shown."""
         self._layout, self._deployment = layout, deployment
-        self._has_ended, self._say = has_ended, say
+        self._has_ended, self._say, self._warn = has_ended, say, warn
 
     def in_foxglove(self, host: str, port: int) -> None:
         """Serve it. Raises M2R2Error."""
@@ -31,28 +37,43 @@ class GraphView:
         from m2r2_ros.viewing.foxglove_server import foxglove_server
 
         screen = FoxgloveScreen(self._layout)
-        with foxglove_server(screen, "m2r2_ros", host, port) as server:
+        with (
+            self._inputs() as inputs,
+            foxglove_server(screen, "m2r2_ros", host, port) as server,
+        ):
             self._say(f"open {server.url}")
-            self._show(screen, server.tell_time)
+            self._show(inputs, screen, server.tell_time)
 
     def in_rerun(self, file: Path | None) -> None:
         """Into a file, or a viewer that is opened. Raises M2R2Error."""
         from m2r2_ros.viewing.rerun_recording import rerun_recording
         from m2r2_ros.viewing.rerun_screen import RerunScreen
 
-        with rerun_recording("m2r2_ros", self._layout, file) as recording:
-            self._show(RerunScreen(recording, self._layout, None))
+        with (
+            self._inputs() as inputs,
+            rerun_recording("m2r2_ros", self._layout, file) as recording,
+        ):
+            self._say(f"recording into {file or 'the viewer'}: Ctrl-C ends")
+            self._show(inputs, RerunScreen(recording, self._layout, None))
 
     def as_text(self) -> None:
         """Only the line of text."""
-        self._say("publishing the current segment as text")
-        self._show(None)
+        with self._inputs() as inputs:
+            self._say("publishing the current segment as text")
+            self._show(inputs, None)
 
-    def _show(self, screen: Screen | None, after: Callable[[], None] = lambda: None) -> None:
+    @contextmanager
+    def _inputs(self) -> Iterator[ViewInputs]:
         deployment = self._deployment
-        with ExitStack() as stack:
-            node = stack.enter_context(viewing_node(deployment.namespace or "/"))
+        with viewing_node(deployment.namespace or "/") as node:
             inputs = ViewInputs(node, self._layout, deployment.topics, deployment.limits)
-            stack.callback(inputs.close)
-            show = LiveShow(inputs, self._layout, screen)
-            show_live(show, inputs, self._has_ended, after, self._say)
+            try:
+                yield inputs
+            finally:
+                inputs.close()
+
+    def _show(
+        self, inputs: ViewInputs, screen: Screen | None, after: Callable[[], None] = lambda: None
+    ) -> None:
+        show = LiveShow(inputs, self._layout, screen)
+        show_live(show, inputs, self._has_ended, after, self._warn)

@@ -11,7 +11,7 @@ from m2r2_ros.inference.segment_text import segment_text
 from m2r2_ros.nodes.view_inputs import PREDICTIONS, SEGMENTS, STATUSES, GraphNews, ViewInputs
 from m2r2_ros.sensing.layout import SensorLayout
 from m2r2_ros.viewing import streams
-from m2r2_ros.viewing.recorded_show import Call, batch_calls, shown_sensors
+from m2r2_ros.viewing.recorded_show import Call, batch_calls
 from m2r2_ros.viewing.results import event_latencies, prediction_latencies, told_latencies
 from m2r2_ros.viewing.screen import Screen
 
@@ -34,7 +34,7 @@ class LiveShow:
         self._inputs, self._screen = inputs, screen
         self._sensors = {
             name: streams.camera(name) if name in layout.cameras else streams.signal(name)
-            for name in shown_sensors(layout)
+            for name in layout.modalities
         }
         self._captions = [streams.caption(name) for name in layout.cameras]
         self._last: Callable[[], None] | None = None

@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from operator import itemgetter
 
 from m2r2_ros.datasets.recording_source import RecordingSource, SensorBatch, gap_label
-from m2r2_ros.errors import M2R2Error
+from m2r2_ros.errors import M2R2Error, printable
 from m2r2_ros.inspection.small_pictures import newest
 from m2r2_ros.labels import label_from_text
 from m2r2_ros.sensing.layout import SensorLayout
@@ -26,20 +27,28 @@ _BACK_NS = 1_000_000_000
 
 
 class RecordedShow:
-    """`problems`: a line for each sensor of the layout that the recording lacks."""
+    """A recording to be shown; `say` is told what cannot be read of it, a line each."""
 
     def __init__(
-        self, source: RecordingSource, layout: SensorLayout, results: Results, screen: Screen
+        self,
+        source: RecordingSource,
+        layout: SensorLayout,
+        results: Results,
+        screen: Screen,
+        say: Callable[[str], None],
     ) -> None:
-        self._source, self._screen = source, screen
-        self._layouts = {name: layout.only([name]) for name in shown_sensors(layout)}
+        """Raises M2R2Error when the recording has none of the layout's sensors."""
+        self._source, self._screen, self._say = source, screen, say
+        self._said: set[str] = set()
+        source.between(layout, source.start_ns, source.start_ns)
+        self._tell(source.problems)
+        self._layouts = dict(self._present(layout))
         self._ahead: dict[str, tuple[int, int, SensorBatch]] = {}
         calls = [*results.calls(screen), *truth_calls(source, screen)]
         # Stable: at one stamp an ENDED stays before the STARTED that follows it.
         self._calls: Sequence[Call] = sorted(calls, key=itemgetter(0))
         self._events = results.events
         self._truth = sorted(truth_calls(source, screen), key=itemgetter(0))
-        self.problems: list[str] = []
 
     def show(self, start_ns: int, end_ns: int) -> None:
         """All that is stamped in [start_ns, end_ns) and looked at, in order of time."""
@@ -90,18 +99,36 @@ class RecordedShow:
         return block
 
     def _between(self, layout: SensorLayout, start_ns: int, end_ns: int) -> SensorBatch:
-        """Nothing of a sensor that the recording lacks."""
+        """Nothing where the recording is damaged, which is said."""
         try:
-            return self._source.between(layout, start_ns, end_ns)
+            batch = self._source.between(layout, start_ns, end_ns)
         except M2R2Error as error:
-            if (line := str(error)) not in self.problems:
-                self.problems.append(line)
+            self._tell([str(error)])
             return SensorBatch()
+        self._tell(self._source.problems)
+        return batch
+
+    def _present(self, layout: SensorLayout) -> Iterator[tuple[str, SensorLayout]]:
+        """A layout of its own for each sensor that is there; the others have been told."""
+        for name in layout.modalities:
+            with suppress(M2R2Error):
+                one = layout.only([name])
+                self._source.between(one, self._source.start_ns, self._source.start_ns)
+                yield name, one
+
+    def _tell(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            if line not in self._said:
+                self._said.add(line)
+                self._say(f"{self._source.name}: {line}")
 
 
-def shown_sensors(layout: SensorLayout) -> list[str]:
-    """Cameras and signals that a recording holds, in the layout's order."""
-    return [name for name in layout.sensed if name in layout.cameras or name in layout.signals]
+def shown_layout(layout: SensorLayout) -> SensorLayout:
+    """Its cameras and the signals that a robot publishes. Raises M2R2Error when it has none."""
+    shown = [*layout.cameras, *(name for name in layout.signals if name in layout.sensed)]
+    if not shown:
+        raise M2R2Error("the layout has neither a camera nor a signal: there is nothing to show")
+    return layout.only(shown)
 
 
 def batch_calls(batch: SensorBatch, screen: Screen) -> Iterator[Call]:
@@ -125,7 +152,10 @@ def truth_calls(source: RecordingSource, screen: Screen) -> Iterator[Call]:
         start_ns, end_ns = (
             source.start_ns + round(at * 1e9) for at in (action.start_s, action.end_s)
         )
-        label, outcome = label_from_text(action.text), "" if action.success else "failure"
+        label, outcome = (
+            printable(label_from_text(action.text)),
+            "" if action.success else "failure",
+        )
         yield start_ns, lambda at=start_ns, la=label, o=outcome: screen.truth(at, la, o)
         if action.end_s < next_s:
             yield end_ns, lambda at=end_ns: screen.truth(at, between, "")

@@ -14,7 +14,7 @@ from m2r2_ros.offline.deployment import Deployment
 from m2r2_ros.offline.segmentation import segment_source
 from m2r2_ros.parallel.progress import Progress
 from m2r2_ros.sensing.layout import SensorLayout
-from m2r2_ros.viewing.recorded_show import batch_calls, shown_sensors, truth_calls
+from m2r2_ros.viewing.recorded_show import batch_calls, truth_calls
 from m2r2_ros.viewing.results import Results
 
 Say = Callable[[str], None]
@@ -44,21 +44,24 @@ def recording_in_foxglove(
     address: tuple[str, int],
     has_ended: Callable[[], bool],
     say: Say,
+    warn: Say,
 ) -> None:
-    """Serve it at host and port until `has_ended`. Raises M2R2Error."""
+    """Serve it at host and port until `has_ended`.
+
+    `say` is told the address, `warn` what cannot be shown. Raises M2R2Error.
+    """
     from m2r2_ros.viewing.foxglove_screen import FoxgloveScreen
     from m2r2_ros.viewing.foxglove_server import foxglove_server
     from m2r2_ros.viewing.playback import Playback
     from m2r2_ros.viewing.recorded_player import play_recording
     from m2r2_ros.viewing.recorded_show import RecordedShow
 
-    # Where none of the sensors is there, this says it.
-    source.between(layout.only(shown_sensors(layout)), source.start_ns, source.start_ns)
     screen = FoxgloveScreen(layout)
-    playback = Playback(source.start_ns, source.end_ns)
-    with foxglove_server(screen, source.name, *address, playback) as server:
+    # The end is the last sample's stamp, which is shown, too.
+    playback = Playback(source.start_ns, source.end_ns + 1)
+    show = RecordedShow(source, layout, results, screen, warn)
+    with foxglove_server(screen, printable(source.name), *address, playback) as server:
         say(f"open {server.url}")
-        show = RecordedShow(source, layout, results, screen)
         play_recording(show, screen, server, playback, has_ended)
 
 
@@ -73,11 +76,10 @@ def recording_in_rerun(
     from m2r2_ros.viewing.rerun_recording import rerun_recording
     from m2r2_ros.viewing.rerun_screen import RerunScreen
 
-    layout = layout.only(shown_sensors(layout))
     batches = source.batches(layout, deployment.limits)
     total_s = (source.end_ns - source.start_ns) / 1e9
     with (
-        rerun_recording(source.name, layout, file) as recording,
+        rerun_recording(printable(source.name), layout, file) as recording,
         Progress(desc=printable(source.name), total=total_s, bar_format=_SHAPE) as bar,
     ):
         screen = RerunScreen(recording, layout, vocabulary_of(source))

@@ -9,6 +9,7 @@ import numpy as np
 import rerun as rr
 
 from m2r2_ros.datasets.result_messages import ClassPrediction, NodeStatus
+from m2r2_ros.errors import printable
 from m2r2_ros.evaluation.colours import Palette
 from m2r2_ros.inference.segment_events import SegmentEvent, SegmentStatus
 from m2r2_ros.inference.segment_text import segment_text
@@ -78,7 +79,7 @@ class RerunScreen:
 
     def segment(self, event: SegmentEvent) -> None:
         self._text = segment_text(event)
-        current = "" if event.status == SegmentStatus.ENDED else event.label
+        current = "" if event.status == SegmentStatus.ENDED else printable(event.label)
         self._log(PUBLISHED, event.stamp_ns, rr.StateChange(state=current))
         if event.progress is not None:
             self._number(f"{streams.SEGMENT}/progress", event.stamp_ns, event.progress)
@@ -121,7 +122,8 @@ class RerunScreen:
         """The colours of the timelines that `m2r2 segment` draws."""
         labels = list(vocabulary.labels)
         palette = Palette(labels, vocabulary)
-        states = rr.StateConfiguration(values=labels, colors=list(_bytes(palette, labels)))
+        values = list(map(printable, labels))
+        states = rr.StateConfiguration(values=values, colors=list(_bytes(palette, labels)))
         for entity in (PUBLISHED, TRUE):
             self._recording.log(entity, states, static=True)
 

@@ -10,36 +10,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rosbags.typesys import Stores, get_types_from_msg, get_typestore
-from source_tree import ROOT
+from published_messages import TYPES, header, made, time
 
 from m2r2_ros.datasets.result_messages import read_diagnostics, read_event, read_prediction
 from m2r2_ros.inference.segment_events import ActionOutcome, SegmentStatus
 from m2r2_ros.messages.cdr import MessageError
 
-STORE = get_typestore(Stores.ROS2_JAZZY)
-for name in ("ActionSegment", "FramePrediction"):
-    text = (ROOT / "m2r2_msgs" / "msg" / f"{name}.msg").read_text()
-    STORE.register(get_types_from_msg(text, f"m2r2_msgs/msg/{name}"))
-TYPES = STORE.types
-
 SHARES = st.floats(0, 1, width=32)
 TEXTS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=20)
 STAMPS = st.integers(0, 2**31 * 10**9 - 1)
-
-
-def made(kind: str, *fields):
-    message = TYPES[kind](*fields)
-    return bytes(STORE.serialize_cdr(message, kind))
-
-
-def header(stamp_ns: int):
-    time = TYPES["builtin_interfaces/msg/Time"](*divmod(stamp_ns, 10**9))
-    return TYPES["std_msgs/msg/Header"](time, "")
-
-
-def time(stamp_ns: int):
-    return TYPES["builtin_interfaces/msg/Time"](*divmod(stamp_ns, 10**9))
 
 
 @settings(max_examples=60)

@@ -55,12 +55,12 @@ class Shown:
 def shown(tmp_path_factory) -> Iterator[Shown]:
     with shown_recording(tmp_path_factory.getbasetemp()) as source:
         screen = FoxgloveScreen(LAYOUT)
-        playback = Playback(source.start_ns, source.end_ns)
+        playback = Playback(source.start_ns, source.end_ns + 1)
         ended = threading.Event()
         with foxglove_server(screen, source.name, "127.0.0.1", 0, playback) as server:
             shown = Shown(source, server.url, playback)
+            show = RecordedShow(source, LAYOUT, results(source.start_ns), screen, print)
             _count_reads(source, shown.reads)
-            show = RecordedShow(source, LAYOUT, results(source.start_ns), screen)
             arguments = show, screen, server, playback, ended.is_set
             thread = threading.Thread(target=play_recording, args=arguments)
             thread.start()
@@ -227,7 +227,7 @@ def test_curves_have_the_numbers_of_the_recording(shown):
     with shown.client(SIGNALS[0]) as client:
         seen_to_the_end(client)
     stamps, values = shown.source.between(
-        LAYOUT.only(["wrench"]), shown.source.start_ns, shown.source.end_ns
+        LAYOUT.only(["wrench"]), shown.source.start_ns, shown.source.end_ns + 1
     ).signals["wrench"]
     rows = dict(zip(stamps.tolist(), values.tolist(), strict=True))
     names = streams.column_names(LAYOUT.signals["wrench"])
@@ -280,7 +280,7 @@ def test_the_bar_pauses_jumps_and_goes_on(shown):
         client.receive_until(lambda: client.states[-1].request == "on")
         assert client.states[-1].status == PLAYING
         seen_to_the_end(client)
-        assert client.states[-1].position_ns == shown.source.end_ns
+        assert client.states[-1].position_ns == shown.source.end_ns + 1
 
 
 @pytest.mark.parametrize("speed", [0.0, -1.0, float("nan"), float("inf"), 1e30])
