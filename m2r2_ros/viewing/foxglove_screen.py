@@ -115,6 +115,9 @@ class FoxgloveScreen:
         if self.wants(streams.SEGMENT):
             self._log(streams.SEGMENT, event.stamp_ns, _segment_entry(event))
 
+    def write(self, text: str) -> None:
+        self._text = text
+
     def truth(self, stamp_ns: int, label: str, outcome: str) -> None:
         self._log(streams.TRUTH, stamp_ns, {"current": label, "outcome": outcome})
 

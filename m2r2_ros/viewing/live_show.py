@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Iterator
 from operator import itemgetter
 
+from m2r2_ros.errors import printable
+from m2r2_ros.inference.segment_events import SegmentEvent, SegmentStatus
 from m2r2_ros.inference.segment_text import segment_text
 from m2r2_ros.nodes.view_inputs import PREDICTIONS, SEGMENTS, STATUSES, GraphNews, ViewInputs
 from m2r2_ros.sensing.layout import SensorLayout
@@ -16,6 +18,7 @@ from m2r2_ros.viewing.results import event_latencies, prediction_latencies, told
 from m2r2_ros.viewing.screen import Screen
 
 _TAKE_S, _IDLE_S, _FOLLOW_S = 0.04, 0.1, 0.25
+_SILENCE_S = 5.0
 # Publishers are found within this time after somebody has begun to look.
 _PATIENCE_S = 3.0
 # The results that each stream is made of.
@@ -37,8 +40,9 @@ class LiveShow:
             for name in layout.modalities
         }
         self._captions = [streams.caption(name) for name in layout.cameras]
-        self._last: Callable[[], None] | None = None
-        self._newest_ns = 0
+        # The last event, and when it was heard [s of a steady clock], until its silence is told.
+        self._last: SegmentEvent | None = None
+        self._heard_s: float | None = None
 
     def wanted(self) -> set[str]:
         """Names of the sensors and results that are looked at."""
@@ -55,33 +59,52 @@ class LiveShow:
         """Show what has come, in order of its stamps."""
         for event, _ in news.segments:
             self._inputs.publish_text(segment_text(event))
-        if self._screen is None:
-            return
-        if self._screen.has_newcomers() and self._last is not None:
-            self._last()
-        calls = sorted(self._calls(news), key=itemgetter(0))
+            self._last, self._heard_s = event, time.monotonic()
+        if self._screen is not None:
+            self._show_on(self._screen, news)
+        self._tell_silence()
+
+    def rest(self) -> None:
+        """Nobody listens to segments: that nothing is heard of one says nothing."""
+        self._heard_s = None
+
+    def _show_on(self, screen: Screen, news: GraphNews) -> None:
+        if screen.has_newcomers() and self._last is not None:
+            screen.segment(self._last)
+        calls = sorted(_calls(screen, news), key=itemgetter(0))
         for _, call in calls:
             call()
         if calls:
             # Simulated time may begin anew.
-            self._screen.at(calls[-1][0])
+            screen.at(calls[-1][0])
 
-    def _calls(self, news: GraphNews) -> Iterator[Call]:
-        screen = self._screen
-        for event, arrival_ns in news.segments:
-            self._last = lambda e=event: screen.segment(e)
-            yield event.stamp_ns, self._last
-            for late in event_latencies(event, arrival_ns):
-                yield late[0], lambda entry=late: screen.latency(*entry)
-        for prediction, arrival_ns in news.predictions:
-            yield prediction.stamp_ns, lambda p=prediction: screen.prediction(p)
-            for late in prediction_latencies(prediction, arrival_ns):
-                yield late[0], lambda entry=late: screen.latency(*entry)
-        for stamped, _ in news.statuses:
-            yield stamped[0], lambda s=stamped: screen.diagnostics(*s)
-            for late in told_latencies(*stamped):
-                yield late[0], lambda entry=late: screen.latency(*entry)
-        yield from batch_calls(news.sensors, screen)
+    def _tell_silence(self) -> None:
+        """Not to claim what nobody says any more: an open segment is heard of every second."""
+        heard_s, last = self._heard_s, self._last
+        if heard_s is None or time.monotonic() - heard_s < _SILENCE_S:
+            return
+        self._heard_s = None
+        if last.status != SegmentStatus.ENDED:
+            text = f"{printable(last.label)}: not heard of for {_SILENCE_S:.0f} s"
+            self._inputs.publish_text(text)
+            if self._screen is not None:
+                self._screen.write(text)
+
+
+def _calls(screen: Screen, news: GraphNews) -> Iterator[Call]:
+    for event, arrival_ns in news.segments:
+        yield event.stamp_ns, lambda e=event: screen.segment(e)
+        for late in event_latencies(event, arrival_ns):
+            yield late[0], lambda entry=late: screen.latency(*entry)
+    for prediction, arrival_ns in news.predictions:
+        yield prediction.stamp_ns, lambda p=prediction: screen.prediction(p)
+        for late in prediction_latencies(prediction, arrival_ns):
+            yield late[0], lambda entry=late: screen.latency(*entry)
+    for stamped, _ in news.statuses:
+        yield stamped[0], lambda s=stamped: screen.diagnostics(*s)
+        for late in told_latencies(*stamped):
+            yield late[0], lambda entry=late: screen.latency(*entry)
+    yield from batch_calls(news.sensors, screen)
 
 
 def show_live(
@@ -103,6 +126,8 @@ def show_live(
             for line in sorted(lines - said):
                 say(line)
             said |= lines
+        if SEGMENTS not in wanted:
+            show.rest()
         if wanted:
             show.show(inputs.take())
             after()

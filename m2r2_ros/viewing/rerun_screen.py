@@ -84,6 +84,9 @@ class RerunScreen:
         if event.progress is not None:
             self._number(f"{streams.SEGMENT}/progress", event.stamp_ns, event.progress)
 
+    def write(self, text: str) -> None:
+        self._text = text
+
     def truth(self, stamp_ns: int, label: str, outcome: str) -> None:
         self._log(TRUE, stamp_ns, rr.StateChange(state=label))
 

@@ -42,6 +42,10 @@ class Screen(Protocol):
 
     def segment(self, event: SegmentEvent) -> None: ...
 
+    def write(self, text: str) -> None:
+        """What stands on pictures until the next segment's event."""
+        ...
+
     def truth(self, stamp_ns: int, label: str, outcome: str) -> None:
         """What is done from this stamp on by the labels; "" where they do not say it."""
         ...

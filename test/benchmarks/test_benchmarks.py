@@ -94,6 +94,19 @@ def test_latency_under_a_short_load(tmp_path, models, monkeypatch):
     assert result["ratio"] > 1
 
 
+@pytest.mark.ros
+def test_a_viewer_is_looked_at_under_a_short_load(tmp_path, models):
+    pytest.importorskip("rclpy")
+    pytest.importorskip("foxglove")
+    result = bench(tmp_path, models, "viewing", "--seconds", "2")
+    assert result["ratio"] > 0
+    assert result["ours_frame_prediction_ms"]["count"] >= 1
+    assert result["reference_frame_prediction_ms"]["count"] >= 1
+    (looked_at,) = result["looked_at"]
+    assert looked_at["messages"] > 0
+    assert looked_at["bytes"] > looked_at["messages"]
+
+
 def test_streaming_head(models):
     from m2r2_ros.benchmarks.streaming import measure
     from m2r2_ros.inference.head import StreamingHead

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from array import array
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ from m2r2_ros.nodes.topics import (
     TEXT_TOPIC,
     segment_qos,
 )
+from m2r2_ros.sensing.layout import SensorLayout
 
 pytest.importorskip("foxglove")
 
@@ -127,9 +129,44 @@ def test_a_robot_is_shown_while_somebody_looks(node, viewer, tmp_path):
 
     # For RViz: a line of text, with nobody in Foxglove.
     robot.listen_to_text()
-    spin_until(node, lambda: robot.texts == ["pour water 88 %"], "the text")
+    spin_until(node, lambda: robot.texts[:1] == ["pour water 88 %"], "the text")
     robot.segment(SegmentStatus.ENDED, outcome=ActionOutcome.SUCCESS, outcome_confidence=0.9)
     spin_until(node, lambda: robot.texts[-1] == "pour water: success", "the outcome")
 
     assert viewer.interrupt() == 0
     assert "Traceback" not in viewer.output, viewer.output
+
+
+class Inputs:
+    """Stands for what is heard on a graph."""
+
+    text_is_read = True
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    def publish_text(self, text: str) -> None:
+        self.texts.append(text)
+
+
+def test_a_segment_that_nobody_confirms_is_no_longer_claimed(monkeypatch):
+    from m2r2_ros.nodes.view_inputs import SEGMENTS, GraphNews
+    from m2r2_ros.viewing import live_show
+
+    now_s, inputs = 100.0, Inputs()
+    monkeypatch.setattr(live_show.time, "monotonic", lambda: now_s)
+    show = live_show.LiveShow(inputs, SensorLayout(("overhead",)), None)
+    assert show.wanted() == {SEGMENTS}
+    opened = SegmentEvent(1, 7, SegmentStatus.ONGOING, "pour", "pour", "", 1, 0.5, 0, 1, 0.5)
+    ended = replace(opened, status=SegmentStatus.ENDED)
+    for event in (opened, ended):
+        show.show(GraphNews(segments=[(event, None)]))
+        for _ in range(4):
+            now_s += 2.0
+            show.show(GraphNews())
+    assert inputs.texts == ["pour 50 %", "pour: not heard of for 5 s", ""]
+    show.show(GraphNews(segments=[(opened, None)]))
+    show.rest()
+    now_s += 9.0
+    show.show(GraphNews())
+    assert inputs.texts[3:] == ["pour 50 %"]
