@@ -22,13 +22,15 @@ from m2r2_ros.inference.onnx_metadata import read_encoder_metadata
 from m2r2_ros.offline.deployment import Deployment
 from m2r2_ros.parallel.held_signals import held_back
 from m2r2_ros.viewing.graph_view import GraphView
+from m2r2_ros.viewing.recorded_show import shown_layout
 from m2r2_ros.viewing.streams import RESULTS
 
 
 def main() -> int:
     """Show and look until a signal comes."""
     given = dict(word.split(":=", 1) for word in sys.argv[1:] if ":=" in word)
-    layout = read_encoder_metadata(Path(given.pop("models")) / ENCODER_FILE).layout
+    encoder = read_encoder_metadata(Path(given.pop("models")) / ENCODER_FILE)
+    layout = shown_layout(encoder.layout)
     channels = 2 * len(layout.cameras) + len(layout.signals) + len(RESULTS)
     seen: list[int] = []
 
