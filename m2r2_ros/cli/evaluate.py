@@ -13,7 +13,8 @@ that says its label and is held for 0.5 s. They are over the recognised actions 
 without `recognised` and `false_starts` (per true action). "held" is what a planner had at each
 frame, without hindsight; the others are of the segments as published, whose starts are back-dated.
 --reading scores other labels: "held", or "raw", the head's most probable class of each frame, as
-tables of heads without a segment tracker have it.
+tables of heads without a segment tracker have it. Of a head that tells outcomes or progress their
+figures, shares, come after the others.
 
 Which labels are idle, and what is action and object, says vocabulary.yaml in the folder, else
 --idle, else the head; "coarse" (actions without objects) is there where labels have objects.
@@ -37,6 +38,7 @@ import os
 import sys
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 from m2r2_ros import __version__
 from m2r2_ros.cli._frames import add_frame_arguments, evaluation_rate
@@ -50,12 +52,13 @@ from m2r2_ros.datasets.vocabulary_file import VOCABULARY_FILE
 from m2r2_ros.errors import M2R2Error, nearest_name
 from m2r2_ros.evaluation.predictions import READINGS, Prediction, score_predictions
 from m2r2_ros.evaluation.streamed_predictions import short_confirmation
-from m2r2_ros.evaluation.tables import scores_text
+from m2r2_ros.evaluation.tables import outlook_text, scores_text
 from m2r2_ros.experiments.evaluated import describe_method, describe_test
 from m2r2_ros.experiments.head_predictions import (
     Head,
     check_classes,
     open_head,
+    outlook_scores,
     predict,
     read_predictions,
     stated_vocabulary,
@@ -126,11 +129,15 @@ def main(args: argparse.Namespace) -> int:
     say(assumed)
     say(folder.cropped_report)
     scores = score_predictions(predictions, args.background)
+    training = folder.split(args.split).train
+    outlook = outlook_scores(head, whole, folder, training, vocabulary)
     with partial_file(args.json) as temporary:
-        temporary.write_text(json.dumps(scores, indent=1) + "\n", encoding="utf-8")
+        temporary.write_text(json.dumps({**scores, **outlook}, indent=1) + "\n", encoding="utf-8")
     if args.report:
-        _write_report(args, fine, folder, vocabulary)
+        _write_report(args, fine, folder, vocabulary, outlook)
     print(scores_text(scores, f"{args.labels}, {args.reading}, {len(whole)} recordings"))
+    if outlook:
+        print(outlook_text(outlook))
     return 0
 
 
@@ -208,6 +215,7 @@ def _write_report(
     predictions: list[Prediction],
     folder: FeatureFolder,
     vocabulary: Vocabulary,
+    outlook: dict[str, Any],
 ) -> None:
     from m2r2_ros.evaluation.report import write_report
 
@@ -223,4 +231,5 @@ def _write_report(
     }
     commonest = trained.most_common(1)[0][0]
     chosen = vocabulary, args.labels
-    write_report(args.report, title, predictions, *chosen, about, commonest, args.background)
+    parts = predictions, *chosen, about, commonest, args.background, outlook
+    write_report(args.report, title, *parts)

@@ -13,6 +13,7 @@ from m2r2_ros.errors import M2R2Error
 from m2r2_ros.evaluation.delay import held_at, summary, timeliness
 from m2r2_ros.evaluation.frame_times import nominal_edges, segments_from_frames
 from m2r2_ros.evaluation.metrics import boundary_f1, find_boundaries, score_many
+from m2r2_ros.evaluation.outlook import ToldOutlook
 from m2r2_ros.evaluation.segments import Segment
 from m2r2_ros.vocabulary import UNKNOWN, labelled_runs
 
@@ -37,6 +38,7 @@ class Prediction:
                    evenly.
     idle           labels that say that nothing is done; a planner takes silence for the first.
     rate_hz        frames a second.
+    outlook        what a causal head told of progress and outcomes.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Prediction:
     edges_s: np.ndarray | None = None
     idle: tuple[str, ...] = ()
     rate_hz: float = ASSUMED_HZ
+    outlook: ToldOutlook | None = None
 
     def __post_init__(self) -> None:
         if len(self.labels) != len(self.truth):

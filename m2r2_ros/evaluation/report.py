@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from m2r2_ros.evaluation.html_page import embedded, page_template
 from m2r2_ros.evaluation.predictions import Prediction, score_predictions
 from m2r2_ros.evaluation.reliability import reliability
 from m2r2_ros.evaluation.report_figures import confusion_png, reliability_png, timeline_png
+from m2r2_ros.evaluation.tables import outlook_text
 from m2r2_ros.parallel.progress import Progress
 from m2r2_ros.vocabulary import Vocabulary
 
@@ -33,13 +35,14 @@ def write_report(
     about: Mapping[str, str],
     commonest: str,
     background: Collection[str] = (),
+    outlook: Mapping[str, Any] = MappingProxyType({}),
 ) -> None:
     """Write the report to `path` and its figures beside it, with the ending .json.
 
     `level`: of the vocabulary's levels the first to score, at which recordings are ordered and
     drawn; those that follow from it are scored, too. `about` says what was scored on what;
-    `commonest` is the label that a method without any sensor would always give. Raises M2R2Error
-    when there is no prediction.
+    `commonest` is the label that a method without any sensor would always give; `outlook` is what
+    `score_outlook` gave, if anything was told. Raises M2R2Error when there is no prediction.
     """
     levels = _levels_from(level, vocabulary)
     found = {
@@ -60,10 +63,13 @@ def write_report(
             },
         },
     }
+    if outlook:
+        figures["outlook"] = dict(outlook)
     first = found[level]
     page = page_template("m2r2_ros.evaluation", "report.html").render(
         figures,
         first=level,
+        outlook_text=outlook_text(outlook) if outlook else "",
         pictures={level: content.pictures() for level, content in found.items()},
         timelines={
             name: embedded(timeline_png(prediction, vocabulary))

@@ -21,11 +21,15 @@ class StreamedLabels:
     published      the label of the segment that was published for the frame, perhaps later.
     held           the label of the segment that was open once the frame had been processed.
     probabilities  the head's posterior, float32 (T, C).
+    events         all messages, in order.
+    opened         the segment that was open once the frame had been processed.
     """
 
     published: list[str]
     held: list[str]
     probabilities: np.ndarray = field(compare=False)
+    events: list[SegmentEvent] = field(compare=False, default_factory=list)
+    opened: list[SegmentEvent | None] = field(compare=False, default_factory=list)
 
 
 def nominal_stamps(frames: int, rate_hz: float) -> np.ndarray:
@@ -42,12 +46,13 @@ def stream(head: StreamingHead, features: np.ndarray, stamps_ns: np.ndarray) -> 
     segmenter = SegmentSequence(head, head.metadata.new_tracker())
     head.reset()
     events: list[SegmentEvent] = []
-    held = []
+    held, opened = [], []
     probabilities = np.zeros((len(features), len(head.labels)), np.float32)
     for index, (stamp_ns, feature) in enumerate(zip(stamps_ns, features, strict=True)):
         prediction, caused = segmenter.process(index, int(stamp_ns), feature)
         probabilities[prediction.index] = prediction.probabilities
         events += caused
+        opened.append(segmenter.tracker.current)
         held.append(_open_label(segmenter.tracker))
     if len(features):
         owed, caused = segmenter.drain(int(stamps_ns[-1]))
@@ -55,7 +60,7 @@ def stream(head: StreamingHead, features: np.ndarray, stamps_ns: np.ndarray) -> 
         for prediction in owed:
             probabilities[prediction.index] = prediction.probabilities
     events += segmenter.close()
-    return StreamedLabels(_published(events, stamps_ns), held, probabilities)
+    return StreamedLabels(_published(events, stamps_ns), held, probabilities, events, opened)
 
 
 def track(

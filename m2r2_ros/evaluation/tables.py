@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from m2r2_ros.errors import printable
 
@@ -37,6 +38,39 @@ def _timeliness(scores: Mapping[str, float | None]) -> list[str]:
             f"90th percentile {scores['delay_p90_s']:.2f})"
         )
     return [found, f"  false starts: {scores['false_starts']:.2f} per action"]
+
+
+def outlook_text(scores: Mapping[str, Any]) -> str:
+    """What `outlook_scores.score_outlook` gave."""
+    lines = []
+    for action, of in scores["outcome"].items():
+        found = (
+            f"  outcome of {printable(action)}: {of['succeeded']} succeeded, {of['failed']} "
+            f"failed, {of['met']} met, {of['told']} told"
+        )
+        if of["auroc"] is not None:
+            found += (
+                f"; AUROC {_share(of['auroc'], of['auroc_interval'])}, by duration "
+                f"{of['auroc_duration']:.2f}"
+            )
+        if of["ece"] is not None:
+            found += f"; ECE {of['ece']:.2f}"
+        found += f"; F1 of failures {_share(of['f1_failures'], of['f1_failures_interval'])}"
+        lines.append(found)
+    for kind, of in scores["progress"].items():
+        if of["error"] is not None:
+            lines.append(
+                f"  progress of {of['actions']} actions ({kind}): mean error "
+                f"{_share(of['error'], of['error_interval'])}, by elapsed time "
+                f"{of['elapsed_error']:.2f}, told in {100 * of['told']:.0f} % of their frames"
+            )
+    return "\n".join(lines)
+
+
+def _share(value: float, interval: Sequence[float] | None) -> str:
+    if interval is None:
+        return f"{value:.2f}"
+    return f"{value:.2f} ({interval[0]:.2f} to {interval[1]:.2f})"
 
 
 def format_table(rows: Mapping[str, Mapping[str, float]]) -> str:

@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from statistics import median
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -14,6 +16,8 @@ from m2r2_ros.datasets.mstcn import FeatureFolder, read_prediction
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.evaluation.delay import beliefs_from_frames
 from m2r2_ros.evaluation.frame_times import edges_from_stamps
+from m2r2_ros.evaluation.outlook import told_outlook, true_actions
+from m2r2_ros.evaluation.outlook_scores import score_outlook
 from m2r2_ros.evaluation.predictions import Prediction
 from m2r2_ros.evaluation.streamed_predictions import nominal_stamps, stream
 from m2r2_ros.inference.head import StreamingHead
@@ -80,9 +84,11 @@ def predict(
             found = stream(head, features, rate.sampled(stamps_ns))
             labels = found.published
             believed = beliefs_from_frames(found.held, rate.message_edges(edges))
+            stamps_ns = rate.sampled(stamps_ns)
+            outlook = told_outlook(found.events, found.opened, stamps_ns, float(edges[1]))
         else:
             found = head.predict(features, name)
-            labels, believed = found.labels, None
+            labels, believed, outlook = found.labels, None, None
         yield Prediction(
             name,
             rate.repeated(labels, frames),
@@ -93,7 +99,36 @@ def predict(
             edges,
             tuple(idle),
             rate.rate_hz,
+            outlook,
         )
+
+
+def outlook_scores(
+    head: Head,
+    predictions: Sequence[Prediction],
+    folder: FeatureFolder,
+    training: Iterable[str],
+    vocabulary: Vocabulary,
+) -> dict[str, Any]:
+    """Figures of progress and outcome, {} of a head that tells neither.
+
+    The median lengths that progress is compared with are those of the `training` recordings.
+    """
+    if not isinstance(head, StreamingHead) or not head.tells:
+        return {}
+    recordings, lengths = [], defaultdict(list)
+    for one in predictions:
+        outcomes = folder.outcomes(one.name, len(one.truth))
+        recordings.append((one.outlook, true_actions(one.truth, outcomes, one.edges, vocabulary)))
+    rate_hz = predictions[0].rate_hz
+    for name in training:
+        truth = folder.ground_truth(name)
+        edges = edges_from_stamps(frame_stamps(folder, name, len(truth), rate_hz), rate_hz)
+        outcomes = folder.outcomes(name, len(truth))
+        for action in true_actions(truth, outcomes, edges, vocabulary):
+            lengths[action.label].append(action.end_s - action.start_s)
+    medians = {label: median(each) for label, each in lengths.items()}
+    return score_outlook(recordings, vocabulary, medians)
 
 
 def frame_stamps(folder: FeatureFolder, name: str, frames: int, rate_hz: float) -> np.ndarray:

@@ -27,7 +27,7 @@ class StreamingHead:
 
     `labels` (index = class id), their `vocabulary`, `feature_dimension`, `sha256`;
     `metadata.tracker` holds the tracker's defaults for this head; `outlook` is what its optional
-    outputs `progress` and `outcome` said of the last frame.
+    outputs `progress` and `outcome`, of which it `tells` some, said of the last frame.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -47,10 +47,10 @@ class StreamingHead:
         inputs, outputs = _tensor_types(self.metadata)
         check_tensors(model, "input", self._session.get_inputs(), inputs)
         found = self._session.get_outputs()
-        self._told = [name for name in _OPTIONAL if name in {tensor.name for tensor in found}]
-        outputs |= {name: ("float", (1, None)) for name in self._told}
+        self.tells = [name for name in _OPTIONAL if name in {tensor.name for tensor in found}]
+        outputs |= {name: ("float", (1, None)) for name in self.tells}
         check_tensors(model, "output", found, outputs, exact=False)
-        self._outputs = ["probabilities", "boundary", *self._told]
+        self._outputs = ["probabilities", "boundary", *self.tells]
         self._outputs += [f"next_{name}" for name in self.metadata.states]
         self.reset()
         self.step(np.zeros(self.feature_dimension, np.float32))
@@ -110,7 +110,7 @@ class StreamingHead:
         except Exception as error:  # onnxruntime's own exceptions share no base class.
             raise M2R2Error(f"{self.path}: failed: {error}") from error
         probabilities, boundary, *rest = outputs
-        told, states = rest[: len(self._told)], rest[len(self._told) :]
+        told, states = rest[: len(self.tells)], rest[len(self.tells) :]
         self._state = dict(zip(self._state, states, strict=True))
         if not (np.isfinite(probabilities).all() and np.isfinite(boundary).all()):
             self.reset()
@@ -122,7 +122,7 @@ class StreamingHead:
                     f"{self.path}: gave '{name}' from {values.min():.3g} to {values.max():.3g}, "
                     "which are no probabilities: is its softmax missing? Starting anew"
                 )
-        self.outlook = self._read_outlook(dict(zip(self._told, told, strict=True)))
+        self.outlook = self._read_outlook(dict(zip(self.tells, told, strict=True)))
         return probabilities[0], boundary[0]
 
     def _read_outlook(self, told: dict[str, np.ndarray]) -> Outlook:

@@ -425,3 +425,31 @@ def test_a_confirmation_of_less_than_a_frame_is_said(data, model, tmp_path, caps
     for rate_hz in (3, 10):
         assert evaluate(data, model, tmp_path / "scores.json", "--rate", str(rate_hz)) == 0
         assert (said in capsys.readouterr().err) is (rate_hz == 3)
+
+
+def test_a_head_that_tells_outcomes_is_scored_on_them(tmp_path, capsys):
+    model, data = tmp_path / "model", tmp_path / "data"
+    write_head(model / "head.onnx", "0" * 64, outlook=("progress", "outcome"))
+    head, stamps = StreamingHead(model / "head.onnx"), nominal_stamps(FRAMES, 10)
+    assert head.tells == ["progress", "outcome"]
+    for name in NAMES:
+        # The first number of the feature is told as progress and as the probability of success.
+        shares = features(name)
+        shares[:, 0] = 0.5 + np.sign(np.sin(np.arange(FRAMES) / 9 + len(name))) * 0.4
+        found = stream(head, shares, stamps)
+        truth = [label if label in LABELS else "No action" for label in found.published]
+        said = np.where(shares[:, 0] > 0.5, "success", "failure").tolist()
+        write_recording_features(data, name, shares, truth, outcomes=said)
+    write_mapping(data, LABELS)
+    write_split(data, 1, Split(train=NAMES, test=NAMES))
+    path = tmp_path / "scores.json"
+    report = tmp_path / "report.html"
+    assert evaluate(data, model, path, "--report", str(report)) == 0
+    scores = json.loads(path.read_text())
+    assert list(scores) == [*PUBLISHED, *CAUSAL, "outcome", "progress"]
+    figures = json.loads(report.with_suffix(".json").read_text())
+    assert figures["outlook"] == {name: scores[name] for name in ("outcome", "progress")}
+    assert "Outcome and progress" in report.read_text()
+    total = sum(of["met"] for of in scores["outcome"].values())
+    assert total > 0 and 0 <= scores["progress"]["all"]["error"] <= 1
+    assert "outcome of" in capsys.readouterr().out
