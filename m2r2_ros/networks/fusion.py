@@ -24,6 +24,10 @@ class FusionTransformer(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         return self.norm(self.encoder(features + self.position))
 
+    def asked(self, features: Tensor, before: Tensor) -> Tensor:
+        """With tokens (B, N, D_e) before the features, which have no place in time: N + T."""
+        return self.norm(self.encoder(torch.cat([before, features + self.position], dim=1)))
+
 
 class PretrainingHeads(nn.Module):
     """Fusion Transformer, Boundary Regression Network and the projections beside them.

@@ -22,6 +22,7 @@ from m2r2_ros.networks.pretrained import load_audio, load_images
 from m2r2_ros.networks.statistics import Statistics
 from m2r2_ros.sensing.layout import SensorLayout
 from m2r2_ros.training import distributed
+from m2r2_ros.training.bridge_prompts import PromptedFusion
 from m2r2_ros.training.cache import PreparedRecording, collate, prepare_recordings
 from m2r2_ros.training.exported_weights import take_exported
 from m2r2_ros.training.loop import Losses, ParameterGroup, split_validation, train_epochs
@@ -60,6 +61,7 @@ class WindowBatch:
     prepared    outputs of `M2R2.prepare`, B * N_w rows.
     boundaries  soft boundaries float32 (B, N_w); classes: label index of each frame (B, N_w).
     sentences   description of each window; negatives: of the same actions in other orders.
+    actions     labels of each window's actions, in order.
     """
 
     prepared: dict[str, Tensor]
@@ -67,6 +69,7 @@ class WindowBatch:
     classes: Tensor
     sentences: list[str]
     negatives: list[str]
+    actions: list[tuple[str, ...]]
 
 
 class WindowSampler:
@@ -91,21 +94,23 @@ class WindowSampler:
 
     def _batch(self, chosen: np.ndarray, seed: int) -> WindowBatch:
         settings, random = self._settings, np.random.default_rng(seed)
-        rows, soft, classes, sentences, negatives = [], [], [], [], set()
+        rows, soft, classes, actions, negatives = [], [], [], [], set()
         for recording_index, action in (self.actions[index] for index in chosen):
             recording = self._recordings[recording_index]
             window = self._window(recording_index, action, random)
             rows.append(recording.rows(window.frames))
             soft.append(soft_boundaries(window.boundaries, settings.boundary_sigma))
             classes.append([self._class_id.get(recording.labels[i], -1) for i in window.frames])
-            sentences.append(sentence(window.labels))
+            actions.append(tuple(window.labels))
             negatives.update(reordered(window.labels))
+        sentences = [sentence(labels) for labels in actions]
         return WindowBatch(
             collate(rows),
             torch.from_numpy(np.stack(soft)),
             torch.tensor(classes),
             sentences,
             sorted(negatives - set(sentences)),
+            actions,
         )
 
     def _window(self, recording: int, action: int, random: np.random.Generator) -> SampledWindow:
@@ -137,6 +142,8 @@ class Pretraining(nn.Module):
             classes=len(labels),
         )
         self._settings, self.sentences = settings, sentences
+        if settings.bridge_prompts:
+            self.prompts = PromptedFusion(settings.model.feature_dimension)
 
     def losses(self, make_batch: Callable[[], WindowBatch]) -> Losses:
         """Equation (5), its parts, and the optional frame-wise term."""
@@ -155,10 +162,15 @@ class Pretraining(nn.Module):
         }
         if self._settings.action_weight:
             found["action"] = self._action_loss(windows, batch)
+            if self._settings.bridge_prompts:
+                found["prompts"] = self.prompts.loss(
+                    self.heads.fusion, features, batch.actions, self._embedded, self._scale
+                )
         weights = {
             "action": self._settings.action_weight,
             "boundary": self._settings.boundary_weight,
             "frame_class": self._settings.frame_class_weight,
+            "prompts": self._settings.action_weight * self._settings.bridge_prompts,
         }
         # A term of weight 0 is shown, but its gradient is not computed.
         total = sum(weight * found[name] for name, weight in weights.items() if weight)
@@ -192,9 +204,15 @@ class Pretraining(nn.Module):
 
     def _action_loss(self, windows: Tensor, batch: WindowBatch) -> Tensor:
         candidates = sorted(set(batch.sentences)) + batch.negatives
-        embedded = self.heads.sentence(self.sentences(candidates).to(windows.device))
-        scale = self.heads.log_scale.exp().clamp(max=100)
-        return action_loss(windows, embedded, batch.sentences, candidates, scale)
+        embedded = self._embedded(candidates)
+        return action_loss(windows, embedded, batch.sentences, candidates, self._scale)
+
+    def _embedded(self, sentences: Sequence[str]) -> Tensor:
+        return self.heads.sentence(self.sentences(sentences).to(self.heads.log_scale.device))
+
+    @property
+    def _scale(self) -> Tensor:
+        return self.heads.log_scale.exp().clamp(max=100)
 
     def _disturbed(self, prepared: dict[str, Tensor], size: torch.Size) -> dict[str, Tensor]:
         settings = self._settings

@@ -124,6 +124,9 @@ class PretrainSettings:
     sentence_encoder: str = "minilm"
     # Whether the sentence encoder is trained with the rest, as Bridge-Prompt's text tower is.
     sentences_trained: bool = False
+    # Bridge-Prompt's other prompts beside the one that tells the order of a window's actions: how
+    # many there are, and which is the first, the second, ...; `action_weight` weighs all of them.
+    bridge_prompts: bool = False
     # Learning rate of what begins at random, as a multiple of that of published weights
     # (`image_weights`, `audio_weights`, `sentence_encoder`), which is the optimiser's.
     new_modules_rate: float = 1.0
@@ -148,6 +151,8 @@ class PretrainSettings:
             raise M2R2Error("every term of the loss has weight 0: nothing to train")
         if self.sentences_trained and not self.action_weight:
             raise M2R2Error("sentences_trained: with action_weight 0 no loss reads sentences")
+        if self.bridge_prompts and not self.action_weight:
+            raise M2R2Error("bridge_prompts: with action_weight 0 no loss reads prompts")
         for name in self.modalities:
             if name not in self.layout.modalities:
                 near = nearest_name(str(name), self.layout.modalities)

@@ -227,6 +227,24 @@ def test_end_to_end_training_asks_for_no_sentence(
     assert "train/action" not in found
 
 
+def test_bridge_prompts_are_a_part_of_the_action_term(
+    sentence_encoder, recordings, cache_folder, tmp_path
+):
+    chosen = settings(
+        sentence_encoder,
+        bridge_prompts=True,
+        action_weight=2.0,
+        boundary_weight=0.0,
+        optimiser=OptimiserSettings(epochs=1, batch_size=20),
+        window=WindowSettings(samples=12, stride=3),
+    )
+    pretraining.pretrain(recordings, tmp_path, chosen, read_synthetic, cache_folder)
+    (found,) = metrics(tmp_path)
+    both = found["train/action"] + found["train/prompts"]
+    assert found["train/loss"] == pytest.approx(2 * both, rel=1e-4)
+    assert best_weights(tmp_path, "prompts.").keys() == {"count"}
+
+
 def test_half_precision_trains_to_nearly_the_same_losses(
     sentence_encoder, recordings, cache_folder, tmp_path
 ):
