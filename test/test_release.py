@@ -126,4 +126,8 @@ def shared() -> list[Path]:
 
 
 def modules() -> list[Path]:
-    return [path for path in (ROOT / "m2r2_ros").rglob("*.py") if path.is_file()]
+    """Modules and what they open beside them; of the label page its bundle is installed."""
+    package = ROOT / "m2r2_ros"
+    left_out = {"__pycache__", "page", "node_modules"}
+    found = (path for path in package.rglob("*") if path.is_file())
+    return [path for path in found if not left_out.intersection(path.relative_to(package).parts)]
