@@ -43,16 +43,18 @@ WHOLE_PAGES = {
 ELSEWHERE = {
     "make docs": "test/test_docs_site.py::test_every_link_and_anchor_leads_somewhere",
     "python3 -m m2r2_ros.nodes.online": (
-        "test/nodes/test_online.py::test_the_nodes_start_as_the_page_says"
+        "test/nodes/test_online.py::test_late_joiner_reset_and_sigterm"
     ),
     "python3 examples/planner.py --ros-args -p use_sim_time": (
-        "test/nodes/test_planner_page.py::test_the_supervisor_reacts_to_a_failed_insertion"
+        "test/nodes/test_online.py::test_late_joiner_reset_and_sigterm"
     ),
     "m2r2 segment recordings/taskboard_demo.h5 --models models/taskboard_compact": (
         "test/test_pages.py::test_the_six_lines_of_the_readme_run"
     ),
     "m2r2 segment $share/": "test/test_release.py::test_what_pip_installs_segments_a_recording",
-    "m2r2 replay out/demo/taskboard_demo": "test/nodes/test_replayer.py::test_clock_and_labels",
+    "m2r2 replay out/demo/taskboard_demo": (
+        "test/nodes/test_online.py::test_late_joiner_reset_and_sigterm"
+    ),
     "m2r2 extract reassemble": "test/cli/test_extract.py::test_test_recordings_can_be_named",
     "m2r2 inspect reassemble": "test/cli/test_inspect.py::test_folder_becomes_a_card",
     "m2r2 pretrain --encoder m2r2 --config config/training/m2r2_paper.yaml": (

@@ -31,7 +31,7 @@ from m2r2_ros.inference.models import Models
 from m2r2_ros.inference.segment_events import SegmentStatus
 from m2r2_ros.nodes.conversions import event_from_ros
 
-EXAMPLE = ROOT / "examples" / "planner.py"
+PAGE = ROOT / "docs" / "tutorials" / "first_ten_minutes.md"
 # So that a busy machine skips nothing; the equality would rightly fail then.
 PATIENT = {"max_backlog": 1000}
 
@@ -152,12 +152,22 @@ def test_three_processes_equal_offline(node, tmp_path, bag, models, offline):
     check_against(offline, planner)
 
 
+def words_of(first):
+    """The page's command that begins with the words `first`."""
+    (line,) = (command for command in commands(PAGE) if command.startswith(first))
+    return shlex.split(line)
+
+
 def test_late_joiner_reset_and_sigterm(node, tmp_path, bag, models):
+    """With the commands of the page that leads there."""
     planner = Planner(node)
     example = Program(tmp_path, "planner")
-    example.command = [sys.executable, str(EXAMPLE)]
-    online = node_program(tmp_path, "online", {"models": models, "use_sim_time": "true"})
-    replay = replay_program(tmp_path, bag, "--loop", "--clock")
+    _, file, *words = words_of("python3 examples/planner.py")
+    example.command = [sys.executable, str(ROOT / file), *words]
+    _, _, module, *words = words_of("python3 -m")
+    online = Program(tmp_path, module, *words, "-p", f"models:={models}")
+    _, _, _, *words = words_of("m2r2 replay")
+    replay = replay_program(tmp_path, bag, "--loop", *words)
     with started(node, planner, online, *STATIONS), replay:
         spin_until(node, lambda: planner.events and planner.frames[5:], "segments")
         late = Planner(node)
