@@ -6,6 +6,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from m2r2_ros.errors import M2R2Error
 from m2r2_ros.inference.segment_events import ActionOutcome, SegmentEvent, SegmentStatus
 from m2r2_ros.vocabulary import UNKNOWN, Vocabulary
 
-# One event after the other makes one take, up to this length.
+# Events that follow one another make one take, for so long after the first.
 _LONGEST_NS = 300 * 10**9
 # Proposals are written so often while a take grows.
 _LABELS_S = 1.0
@@ -50,9 +51,9 @@ class EventRecording:
     take      the one under way, else None.
     finished  bags so far.
     reasons   events by what they were.
-    not_kept  events that no take was made of: the folder or the disk is full.
+    not_kept  events that no take was made of.
     cut_s     of what should have been kept, the time that the ring no longer had.
-    problem   why the last take could not be written, "" after one that could.
+    problem   why the last event was not kept, or not all of it; "" after one that was.
     """
 
     def __init__(self, plan: EventPlan) -> None:
@@ -65,6 +66,7 @@ class EventRecording:
         self.ring = MessageRing(plan.ring_bytes)
         self.written_bytes = _size_of(plan.out)
         self._clock, self._kept = StampClock(), KeptMessages()
+        self._newest_ns = 0
         self._proposals = SegmentProposals(plan.vocabulary)
 
     def add(self, messages: Sequence[Received], until_ns: int) -> None:
@@ -73,9 +75,10 @@ class EventRecording:
             self._clock.note(message)
             self._kept.note(message)
         self.ring.add(messages)
+        self._newest_ns = until_ns
         if self.take is None:
             return
-        is_over = until_ns >= self.take.until_ns
+        is_over = until_ns >= self.take.until_ns or self.take.is_too_old
         is_over |= self.written_bytes + self.take.bag.size > self.plan.folder_bytes
         try:
             self.take.add(messages)
@@ -91,11 +94,16 @@ class EventRecording:
         if not reason:
             return
         self.reasons[reason] += 1
-        first_ns = self._clock.arrival_of(event.start_ns) - self.plan.around_ns
-        until_ns = self._clock.arrival_of(event.end_ns) + self.plan.around_ns
-        if self.take is None and not self._begin(first_ns):
-            return
-        self.take.until_ns = min(max(self.take.until_ns, until_ns), self.take.latest_ns)
+        # Nothing lies ahead of now: stamps do where their clock has just been set back.
+        start_ns, end_ns = (
+            min(self._clock.arrival_of(stamp_ns), self._newest_ns)
+            for stamp_ns in (event.start_ns, event.end_ns)
+        )
+        until_ns = end_ns + self.plan.around_ns
+        if self.take is not None:
+            self.take.until_ns = min(max(self.take.until_ns, until_ns), self.take.latest_ns)
+        else:
+            self._begin(start_ns - self.plan.around_ns, until_ns)
 
     def close(self) -> None:
         """End the take that is under way. Raises M2R2Error where there was no room for it."""
@@ -120,24 +128,24 @@ class EventRecording:
             return FAILED
         return UNSURE if event.confidence < self.plan.unsure_below else ""
 
-    def _begin(self, first_ns: int) -> bool:
-        """Whether there is a take now, with what the ring still has."""
-        if self.written_bytes >= self.plan.folder_bytes:
-            self.not_kept += 1
-            return False
+    def _begin(self, first_ns: int, until_ns: int) -> None:
+        """A take with what the ring still has. Raises M2R2Error."""
         messages = self.ring.since(first_ns)
-        self.cut_s += self.ring.lacks_ns(first_ns) / 1e9
         try:
+            if self.written_bytes >= self.plan.folder_bytes:
+                raise M2R2Error(f"the takes in {self.plan.out} have reached events_mb")
+            if not messages:
+                raise M2R2Error("nothing has come of the sensors")
             folder = next_folder(self.plan.out, self.plan.pattern)
             self.take = _EventTake(folder, self._clock, self._proposals, self.plan.ring_bytes)
         except M2R2Error as error:
             self.not_kept, self.problem = self.not_kept + 1, str(error)
             raise
-        began_ns = messages[0].arrival_ns if messages else first_ns
-        self.take.until_ns, self.take.latest_ns = began_ns, began_ns + _LONGEST_NS
+        self.cut_s += self.ring.lacks_ns(first_ns) / 1e9
+        self.take.until_ns, self.take.latest_ns = until_ns, until_ns + _LONGEST_NS
+        began_ns = messages[0].arrival_ns
         early = self._kept.at(began_ns, came_before_ns=began_ns)
         self.take.add([*early, *messages], is_live=False)
-        return True
 
 
 class _EventTake:
@@ -151,7 +159,12 @@ class _EventTake:
         self.bag = BagRecording(folder, ring_bytes)
         self._clock, self._proposals = clock, proposals
         self._epoch_ns = self._last_ns = 0
-        self._labelled_s = time.monotonic()
+        self._began_s = self._labelled_s = time.monotonic()
+
+    @property
+    def is_too_old(self) -> bool:
+        """Also where this machine's clock was set back, so that its end does not come."""
+        return (time.monotonic() - self._began_s) * 1e9 > 2 * _LONGEST_NS
 
     def add(self, messages: Sequence[Received], is_live: bool = True) -> None:
         for message in messages:
@@ -179,5 +192,10 @@ class _EventTake:
 
 
 def _size_of(folder: Path) -> int:
-    """Bytes of all files below, 0 without the folder."""
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    """Bytes of all files below that can be seen, 0 without the folder."""
+    found = 0
+    with suppress(OSError):
+        for path in folder.rglob("*"):
+            with suppress(OSError):
+                found += path.lstat().st_size
+    return found

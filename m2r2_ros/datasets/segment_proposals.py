@@ -39,7 +39,9 @@ class SegmentProposals:
             start_ns = max(event.start_ns, found[-1].end_ns if found else first_ns)
             end_ns = min(event.end_ns, last_ns)
             if self._is_proposed(event.label) and end_ns - start_ns >= SHORTEST_NS:
-                confidence = min(event.confidence, 1.0)
+                # A mean of float32 may exceed 1 by their rounding; what is no number is none.
+                is_share = 0 <= event.confidence <= 1
+                confidence = event.confidence if is_share else float(event.confidence > 1)
                 outcome = _OUTCOMES.get(event.outcome)
                 found.append(Label(start_ns, end_ns, event.label, outcome, MODEL, confidence))
         return RecordingLabels(first_ns, tuple(found), vocabulary=self._vocabulary)

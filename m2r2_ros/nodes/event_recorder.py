@@ -97,7 +97,7 @@ class EventRecorder(RecorderNode):
         }
         troubles = [events.problem] if events.problem else []
         if events.not_kept:
-            troubles.append(f"{events.not_kept} events were not kept: events_mb or disk is full")
+            troubles.append(f"{events.not_kept} events were not kept")
         if events.cut_s:
             troubles.append(f"takes lack {events.cut_s:.1f} s of their beginnings: ring_mb is full")
         return values, troubles

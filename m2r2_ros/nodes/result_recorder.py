@@ -14,6 +14,7 @@ from typing import Any
 
 from m2r2_ros.datasets.recording_session import RecordingSession, SessionPlan
 from m2r2_ros.datasets.take import Received
+from m2r2_ros.errors import M2R2Error, printable
 from m2r2_ros.nodes import parameters
 from m2r2_ros.nodes.process import run
 from m2r2_ros.nodes.recorder import TopicRecorder
@@ -34,13 +35,22 @@ class ResultRecorder(RecorderNode):
 
     def configure(self, values: dict[str, Any]) -> None:
         out = Path(values["record_to"]).expanduser() / _FOLDER
-        self._session = RecordingSession(SessionPlan(out, _PATTERN))
+        self._session, self._refusal = RecordingSession(SessionPlan(out, _PATTERN)), ""
         self._recorder = TopicRecorder(self, [self.resolve_topic_name(name) for name in _TOPICS])
 
     def activate(self) -> None:
-        folder = self._session.start()
-        self.get_logger().info(f"recording results to {folder}")
+        self._refusal = ""
+        self.attempt(self._begin)
         super().activate()
+
+    def _begin(self) -> None:
+        """Where nothing can be written, that is said, and the chain beside it runs on."""
+        try:
+            folder = self._session.start()
+        except M2R2Error as error:
+            self._refusal = str(error)
+            raise
+        self.get_logger().info(printable(f"recording results to {folder}"))
 
     def keep(self, messages: Sequence[Received], until_ns: int) -> None:
         self._session.add(messages, until_ns)
@@ -50,14 +60,14 @@ class ResultRecorder(RecorderNode):
             self._session.stop()
 
     def state(self) -> tuple[dict[str, Any], Iterable[str]]:
-        take, problem = self._session.take, self._session.problem
+        take, problem = self._session.take, self._refusal or self._session.problem
         values = {
             "bag": take.bag.folder if take else "",
             "messages": take.messages if take else 0,
             "mb": take.bag.size / 1e6 if take else 0.0,
             "dropped": take.bag.dropped.total() if take else 0,
         }
-        troubles = [f"nothing more is recorded: {problem}"] if problem else []
+        troubles = [f"nothing is recorded: {problem}"] if problem else []
         if values["dropped"]:
             troubles.append(f"{values['dropped']} messages dropped: the disk is too slow")
         return values, troubles

@@ -117,14 +117,14 @@ def test_segments_are_proposals_in_the_time_of_stamps(tmp_path, offset_s):
 
 
 def test_events_that_follow_each_other_are_one_take_up_to_a_length(tmp_path, monkeypatch):
-    monkeypatch.setattr(event_recording, "_LONGEST_NS", 6 * SECOND)
+    monkeypatch.setattr(event_recording, "_LONGEST_NS", 3 * SECOND)
     cell = Told(tmp_path)
     for number in range(12):
         start_s = 4 + 0.9 * number
         cell.hear(event(start_s, start_s + 0.9, "unknown", number))
     cell.until(30)
     spans = [(s[0], s[-1]) for s in map(seconds_of, cell.events.finished)]
-    assert spans == [(3.0, 9.0), (7.5, 13.5), (12.0, 15.8)]
+    assert spans == [(3.0, 8.9), (7.5, 13.4), (12.0, 15.8)]
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -160,7 +160,8 @@ def test_a_full_folder_is_counted_and_a_full_disk_said(tmp_path, monkeypatch):
     cell = Told(tmp_path, folder_bytes=9_000).hear(event(4, 6, "unknown")).until(10)
     (bag,) = cell.events.finished
     assert 9_000 < cell.events.written_bytes < 12_000
-    cell.hear(event(11, 12, "unknown", 1)).until(20)
+    with pytest.raises(M2R2Error, match="have reached events_mb"):
+        cell.hear(event(11, 12, "unknown", 1))
     assert (cell.events.not_kept, len(cell.events.finished)) == (1, 1)
     assert seconds_of(bag)
 
@@ -199,6 +200,44 @@ def test_what_is_kept_for_late_subscribers_begins_every_take(tmp_path):
             topics = [message.topic for message in opened.messages()]
         assert topics[0] == "/tf_static" and topics.count("/tf_static") == 1
     assert len(cell.events.finished) == 2
+
+
+def test_without_a_sensor_there_is_no_empty_take(tmp_path):
+    recording = EventRecording(plan(tmp_path / "events"))
+    with pytest.raises(M2R2Error, match="nothing has come"):
+        recording.hear(event(4, 6, "unknown"))
+    assert recording.not_kept == 1 and not (tmp_path / "events").exists()
+
+
+def test_a_long_segment_is_kept_with_what_came_after_it(tmp_path, monkeypatch):
+    """Also where it is longer than events that follow one another may make a take."""
+    monkeypatch.setattr(event_recording, "_LONGEST_NS", 3 * SECOND)
+    cell = Told(tmp_path).hear(event(2, 12, "unknown")).until(20)
+    seconds = seconds_of(cell.events.finished[0])
+    assert (seconds[0], seconds[-1]) == (1.0, 13.0)
+
+
+def test_a_clock_of_stamps_that_is_set_back_keeps_what_has_just_come(tmp_path):
+    """A bag that loops: the segment before it ends when stamps begin anew."""
+    cell = Told(tmp_path, offset_ns=-500 * SECOND).until(8)
+    for number in range(3):
+        arrival_ns = NOW - 500 * SECOND + round(8.1 * SECOND) + number
+        message = Received(TOPIC, arrival_ns, NOW - 7000 * SECOND, text("x"))
+        cell.events.add([message], arrival_ns)
+    cell.events.hear(event(6, 8, "unknown"))
+    cell.until(20)
+    seconds = [s + 500 for s in seconds_of(cell.events.finished[0])]
+    assert 7.0 <= seconds[0] <= 8.1 and seconds[-1] <= 9.2
+
+
+@pytest.mark.parametrize(
+    ("confidence", "read"), [(float("nan"), 0.0), (-0.5, 0.0), (1.0000001, 1.0), (0.7, 0.7)]
+)
+def test_a_confidence_that_is_none_does_not_end_a_take(confidence, read):
+    proposals = SegmentProposals(VOCABULARY)
+    proposals.note(event(4, 6, confidence=confidence))
+    (label,) = proposals.labels(NOW, NOW + 9 * SECOND).labels
+    assert label.confidence == read
 
 
 @pytest.mark.parametrize("seed", range(10))

@@ -8,14 +8,19 @@ import signal
 import pytest
 from fake_segmenter import FakeSegmenter
 from harness import Planner, node_program
+from rclpy.lifecycle import TransitionCallbackReturn
 from robot import TOPICS, Robot
 
 from m2r2_msgs.msg import FramePrediction
 from m2r2_ros.datasets.annotations import read_segment
 from m2r2_ros.datasets.bag_reader import open_bag
 from m2r2_ros.datasets.labels_file import labels_path, read_labels
+from m2r2_ros.datasets.source import open_source
+from m2r2_ros.datasets.topics import TopicMap
 from m2r2_ros.inference.segment_events import ActionOutcome
 from m2r2_ros.messages.cdr import stamp_ns
+from m2r2_ros.nodes.diagnostics import WARN
+from m2r2_ros.nodes.result_recorder import ResultRecorder
 
 SECOND = 10**9
 INPUTS = {f"topics.{name}": topic for name, topic in TOPICS.items()}
@@ -76,6 +81,10 @@ def test_around_a_failure_all_sensors_are_kept_with_proposals(node, tmp_path, mo
     assert (label.label, label.source, label.outcome) == ("Insert USB", "model", "failure")
     assert (label.start_ns, label.end_ns) == (start_ns, end_ns)
     assert stamps(second) and labels_path(second).exists()
+    # Commands open it with what is proposed, which trains and scores nothing.
+    with open_source(first, TopicMap(TOPICS)) as source:
+        assert source.actions == [] and not source.complete
+        assert len(source.problems) == 1 and "1 that a model proposes" in source.problems[0]
 
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
@@ -108,3 +117,19 @@ def test_results_are_in_a_bag_whatever_ends_it(node, tmp_path, end):
     read = [read_segment(message.data) for message in told]
     assert len(read) == 6 and kept()[0].log_ns > 0
     node.destroy_publisher(predictions)
+
+
+def test_where_nothing_can_be_written_that_is_said_and_the_node_runs_on(ros, tmp_path, capfd):
+    (tmp_path / "kept").write_text("a file, where a folder should be")
+    station = ResultRecorder({"record_to": str(tmp_path / "kept")})
+    try:
+        assert station.trigger_configure() == TransitionCallbackReturn.SUCCESS
+        assert station.trigger_activate() == TransitionCallbackReturn.SUCCESS
+        report = station.report()
+        assert report.level == WARN and report.message.startswith("nothing is recorded: cannot")
+        station._drain()
+        assert station.trigger_deactivate() == TransitionCallbackReturn.SUCCESS
+    finally:
+        station.shut_down()
+        station.destroy_node()
+    assert "Traceback" not in capfd.readouterr().err
