@@ -4,13 +4,13 @@
     .venv/bin/python tools/effort_curve.py config/effort/real_arm.yaml --train bags/a bags/b \
         --test bags/y bags/z --robot bags/robot.yaml --out out/effort
 
-Every size has as many steps of training (`windows_per_epoch` times epochs), and all of its
-recordings train: nothing is kept to choose an epoch, the head's temperature or its tracker. A draw
-is a shuffled order of the recordings, of which each size takes the first ones. A way with an
+Every size has as many steps of training (the encoder's: `windows_per_epoch` times epochs), and all
+of its recordings train: nothing is kept to choose an epoch, the head's temperature or its tracker.
+A draw is a shuffled order of the recordings, of which each size takes the first ones. A way with an
 `encoder` takes it as it is, frozen, with `topics` for its sensors in place of the robot file's;
-others are settings of `m2r2 pretrain`. All train a causal head. A point that is in OUT/points.json
-is kept, so that the command can be run again after an interruption or with more sizes. --plan says
-what is left to do.
+others are settings of `m2r2 pretrain`, which begins at random, or with the encoder.onnx `from`. All
+train a causal head. A point that is in OUT/points.json is kept, so that the command can be run
+again after an interruption or with more sizes. --plan says what is left to do.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ import argparse
 import json
 import math
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,13 +33,14 @@ from m2r2_ros.datasets.labels_file import labels_path
 from m2r2_ros.datasets.mstcn import Split, write_split
 from m2r2_ros.datasets.vocabulary_file import VOCABULARY_FILE
 from m2r2_ros.errors import M2R2Error
+from m2r2_ros.learning.clock import Clock
 from m2r2_ros.offline.extraction import find_recordings, recording_name
 from m2r2_ros.small_files import read_small_text
+from m2r2_ros.training.heads.causal import CausalSettings
 from m2r2_ros.training.settings import extended
 
 SCORES = ("f1@50", "delay_s", "recognised", "acc", "edit", "held_f1@50")
-# Recordings in a step of the causal head, its default.
-HEAD_BATCH = 4
+HEAD = CausalSettings()
 
 
 @dataclass(frozen=True)
@@ -112,13 +112,16 @@ class Curve:
         for point in self._points():
             if point.name in self._done:
                 continue
-            started = time.monotonic()
-            names, scores = self._score(point)
+            clock = Clock(self._out / point.name / "seconds")
+            try:
+                names, scores = self._score(point)
+            finally:
+                clock.save()
             self._done[point.name] = {
                 **vars(point),
                 "recordings": names,
                 "test": [recording_name(path) for path in self._test],
-                "minutes": round((time.monotonic() - started) / 60, 2),
+                "minutes": round(clock.seconds / 60, 2),
                 **{name: scores[name] for name in SCORES if name in scores},
             }
             with partial_file(self._file) as file:
@@ -154,9 +157,8 @@ class Curve:
 
     def _epochs(self, point: Point) -> int:
         """As many steps as the largest size has."""
-        most = math.ceil(max(self._settings["sizes"]) / HEAD_BATCH)
-        epochs = self._settings["head"]["optimiser"]["epochs"]
-        return round(epochs * most / math.ceil(point.size / HEAD_BATCH))
+        most = _steps(max(self._settings["sizes"]))
+        return round(self._settings["head"]["optimiser"]["epochs"] * most / _steps(point.size))
 
     def _features(self, told: dict[str, Any]) -> Path:
         """Those of an encoder that stays as it is, of all recordings."""
@@ -178,12 +180,13 @@ class Curve:
         folder = self._out / point.name
         encoder = folder / "encoder.onnx"
         if not encoder.exists():
-            told = extended(settings, self._near)
+            told = dict(extended(settings, self._near))
+            start = ("--from", told.pop("from")) if "from" in told else ()
             config = _write(folder / "encoder.yaml", {**told, "seed": point.draw})
             robot = ("--robot", self._robot) if self._robot else ()
             _run("pretrain", "--encoder", "m2r2", "--data", *chosen, "--validation",
                  self._again(chosen[0]), "--out", folder / "encoder", "--config", config,
-                 "--cache", self._out / "cache", *robot)  # fmt: skip
+                 "--cache", self._out / "cache", *robot, *start)  # fmt: skip
             _run("export", folder / "encoder", "--out", encoder)
         self._extract(chosen, encoder, folder / "features", self._robot)
         return folder / "features"
@@ -206,6 +209,11 @@ class Curve:
         given = ("--config", robot) if robot else ()
         _run("extract", *recordings, "--test", *self._test, "--encoder", encoder, "--out", features,
              *given)  # fmt: skip
+
+
+def _steps(recordings: int) -> int:
+    """In an epoch of the head."""
+    return math.ceil(HEAD.rounds(recordings) * recordings / HEAD.optimiser.batch_size)
 
 
 def _write(path: Path, values: dict[str, Any]) -> Path:

@@ -18,6 +18,8 @@ Examples:
         --config config/training/ablations/no_gripper.yaml --cache out/m2r2/cache
     m2r2 pretrain --encoder m2r2 --data bags --out out/two_arms \\
         --layout layout.yaml --robot robot.yaml
+    m2r2 pretrain --encoder m2r2 --data bags --out out/fine_tuned \\
+        --layout layout.yaml --robot robot.yaml --from models/taskboard_compact/encoder.onnx
     tensorboard --logdir out/m2r2
     torchrun --nproc_per_node gpu -m m2r2_ros.cli.main pretrain --encoder m2r2 \\
         --data data/reassemble --out out/paper --config config/training/m2r2_paper.yaml
@@ -75,6 +77,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "`m2r2 convert` writes)",
     )
     parser.add_argument(
+        "--from",
+        type=Path,
+        dest="start_from",
+        metavar="ENCODER",
+        help="m2r2: encoder.onnx whose weights training begins with, as far as sensors and sizes "
+        "are the same (default: it begins at random)",
+    )
+    parser.add_argument(
         "--cache",
         type=Path,
         metavar="DIR",
@@ -126,13 +136,16 @@ def _pretrain_m2r2(args: argparse.Namespace, cache: Path) -> str:
     if validation:
         settings = replace(settings, validation_recordings=tuple(p.stem for p in validation))
     read = partial(labelled_windows, robot=robot)
-    pretrain(recordings, args.out, settings, read, cache_of(cache, robot), args.workers)
+    place = cache_of(cache, robot)
+    pretrain(recordings, args.out, settings, read, place, args.workers, args.start_from)
     return "my_models/encoder.onnx"
 
 
 def _pretrain_roboact(args: argparse.Namespace, cache: Path) -> str:
     if args.layout or args.robot:
         raise M2R2Error("--layout and --robot are for --encoder m2r2: roboact sees cameras alone")
+    if args.start_from:
+        raise M2R2Error("--from is for --encoder m2r2")
     from m2r2_ros.offline.clip_search import find_clips
     from m2r2_ros.training.roboact.roboact_pretraining import pretrain_roboact
     from m2r2_ros.training.roboact.roboact_settings import RoboActSettings

@@ -15,7 +15,6 @@ import hashlib
 import json
 import os
 import shutil
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -23,7 +22,6 @@ from pathlib import Path
 
 import torch
 
-from m2r2_ros.datasets.atomic import partial_file
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.evaluation.predictions import score_predictions
 from m2r2_ros.experiments.head_training import spread
@@ -31,6 +29,7 @@ from m2r2_ros.inference.models import HEAD_FILE
 from m2r2_ros.inference.onnx_metadata import read_encoder_metadata
 from m2r2_ros.learning.card import write_card
 from m2r2_ros.learning.choice import Choice, choose_way, final_choices, final_epochs
+from m2r2_ros.learning.clock import Clock
 from m2r2_ros.learning.findings import Finding
 from m2r2_ros.learning.folds import Dealt, deal_folds
 from m2r2_ros.learning.looking import find_problems
@@ -87,7 +86,7 @@ class Learning:
         pending = [s for s, job in zip(shares, self.jobs, strict=True) if not job.file.exists()]
         whole_s = self._reckoning.reading_s + self._reckoning.final_s + sum(shares)
         progress = WholeProgress(whole_s, sum(shares) - sum(pending))
-        clock = _Clock(self.work / _SECONDS)
+        clock = Clock(self.work / _SECONDS)
         try:
             findings = self._look(progress)
             with progress.stage("reading", self._reckoning.preparing_s):
@@ -246,19 +245,3 @@ class Learning:
         if self.study.recordings.keys().isdisjoint(named):
             return ()
         return (f"{started}: was trained on {described}: it may have seen what is held out",)
-
-
-class _Clock:
-    """Seconds over all starts, kept in a file."""
-
-    def __init__(self, file: Path) -> None:
-        self._file, self._began = file, time.monotonic()
-        self._before = float(file.read_text("utf-8")) if file.exists() else 0.0
-
-    @property
-    def seconds(self) -> float:
-        return self._before + time.monotonic() - self._began
-
-    def save(self) -> None:
-        with partial_file(self._file) as temporary:
-            temporary.write_text(f"{self.seconds:.1f}\n", "utf-8")

@@ -80,6 +80,10 @@ class StreamingSettings:
     # at most this.
     tracker_delay_s: float = 0.0
 
+    def rounds(self, recordings: int) -> int:
+        """How many times an epoch goes through so many recordings."""
+        return max(1, math.ceil(self.least_steps * self.optimiser.batch_size / recordings))
+
 
 @dataclass(frozen=True)
 class StreamingMethod(HeadMethod):
@@ -254,8 +258,8 @@ def _epoch(
 ) -> list[list[Callable[[], LabelledFeatures]]]:
     """Batches of an epoch; what is in them is read and warped once it is called."""
     size, spread = settings.optimiser.batch_size, settings.time_warp
-    rounds = max(1, math.ceil(settings.least_steps * size / len(sequences)))
-    orders = [random.permutation(len(sequences)) for _ in range(rounds)]
+    count = len(sequences)
+    orders = [random.permutation(count) for _ in range(settings.rounds(count))]
     drawn = [
         partial(warped, cropped(sequences[i], random), spread, *random.spawn(1))
         for order in orders

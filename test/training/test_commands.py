@@ -131,6 +131,12 @@ def test_pretrain_names_a_folder_without_recordings(tmp_path, capsys):
     assert "holds no recording" in capsys.readouterr().err
 
 
+def test_a_clip_encoder_begins_with_no_other(tmp_path, capsys):
+    words = ["--encoder", "roboact", "--data", str(tmp_path), "--out", str(tmp_path / "run")]
+    assert main(["pretrain", *words, "--from", "encoder.onnx"]) == 2
+    assert "--from is for --encoder m2r2" in capsys.readouterr().err
+
+
 def test_a_head_that_recognises_nothing_says_what_to_do(data, without_graph, capsys):
     (data.parent / "settings.yaml").write_text(
         "model: {channels: 8, layers: 2}\ntracker: {unknown_below: 1.0, commit_level: 1.0}\n"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import yaml
 from lab_bags import ARMS, HAND, SECONDS, Rig, write_bag, write_robot
 from tiny_sentences import write_sentence_encoder
@@ -24,6 +25,8 @@ from m2r2_ros.sensing.builder import WindowBuilder
 from m2r2_ros.sensing.layout import SensorLayout
 from m2r2_ros.sensing.layout_file import load_layout
 from m2r2_ros.sensing.window import SensorWindow
+from m2r2_ros.training import pretraining
+from m2r2_ros.training.exported_weights import exported_weights
 
 
 @pytest.fixture(scope="module", params=[ARMS, HAND], ids=["two arms", "pad and joints"])
@@ -161,3 +164,22 @@ def test_a_robot_file_without_the_sensors_is_one_line(lab, capsys):
     words += ["--out", str(folder / "bad"), "--layout", str(folder / "layout.yaml")]
     assert main([*words, "--config", str(folder / "settings.yaml")]) == 2
     assert "none of the encoder's sensors has a topic" in capsys.readouterr().err
+
+
+def test_training_begins_with_the_encoder_that_is_named(lab, tmp_path, monkeypatch):
+    _, folder = lab
+    begun = []
+    monkeypatch.setattr(
+        pretraining, "train_epochs", lambda _, module, *_a, **_k: begun.append(module.encoder)
+    )
+    words = ["pretrain", "--encoder", "m2r2", "--data", str(folder / "bag0"), str(folder / "bag1")]
+    for option in ("layout", "robot"):
+        words += [f"--{option}", str(folder / f"{option}.yaml")]
+    words += ["--config", str(folder / "settings.yaml"), "--cache", str(folder / "run" / "cache")]
+    graph = folder / "models" / "encoder.onnx"
+    for name, more in (("anew", []), ("further", ["--from", str(graph)])):
+        main([*words, "--out", str(tmp_path / name), *more])
+    weights = exported_weights(graph, load_layout(folder / "layout.yaml"))
+    known = torch.from_numpy(weights["fuse.3.bias"])
+    anew, further = (encoder.state_dict()["fuse.3.bias"] for encoder in begun)
+    assert torch.equal(further, known) and not torch.equal(anew, known)
