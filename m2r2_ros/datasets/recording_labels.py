@@ -17,8 +17,8 @@ HUMAN, MARK, MODEL, IMPORT = SOURCES = ("human", "mark", "model", "import")
 
 
 @dataclass(frozen=True)
-class Label:
-    """One label over the stamps [start_ns, end_ns). Raises M2R2Error when it cannot be.
+class LabelSpan:
+    """One label over [start_ns, end_ns), from whatever zero a file has; nothing of it is checked.
 
     outcome     "success" or "failure"; None where nobody has said it.
     source      who says it; what a "model" says is a proposal until somebody confirms it.
@@ -29,8 +29,23 @@ class Label:
     end_ns: int
     label: str
     outcome: str | None = None
-    source: str = HUMAN
+    source: str = IMPORT
     confidence: float = 1.0
+
+    def __str__(self) -> str:
+        return f"'{self.label}' from {self.start_ns / 1e9:g} s to {self.end_ns / 1e9:g} s"
+
+    def moved(self, shift_ns: int) -> LabelSpan:
+        """The same counted from another zero."""
+        bounds = {"start_ns": self.start_ns + shift_ns, "end_ns": self.end_ns + shift_ns}
+        return LabelSpan(**(vars(self) | bounds))
+
+
+@dataclass(frozen=True)
+class Label(LabelSpan):
+    """One label over the stamps [start_ns, end_ns). Raises M2R2Error when it cannot be."""
+
+    source: str = HUMAN
 
     def __post_init__(self) -> None:
         if not 0 <= self.start_ns < self.end_ns < MAX_STAMP_NS:

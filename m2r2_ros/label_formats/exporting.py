@@ -13,7 +13,7 @@ from m2r2_ros.datasets.source import is_recording, open_source
 from m2r2_ros.datasets.topics import TopicMap
 from m2r2_ros.errors import M2R2Error, nearest_path
 from m2r2_ros.label_formats.label_format import SOURCE, FormatOptions, LabelFormat
-from m2r2_ros.label_formats.label_track import LabelSpan, LabelTrack, track_of
+from m2r2_ros.label_formats.label_track import LabelTrack, track_of
 from m2r2_ros.label_formats.recording_times import labels_inside, recording_name, recording_times
 from m2r2_ros.label_formats.texts import naming
 
@@ -101,9 +101,5 @@ def _labels(file: Path, recording: Path, topics: TopicMap) -> RecordingLabels:
 def _from(zero_ns: int, track: LabelTrack) -> LabelTrack:
     """The same counted from another stamp."""
     shift_ns = (track.epoch_ns or 0) - zero_ns
-    spans = tuple(_moved(span, shift_ns) for span in track.spans)
+    spans = tuple(span.moved(shift_ns) for span in track.spans)
     return replace(track, spans=spans, epoch_ns=zero_ns, end_ns=track.end_ns + shift_ns)
-
-
-def _moved(span: LabelSpan, shift_ns: int) -> LabelSpan:
-    return replace(span, start_ns=span.start_ns + shift_ns, end_ns=span.end_ns + shift_ns)

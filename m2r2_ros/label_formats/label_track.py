@@ -7,7 +7,13 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from m2r2_ros.datasets.annotations import MAX_ACTIONS
-from m2r2_ros.datasets.recording_labels import IMPORT, MODEL, Label, RecordingLabels, in_order
+from m2r2_ros.datasets.recording_labels import (
+    MODEL,
+    Label,
+    LabelSpan,
+    RecordingLabels,
+    in_order,
+)
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.labels import NO_CLASS, label_from_text
 from m2r2_ros.vocabulary import Vocabulary
@@ -15,21 +21,6 @@ from m2r2_ros.vocabulary import Vocabulary
 NS = 10**9
 # Times of other tools are rounded: labels that touch may overlap by this much.
 _ROUNDING_NS = 1_000_000
-
-
-@dataclass(frozen=True)
-class LabelSpan:
-    """A label over [start_ns, end_ns) from a track's zero; the rest as of `Label`."""
-
-    start_ns: int
-    end_ns: int
-    label: str
-    outcome: str | None = None
-    source: str = IMPORT
-    confidence: float = 1.0
-
-    def __str__(self) -> str:
-        return f"'{self.label}' from {self.start_ns / NS:g} s to {self.end_ns / NS:g} s"
 
 
 @dataclass(frozen=True)
@@ -69,17 +60,7 @@ class LabelTrack:
 def track_of(name: str, labels: RecordingLabels, end_ns: int = 0) -> LabelTrack:
     """Labels from their epoch on, of a recording that ends at the stamp `end_ns`, if one knows."""
     epoch_ns = labels.epoch_ns
-    spans = tuple(
-        LabelSpan(
-            label.start_ns - epoch_ns,
-            label.end_ns - epoch_ns,
-            label.label,
-            label.outcome,
-            label.source,
-            label.confidence,
-        )
-        for label in labels.labels
-    )
+    spans = tuple(label.moved(-epoch_ns) for label in labels.labels)
     return LabelTrack(
         name, spans, epoch_ns, max(0, end_ns - epoch_ns), labels.complete, labels.vocabulary
     )
@@ -122,7 +103,6 @@ def _placed(span: LabelSpan, zero_ns: int) -> Label:
     if span.end_ns <= span.start_ns:
         raise M2R2Error(f"{span} has no length: give it an end, or remove it")
     try:
-        bounds = span.start_ns + zero_ns, span.end_ns + zero_ns
-        return Label(*bounds, span.label, span.outcome, span.source, span.confidence)
+        return Label(**vars(span.moved(zero_ns)))
     except M2R2Error as error:
         raise M2R2Error(f"{span}: {error}") from error

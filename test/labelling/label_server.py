@@ -8,11 +8,16 @@ import os
 import subprocess
 import sys
 from contextlib import suppress
+from dataclasses import replace
 from http.client import HTTPConnection
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from recordings import recording
 from source_tree import ROOT
+
+# A recording that nobody has labelled.
+DATA = replace(recording(12.0), actions=[])
 
 
 class LabelServer:

@@ -4,14 +4,11 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import replace
 
 import pytest
-from label_server import LabelServer, label
-from recordings import recording
+from label_server import DATA, LabelServer, label
 
 from m2r2_ros.datasets.labels_file import labels_path, read_labels
-from m2r2_ros.datasets.reassemble_writer import write_recording
 
 pytest.importorskip("starlette")
 playwright = pytest.importorskip("playwright.sync_api", reason="needs the package playwright")
@@ -22,7 +19,6 @@ CHROMIUM = (
 if CHROMIUM is None:
     pytest.skip("no Chromium is installed", allow_module_level=True)
 
-DATA = replace(recording(12.0), actions=[])
 FRAME_S = 1 / 30
 # A browser beside the rest of the suite is slow; what hangs is ended by the suite's own limit.
 PATIENCE_MS = 300_000
@@ -39,13 +35,6 @@ def browser():
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory):
     return tmp_path_factory.mktemp("cache")
-
-
-@pytest.fixture(scope="module")
-def original(tmp_path_factory):
-    path = tmp_path_factory.mktemp("page") / f"{DATA.name}.h5"
-    write_recording(path, DATA)
-    return path
 
 
 @pytest.fixture(scope="module")

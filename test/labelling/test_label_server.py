@@ -12,32 +12,21 @@ import sys
 import threading
 import time
 from contextlib import suppress
-from dataclasses import replace
 from http.client import HTTPConnection, HTTPException
 
 import pytest
-from label_server import LabelServer, label
-from recordings import recording
+from label_server import DATA, LabelServer, label
 
 from m2r2_ros.cli.main import run_verb
 from m2r2_ros.datasets.labels_file import labels_path, read_labels
 from m2r2_ros.datasets.marks import keyed_labels
-from m2r2_ros.datasets.reassemble_writer import write_recording
 from m2r2_ros.datasets.vocabulary_file import read_vocabulary
 
 pytest.importorskip("starlette")
 pytest.importorskip("uvicorn")
 
-DATA = replace(recording(12.0), actions=[])
 # Two bytes in the name of a file.
 GREEK = "\N{GREEK SMALL LETTER ALPHA}"
-
-
-@pytest.fixture(scope="module")
-def original(tmp_path_factory):
-    path = tmp_path_factory.mktemp("label") / f"{DATA.name}.h5"
-    write_recording(path, DATA)
-    return path
 
 
 @pytest.fixture(scope="module")

@@ -18,6 +18,7 @@ import pytest
 import yaml
 from foreign_robots import TWO_ARMED_MAPPING, write_lid_robot, write_two_armed
 from harness import STATIONS, Planner, check_ids, node_program, replay_program, spin_until, started
+from pages import commands
 from source_tree import ROOT
 from tiny_encoder import TINY
 
@@ -28,14 +29,10 @@ from m2r2_ros.inference.segment_events import SegmentStatus
 from m2r2_ros.offline.deployment import Deployment
 from m2r2_ros.offline.segmentation import segment_source
 
-PAGE = (ROOT / "docs" / "tutorials" / "other_robot.md").read_text("utf-8")
-FILES = dict(re.findall(r"`(\w+\.yaml)`[^`]*?:\n\n```yaml\n(.*?)```", PAGE, re.S))
-COMMANDS = [
-    shlex.split(line)
-    for language, block in re.findall(r"^```(\w*)\n(.*?)^```$", PAGE, re.S | re.M)
-    if not language
-    for line in block.replace("\\\n", " ").splitlines()
-]
+PAGE = ROOT / "docs" / "tutorials" / "other_robot.md"
+FILE = re.compile(r"`(\w+\.yaml)`[^`]*?:\n\n```yaml\n(.*?)```", re.S)
+FILES = dict(FILE.findall(PAGE.read_text("utf-8")))
+COMMANDS = [shlex.split(command) for command in commands(PAGE)]
 TINY_HEAD = """
 model: {channels: 8, layers: 3, dropout: 0.0}
 optimiser: {epochs: 40, batch_size: 1, learning_rate: 1.0e-2}

@@ -60,12 +60,8 @@ def _changed(
     limits = np.array([highest_usual(column, _LEAST) for column in own.T])
     names = profiles[0].streams[stream].columns
     for profile, signature, unlike in zip(profiles, signatures, own, strict=True):
-        odd = np.flatnonzero(unlike > limits)
-        explained = [
-            *_other_order(signature, usual, limits, odd, names),
-            *_other_sign(signature, usual, limits, odd, names),
-            *_other_unit(signature, usual, limits, odd, names),
-        ]
+        found = _Compared(signature, usual, limits, np.flatnonzero(unlike > limits), names)
+        explained = [*_other_order(found), *_other_sign(found), *_other_unit(found)]
         for kind, text, remedy in explained[:1]:
             yield Finding(kind, f"'{stream}' {text}", remedy, profile.name, stream=stream)
 
@@ -125,56 +121,57 @@ class _Usual:
         return np.maximum(*(s / np.maximum(n, 1) for s, n in zip(sums, counts, strict=True)))
 
 
+@dataclass(frozen=True)
+class _Compared:
+    """A recording's signature, and which of its columns, called `names`, are `odd`."""
+
+    signature: np.ndarray
+    usual: _Usual
+    limits: np.ndarray
+    odd: np.ndarray
+    names: Sequence[str]
+
+    def unlike(self, column: int, factor: float = 1.0) -> float:
+        """How unlike the usual one a column times a factor is."""
+        return self.usual.unlike(_times(self.signature[column], factor), column)
+
+
 _Explanation = tuple[str, str, str]
 
 
-def _other_order(
-    signature: np.ndarray,
-    usual: _Usual,
-    limits: np.ndarray,
-    odd: np.ndarray,
-    names: Sequence[str],
-) -> Iterator[_Explanation]:
+def _other_order(found: _Compared) -> Iterator[_Explanation]:
     """Odd columns that are usual in each other's places."""
-    places = {int(d): int(min(odd, key=lambda e, d=d: usual.unlike(signature[d], e))) for d in odd}
-    fits = all(usual.unlike(signature[d], e) <= limits[e] for d, e in places.items())
+    odd, names = found.odd, found.names
+    unlike = {(d, e): found.usual.unlike(found.signature[d], e) for d in odd for e in odd}
+    places = {d: min(odd, key=lambda e, d=d: unlike[d, e]) for d in odd}
+    fits = all(unlike[d, e] <= found.limits[e] for d, e in places.items())
     if len(odd) > 1 and fits and sorted(places.values()) == sorted(places):
         moved = ", ".join(f"{names[d]} holds {names[e]}" for d, e in places.items())
         text = f"has its columns in another order than in the other recordings: {moved}"
         yield ORDER, text, "name the fields or joints in the parameter file in one order"
 
 
-def _other_sign(
-    signature: np.ndarray,
-    usual: _Usual,
-    limits: np.ndarray,
-    odd: np.ndarray,
-    names: Sequence[str],
-) -> Iterator[_Explanation]:
-    after = {d: usual.unlike(_times(signature[d], -1.0), d) for d in odd}
-    before = {d: usual.unlike(signature[d], d) for d in odd}
-    turned = [d for d in odd if after[d] <= min(limits[d], before[d] / 3)]
+def _other_sign(found: _Compared) -> Iterator[_Explanation]:
+    turned = [
+        found.names[d]
+        for d in found.odd
+        if found.unlike(d, -1.0) <= min(found.limits[d], found.unlike(d) / 3)
+    ]
     if turned:
-        which = ", ".join(names[d] for d in turned)
-        text = f"has the opposite sign of that in the other recordings: {which}"
+        text = f"has the opposite sign of that in the other recordings: {', '.join(turned)}"
         yield SIGN, text, "see to the frame or the driver, or set `scale` in the parameter file"
 
 
-def _other_unit(
-    signature: np.ndarray,
-    usual: _Usual,
-    limits: np.ndarray,
-    odd: np.ndarray,
-    names: Sequence[str],
-) -> Iterator[_Explanation]:
-    found: dict[str, list[str]] = {}
-    for d in odd:
-        factor, name = _named_factor(_factor(signature[d], usual.middle[d]))
-        usual_then = usual.unlike(_times(signature[d], 1 / factor), d) <= limits[d]
-        if max(factor, 1 / factor) >= _LEAST_FACTOR and usual_then:
-            found.setdefault(f"{factor:.4g} times as large{name}", []).append(names[d])
-    for how, columns in found.items():
-        text = f"is {how} in comparison with the other recordings: {', '.join(columns)}"
+def _other_unit(found: _Compared) -> Iterator[_Explanation]:
+    columns: dict[str, list[str]] = {}
+    for d in found.odd:
+        factor, name = _named_factor(_factor(found.signature[d], found.usual.middle[d]))
+        is_usual_then = found.unlike(d, 1 / factor) <= found.limits[d]
+        if max(factor, 1 / factor) >= _LEAST_FACTOR and is_usual_then:
+            how = f"{factor:.4g} times as large{name}"
+            columns.setdefault(how, []).append(found.names[d])
+    for how, named in columns.items():
+        text = f"is {how} in comparison with the other recordings: {', '.join(named)}"
         yield UNIT, text, "bring it to one unit: `unit` or `scale` in the parameter file"
 
 
