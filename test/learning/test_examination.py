@@ -6,13 +6,19 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from made_recordings import CAMERAS, SIGNALS, VOCABULARY, takes
+from made_recordings import CAMERAS, SIGNALS, VOCABULARY, WORK, takes
 
 from m2r2_ros.evaluation.segments import Segment
 from m2r2_ros.learning.checks.label_contradictions import FOREIGN, SWAPPED
 from m2r2_ros.learning.checks.label_shift import CLOCK_KIND, SHIFTED
+from m2r2_ros.learning.checks.signal_columns import UNIT, changed_columns
 from m2r2_ros.learning.examination import LABEL_KINDS, examine
-from m2r2_ros.learning.profile import camera_profile, cut_off_share, signal_profile
+from m2r2_ros.learning.profile import (
+    RecordingProfile,
+    camera_profile,
+    cut_off_share,
+    signal_profile,
+)
 from m2r2_ros.vocabulary import Vocabulary
 
 ODD = 3
@@ -242,3 +248,25 @@ def test_clipping_is_told_from_coming_to_rest():
     rests = np.minimum(1.0, (1 - np.cos(np.pi * np.minimum(times, 1))) / 2)
     assert cut_off_share(rests) == 0.0
     assert cut_off_share(np.zeros(10)) == 0.0
+
+
+def of_one_column(seed):
+    """Profiles of a column that nothing moves, zeroed before each recording, once badly."""
+    rng, times = np.random.default_rng(seed), np.arange(0, 20, 0.02)
+    biases, profiles = rng.normal(0, 1.0, 8), []
+    biases[ODD] = 8.0 * rng.choice([-1, 1])
+    for number, bias in enumerate(biases):
+        values = bias + rng.normal(0, 0.4, (len(times), 1))
+        stream = signal_profile(SIGNALS["gripper"], times, values, 20.0)
+        work = tuple(Segment(label, 5.0 * i, 5.0 * i + 5) for i, label in enumerate(WORK))
+        profiles.append(
+            RecordingProfile(str(number), str(number), 20.0, work, "wait", {"gripper": stream})
+        )
+    return profiles
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_an_offset_is_no_other_unit(seed):
+    """Divided by a unit an offset would be usual, but so would be the range of its noise."""
+    kinds = [finding.kind for finding in changed_columns(of_one_column(seed), WORK)]
+    assert UNIT not in kinds

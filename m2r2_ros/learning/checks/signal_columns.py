@@ -86,6 +86,11 @@ def _times(signature: np.ndarray, factor: float) -> np.ndarray:
     return factor * np.concatenate([quantiles[..., :: int(np.sign(factor))], means], axis=-1)
 
 
+def _range(signature: np.ndarray) -> np.ndarray:
+    """From the lowest quantile to the highest, of columns (..., S)."""
+    return signature[..., len(_QUANTILES) - 1] - signature[..., 0]
+
+
 @dataclass(frozen=True)
 class _Usual:
     """Float (D, S): the median of all recordings' signatures, and what each entry may be off."""
@@ -98,8 +103,7 @@ class _Usual:
         known = ~np.isnan(signatures).all(axis=0)
         filled = np.where(known, signatures, 0.0)
         middle = np.nanmedian(filled, axis=0)
-        span = middle[:, len(_QUANTILES) - 1] - middle[:, 0]
-        least = np.maximum(_TOLERANCE * span, 1e-6 * np.abs(middle).max(axis=1)) + 1e-12
+        least = np.maximum(_TOLERANCE * _range(middle), 1e-6 * np.abs(middle).max(axis=1)) + 1e-12
         tolerance = np.maximum(spread(filled, axis=0), least[:, None])
         return cls(np.where(known, middle, np.nan), tolerance)
 
@@ -135,6 +139,13 @@ class _Compared:
         """How unlike the usual one a column times a factor is."""
         return self.usual.unlike(_times(self.signature[column], factor), column)
 
+    def is_as_wide(self, column: int, factor: float) -> bool:
+        """Whether the column's range has grown with the factor, which an offset would not do."""
+        own, usual = _range(self.signature[column]), _range(self.usual.middle[column])
+        if not own > 0 or not usual > 0:
+            return True
+        return bool(abs(np.log(own / usual / factor)) < abs(np.log(factor)) / 2)
+
 
 _Explanation = tuple[str, str, str]
 
@@ -167,7 +178,8 @@ def _other_unit(found: _Compared) -> Iterator[_Explanation]:
     for d in found.odd:
         factor, name = _named_factor(_factor(found.signature[d], found.usual.middle[d]))
         is_usual_then = found.unlike(d, 1 / factor) <= found.limits[d]
-        if max(factor, 1 / factor) >= _LEAST_FACTOR and is_usual_then:
+        is_unit = max(factor, 1 / factor) >= _LEAST_FACTOR and found.is_as_wide(d, factor)
+        if is_usual_then and is_unit:
             how = f"{factor:.4g} times as large{name}"
             columns.setdefault(how, []).append(found.names[d])
     for how, named in columns.items():
