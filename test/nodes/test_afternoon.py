@@ -44,7 +44,7 @@ TINY_HEAD = """
 model: {channels: 8, layers: 3, dropout: 0.0}
 optimiser: {batch_size: 1, learning_rate: 1.0e-2}
 """
-SHORT = {"_FEWEST_EPOCHS": 2, "_MOST_EPOCHS": 2, "_HEAD_EPOCHS": 20, "_MOST_DELAY_S": 0.0}
+SHORT = {"_FEWEST_EPOCHS": 2, "_MOST_EPOCHS": 2, "_HEAD_EPOCHS": 12, "_MOST_DELAY_S": 0.0}
 
 
 def given(*begin: str) -> list[list[str]]:
@@ -135,9 +135,8 @@ def short(monkeypatch):
     # What a graph computes is compared with torch elsewhere.
     for name in ("check_encoder", "check_head"):
         monkeypatch.setattr(onnx_export, name, lambda *_: 0.0)
-    threads = torch.get_num_threads()
-    yield
-    torch.set_num_threads(threads)
+    torch.set_num_threads(1)
+    monkeypatch.setattr(torch, "set_num_threads", lambda _: None)
 
 
 def learn(folder):
