@@ -8,6 +8,7 @@ import re
 import shutil
 from pathlib import Path
 
+import live_folds
 import pytest
 from lid_recordings import write_lid_bags
 
@@ -15,6 +16,7 @@ torch = pytest.importorskip("torch")
 
 from tiny_models import write_encoder  # noqa: E402
 
+from m2r2_ros.cli._live import LiveRun  # noqa: E402
 from m2r2_ros.cli.main import main  # noqa: E402
 from m2r2_ros.datasets.frame_rate import FrameRate  # noqa: E402
 from m2r2_ros.datasets.mstcn import FeatureFolder  # noqa: E402
@@ -177,6 +179,25 @@ def test_what_was_scored_is_what_the_folds_models_publish(bags, models):
         # To a frame: an event is stamped at a frame's end, a label is of the whole frame.
         assert one.start_s == pytest.approx(start_s, abs=0.11)
         assert one.end_s == pytest.approx(end_s, abs=0.11)
+
+
+@pytest.mark.parametrize("lost, status", [(0, 0), (2, 1)])
+def test_what_is_played_live_is_compared_with_what_was_scored(
+    bags, models, monkeypatch, capsys, lost, status
+):
+    deployment = Deployment.load(bags / "robot.yaml")
+
+    def play(setup, on_event):
+        with open_source(setup.bag, deployment.topics) as source:
+            events = segment_source(source, Models.load(setup.models), deployment).events
+        return LiveRun(events[lost:], [], 0)
+
+    monkeypatch.setattr(live_folds, "play_live", play)
+    words = [models, "--data", bags, "--config", bags / "robot.yaml", "--all"]
+    assert live_folds.main(list(map(str, words))) == status
+    said = capsys.readouterr().out.splitlines()
+    assert [line.partition(":")[0] for line in said] == [f"{GROUPS[n]}, {n}" for n in GROUPS]
+    assert all(line.endswith("the segments that were scored") for line in said) == (not lost)
 
 
 def test_a_third_start_trains_nothing(bags, models, started_from, monkeypatch):
