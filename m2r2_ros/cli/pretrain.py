@@ -39,6 +39,7 @@ from pathlib import Path
 
 from m2r2_ros.cli._config import load_deployment
 from m2r2_ros.cli._interruption import interruptible
+from m2r2_ros.cli._models import given_encoder
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.offline.extraction import find_recordings
 from m2r2_ros.sensing.layout_file import load_layout
@@ -81,8 +82,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         dest="start_from",
         metavar="ENCODER",
-        help="m2r2: encoder.onnx whose weights training begins with, as far as sensors and sizes "
-        "are the same (default: it begins at random)",
+        help="m2r2: encoder.onnx, or org/name@revision of the Hugging Face hub, whose weights "
+        "training begins with, as far as sensors and sizes are the same (default: at random)",
     )
     parser.add_argument(
         "--cache",
@@ -123,6 +124,7 @@ def _pretrain_m2r2(args: argparse.Namespace, cache: Path) -> str:
             "them for validation"
         )
     layout = load_layout(args.layout) if args.layout else None
+    start_from = given_encoder(args.start_from) if args.start_from else None
     robot = load_deployment(args.robot)
     # Late: torch takes seconds to import, and bad arguments should not wait for it.
     from m2r2_ros.training.settings import PretrainSettings, load_settings
@@ -137,7 +139,7 @@ def _pretrain_m2r2(args: argparse.Namespace, cache: Path) -> str:
         settings = replace(settings, validation_recordings=tuple(p.stem for p in validation))
     read = partial(labelled_windows, robot=robot)
     place = cache_of(cache, robot)
-    pretrain(recordings, args.out, settings, read, place, args.workers, args.start_from)
+    pretrain(recordings, args.out, settings, read, place, args.workers, start_from)
     return "my_models/encoder.onnx"
 
 
