@@ -33,7 +33,7 @@ from m2r2_ros.datasets.labels_file import labels_path
 from m2r2_ros.datasets.mstcn import Split, write_split
 from m2r2_ros.datasets.vocabulary_file import VOCABULARY_FILE
 from m2r2_ros.errors import M2R2Error
-from m2r2_ros.learning.clock import Clock
+from m2r2_ros.learning.stopwatch import Stopwatch
 from m2r2_ros.offline.extraction import find_recordings, recording_name
 from m2r2_ros.small_files import read_small_text
 from m2r2_ros.training.heads.causal import CausalSettings
@@ -112,7 +112,7 @@ class Curve:
         for point in self._points():
             if point.name in self._done:
                 continue
-            clock = Clock(self._out / point.name / "seconds")
+            clock = Stopwatch(self._out / point.name / "seconds")
             try:
                 names, scores = self._score(point)
             finally:

@@ -29,7 +29,6 @@ from m2r2_ros.inference.models import HEAD_FILE
 from m2r2_ros.inference.onnx_metadata import read_encoder_metadata
 from m2r2_ros.learning.card import write_card
 from m2r2_ros.learning.choice import Choice, choose_way, final_choices, final_epochs
-from m2r2_ros.learning.clock import Clock
 from m2r2_ros.learning.findings import Finding
 from m2r2_ros.learning.folds import Dealt, deal_folds
 from m2r2_ros.learning.looking import find_problems
@@ -47,6 +46,7 @@ from m2r2_ros.learning.stages import (
     make_head,
     prepare,
 )
+from m2r2_ros.learning.stopwatch import Stopwatch
 from m2r2_ros.learning.study import Study
 from m2r2_ros.learning.trial import TrialJob, held_out_predictions, read_trial, run_trial
 from m2r2_ros.learning.whole_progress import WholeProgress
@@ -86,7 +86,7 @@ class Learning:
         pending = [s for s, job in zip(shares, self.jobs, strict=True) if not job.file.exists()]
         whole_s = self._reckoning.reading_s + self._reckoning.final_s + sum(shares)
         progress = WholeProgress(whole_s, sum(shares) - sum(pending))
-        clock = Clock(self.work / _SECONDS)
+        clock = Stopwatch(self.work / _SECONDS)
         try:
             findings = self._look(progress)
             with progress.stage("reading", self._reckoning.preparing_s):

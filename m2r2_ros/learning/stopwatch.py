@@ -9,7 +9,7 @@ from pathlib import Path
 from m2r2_ros.datasets.atomic import partial_file
 
 
-class Clock:
+class Stopwatch:
     """Seconds over all starts, kept in a file."""
 
     def __init__(self, file: Path) -> None:
