@@ -4,8 +4,8 @@
 Beside the cameras: segments and labels as rows of states, confidence, boundary, signals, latency
 and diagnostics. Foxglove connects to a WebSocket server of this command, on this machine only
 unless --host says otherwise; what it does not look at is neither read nor encoded. --rerun opens
-Rerun's viewer, or with --out writes a file for it. A recording's segments are those of --models,
-else those that its bag holds.
+Rerun's viewer, or with --out writes a file for it. A recording's segments are those of --models or
+--results, else those that its bag holds.
 
 While it shows a live graph it publishes what goes on as a std_msgs/String on m2r2/segment_text,
 for overlays in RViz; --text does that alone.
@@ -14,6 +14,7 @@ Examples:
     m2r2 view
     m2r2 view --config robot.yaml --panels panels.json
     m2r2 view recordings/taskboard_demo.h5 --models models/taskboard_compact
+    m2r2 view my_bag --results segments.mcap
     m2r2 view my_bag --rerun --out my_bag.rrd
     m2r2 view --config robot.yaml --text
 """
@@ -54,8 +55,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=".h5, rosbag2 folder, .mcap or .db3 (default: the live graph)",
     )
     parser.add_argument("--config", type=Path, metavar="YAML", help="parameter file: the topics")
-    parser.add_argument(
+    published = parser.add_mutually_exclusive_group()
+    published.add_argument(
         "--models", type=Path, metavar="DIR", help="models that segment the recording"
+    )
+    published.add_argument(
+        "--results",
+        type=Path,
+        metavar="BAG",
+        help="what was published about the recording, as `segment --bag` and record:=true write it",
     )
     parser.add_argument(
         "--layout",
@@ -105,6 +113,8 @@ def _check(args: argparse.Namespace) -> None:
         raise M2R2Error(f"--out {args.out} is for Rerun: add --rerun")
     if args.out and args.out.suffix != _RERUN_SUFFIX:
         raise M2R2Error(f"{args.out}: Rerun's files end in {_RERUN_SUFFIX}")
+    if args.results and not args.recording:
+        raise M2R2Error("--results are about a recording: name it, too")
     if args.text and args.recording:
         raise M2R2Error("--text is about the live graph: leave the recording out")
 
@@ -153,7 +163,9 @@ def _view_recording(
     )
 
     with open_source(args.recording, deployment.topics) as source:
-        results = recorded_results(args.recording, source, models, deployment, _warn)
+        results = recorded_results(
+            args.results or args.recording, source, models, deployment, _warn
+        )
         if args.rerun:
             recording_in_rerun(source, layout, results, deployment, args.out)
             for problem in source.problems:

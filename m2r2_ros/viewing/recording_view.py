@@ -25,15 +25,15 @@ _SHAPE = "{desc}: {percentage:3.0f}% |{bar}| {n:.0f}/{total:.0f} s of recording"
 def recorded_results(
     path: Path, source: RecordingSource, models: Models | None, deployment: Deployment, say: Say
 ) -> Results:
-    """What models say of it now, else what its bag holds. Raises M2R2Error."""
+    """What models say of it now, else what the bag at `path` holds. Raises M2R2Error."""
     if models is not None:
         run = segment_source(source, models, deployment)
         return Results.of_run(run, models.head.labels)
     results = Results.of_recording(path)
     for problem in results.problems:
-        say(f"{source.name}: {problem}")
+        say(f"{path.name}: {problem}")
     if not results.events:
-        say(f"{source.name}: holds no published segments: --models DIR computes them")
+        say(f"{path.name}: holds no published segments: --models DIR computes them")
     return results
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from m2r2_ros.datasets.bag_files import is_bag_folder
 from m2r2_ros.datasets.bag_reader import Bag, open_bag
-from m2r2_ros.datasets.recording_source import BAG_SUFFIXES
+from m2r2_ros.datasets.recording_source import REASSEMBLE_SUFFIXES
 from m2r2_ros.datasets.result_messages import (
     DIAGNOSTICS,
     PREDICTION,
@@ -57,9 +57,9 @@ class Results:
 
     @classmethod
     def of_recording(cls, path: Path) -> Results:
-        """What a bag holds of it. Raises M2R2Error on a bag that cannot be read."""
+        """What a bag holds; an .h5 holds nothing. Raises M2R2Error on what cannot be read."""
         results = cls()
-        if is_bag_folder(path) or path.suffix in BAG_SUFFIXES:
+        if is_bag_folder(path) or path.suffix not in REASSEMBLE_SUFFIXES:
             with open_bag(path) as bag:
                 results._read(bag)
         return results

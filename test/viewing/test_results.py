@@ -12,6 +12,7 @@ from published_messages import STORE, TYPES, header, made, time
 from rosbags.rosbag2 import StoragePlugin, Writer
 from shown import SECOND, shown_recording
 
+from m2r2_ros.cli import main as command
 from m2r2_ros.datasets.recording import Action
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.inference.segment_events import SegmentStatus
@@ -76,6 +77,23 @@ def test_what_a_bag_holds_of_one_robot_is_taken(bag):
     assert len(results.problems) == 2
     assert "/arm/action_segment is shown, not /other/action_segment" in results.problems
     assert any("1 messages cannot be read" in line for line in results.problems)
+
+
+def test_the_results_of_another_bag_are_shown(bag, tmp_path, capsys):
+    pytest.importorskip("rerun")
+    from rerun.chunk import RrdReader
+
+    from m2r2_ros.viewing.rerun_screen import PUBLISHED
+
+    with shown_recording(tmp_path) as source:
+        name = source.name
+    file = tmp_path / "shown.rrd"
+    words = ("view", tmp_path / f"{name}.h5", "--results", bag, "--rerun", "--out", file)
+    assert command.main([str(word) for word in words]) == 0
+    assert "not /other/action_segment" in capsys.readouterr().err
+    chunks = RrdReader(file).stream().to_chunks()
+    rows = [c.to_record_batch().to_pydict() for c in chunks if c.entity_path == PUBLISHED]
+    assert [row["StateChange:state"] for row in rows if "StateChange:state" in row] == [[["pour"]]]
 
 
 def test_a_layout_without_anything_to_see_is_refused():
