@@ -13,6 +13,8 @@ from m2r2_ros.hub.name import HubName
 
 # Client errors that another try may mend: timeout, too many requests.
 _PASSING = (408, 429)
+# Characters of its messages, which may have many lines.
+_MOST_SAID = 300
 
 
 def library(name: object) -> ModuleType:
@@ -55,10 +57,9 @@ def why(error: BaseException | None) -> str:
     """The reason that an error gives, short."""
     response = getattr(error, "response", None)
     said = getattr(error, "server_message", None) or str(error)
-    first = next(iter(said.splitlines()), "")[:300]
-    if response is not None:
-        return f"HTTP {response.status_code}" + (f", {first}" if first else "")
-    return f"{type(error).__name__}: {first}" if first else type(error).__name__
+    said = " ".join(said.split())[:_MOST_SAID]
+    kind = type(error).__name__ if response is None else f"HTTP {response.status_code}"
+    return f"{kind}: {said}" if said else kind
 
 
 def _remedy(hub: ModuleType, name: HubName, error: Exception) -> str:

@@ -49,6 +49,7 @@ class FakeHub:
     announced  file -> the size that it is said to have.
     endless    files whose content does not end.
     refuse     status with which every request is refused, with the token in the complaint.
+    card       what is wrong with every card.
     """
 
     def __init__(self) -> None:
@@ -62,6 +63,7 @@ class FakeHub:
         self.announced: dict[str, int] = {}
         self.endless: set[str] = set()
         self.refuse = 0
+        self.card = ""
 
     def publish(self, name: str, files: dict[str, bytes], ref: str = "main") -> str:
         return self.repositories.setdefault(name, Repository()).commit(files, ref)
@@ -107,7 +109,8 @@ class _Handler(BaseHTTPRequestHandler):
         if hub.refuse:
             self._json({"error": f"no, {token}"}, hub.refuse)
         elif path == "/api/validate-yaml":
-            self._json({"errors": [], "warnings": []})
+            errors = [{"message": hub.card}] if hub.card else []
+            self._json({"errors": errors, "warnings": []}, 400 if errors else 200)
         elif path == "/api/repos/create":
             self._create(json.loads(body), token)
         elif found := _FILE.fullmatch(path):

@@ -109,6 +109,14 @@ def test_models_that_do_not_belong_together_are_not_published(hub, folder, tmp_p
     assert hub.asked == []
 
 
+def test_what_the_hub_has_against_the_card_is_said(hub, folder, capsys):
+    hub.card = '"license" must be one of [apache-2.0, mit]'
+    assert publish(folder, "--licence", "mine") == 2
+    err = capsys.readouterr().err
+    assert hub.card in err and err.count("\n") == 1
+    assert hub.repositories[NAME].refs["main"] == "0" * 40
+
+
 @pytest.mark.parametrize("card", ["---\na: [\n---\n", "---\njust this\n---\n", "---\nopen: 1\n"])
 def test_a_card_whose_front_matter_is_broken_is_named(card, hub, folder, capsys):
     (folder / "model_card.md").write_text(card)
