@@ -9,8 +9,12 @@ import pytest
 import torch
 from synthetic import make_window
 
+from m2r2_ros.errors import M2R2Error
 from m2r2_ros.inference.encoder import Encoder
-from m2r2_ros.training.onnx_export import export_encoder
+from m2r2_ros.networks.m2r2 import M2R2, M2R2Config
+from m2r2_ros.networks.vision_transformer import BackboneSizes
+from m2r2_ros.sensing.layout import SensorLayout
+from m2r2_ros.training.onnx_export import check_prepared, export_encoder, export_preparation
 from m2r2_ros.training.pretraining import build_encoder
 from m2r2_ros.training.settings import PretrainSettings, load_settings
 
@@ -51,3 +55,25 @@ def test_the_papers_model_in_full(tmp_path):
     size, weights = run_one_window(load_settings(PretrainSettings, PAPER), tmp_path)
     assert 170e6 < weights < 190e6
     assert size < LARGEST
+
+
+def test_pictures_of_a_trained_clip_are_prepared_though_a_pixel_is_rounded_elsewhere(tmp_path):
+    sizes = BackboneSizes(width=8, layers=1, heads=2, patch=16, projection=8)
+    config = M2R2Config(
+        feature_dimension=8,
+        heads=2,
+        image_backbone="clip",
+        image_trained=True,
+        image_size=32,
+        backbone=sizes,
+    )
+    layout = SensorLayout(cameras=("hama1",), audio=False, signals=())
+    export_preparation(M2R2(layout, config), tmp_path / "preparation.onnx")
+
+
+@pytest.mark.parametrize("change", [lambda p: p + 2 * (p == p.max()), lambda p: p - (p > 100)])
+def test_pixels_that_are_more_than_rounded_are_noticed(change):
+    pixels = np.random.default_rng(0).integers(0, 250, (1, 3, 32, 32)).astype(np.uint8)
+    check_prepared(pixels.astype(np.float32), pixels, "pixels")
+    with pytest.raises(M2R2Error, match="the exported pixels differs"):
+        check_prepared(change(pixels.astype(np.float32)), pixels, "pixels")
