@@ -8,6 +8,7 @@ import torch
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.networks.heads.causal import CausalConfig, CausalHead
 from m2r2_ros.networks.heads.causal_layers import CausalLayer
+from m2r2_ros.networks.heads.outlook import OutlookLogits
 
 TINY = CausalConfig(channels=6, layers=4, refinements=2, dropout=0.5, outlook_layers=3)
 
@@ -19,6 +20,9 @@ def make_head() -> CausalHead:
     head.std.copy_(torch.rand(5) + 0.5)
     head.outlook.acts.fill_(True)
     head.outlook.judged.fill_(True)
+    torch.nn.init.normal_(head.outlook.success.weight)
+    # One reading for all classes: members alone differ in the class that they find the likeliest.
+    head.outlook.activity.fill_(0)
     return head
 
 
@@ -84,9 +88,10 @@ def test_a_layer_is_a_residual_dilated_convolution_of_the_past():
 
 def test_it_looks_back_as_far_as_its_layers_say():
     head = make_head()
-    assert head.look_backs == [2, 4, 8, 16] * 3 + [2, 4, 8]
+    assert head.look_backs == [2, 4, 8, 16] * 3
     assert [tuple(state.shape) for state in head.zero_states()] == [
-        (1, 3 * 6, n) for n in head.look_backs
+        *((1, 3 * 6, n) for n in (*head.look_backs, 2, 4, 8)),
+        (1, 5, 15),
     ]
 
 
@@ -94,19 +99,19 @@ def test_members_see_nothing_of_one_another_and_are_averaged():
     """Each member's weights alone, in a head of one member, give its part of the mean."""
     head, features = make_head(), torch.randn(1, 30, 5)
     members = head.config.members
-    alone = []
+    alone, apart = [], dict(head.named_parameters())
+    for name in ("weight", "bias"):
+        del apart[f"outlook.success.{name}"]
     for m in range(members):
         one = CausalHead(5, 3, replace(TINY, members=1)).eval()
         weights = {
-            name: value.chunk(members)[m] if name in dict(head.named_parameters()) else value
+            name: value.chunk(members)[m] if name in apart else value
             for name, value in head.state_dict().items()
         }
         one.load_state_dict(weights)
         alone.append(run(one, features, [30]))
     assert not torch.allclose(alone[0], alone[1], atol=1e-3)
     mean = torch.stack(alone).mean(0)
-    # Of success the log odds.
-    mean[..., -1] = torch.stack(alone)[..., -1].logit().mean(0).sigmoid()
     torch.testing.assert_close(run(head, features, [7, 23]), mean, atol=1e-6, rtol=0)
 
 
@@ -128,18 +133,18 @@ def test_outputs_are_probabilities_and_temperature_flattens_them():
 
 
 def test_an_outlook_is_told_of_actions_alone_and_changes_nothing_else():
-    head, features = make_head(), torch.randn(1, 60, 5)
-    with torch.no_grad():
-        probabilities, *_, outlook = head.tell(features, head.zero_states())
-        likeliest = probabilities.argmax(-1)
-        head.outlook.acts[0] = False
-        head.outlook.judged[1] = False
-        *_, fewer = head.tell(features, head.zero_states())
-    assert {0, 1} <= set(likeliest.flatten().tolist())
-    for name, silent in (("progress", likeliest == 0), ("outcome", likeliest == 1)):
-        assert not outlook[name].isnan().any()
-        assert torch.equal(fewer[name].isnan(), silent)
-        assert torch.equal(fewer[name][~silent], outlook[name][~silent])
+    head, likeliest = make_head(), torch.arange(60)[None] % 3
+    probabilities = torch.eye(3)[likeliest]
+    logits = OutlookLogits(torch.randn(1, 3, 60), torch.randn(1, 3, 60))
+    before = head.outlook.tell(logits, probabilities)
+    head.outlook.acts[0] = False
+    head.outlook.judged[1] = False
+    after = head.outlook.tell(logits, probabilities)
+    for whole, fewer, silent in zip(before, after, (likeliest == 0, likeliest == 1), strict=True):
+        assert not whole.isnan().any()
+        assert torch.equal(fewer.isnan(), silent)
+        assert torch.equal(fewer[~silent], whole[~silent])
+    features = torch.randn(1, 60, 5)
     torch.manual_seed(0)
     plain = CausalHead(5, 3, replace(TINY, outlook_layers=0)).eval()
     torch.manual_seed(0)

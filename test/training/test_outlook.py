@@ -14,6 +14,7 @@ from m2r2_ros.datasets.mstcn import LabelledFeatures
 from m2r2_ros.inference.head import StreamingHead
 from m2r2_ros.inference.tracker_config import TrackerConfig
 from m2r2_ros.networks.heads.causal import CausalConfig, CausalHead
+from m2r2_ros.networks.heads.outlook import OutlookLogits
 from m2r2_ros.training.heads.causal import HEAD, CausalSettings, CausalTraining
 from m2r2_ros.training.onnx_export import export_head
 from m2r2_ros.training.outlook import outlook_losses, platt, prepare_outlook, with_progress
@@ -149,19 +150,46 @@ def test_losses_are_as_their_definition_says():
     head = CausalHead(6, 3, MODEL)
     prepare_outlook(head, SEQUENCES, VOCABULARY)
     batch = make_batch([with_progress(s, VOCABULARY) for s in SEQUENCES[:2]], 2.0)
-    logits = torch.randn(2, 2, 2, batch.classes.shape[1], generator=random)
-    found = outlook_losses(head, logits, batch)
+    frames = batch.classes.shape[1]
+    progress = torch.randn(2, 2, frames, generator=random)
+    success = torch.randn(2, 3, frames, generator=random)
+    torch.nn.init.constant_(head.outlook.success.weight, 0.1)
+    found = outlook_losses(head, OutlookLogits(progress, success), batch)
     errors, wrong, weights = [], [], []
-    for b, m, t in np.ndindex(2, 2, batch.classes.shape[1]):
+    for b, t in np.ndindex(2, frames):
         done, outcome = float(batch.progress[b, t]), int(batch.outcomes[b, t])
         if np.isnan(done):
             continue
-        progress, success = (1 / (1 + np.exp(-logits[b, m, k, t].item())) for k in (0, 1))
-        errors.append(abs(progress - done))
-        wrong.append(-(done**2) * np.log(success if outcome else 1 - success))
-        weights.append(done**2)
+        errors += [abs(1 / (1 + np.exp(-progress[b, m, t].item())) - done) for m in range(2)]
+        share = 1 / (1 + np.exp(-success[b, batch.classes[b, t], t].item()))
+        wrong.append(-(done**8) * np.log(share if outcome else 1 - share))
+        weights.append(done**8)
     assert float(found["progress"]) == pytest.approx(np.mean(errors), rel=1e-4)
-    assert float(found["outcome"]) == pytest.approx(sum(wrong) / sum(weights), rel=1e-4)
+    size = 0.005 * 0.1**2 * head.outlook.success.weight.numel()
+    assert found["outcome"].item() == pytest.approx(sum(wrong) / sum(weights) + size, rel=1e-4)
+
+
+def test_success_is_read_from_means_of_the_last_features():
+    """Of the features as the network normalises them; one reading for an activity's labels."""
+    torch.manual_seed(0)
+    head = CausalHead(6, 3, MODEL).eval()
+    prepare_outlook(head, SEQUENCES, VOCABULARY)
+    torch.nn.init.normal_(head.outlook.success.weight)
+    rows = np.random.default_rng(0).normal(size=(40, 6)).astype(np.float32)
+    with torch.no_grad():
+        logits = head.answer(torch.from_numpy(rows)[None], head.zero_states()).outlook.success[0]
+    weight = head.outlook.success.weight.detach().numpy()[..., 0]
+    past = np.concatenate([np.zeros((15, 6)), rows])
+    for t in range(40):
+        means = [past[t + 16 - span : t + 16].mean(0) for span in (1, 4, 8, 16)]
+        np.testing.assert_allclose(logits[:, t], weight @ np.concatenate(means), atol=1e-4)
+    words = {"pick cap": {"action": "pick", "object": "cap"}}
+    words["pick nut"] = {"action": "pick", "object": "nut"}
+    both = Vocabulary.from_dict(
+        {"format": 1, "labels": ["wait", *words], "idle": ["wait"], "parts": words}
+    )
+    prepare_outlook(head, [], both)
+    assert head.outlook.activity.tolist() == [0, 1, 1]
 
 
 @pytest.mark.parametrize("seed", range(10))

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.inference.metadata import MOST_LOOK_AHEAD
 from m2r2_ros.networks.heads.causal_layers import CausalLayer, apart
-from m2r2_ros.networks.heads.outlook import OutlookLayers
+from m2r2_ros.networks.heads.outlook import OutlookLayers, OutlookLogits
 
 # Every one takes as long as the first, in training and on the robot.
 MOST_MEMBERS = 16
@@ -45,8 +45,9 @@ class CausalConfig:
     # Frames that it sees before it answers: its output at frame t is about frame t - look_ahead,
     # before that about the first frame. The network is the same, only its training differs.
     look_ahead: int = 0
-    # Dilated layers that tell how far an action is and whether it succeeds, beside the segmentation
-    # and without effect on it: 5 look back 62 frames of what they hear. 0: neither is told.
+    # Dilated layers that tell how far an action is, beside the segmentation
+    # and without effect on it: 5 look back 62 frames of what they hear. 0: neither progress nor
+    # outcome is told.
     outlook_layers: int = 5
 
     def __post_init__(self) -> None:
@@ -59,13 +60,13 @@ class CausalConfig:
 
 
 class CausalAnswer(NamedTuple):
-    """Per stage logits (B, M, T, C), boundary logits (B, M, T), next states, and logits of progress
-    and success (B, M, 2, T), None without an outlook."""
+    """Per stage logits (B, M, T, C), boundary logits (B, M, T), next states, and what an outlook
+    adds, None without one."""
 
     stages: list[Tensor]
     boundary: Tensor
     states: list[Tensor]
-    outlook: Tensor | None
+    outlook: OutlookLogits | None
 
 
 class ToldFrames(NamedTuple):
@@ -153,18 +154,19 @@ class CausalHead(nn.Module):
         return OUTLOOK if self.outlook.judged.any() else OUTLOOK[:1]
 
     def zero_states(self, batch: int = 1) -> list[Tensor]:
-        """States that start a sequence, each (batch, members x channels, look back)."""
+        """States that start a sequence: each stage's layers' (batch, members x channels, look
+        back), then the outlook's."""
         channels = self.config.members * self.config.channels
-        return [
+        states = [
             torch.zeros(batch, channels, look_back, device=self.mean.device)
             for look_back in self.look_backs
         ]
+        return states if self.outlook is None else states + self.outlook.zero_states(batch)
 
     @property
     def look_backs(self) -> list[int]:
-        """Frames that each convolution carries over."""
-        stages = [*self.stages] if self.outlook is None else [*self.stages, self.outlook]
-        return [layer.look_back for stage in stages for layer in stage.layers]
+        """Frames that each convolution of the stages carries over."""
+        return [layer.look_back for stage in self.stages for layer in stage.layers]
 
 
 class _Stage(nn.Module):
