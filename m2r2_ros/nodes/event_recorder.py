@@ -23,9 +23,8 @@ from m2r2_ros.inference.models import open_head
 from m2r2_ros.nodes import parameters
 from m2r2_ros.nodes.conversions import event_from_ros
 from m2r2_ros.nodes.input_parameters import declare_inputs, read_inputs
-from m2r2_ros.nodes.process import run
 from m2r2_ros.nodes.recorder import TopicRecorder
-from m2r2_ros.nodes.recorder_node import RecorderNode
+from m2r2_ros.nodes.recorder_node import RecorderNode, run_beside
 from m2r2_ros.nodes.topics import SEGMENT_TOPIC, segment_qos
 from m2r2_ros.sensing.memory_budget import MEGABYTE
 
@@ -116,7 +115,7 @@ class EventRecorder(RecorderNode):
 
 def main() -> int:
     """Run the node."""
-    return run(lambda: [EventRecorder()], __doc__)
+    return run_beside(lambda: [EventRecorder()], __doc__)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the nodes that record have in common: topics are followed and drained, losses are told."""
+"""What the nodes that record have in common: topics are followed and drained, losses are told.
+
+They give way: where processors are scarce the chain comes first.
+"""
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -14,12 +18,15 @@ from m2r2_ros.datasets.take import Received
 from m2r2_ros.errors import M2R2Error, printable
 from m2r2_ros.nodes.diagnostics import OK, WARN, Report
 from m2r2_ros.nodes.managed_node import ManagedNode
+from m2r2_ros.nodes.process import run
 from m2r2_ros.nodes.recorder import TopicRecorder
 from m2r2_ros.nodes.topics import SEGMENT_TOPIC
 
 _TAKE_S, _FOLLOW_S = 0.02, 0.25
 # Longest wait for the last words of a chain that ends at the same time.
 _LAST_WORDS_S = 3.0
+# Messages of two seconds may wait meanwhile.
+_NICE = 5
 
 
 class RecorderNode(ManagedNode):
@@ -88,3 +95,9 @@ class RecorderNode(ManagedNode):
         until_ns = time.time_ns()
         messages = self._recorder.take(until_ns)
         self.attempt(lambda: self.keep(messages, until_ns))
+
+
+def run_beside(build: Callable[[], Sequence[ManagedNode]], description: str) -> int:
+    """As `process.run`, of lower priority than the chain."""
+    os.nice(_NICE)
+    return run(build, description)

@@ -16,9 +16,8 @@ from m2r2_ros.datasets.recording_session import RecordingSession, SessionPlan
 from m2r2_ros.datasets.take import Received
 from m2r2_ros.errors import M2R2Error, printable
 from m2r2_ros.nodes import parameters
-from m2r2_ros.nodes.process import run
 from m2r2_ros.nodes.recorder import TopicRecorder
-from m2r2_ros.nodes.recorder_node import RecorderNode
+from m2r2_ros.nodes.recorder_node import RecorderNode, run_beside
 from m2r2_ros.nodes.topics import DIAGNOSTICS_TOPIC, PREDICTION_TOPIC, SEGMENT_TOPIC
 
 _FOLDER, _PATTERN = "results", "%Y-%m-%d-%H-%M-%S"
@@ -75,7 +74,7 @@ class ResultRecorder(RecorderNode):
 
 def main() -> int:
     """Run the node."""
-    return run(lambda: [ResultRecorder()], __doc__)
+    return run_beside(lambda: [ResultRecorder()], __doc__)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 
 import pytest
@@ -95,6 +96,9 @@ def test_results_are_in_a_bag_whatever_ends_it(node, tmp_path, end):
     out = tmp_path / "kept"
     with node_program(tmp_path, "result_recorder", {"record_to": out}) as recorder:
         robot.run_until(lambda: planner.heard("result_recorder") or recorder.ended, "the recorder")
+        # It gives way to the chain.
+        own, its = (os.getpriority(os.PRIO_PROCESS, pid) for pid in (0, recorder.process.pid))
+        assert its == min(19, own + 5)
         segmenter.await_hearers(2)
         robot.run_until(lambda: predictions.get_subscription_count() > 1, "its ears")
         for _ in range(3):
