@@ -57,14 +57,17 @@ def test_the_papers_model_in_full(tmp_path):
     assert size < LARGEST
 
 
-def test_pictures_of_a_trained_clip_are_prepared_though_a_pixel_is_rounded_elsewhere(tmp_path):
+@pytest.mark.parametrize("size", [32, 224])
+def test_pictures_of_a_trained_clip_are_prepared_though_pixels_are_rounded_elsewhere(
+    size, tmp_path
+):
     sizes = BackboneSizes(width=8, layers=1, heads=2, patch=16, projection=8)
     config = M2R2Config(
         feature_dimension=8,
         heads=2,
         image_backbone="clip",
         image_trained=True,
-        image_size=32,
+        image_size=size,
         backbone=sizes,
     )
     layout = SensorLayout(cameras=("hama1",), audio=False, signals=())
