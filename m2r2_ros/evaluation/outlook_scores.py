@@ -119,8 +119,10 @@ def _outcome_scores(recordings: Sequence[Sequence[Judged]], false_alarms: int) -
 
 
 def _auroc(cases: Sequence[Judged]) -> float | None:
-    """Of the actions that were met; what was not told is as probable as not."""
+    """Of the actions that were met; what was not told is as probable as not. None told: None."""
     heard = [case for case in cases if case.told is not None]
+    if all(case.told.success is None for case in heard):
+        return None
     scores = [_NEITHER if c.told.success is None else c.told.success for c in heard]
     return auroc(scores, [case.success for case in heard])
 

@@ -138,6 +138,16 @@ def test_what_is_missed_unknown_or_false_counts_as_the_page_says():
     assert of["ece"] == pytest.approx((2 * abs(0.9 - 1) + abs(0.7 - 0)) / 3)
 
 
+def test_a_head_that_tells_no_outcome_has_no_auroc():
+    actions = drawn(np.random.default_rng(0))
+    told = [one._replace(success=None) for one in told_truly(actions).outcomes]
+    scores = score_outlook([(ToldOutlook(told, []), actions)], VOCABULARY, MEDIANS)["outcome"]
+    for of in scores.values():
+        assert of["auroc"] is of["auroc_interval"] is of["ece"] is None
+        assert (of["told"], of["f1_failures"]) == (0, 0.0)
+    assert "0 told; F1 of failures 0.00" in outlook_text({"outcome": scores, "progress": {}})
+
+
 def test_progress_is_of_the_frames_in_a_segment_of_the_activity():
     actions = [TrueAction("pick cap", 0, 2, False), TrueAction("insert cap", 2, 6, True)]
     progress = [
