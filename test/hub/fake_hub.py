@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A model hub on this machine that speaks the protocol of huggingface.co as far as we use it."""
+"""A model hub on this machine that speaks the Hugging Face hub's protocol as far as we use it."""
 
 from __future__ import annotations
 
