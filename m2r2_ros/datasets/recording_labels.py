@@ -33,7 +33,7 @@ class LabelSpan:
     confidence: float = 1.0
 
     def __str__(self) -> str:
-        return f"'{self.label}' from {self.start_ns / 1e9:g} s to {self.end_ns / 1e9:g} s"
+        return f"{brief(self.label)} from {self.start_ns / 1e9:g} s to {self.end_ns / 1e9:g} s"
 
     def moved(self, shift_ns: int) -> LabelSpan:
         """The same counted from another zero."""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from m2r2_ros.datasets.bag_files import is_bag_folder
 from m2r2_ros.datasets.labels_file import LABELS_SUFFIX, find_labels, read_labels
 from m2r2_ros.datasets.recording_labels import RecordingLabels
 from m2r2_ros.datasets.source import is_recording, open_source
@@ -42,6 +43,8 @@ class LabelExport:
 
         What the form has no place for is added to `problems`. Raises M2R2Error.
         """
+        if is_bag_folder(out):
+            raise M2R2Error(f"{out}: is a bag, which is not written to: name another --out")
         options = replace(options, originals=self.originals)
         targets = [(out, self.tracks)]
         if not form.shared and (out.suffix != form.suffix or len(self.tracks) > 1):

@@ -69,6 +69,8 @@ class LabelImport:
     def _of_file(self, file: Path) -> Iterator[Imported]:
         with naming(file):
             tracks = self.form.read(file, self.options)
+        if not tracks:
+            raise M2R2Error(f"{file}: names no recording: there is nothing to import")
         if len(tracks) > 1 and self.recording is not None and is_recording(self.recording):
             raise M2R2Error(f"{file}: is of {len(tracks)} recordings: --recording takes a folder")
         for track in tracks:

@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 
 from m2r2_ros.cli.main import main
+from m2r2_ros.datasets.recording_labels import LabelSpan
 from m2r2_ros.errors import M2R2Error
+from m2r2_ros.label_formats.exporting import LabelExport
 from m2r2_ros.label_formats.label_format import FormatOptions
+from m2r2_ros.label_formats.label_track import NS, LabelTrack, labels_of
 from m2r2_ros.label_formats.registry import find_format, format_names
 
 BOMB = "".join(
@@ -115,6 +118,22 @@ def test_files_that_are_none_are_refused_by_every_form(tmp_path, capsys, form, k
     assert said.count("\n") == 1 and str(path) in said and "Traceback" not in said
 
 
+@pytest.mark.parametrize(("form", "text"), [("atlas", "{}"), ("labelstudio", "[]")])
+def test_a_file_of_no_recording_is_not_taken_without_a_word(tmp_path, capsys, form, text):
+    (tmp_path / "x.json").write_text(text)
+    assert main(["labels", "import", str(tmp_path / "x.json"), "--format", form]) == 2
+    assert "names no recording" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("form", [name for name in format_names() if name != "lerobot"])
+def test_labels_are_not_exported_into_a_bag(tmp_path, form):
+    (tmp_path / "metadata.yaml").touch()
+    export = LabelExport([LabelTrack("a", (), 0)], {}, [])
+    with pytest.raises(M2R2Error, match="is a bag, which is not written to"):
+        export.write(tmp_path, find_format(form), FormatOptions(10.0))
+    assert [path.name for path in tmp_path.iterdir()] == ["metadata.yaml"]
+
+
 @pytest.mark.parametrize("name", ["../a", "/etc/passwd", "x/y", "..", "a\x1b[31m"])
 def test_names_that_lead_elsewhere(tmp_path, capsys, name):
     (tmp_path / "x.json").write_text(json.dumps({name: {}}))
@@ -198,3 +217,11 @@ def test_both_forms_of_lerobot_are_read(tmp_path):
         (0, 200_000_000, "reach"), (200_000_000, 300_000_000, "grasp"),
     ]  # fmt: skip
     assert tracks[1].spans == () and tracks[1].name == "episode_000001"
+
+
+@pytest.mark.parametrize("end_s", [0, 1])
+def test_a_label_as_long_as_a_book_is_refused_in_a_short_line(end_s):
+    span = LabelSpan(0, end_s * NS, "x" * 100_000)
+    with pytest.raises(M2R2Error) as caught:
+        labels_of(LabelTrack("a", (span,)), NS)
+    assert len(str(caught.value)) < 1000
