@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """From labelled recordings to models, scored on what they have not seen.
 
-OUT/work/cache/          prepared recordings
-OUT/work/DIGEST/         all that is made on the way, anew where data or labels have changed:
-    FOLD/WAY/, final/    a training each (`stages.py`)
-    frozen/              features of an encoder that is not trained
-    findings.json        what the checks have found
-    seconds              how long all has taken, over all starts
+OUT/work/cache/              prepared recordings
+OUT/work/DIGEST/             all that is made on the way, anew where data or labels have changed:
+    folds/FOLD/WAY/, final/  a training each (`stages.py`)
+    frozen/                  features of an encoder that is not trained
+    findings.json            what the checks have found
+    seconds                  how long all has taken, over all starts
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from m2r2_ros.learning.choice import Choice, choose_way, final_choices, final_ep
 from m2r2_ros.learning.findings import Finding
 from m2r2_ros.learning.folds import Dealt, deal_folds
 from m2r2_ros.learning.looking import find_problems
+from m2r2_ros.learning.one_run import alone_in
 from m2r2_ros.learning.outcome import FROZEN, OUTCOME_FILE, WAYS, LearningOutcome, Trial
 from m2r2_ros.learning.plan import encoder_settings, head_settings, tried_ways
 from m2r2_ros.learning.publication import check_place, publish_folds, publish_models
@@ -55,7 +56,8 @@ from m2r2_ros.training.settings import settings_to_dict
 
 WORK_FOLDER, CACHE_FOLDER, REPORT_FILE = "work", "cache", "report.html"
 _FINDINGS, _MARK = "findings.json", ".m2r2_learn"
-_FINAL, _FROZEN, _SECONDS = "final", "frozen", "seconds"
+# A group is called as its user likes: folds have a folder of their own.
+_FOLDS, _FINAL, _FROZEN, _SECONDS = "folds", "final", "frozen", "seconds"
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,11 @@ class Learning:
 
     def run(self) -> LearningOutcome:
         """Do what is left to do. Raises M2R2Error."""
+        check_place(self.out)
+        with alone_in(self.work.parent):
+            return self._run()
+
+    def _run(self) -> LearningOutcome:
         self._begin_anew()
         self.say(self.dealt.rule)
         for way, why in self.ways[1].items():
@@ -152,7 +159,7 @@ class Learning:
         threads = max(1, (os.cpu_count() or 1) // self.workers)
         return [
             TrialJob(
-                self._shop(way, self.work / fold.name / way),
+                self._shop(way, self.work / _FOLDS / fold.name / way),
                 fold,
                 self._reckoning.costs,
                 threads,
@@ -175,7 +182,6 @@ class Learning:
 
     def _begin_anew(self) -> None:
         """Remove what was made of other data, so that runs do not pile up."""
-        check_place(self.out)
         # What lacks the mark is somebody else's.
         marked = [mark.parent for mark in self.work.parent.glob(f"*/{_MARK}")]
         others = [folder for folder in marked if folder != self.work]

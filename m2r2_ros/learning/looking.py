@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from m2r2_ros.datasets.atomic import partial_file
+from m2r2_ros.learning.checks.missing_streams import never_there
 from m2r2_ros.learning.examination import examine
 from m2r2_ros.learning.findings import Finding
 from m2r2_ros.learning.profile import RecordingProfile, read_profile
@@ -28,7 +29,7 @@ def find_problems(
         return [Finding(**entry) for entry in json.loads(file.read_text("utf-8"))]
     read = told_in_processes(partial(_profile, study), list(study.recordings), workers, listener)
     profiles = sorted(read, key=lambda profile: profile.name)
-    findings = examine(profiles, study.vocabulary)
+    findings = [*examine(profiles, study.vocabulary), *map(never_there, study.absent)]
     with partial_file(file) as temporary:
         temporary.write_text(json.dumps([asdict(one) for one in findings], indent=1), "utf-8")
     return findings

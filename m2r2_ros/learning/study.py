@@ -13,12 +13,14 @@ from m2r2_ros.datasets.bag_reader import open_bag
 from m2r2_ros.datasets.conversion import ROBOT_FILE
 from m2r2_ros.datasets.groups import GROUPS_FILE, Groups, recorded_groups
 from m2r2_ros.datasets.labels_file import find_labels
+from m2r2_ros.datasets.mstcn import check_name
 from m2r2_ros.datasets.recording import Action
 from m2r2_ros.datasets.recording_source import REASSEMBLE_SUFFIXES, gap_label
 from m2r2_ros.datasets.source import open_source
 from m2r2_ros.datasets.stated_vocabulary import agreed_vocabulary
 from m2r2_ros.diagnosis.bag_survey import survey_bag
 from m2r2_ros.diagnosis.found_layout import layout_of_topics
+from m2r2_ros.diagnosis.topic_survey import TopicSurvey
 from m2r2_ros.errors import M2R2Error, nearest_name
 from m2r2_ros.inference.model_file import read_model
 from m2r2_ros.inference.models import ENCODER_FILE
@@ -26,7 +28,11 @@ from m2r2_ros.inspection.inspection import layout_of
 from m2r2_ros.labels import NO_CLASS, label_from_text, vocabulary_of_labels
 from m2r2_ros.learning.outcome import DataFacts
 from m2r2_ros.offline.deployment import Deployment
-from m2r2_ros.offline.extraction import find_recordings, recording_name
+from m2r2_ros.offline.extraction import (
+    find_recordings,
+    overlooked_recordings,
+    recording_name,
+)
 from m2r2_ros.offline.extraction_record import fingerprint
 from m2r2_ros.sensing.layout import SensorLayout
 from m2r2_ros.sensing.layout_file import load_layout
@@ -43,6 +49,8 @@ class Study:
 
     robot         the parameter file that says where the sensors are, None for the default topics.
     started_from  the encoder.onnx of --from, None without.
+    absent        sensors that the parameter file names and no recording has, where no layout says
+                  which are wanted.
     digest        changes with the recordings, their labels and whatever else decides the result.
     """
 
@@ -53,6 +61,7 @@ class Study:
     vocabulary: Vocabulary
     facts: DataFacts
     started_from: Path | None
+    absent: tuple[str, ...]
     digest: str
 
     @property
@@ -77,6 +86,8 @@ class _Labelled(NamedTuple):
 def open_study(data: Path, config: Path | None, layout: Path | None, models: Path | None) -> Study:
     """Look at a folder of recordings. Raises M2R2Error where nothing can be learned from it."""
     found = {recording_name(path): path.absolute() for path in find_recordings([data])}
+    for name in found:
+        check_name(name)
     robot = config or _beside(data, ROBOT_FILE)
     deployment = Deployment.load(robot)
     read = {name: _labelled(path, deployment) for name, path in found.items()}
@@ -87,7 +98,10 @@ def open_study(data: Path, config: Path | None, layout: Path | None, models: Pat
             f"{data}: none of {len(read)} recordings has labels to learn from ({name}: "
             f"{one.why_not}): label some with `m2r2 label`"
         )
-    sensors = _layout(layout or _beside(data, LAYOUT_FILE), deployment, list(used.values()))
+    wanted = layout or _beside(data, LAYOUT_FILE)
+    sensors = _layout(wanted, deployment, list(used.values()))
+    named = deployment.topics.topics.items() if robot and not wanted else ()
+    absent = tuple(name for name, topic in named if topic and name not in sensors.modalities)
     vocabulary = _vocabulary(used, read)
     groups = _groups(data, used)
     started = models and (models / ENCODER_FILE).absolute()
@@ -101,8 +115,15 @@ def open_study(data: Path, config: Path | None, layout: Path | None, models: Pat
     ]
     digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
     facts = _facts(read, groups, vocabulary, sensors)
+    facts = replace(facts, left_out={**facts.left_out, **_overlooked(data)})
     place = robot and robot.absolute()
-    return Study(used, groups, sensors, place, vocabulary, facts, started, digest)
+    return Study(used, groups, sensors, place, vocabulary, facts, started, absent, digest)
+
+
+def _overlooked(data: Path) -> dict[str, str]:
+    """Recordings in folders beside recordings, which `find_recordings` does not take."""
+    why = "in a folder, and others are not: put all of them in folders, or none"
+    return {str(path.relative_to(data)): why for path in overlooked_recordings(data)}
 
 
 def _beside(data: Path, name: str) -> Path | None:
@@ -116,8 +137,10 @@ def _labelled(path: Path, deployment: Deployment) -> _Labelled:
             actions, gap = source.actions, gap_label(source)
     except M2R2Error as error:
         return _Labelled(0.0, [], UNLABELLED, f"cannot be read: {error}")
-    if actions:
+    if any(action.start_s < seconds and action.end_s > 0 for action in actions or ()):
         return _Labelled(seconds, actions, gap, "")
+    if actions:
+        return _Labelled(seconds, [], gap, "its labels lie outside of what its sensors recorded")
     labels = find_labels(path)
     if labels is not None and labels.proposals:
         why = f"its {labels.proposals} labels are proposals that nobody has confirmed"
@@ -127,16 +150,37 @@ def _labelled(path: Path, deployment: Deployment) -> _Labelled:
 
 
 def _layout(path: Path | None, deployment: Deployment, recordings: list[Path]) -> SensorLayout:
-    """As the file says; without one all that the robot file has topics for."""
+    """As the file says; without one all that the robot file has topics for, in some recording."""
     if path is not None:
         return load_layout(path)
-    bag = next((each for each in recordings if each.suffix not in REASSEMBLE_SUFFIXES), None)
-    if bag is None:
+    bags = [each for each in recordings if each.suffix not in REASSEMBLE_SUFFIXES]
+    if not bags:
         return layout_of(deployment.topics)
-    with open_bag(bag) as opened:
-        surveys = survey_bag(opened, _SURVEYED_S)
-    there = {n: topic for n, topic in deployment.topics.topics.items() if topic in surveys}
-    return layout_of_topics(replace(deployment.topics, topics=there), surveys)
+    topics = deployment.topics
+    surveys = _surveys(bags, set(filter(None, topics.topics.values())))
+    there = {name: topic for name, topic in topics.topics.items() if topic in surveys}
+    if not there:
+        raise M2R2Error(
+            f"{bags[0].parent}: no recording has messages on {', '.join(topics.topics.values())}: "
+            f"say by --config, or by a {ROBOT_FILE} there, where the sensors are"
+        )
+    reference = topics.reference_camera if topics.reference_camera in there else ""
+    signals = {name: one for name, one in topics.signals.items() if name in there}
+    found = replace(topics, topics=there, signals=signals, reference_camera=reference)
+    return layout_of_topics(found, surveys)
+
+
+def _surveys(bags: list[Path], wanted: set[str]) -> dict[str, TopicSurvey]:
+    """What these topics carry, each in the first bag that has a message of it."""
+    found: dict[str, TopicSurvey] = {}
+    for path in bags:
+        with open_bag(path) as bag:
+            if wanted.isdisjoint(bag.topics):
+                continue
+            surveys = survey_bag(bag, _SURVEYED_S)
+        found |= {name: one for name, one in surveys.items() if name in wanted and one.count}
+        wanted = wanted - found.keys()
+    return found
 
 
 def _vocabulary(used: dict[str, Path], read: dict[str, _Labelled]) -> Vocabulary:

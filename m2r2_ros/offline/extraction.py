@@ -125,10 +125,20 @@ def recording_name(path: Path) -> str:
     return path.stem if path.suffix in RECORDING_SUFFIXES else path.name
 
 
+def overlooked_recordings(folder: Path) -> list[Path]:
+    """What `find_recordings` leaves: in folders of a folder that holds recordings itself."""
+    if not _is_plain_folder(folder) or not any(map(is_recording, folder.iterdir())):
+        return []
+    return _recordings_below(folder)
+
+
 def _recordings_in(folder: Path) -> list[Path]:
-    inside = sorted(folder.iterdir())
-    below = (each for group in inside if _is_plain_folder(group) for each in group.iterdir())
-    return list(filter(is_recording, inside)) or sorted(filter(is_recording, below))
+    return sorted(filter(is_recording, folder.iterdir())) or _recordings_below(folder)
+
+
+def _recordings_below(folder: Path) -> list[Path]:
+    groups = filter(_is_plain_folder, folder.iterdir())
+    return sorted(each for group in groups for each in group.iterdir() if is_recording(each))
 
 
 def _is_plain_folder(path: Path) -> bool:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import live_folds
@@ -19,6 +20,7 @@ from tiny_models import write_encoder  # noqa: E402
 from m2r2_ros.cli._live import LiveRun  # noqa: E402
 from m2r2_ros.cli.main import main  # noqa: E402
 from m2r2_ros.datasets.frame_rate import FrameRate  # noqa: E402
+from m2r2_ros.datasets.groups import Groups  # noqa: E402
 from m2r2_ros.datasets.mstcn import FeatureFolder  # noqa: E402
 from m2r2_ros.datasets.source import open_source  # noqa: E402
 from m2r2_ros.evaluation.predictions import score_predictions  # noqa: E402
@@ -26,6 +28,7 @@ from m2r2_ros.evaluation.segments import segments_from_events  # noqa: E402
 from m2r2_ros.experiments.head_predictions import open_head, predict  # noqa: E402
 from m2r2_ros.inference.models import Models  # noqa: E402
 from m2r2_ros.learning import learn, plan, trial  # noqa: E402
+from m2r2_ros.learning.study import open_study  # noqa: E402
 from m2r2_ros.offline.deployment import Deployment  # noqa: E402
 from m2r2_ros.offline.segmentation import segment_source  # noqa: E402
 from m2r2_ros.sensing.layout_file import load_layout  # noqa: E402
@@ -96,8 +99,8 @@ def models(bags, started_from, tmp_path_factory):
         patch.setattr(trial, "make_head", killed_in_the_second_fold)
         assert run(bags, models, "--from", started_from) == 130
     assert not (models / "encoder.onnx").exists()
-    (first,) = models.glob("work/*/anna/scratch/trial.json")
-    (encoder,) = models.glob("work/*/bert/scratch/models/encoder.onnx")
+    (first,) = models.glob("work/*/folds/anna/scratch/trial.json")
+    (encoder,) = models.glob("work/*/folds/bert/scratch/models/encoder.onnx")
     before = first.stat().st_mtime_ns, encoder.read_bytes()
     assert run(bags, models, "--from", started_from) == 0
     assert (first.stat().st_mtime_ns, encoder.read_bytes()) == before
@@ -116,7 +119,7 @@ def test_no_fold_has_seen_what_it_is_scored_on(models):
         assert json.loads((place / "held_out.json").read_text()) == fold
         trained = Models.load(place).head.metadata.training_data
         assert trained == "2 recordings: " + ("c, d" if fold["name"] == "anna" else "a, b")
-        (folder,) = models.glob(f"work/*/{fold['name']}/scratch")
+        (folder,) = models.glob(f"work/*/folds/{fold['name']}/scratch")
         for part in ("encoder", "head"):
             seen = (folder / part / "settings.yaml").read_text()
             assert not any(f"- {name}\n" in seen for name in fold["recordings"])
@@ -159,7 +162,7 @@ def test_the_card_has_the_scores_of_what_was_held_out_and_no_others(models):
 def features_of(models: Path, fold: str) -> Path:
     """Of the way that was chosen in a fold."""
     way = outcome_of(models)["chosen_in"][fold]
-    pattern = "work/*/frozen" if way == "frozen" else f"work/*/{fold}/{way}/features"
+    pattern = "work/*/frozen" if way == "frozen" else f"work/*/folds/{fold}/{way}/features"
     (folder,) = models.glob(pattern)
     return folder
 
@@ -225,3 +228,13 @@ def test_other_data_begin_anew(bags, models, tmp_path, capsys, monkeypatch):
     assert "it begins anew" in capsys.readouterr().err
     (work,) = {each.name for each in (other / "work").iterdir()} - {"cache", "mine"}
     assert work not in {each.name for each in (models / "work").iterdir()}
+
+
+@pytest.mark.parametrize("name", [learn._FINAL, learn._FROZEN, learn._SECONDS, learn._FINDINGS])
+def test_a_group_may_be_called_as_what_lies_beside_the_folds(bags, tmp_path, name):
+    study = open_study(bags, None, None, None)
+    study = replace(study, groups=Groups(dict.fromkeys("ab", name) | dict.fromkeys("cd", "bert")))
+    learning = learn.Learning(study, bags, tmp_path / "models", 1, print)
+    folders = {folder for job in learning.jobs for folder in (job.shop.folder, *job.file.parents)}
+    assert learning.dealt.folds[1].name == name
+    assert learning.work / name not in folders

@@ -21,8 +21,7 @@ def missing_streams(profiles: Sequence[RecordingProfile]) -> Iterator[Finding]:
     for stream in dict.fromkeys(name for profile in profiles for name in profile.missing):
         without = [profile for profile in profiles if stream in profile.missing]
         if len(without) == len(profiles):
-            remedy = "correct its topic in the parameter file, or leave it out of the layout"
-            yield Finding(KIND, f"'{stream}' is in none of the recordings", remedy, stream=stream)
+            yield never_there(stream)
             continue
         for profile in without:
             yield Finding(
@@ -32,6 +31,12 @@ def missing_streams(profiles: Sequence[RecordingProfile]) -> Iterator[Finding]:
                 profile.name,
                 stream=stream,
             )
+
+
+def never_there(stream: str) -> Finding:
+    """Of a sensor that is in no recording."""
+    remedy = "correct its topic in the parameter file, or leave it out of there and of the layout"
+    return Finding(KIND, f"'{stream}' is in none of the recordings", remedy, stream=stream)
 
 
 def unusable_samples(profiles: Sequence[RecordingProfile]) -> Iterator[Finding]:
