@@ -120,7 +120,8 @@ class Desk:
             except M2R2Error as error:
                 self.notes.append(str(error))
                 print(error, file=sys.stderr)
-            self.proposing = ""
+            finally:
+                self.proposing = ""
 
         threading.Thread(target=run, name="proposals", daemon=True).start()
 

@@ -10,10 +10,13 @@ often turn only.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 
 _RATE_HZ = 20
+# Of a longer pause, or where the clock has jumped, nothing is known [s].
+_PAUSE_S = 10.0
 # Speed is a mean over this time; below this part of a fast movement's the arm rests.
 _SMOOTH_S, _RESTING = 0.25, 0.1
 # A movement is this many times as fast as the rests around it.
@@ -26,16 +29,17 @@ _PENALTIES, _BISECTIONS = (1e-9, 1e3), 12
 
 
 def rest_times(times_s: np.ndarray, positions: np.ndarray) -> list[float]:
-    """Where it rests, in order; positions (N, 3) in metres at increasing times (N,)."""
-    grid, path = _regular(times_s, positions)
-    return grid[rests(*_speed(path))].tolist() if len(grid) else []
+    """Where it rests, in order; positions (N, 3) in metres at times (N,)."""
+    pieces = _pieces(times_s, positions)
+    return sorted(time for grid, path in pieces for time in grid[rests(*_speed(path))].tolist())
 
 
 def turn_times(times_s: np.ndarray, positions: np.ndarray) -> list[float]:
     """Where it turns and does not rest, in order; positions (N, 3) in metres at times (N,)."""
-    grid, path = _regular(times_s, positions)
-    if not len(grid):
-        return []
+    return sorted(time for piece in _pieces(times_s, positions) for time in _turn_times(*piece))
+
+
+def _turn_times(grid: np.ndarray, path: np.ndarray) -> list[float]:
     speed, floor = _speed(path)
     resting = grid[rests(speed, floor)].tolist()
     found: list[float] = []
@@ -45,6 +49,14 @@ def turn_times(times_s: np.ndarray, positions: np.ndarray) -> list[float]:
         if moves and all(abs(grid[frame] - other) > _NEAR_S for other in (*resting, *found)):
             found.append(float(grid[frame]))
     return found
+
+
+def _pieces(times_s: np.ndarray, positions: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """What lies between jumps of the clock and long pauses, as `_regular` gives it."""
+    steps_s = np.diff(times_s)
+    starts = np.flatnonzero((steps_s < 0) | (steps_s > _PAUSE_S)) + 1
+    pairs = zip(np.split(times_s, starts), np.split(positions, starts), strict=True)
+    yield from (piece for piece in (_regular(*pair) for pair in pairs) if len(piece[0]))
 
 
 def _regular(times_s: np.ndarray, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

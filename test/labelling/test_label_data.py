@@ -221,6 +221,30 @@ def test_an_arm_that_rests_is_cut_where_it_sets_out_again():
     assert not near(turn_times(times, positions), 3.0)
 
 
+@pytest.mark.parametrize("jump_s", [86_400.0, 3e8, -3e8, -5.0, 30.0])
+@pytest.mark.parametrize("cut", [rest_times, turn_times])
+def test_a_clock_that_jumps_costs_no_more_than_the_moment(cut, jump_s):
+    """What is before it and what is after it are each cut as if they were alone."""
+    times = np.arange(0, 9, 0.01)
+    phase = np.clip(times % 3, 0, 2) / 2
+    way, side = 0.2 * (times // 3 + phase**2 * (3 - 2 * phase)), np.abs(times % 4 - 2) / 9
+    positions = np.stack([way, side, 0 * way], axis=1)
+    positions += np.random.default_rng(3).normal(0, 1e-4, positions.shape)
+    later = times + times[-1] + jump_s
+    expected = sorted([*cut(times, positions), *cut(later, positions)])
+    assert cut(times, positions)
+    assert cut(np.r_[times, later], np.r_[positions, positions]) == expected
+
+
+def test_a_stray_stamp_changes_nothing_but_at_itself():
+    times = np.arange(0, 9, 0.01)
+    way = 0.1 * np.abs(times % 4 - 2)
+    positions = np.stack([way, 0 * way, 0 * way], axis=1)
+    strayed = times.copy()
+    strayed[50] += 3e8
+    assert rest_times(strayed, positions) == pytest.approx(rest_times(times, positions), abs=0.06)
+
+
 def spans_in_tenths(labels):
     return [(one.start_ns * 10 // SECOND, one.end_ns * 10 // SECOND, one.label) for one in labels]
 

@@ -226,7 +226,7 @@ def test_other_data_begin_anew(bags, models, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(trial, "make_encoder", stop)
     assert run(less, other) == 130
     assert "it begins anew" in capsys.readouterr().err
-    (work,) = {each.name for each in (other / "work").iterdir()} - {"cache", "mine"}
+    (work,) = {each.name for each in (other / "work").iterdir()} - {"cache", "mine", "lock"}
     assert work not in {each.name for each in (models / "work").iterdir()}
 
 
