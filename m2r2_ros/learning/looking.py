@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -26,7 +27,9 @@ def find_problems(
     Raises M2R2Error.
     """
     if file.exists():
-        return [Finding(**entry) for entry in json.loads(file.read_text("utf-8"))]
+        # A power cut may have left it empty.
+        with suppress(ValueError, TypeError):
+            return [Finding(**entry) for entry in json.loads(file.read_text("utf-8"))]
     read = told_in_processes(partial(_profile, study), list(study.recordings), workers, listener)
     profiles = sorted(read, key=lambda profile: profile.name)
     findings = [*examine(profiles, study.vocabulary), *map(never_there, study.absent)]

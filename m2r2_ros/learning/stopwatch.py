@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from m2r2_ros.datasets.atomic import partial_file
@@ -14,7 +15,10 @@ class Stopwatch:
 
     def __init__(self, file: Path) -> None:
         self._file, self._began = file, time.monotonic()
-        self._before = float(file.read_text("utf-8")) if file.exists() else 0.0
+        self._before = 0.0
+        # A power cut may have left it empty.
+        with suppress(FileNotFoundError, ValueError):
+            self._before = float(file.read_text("utf-8"))
 
     @property
     def seconds(self) -> float:
