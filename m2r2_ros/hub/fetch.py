@@ -68,7 +68,7 @@ def _cached(hub: ModuleType, name: HubName, cause: BaseException | None, say: Sa
         folder = Path(_snapshot(hub, name, local_files_only=True))
     except hub.errors.LocalEntryNotFoundError as error:
         raise error from cause
-    reason = "HF_HUB_OFFLINE is set" if hub.constants.is_offline_mode() else why(cause)
+    reason = "HF_HUB_OFFLINE is set" if hub.constants.is_offline_mode() else why(hub, cause)
     say(f"{name}: commit {folder.name} of the cache, without asking the hub: {reason}")
     return folder
 

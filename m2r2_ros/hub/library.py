@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,8 @@ from m2r2_ros.hub.name import HubName
 
 # Client errors that another try may mend: timeout, too many requests.
 _PASSING = (408, 429)
+# Of a write, which does not name its file.
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
 # Characters of its messages, which may have many lines.
 _MOST_SAID = 300
 
@@ -41,8 +44,7 @@ def troubles(hub: ModuleType, name: HubName) -> Iterator[None]:
         raise
     # An endpoint that is none makes the library raise anything: KeyError, AssertionError.
     except Exception as error:
-        line, token = f"{name}: {_remedy(hub, name, error)}", hub.get_token()
-        raise M2R2Error(line.replace(token, "[token]") if token else line) from None
+        raise M2R2Error(_concealed(hub, f"{name}: {_remedy(hub, name, error)}")) from None
 
 
 def is_refused(hub: ModuleType, error: BaseException | None) -> bool:
@@ -53,13 +55,25 @@ def is_refused(hub: ModuleType, error: BaseException | None) -> bool:
     return 400 <= status < 500 and status not in _PASSING
 
 
-def why(error: BaseException | None) -> str:
-    """The reason that an error gives, short."""
+def why(hub: ModuleType, error: BaseException | None) -> str:
+    """The reason that an error gives, short and without the token, of which no part may be left."""
     response = getattr(error, "response", None)
     said = getattr(error, "server_message", None) or str(error)
-    said = " ".join(said.split())[:_MOST_SAID]
+    said = _concealed(hub, " ".join(said.split()))[:_MOST_SAID]
     kind = type(error).__name__ if response is None else f"HTTP {response.status_code}"
     return f"{kind}: {said}" if said else kind
+
+
+def _concealed(hub: ModuleType, text: str) -> str:
+    token = hub.get_token()
+    return text.replace(token, "[token]") if token else text
+
+
+def _failure(hub: ModuleType, error: BaseException | None) -> str:
+    """What fails: the cache's files, which connections have none of, or else the hub."""
+    is_file = isinstance(error, OSError) and (error.filename or error.errno in _FULL)
+    failing = f"the cache {hub.constants.HF_HUB_CACHE}" if is_file else hub.constants.ENDPOINT
+    return f"{failing} fails: {why(hub, error)}"
 
 
 def _remedy(hub: ModuleType, name: HubName, error: Exception) -> str:
@@ -77,9 +91,9 @@ def _remedy(hub: ModuleType, name: HubName, error: Exception) -> str:
         return f"the repository has no such revision on {endpoint}"
     if isinstance(error, errors.LocalEntryNotFoundError):
         is_off = hub.constants.is_offline_mode()
-        fails = f"{endpoint} fails: {why(error.__cause__ or error)}"
+        fails = _failure(hub, error.__cause__ or error)
         reason = "HF_HUB_OFFLINE is set" if is_off else fails
         return f"no folder here{near}, not (wholly) in the cache, and {reason}"
     if is_refused(hub, error) and error.response.status_code in (401, 403):
-        return f"{endpoint} refuses ({why(error)}): {log_in}"
-    return f"{endpoint} fails: {why(error)}"
+        return f"{endpoint} refuses ({why(hub, error)}): {log_in}"
+    return _failure(hub, error)

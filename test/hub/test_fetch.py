@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import subprocess
@@ -10,13 +11,14 @@ import sys
 from pathlib import Path
 
 import pytest
-from fake_hub import FakeHub, move
+from fake_hub import TOKEN, FakeHub, move
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from source_tree import ROOT
 from tiny_models import write_models
 
 from m2r2_ros.errors import M2R2Error
+from m2r2_ros.hub.library import library, troubles, why
 from m2r2_ros.hub.models_folder import encoder_file, models_folder
 from m2r2_ros.hub.name import HubName
 from m2r2_ros.inference.models import Models
@@ -173,6 +175,37 @@ def test_a_refusal_is_one_line_without_the_token(status, hub, files):
     line = str(caught.value)
     assert line.startswith(f"{NAME}@main: ") and "hf_secret" not in line and len(line) < 400
     assert status == 418 or "HF_TOKEN" in line or "HTTP 404" in line
+
+
+def test_the_token_is_in_no_line_of_a_start_from_the_cache(hub, files):
+    hub.publish(NAME, files)
+    fetched(NAME)
+    hub.refuse, said = 503, []
+    models_folder(NAME, said.append)
+    assert "without asking the hub: HTTP 503: no, [token]" in said[0]
+
+
+@pytest.mark.parametrize("before", range(270, 301, 3))
+def test_no_part_of_the_token_is_left_where_a_message_is_cut(before, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    hub = library(NAME)
+    said = why(hub, RuntimeError(f"{'x' * before}{hub.get_token()}"))
+    assert "hf" not in said
+
+
+def test_a_cache_that_fails_is_named_and_not_the_hub(hub, files, tmp_path, monkeypatch):
+    hub.publish(NAME, files)
+    (tmp_path / "file").touch()
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "file"))
+    with pytest.raises(M2R2Error, match=r"^lab/pick@main: the cache .*/file fails: NotADirectory"):
+        fetched(NAME)
+    name, full = HubName(NAME), OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    for error, fails in ((full, "the cache .*/file"), (ConnectionResetError(104, "gone"), "http:")):
+        with (
+            pytest.raises(M2R2Error, match=f"^lab/pick@main: {fails}"),
+            troubles(library(NAME), name),
+        ):
+            raise error
 
 
 def test_a_repository_without_models_and_one_that_is_not_there(hub):
