@@ -13,7 +13,9 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any
+from weakref import WeakSet
 
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.clock import Clock, ClockType
@@ -51,7 +53,8 @@ class SegmentClient:
         self._changed = threading.Condition()
         self._blocking = BlockingWait(node, self._changed)
         self._log = SegmentLog(node.resolve_topic_name(topic))
-        self._waits: list[SegmentWait] = []
+        # Those whose PendingWait somebody still holds.
+        self._waits: WeakSet[SegmentWait] = WeakSet()
         self._told: list[tuple[Told, Callback]] = []
         group = MutuallyExclusiveCallbackGroup()
         self._subscription = node.create_subscription(
@@ -173,9 +176,10 @@ class SegmentClient:
                 wait.hear(news, now)
             due = [callback for told, callback in self._told if told.is_new(news)]
             self._changed.notify_all()
-        with self._blocking.in_own_callback():
-            for callback in due:
-                callback(event)
+        # All are told, also where one of them raises.
+        with self._blocking.in_own_callback(), ExitStack() as calls:
+            for callback in reversed(due):
+                calls.callback(callback, event)
 
     def _tell(self, callback: Callback, wanted: ActionQuery, until: Until) -> None:
         with self._changed:
@@ -184,7 +188,7 @@ class SegmentClient:
     def _begin(self, condition: Condition) -> PendingWait:
         with self._changed:
             wait = SegmentWait(condition, self._log, self._now())
-            self._waits.append(wait)
+            self._waits.add(wait)
         return PendingWait(self, wait)
 
     def _block(self, pending: PendingWait) -> SegmentEvent:
@@ -209,7 +213,7 @@ class SegmentClient:
 
     def _forget(self, wait: SegmentWait) -> None:
         with self._changed:
-            self._waits = [other for other in self._waits if other is not wait]
+            self._waits.discard(wait)
 
     def _stale(self, problem: str) -> Stale:
         if self._log.latest is None:

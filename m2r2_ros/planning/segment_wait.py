@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import IntEnum
 
-from m2r2_ros.errors import M2R2Error
+from m2r2_ros.errors import M2R2Error, brief
 from m2r2_ros.inference.segment_events import SegmentEvent, SegmentStatus
 from m2r2_ros.planning.segment_log import ActionQuery, News, SegmentLog, is_same_segment
 
@@ -28,7 +29,7 @@ class Until(IntEnum):
 
 @dataclass(frozen=True)
 class Condition:
-    """What is waited for, and how long.
+    """What is waited for, and how long. Raises M2R2Error for what would never end.
 
     timeout_s   longest wait in ROS time, None for any.
     max_age_s   longest time in ROS time without news, None for any.
@@ -41,8 +42,16 @@ class Condition:
     max_age_s: float | None = None
     segment: SegmentEvent | None = None
 
+    def __post_init__(self) -> None:
+        if self.until not in list(Until):
+            raise M2R2Error(f"until must be Until.START or Until.END, not {brief(self.until)}")
+        for name in ("timeout_s", "max_age_s"):
+            seconds = getattr(self, name)
+            if seconds is not None and math.isnan(seconds):
+                raise M2R2Error(f"{name.removesuffix('_s')} must be seconds or None, not NaN")
+
     def __str__(self) -> str:
-        return f"the {self.until.name.lower()} of {self.wanted}"
+        return f"the {Until(self.until).name.lower()} of {self.wanted}"
 
 
 @dataclass(frozen=True)

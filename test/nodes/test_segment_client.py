@@ -21,6 +21,8 @@ from rosgraph_msgs.msg import Clock
 from std_msgs.msg import String
 
 from m2r2_ros.client import ActionOutcome, CannotWait, SegmentClient, Stale, TimedOut, Until
+from m2r2_ros.inference.segment_events import SegmentEvent
+from m2r2_ros.nodes.conversions import event_to_ros
 from m2r2_ros.nodes.topics import segment_qos
 
 EXECUTORS = {
@@ -277,6 +279,36 @@ def test_another_definition_of_the_message_is_named(node):
     finally:
         other.destroy_node()
         context.shutdown()
+
+
+def heard(client, segment_id, status, action):
+    """As if it had come over DDS."""
+    stamp_ns = client._now().ros_ns
+    event = SegmentEvent(
+        stamp_ns, segment_id, status, action, action, "", 0, 0.5, stamp_ns, stamp_ns, 0.5
+    )
+    client._hear(event_to_ros(event), {})
+
+
+def test_a_wait_that_nobody_holds_is_forgotten(node):
+    """A planner that begins one a tick must not grow."""
+    client = SegmentClient(node)
+    held = client.waiting("pick")
+    for _ in range(50):
+        client.waiting("insert").done()
+    assert len(client._waits) == 1
+    heard(client, 0, STARTED, "pick")
+    assert held.done() and held.result().label == "pick"
+
+
+def test_one_callback_that_raises_takes_no_news_from_the_others(node):
+    client, told = SegmentClient(node), []
+    client.on_start(lambda event: told.append(1))
+    client.on_start(lambda event: {}["missing"])
+    client.on_start(lambda event: told.append(3))
+    with pytest.raises(KeyError, match="missing"):
+        heard(client, 0, STARTED, "pick")
+    assert told == [1, 3]
 
 
 def test_one_planner_hears_two_robots(node, other):

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from published_events import ENDED, NOW, ONGOING, SECOND, STARTED, event, run
 
+from m2r2_ros.errors import M2R2Error
 from m2r2_ros.planning.segment_log import ActionQuery, SegmentLog
 from m2r2_ros.planning.segment_wait import (
     Condition,
@@ -216,3 +217,22 @@ def test_a_start_is_reached_or_said_to_be_in_doubt(seed, segments, lost):
     calls = sum(told.is_new(log.add(each)) for each in sent)
     usb = {e.segment_id for e in sent if INSERT_USB.is_done_in(e) and e.status != ENDED}
     assert calls == len(usb)
+
+
+@pytest.mark.parametrize("until", ["END", "end", 2, None, -1])
+def test_what_is_neither_start_nor_end_is_refused(until):
+    with pytest.raises(M2R2Error, match=r"until must be Until\.START or Until\.END, not"):
+        Robot().wait(until=until)
+
+
+def test_the_number_of_the_message_is_as_good_as_its_name():
+    robot = Robot()
+    wait = robot.wait(until=1, timeout=0.0)
+    robot.look()
+    assert str(wait.error).startswith("the end of 'insert USB' has not come")
+
+
+@pytest.mark.parametrize("name", ["timeout", "max_age"])
+def test_a_time_that_is_no_number_would_never_be_over(name):
+    with pytest.raises(M2R2Error, match=f"^{name} must be seconds or None, not NaN$"):
+        Robot().wait(**{name: float("nan")})
