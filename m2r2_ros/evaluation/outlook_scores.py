@@ -104,6 +104,7 @@ def _outcome_scores(recordings: Sequence[Sequence[Judged]], false_alarms: int) -
     of_failures = [case for case in cases if not case.success]
     caught = sum(_says_failure(case.told) for case in of_failures)
     alarms = false_alarms + sum(_says_failure(case.told) for case in cases if case.success)
+    said = caught + alarms + len(of_failures)
     return {
         "succeeded": len(cases) - len(of_failures),
         "failed": len(of_failures),
@@ -113,7 +114,7 @@ def _outcome_scores(recordings: Sequence[Sequence[Judged]], false_alarms: int) -
         "auroc_interval": interval(recordings, _auroc),
         "auroc_duration": _duration_auroc(cases),
         "ece": _calibration_error(known),
-        "f1_failures": 2 * caught / max(1, caught + alarms + len(of_failures)),
+        "f1_failures": 2 * caught / said if said else None,
         "f1_failures_interval": interval(recordings, _f1_failures),
     }
 

@@ -55,7 +55,8 @@ def outlook_text(scores: Mapping[str, Any]) -> str:
             )
         if of["ece"] is not None:
             found += f"; ECE {of['ece']:.2f}"
-        found += f"; F1 of failures {_share(of['f1_failures'], of['f1_failures_interval'])}"
+        if of["f1_failures"] is not None:
+            found += f"; F1 of failures {_share(of['f1_failures'], of['f1_failures_interval'])}"
         lines.append(found)
     for kind, of in scores["progress"].items():
         if of["error"] is not None:

@@ -148,6 +148,17 @@ def test_a_head_that_tells_no_outcome_has_no_auroc():
     assert "0 told; F1 of failures 0.00" in outlook_text({"outcome": scores, "progress": {}})
 
 
+def test_where_nothing_has_failed_a_head_that_says_so_is_not_the_worst():
+    """It has no F1; one that tells of a failure has 0."""
+    actions = [action._replace(success=True) for action in drawn(np.random.default_rng(0))]
+    right = told_truly(actions).outcomes
+    for told, f1 in ((right, None), ([one._replace(success=0.2) for one in right], 0.0)):
+        scores = score_outlook([(ToldOutlook(told, []), actions)], VOCABULARY, MEDIANS)["outcome"]
+        assert {of["f1_failures"] for of in scores.values()} == {f1}
+        text = outlook_text({"outcome": scores, "progress": {}})
+        assert ("F1 of failures" in text) is (f1 is not None)
+
+
 def test_progress_is_of_the_frames_in_a_segment_of_the_activity():
     actions = [TrueAction("pick cap", 0, 2, False), TrueAction("insert cap", 2, 6, True)]
     progress = [
