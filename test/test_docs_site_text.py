@@ -7,6 +7,8 @@ import html
 import re
 
 import pytest
+from api_pages import api_pages
+from command_pages import command_pages
 from hypothesis import given
 from hypothesis import strategies as st
 from markdown_text import code, paragraphs, plain, python_markdown, table
@@ -79,3 +81,15 @@ def test_the_change_log_is_a_page():
     page = rendered(change_log((ROOT / "CHANGELOG.rst").read_text("utf-8")))
     assert "<h1>Changelog for package m2r2_ros</h1>" in page and "<h2>Forthcoming</h2>" in page
     assert page.count("<li>") > 50 and "``" not in page
+
+
+def test_a_property_is_shown_as_one():
+    page = api_pages()["reference/python/client.md"]
+    assert "`restarts: int`\n: How often" in page and "`lost: int`" in page
+    assert "`close() -> None`" in page and "restarts()" not in page
+
+
+def test_every_argument_says_what_it_means():
+    for place, page in command_pages().items():
+        rows = [line for line in page.splitlines() if line.startswith("| ")]
+        assert [row for row in rows if re.search(r"\|\s*\|$", row)] == [], place

@@ -33,7 +33,9 @@ from m2r2_ros.label_formats.registry import find_format, format_names
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("direction", choices=("import", "export"))
+    parser.add_argument(
+        "direction", choices=("import", "export"), help="from the other form, or to it"
+    )
     parser.add_argument(
         "files",
         nargs="+",

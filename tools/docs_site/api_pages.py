@@ -98,9 +98,7 @@ def described(node: Definition) -> Iterator[str]:
     for method in node.body:
         if isinstance(method, ast.FunctionDef) and not method.name.startswith("_"):
             text = ast.get_docstring(method) or ""
-            yield f"`{signature(method)}`" + (
-                f"\n: {plain(' '.join(text.split()))}" if text else ""
-            )
+            yield f"`{used(method)}`" + (f"\n: {plain(' '.join(text.split()))}" if text else "")
 
 
 def heading(node: ast.ClassDef) -> Iterator[str]:
@@ -112,6 +110,13 @@ def heading(node: ast.ClassDef) -> Iterator[str]:
             yield f"    {ast.unparse(entry)}"
         elif isinstance(entry, ast.FunctionDef) and entry.name == "__init__":
             yield f"    {signature(entry)}"
+
+
+def used(method: ast.FunctionDef) -> str:
+    """How one writes it behind the object: a property is no call."""
+    if any(ast.unparse(entry).endswith("property") for entry in method.decorator_list):
+        return f"{method.name}: {ast.unparse(method.returns)}"
+    return signature(method)
 
 
 def signature(node: ast.FunctionDef) -> str:
