@@ -37,6 +37,7 @@ MAX_AGE_S = 5.0
 _DEPTH = 1000
 # Until something has been heard, the graph is looked at for another version of the message.
 _LOOK_S = 2.0
+_CLOSED = "the client was closed"
 
 Callback = Callable[[SegmentEvent], None]
 
@@ -56,6 +57,7 @@ class SegmentClient:
         # Those whose PendingWait somebody still holds.
         self._waits: WeakSet[SegmentWait] = WeakSet()
         self._told: list[tuple[Told, Callback]] = []
+        self._is_closed = False
         group = MutuallyExclusiveCallbackGroup()
         self._subscription = node.create_subscription(
             RosActionSegment, topic, self._hear, segment_qos(_DEPTH), callback_group=group
@@ -150,10 +152,11 @@ class SegmentClient:
         return self._begin(Condition(ActionQuery(action, object), until, timeout, max_age))
 
     def close(self) -> None:
-        """Hear no more; whoever waits is told at once."""
+        """Hear no more; whoever waits, or begins to, is told at once."""
         with self._changed:
+            self._is_closed = True
             for wait in self._waits:
-                wait.stop("the client was closed")
+                wait.stop(_CLOSED)
             self._changed.notify_all()
         self._node.destroy_timer(self._watch)
         self._node.destroy_subscription(self._subscription)
@@ -188,6 +191,8 @@ class SegmentClient:
     def _begin(self, condition: Condition) -> PendingWait:
         with self._changed:
             wait = SegmentWait(condition, self._log, self._now())
+            if self._is_closed:
+                wait.stop(_CLOSED)
             self._waits.add(wait)
         return PendingWait(self, wait)
 

@@ -301,6 +301,16 @@ def test_a_wait_that_nobody_holds_is_forgotten(node):
     assert held.done() and held.result().label == "pick"
 
 
+def test_a_wait_on_a_closed_client_is_told_so(node):
+    client = SegmentClient(node)
+    before = client.waiting("pick", max_age=None)
+    client.close()
+    for wait in (before, client.waiting("pick", max_age=None)):
+        assert wait.done()
+        with pytest.raises(Stale, match="the client was closed"):
+            wait.result()
+
+
 def test_one_callback_that_raises_takes_no_news_from_the_others(node):
     client, told = SegmentClient(node), []
     client.on_start(lambda event: told.append(1))
