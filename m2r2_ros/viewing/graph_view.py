@@ -51,10 +51,10 @@ class GraphView:
 
         with (
             self._inputs() as inputs,
-            rerun_recording("m2r2_ros", self._layout, file) as recording,
+            rerun_recording("m2r2_ros", self._layout, file) as (recording, check),
         ):
             self._say(f"recording into {file or 'the viewer'}: Ctrl-C ends")
-            self._show(inputs, RerunScreen(recording, self._layout, None))
+            self._show(inputs, RerunScreen(recording, self._layout, None), check)
 
     def as_text(self) -> None:
         """Only the line of text."""

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from operator import itemgetter
 from pathlib import Path
@@ -79,17 +80,19 @@ def recording_in_rerun(
     batches = source.batches(layout, deployment.limits)
     total_s = (source.end_ns - source.start_ns) / 1e9
     with (
-        rerun_recording(printable(source.name), layout, file) as recording,
+        rerun_recording(printable(source.name), layout, file) as (recording, check),
         Progress(desc=printable(source.name), total=total_s, bar_format=_SHAPE) as bar,
     ):
         screen = RerunScreen(recording, layout, vocabulary_of(source))
-        waiting = sorted([*results.calls(screen), *truth_calls(source, screen)], key=itemgetter(0))
+        calls = [*results.calls(screen), *truth_calls(source, screen)]
+        waiting = deque(sorted(calls, key=itemgetter(0)))
         for batch in batches:
+            check()
             calls = sorted(batch_calls(batch, screen), key=itemgetter(0))
             for stamp_ns, call in calls:
                 # What is published at a frame's stamp is written on that frame.
                 while waiting and waiting[0][0] <= stamp_ns:
-                    waiting.pop(0)[1]()
+                    waiting.popleft()[1]()
                 call()
             if calls:
                 bar.update(max(0.0, (calls[-1][0] - source.start_ns) / 1e9 - bar.n))

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,6 +14,7 @@ import rerun as rr
 from m2r2_ros.datasets.atomic import partial_file
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.sensing.layout import SensorLayout
+from m2r2_ros.viewing.piped_file import piped_file
 from m2r2_ros.viewing.rerun_blueprint import rerun_blueprint
 
 APPLICATION = "m2r2_ros"
@@ -23,23 +24,25 @@ SUFFIX = ".rrd"
 @contextmanager
 def rerun_recording(
     name: str, layout: SensorLayout, file: Path | None
-) -> Iterator[rr.RecordingStream]:
+) -> Iterator[tuple[rr.RecordingStream, Callable[[], None]]]:
     """A recording with its views, complete in the file when the block is left.
 
-    Without a file a viewer is opened.
+    Call what is beside it now and then: it ends the block where the disk is full. Without a file a
+    viewer is opened. Raises M2R2Error where the file cannot be written.
     """
     recording = rr.RecordingStream(APPLICATION)
     recording.send_recording_name(name)
     blueprint = rerun_blueprint(layout)
     if file is None:
         recording.spawn(default_blueprint=blueprint)
-        yield recording
+        yield recording, lambda: None
         recording.disconnect()
         return
-    with partial_file(file) as temporary:
-        recording.save(temporary, default_blueprint=blueprint)
+    # Rerun's own writer waits for ever where a disk is full.
+    with partial_file(file) as temporary, piped_file(temporary) as piped:
+        recording.save(piped.source, default_blueprint=blueprint)
         try:
-            yield recording
+            yield recording, piped.check
         finally:
             recording.disconnect()
 

@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections import defaultdict
 from io import BytesIO
 from pathlib import Path
@@ -11,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from shown import LAYOUT, SECOND, results, shown_recording
+from source_tree import ROOT
 
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.offline.deployment import Deployment
@@ -110,6 +114,32 @@ def test_the_views_look_at_what_is_logged(written, logged):
     assert len(origins) == 8
     entities = {name.partition(" ")[0] for name in logged}
     assert {o for o in origins if not any(e.startswith(o) for e in entities)} == set()
+
+
+def test_a_disk_that_is_full_is_one_line(tmp_path):
+    """In a program of its own, for all of a program's files are bounded; Rerun's writer hangs."""
+    code = (
+        "import resource, numpy as np, rerun as rr\n"
+        "from pathlib import Path\n"
+        "from shown import LAYOUT\n"
+        "from m2r2_ros.errors import M2R2Error\n"
+        "from m2r2_ros.viewing.rerun_recording import rerun_recording\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))\n"
+        "try:\n"
+        "    with rerun_recording('full', LAYOUT, Path('full.rrd')) as (recording, check):\n"
+        "        while True:\n"
+        "            recording.log('/a', rr.TextLog('x' * 50_000))\n"
+        "            check()\n"
+        "except M2R2Error as error:\n"
+        "    print(error)\n"
+    )
+    places = os.pathsep.join([str(ROOT), str(Path(__file__).parent), *sys.path])
+    ended = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True,
+        env={**os.environ, "PYTHONPATH": places},
+    )  # fmt: skip
+    assert "cannot write full.rrd" in ended.stdout and "too large" in ended.stdout, ended.stderr
+    assert not list(tmp_path.iterdir())
 
 
 def test_without_a_display_a_file_is_named(monkeypatch):
