@@ -23,6 +23,7 @@ from m2r2_ros.vocabulary import UNKNOWN, Vocabulary
 _LONGEST_NS = 300 * 10**9
 # Proposals are written so often while a take grows.
 _LABELS_S = 1.0
+_GONE = "nothing is held of that time: it was told too late, or ring_mb is too small"
 FAILED, UNSURE = "failed", "unsure"
 
 
@@ -129,13 +130,14 @@ class EventRecording:
         return UNSURE if event.confidence < self.plan.unsure_below else ""
 
     def _begin(self, first_ns: int, until_ns: int) -> None:
-        """A take with what the ring still has. Raises M2R2Error."""
-        messages = self.ring.since(first_ns)
+        """A take with what the ring still has of that time. Raises M2R2Error."""
+        held = self.ring.since(first_ns)
+        messages = [each for each in held if each.arrival_ns <= until_ns]
         try:
-            if self.written_bytes >= self.plan.folder_bytes:
-                raise M2R2Error(f"the takes in {self.plan.out} have reached events_mb")
+            self._check_room()
             if not messages:
-                raise M2R2Error("nothing has come of the sensors")
+                has_come = self.ring.evicted or held
+                raise M2R2Error(_GONE if has_come else "nothing has come of the sensors")
             folder = next_folder(self.plan.out, self.plan.pattern)
             self.take = _EventTake(folder, self._clock, self._proposals, self.plan.ring_bytes)
         except M2R2Error as error:
@@ -146,6 +148,13 @@ class EventRecording:
         began_ns = messages[0].arrival_ns
         early = self._kept.at(began_ns, came_before_ns=began_ns)
         self.take.add([*early, *messages], is_live=False)
+
+    def _check_room(self) -> None:
+        """Raise M2R2Error where the folder is full, also after somebody has made room in it."""
+        if self.written_bytes >= self.plan.folder_bytes:
+            self.written_bytes = _size_of(self.plan.out)
+        if self.written_bytes >= self.plan.folder_bytes:
+            raise M2R2Error(f"the takes in {self.plan.out} have reached events_mb")
 
 
 class _EventTake:

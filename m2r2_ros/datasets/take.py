@@ -142,7 +142,7 @@ class Take:
 def next_folder(out: Path, pattern: str) -> Path:
     """Where the next take goes: `pattern` with the codes of strftime, and {n} for its number.
 
-    Raises M2R2Error when the pattern makes no name of a folder.
+    Raises M2R2Error when the pattern makes no name of a folder, or `out` cannot be looked into.
     """
     for number in range(1, _MOST_TAKES):
         text = datetime.now().strftime(pattern.replace(_NUMBER, f"{number:03d}"))
@@ -151,6 +151,9 @@ def next_folder(out: Path, pattern: str) -> Path:
         if not text or text in (".", "..") or text != Path(text).name or not text.isprintable():
             raise M2R2Error(f"--name {brief(pattern)} makes no name of a folder: {brief(text)}")
         folder = out / text
-        if not folder.exists() and not labels_path(folder).exists():
-            return folder
+        try:
+            if not folder.exists() and not labels_path(folder).exists():
+                return folder
+        except OSError as error:  # a name that is too long, a folder that may not be entered
+            raise M2R2Error(f"cannot write {out}: {error.strerror or error}") from error
     raise M2R2Error(f"{out}: has {_MOST_TAKES} takes of that name")

@@ -18,6 +18,7 @@ from m2r2_ros.viewing.streams import (
 
 Schema = dict[str, Any]
 
+_LAST_NS = 2**32 * 1_000_000_000 - 1
 _NUMBER, _INTEGER, _TEXT = {"type": "number"}, {"type": "integer"}, {"type": "string"}
 
 
@@ -79,6 +80,11 @@ def signal_schema(signal: Signal) -> Schema:
     columns = zip(column_names(signal), signal.units, strict=True)
     properties = {name: {**_NUMBER, "description": unit} for name, unit in columns}
     return _message(f"m2r2.Signal.{signal.name}", **properties)
+
+
+def shown_time(stamp_ns: int) -> int:
+    """The nearest time that Foxglove has: from 1970 on, seconds in 32 bits."""
+    return min(max(stamp_ns, 0), _LAST_NS)
 
 
 def stamp_entry(stamp_ns: int) -> dict[str, int]:

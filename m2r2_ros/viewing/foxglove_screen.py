@@ -26,7 +26,7 @@ from m2r2_ros.inference.segment_text import segment_text
 from m2r2_ros.inspection.small_pictures import PLAYED_HZ, jpeg_of, small_picture
 from m2r2_ros.sensing.layout import SensorLayout
 from m2r2_ros.viewing import streams
-from m2r2_ros.viewing.foxglove_schemas import RESULT_SCHEMAS, signal_schema, stamp_entry
+from m2r2_ros.viewing.foxglove_schemas import RESULT_SCHEMAS, shown_time, signal_schema, stamp_entry
 from m2r2_ros.viewing.screen import JPEG_QUALITY, MOST_PIXELS
 from m2r2_ros.viewing.thinning import Thinning
 
@@ -95,11 +95,11 @@ class FoxgloveScreen:
         image = CompressedImage(
             timestamp=time, frame_id=camera, data=jpeg_of(pixels, JPEG_QUALITY), format="jpeg"
         )
-        self._channels[shown].log(image, log_time=stamp_ns)
+        self._channels[shown].log(image, log_time=shown_time(stamp_ns))
         if self.wants(streams.caption(camera)):
             self._channels[streams.caption(camera)].log(
                 ImageAnnotations(timestamp=time, texts=self._caption(time, *pixels.shape[:2])),
-                log_time=stamp_ns,
+                log_time=shown_time(stamp_ns),
             )
 
     def signal(self, name: str, stamps: np.ndarray, values: np.ndarray) -> None:
@@ -154,7 +154,7 @@ class FoxgloveScreen:
             header = {"header": {"stamp": stamp_entry(stamp_ns), "frame_id": ""}}
             # JSON knows no NaN: what is not known is left out.
             known = {key: value for key, value in content.items() if not _is_unknown(value)}
-            self._channels[topic].log(header | known, log_time=stamp_ns)
+            self._channels[topic].log(header | known, log_time=shown_time(stamp_ns))
 
 
 def _is_unknown(value: Any) -> bool:
@@ -162,7 +162,7 @@ def _is_unknown(value: Any) -> bool:
 
 
 def _timestamp(stamp_ns: int) -> Timestamp:
-    return Timestamp(*divmod(stamp_ns, 1_000_000_000))
+    return Timestamp(*divmod(shown_time(stamp_ns), 1_000_000_000))
 
 
 def _segment_entry(event: SegmentEvent) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from foxglove.websocket import (
 )
 
 from m2r2_ros.errors import M2R2Error
+from m2r2_ros.viewing.foxglove_schemas import shown_time
 from m2r2_ros.viewing.foxglove_screen import FoxgloveScreen
 from m2r2_ros.viewing.playback import Playback, PlaybackPoint
 
@@ -37,7 +38,7 @@ class FoxgloveServer:
     def tell_time(self) -> None:
         """The time that the screen has reached."""
         if self._screen.newest_ns > 0:
-            self._server.broadcast_time(self._screen.newest_ns)
+            self._server.broadcast_time(shown_time(self._screen.newest_ns))
 
     def tell_end(self, playback: Playback) -> None:
         """That a recording has come to its end, once."""
@@ -56,7 +57,7 @@ def foxglove_server(
     capabilities, span = [Capability.Time], None
     if playback is not None:
         capabilities.append(Capability.PlaybackControl)
-        span = playback.start_ns, playback.end_ns
+        span = shown_time(playback.start_ns), shown_time(playback.end_ns)
     try:
         server = foxglove.start_server(
             name=name,
@@ -102,7 +103,7 @@ def _state(
     status = PlaybackStatus.Playing if point.is_playing else PlaybackStatus.Paused
     return PlaybackState(
         status=PlaybackStatus.Ended if point.has_ended else status,
-        current_time=point.position_ns,
+        current_time=shown_time(point.position_ns),
         playback_speed=point.speed,
         did_seek=did_seek,
         request_id=request_id,

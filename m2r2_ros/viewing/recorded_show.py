@@ -47,7 +47,8 @@ class RecordedShow:
         calls = [*results.calls(screen), *truth_calls(source, screen)]
         # Stable: at one stamp an ENDED stays before the STARTED that follows it.
         self._calls: Sequence[Call] = sorted(calls, key=itemgetter(0))
-        self._events = results.events
+        # Where a clock was set back they were published in another order.
+        self._events = sorted(results.events, key=lambda event: event.stamp_ns)
         self._truth = sorted(truth_calls(source, screen), key=itemgetter(0))
 
     def show(self, start_ns: int, end_ns: int) -> None:

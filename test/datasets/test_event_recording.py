@@ -178,6 +178,38 @@ def test_a_full_folder_is_counted_and_a_full_disk_said(tmp_path, monkeypatch):
     assert len(cell.events.finished) == 1 and cell.events.problem == ""
 
 
+def test_who_makes_room_in_the_folder_gets_takes_again(tmp_path):
+    old = tmp_path / "old"
+    old.write_bytes(bytes(5000))
+    cell = Told(tmp_path, folder_bytes=5_000)
+    with pytest.raises(M2R2Error, match="have reached events_mb"):
+        cell.hear(event(1, 2, "unknown"))
+    old.unlink()
+    cell.hear(event(4, 6, "unknown", 1)).until(10)
+    assert len(cell.events.finished) == 1
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_take_has_what_came_around_its_event_however_late_it_is_told(tmp_path, seed):
+    """As a segmenter that lags tells it, and as the last event is repeated to who joins late."""
+    end_s = random.Random(seed).randrange(30, 90) / 10
+    cell = Told(tmp_path).until(12)
+    cell.events.hear(event(end_s - 1, end_s, "unknown"))
+    cell.until(15)
+    seconds = seconds_of(cell.events.finished[0])
+    assert (seconds[0], seconds[-1]) == (round(end_s - 2, 1), round(end_s + 1, 1))
+
+
+def test_an_event_before_all_that_is_held_makes_no_take(tmp_path):
+    cell = Told(tmp_path).until(5)
+    with pytest.raises(M2R2Error, match="told too late"):
+        cell.events.hear(event(-90, -60, "unknown"))
+    small = Told(tmp_path, size=1000, ring_bytes=500).until(5)
+    with pytest.raises(M2R2Error, match="ring_mb is too small"):
+        small.events.hear(event(3, 4, "unknown"))
+    assert cell.events.not_kept == small.events.not_kept == 1 and not list(tmp_path.iterdir())
+
+
 def test_labels_that_cannot_be_written_end_the_take_which_can_be_read(tmp_path, monkeypatch):
     cell = Told(tmp_path).hear(event(4, 6, "unknown"))
 

@@ -152,6 +152,8 @@ def test_takes_are_counted_on(tmp_path):
     (tmp_path / "lid").mkdir()
     assert next_folder(tmp_path, "lid").name == "lid_2"
     assert len(next_folder(tmp_path, "%Y").name) == 4
+    with pytest.raises(M2R2Error, match="too long"):
+        next_folder(tmp_path / ("x" * 300), "%Y")
 
 
 @pytest.mark.parametrize("pattern", ["", "a/b", "..", "/x", ".", "a\nb"])

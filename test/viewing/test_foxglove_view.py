@@ -289,6 +289,31 @@ def test_a_speed_that_makes_no_sense_is_bounded(speed):
     assert 0 < playback.ask(True, speed).speed <= 100
 
 
+@pytest.mark.parametrize("stamp_ns", [-(2**31) * SECOND, -1, 0, 2**32 * SECOND, 2**63 - 1])
+def test_stamps_that_foxglove_cannot_have_are_shown_at_the_nearest(stamp_ns):
+    screen = FoxgloveScreen(LAYOUT)
+    playback = Playback(stamp_ns, stamp_ns + 1)
+    with (
+        foxglove_server(screen, "odd clock", "127.0.0.1", 0, playback) as server,
+        FoxgloveClient(server.url) as client,
+    ):
+        client.receive_until(lambda: len(client.channels) == len(TOPICS))
+        client.subscribe([streams.TRUTH, CAMERAS[0], CAPTIONS[0]])
+        client.control(False, 1.0, 0, "where")
+        client.receive_until(lambda: bool(client.states))
+        screen.write("x")
+        screen.picture(LAYOUT.cameras[0], stamp_ns, lambda: np.zeros((8, 8, 3), np.uint8))
+        screen.truth(stamp_ns, "Pick USB", "")
+        screen.at(stamp_ns)
+        server.tell_time()
+        client.receive_until(lambda: len(client.messages) == 3)
+    nearest = min(max(stamp_ns, 0), 2**32 * SECOND - 1)
+    assert {message.log_ns for message in client.messages} == {nearest}
+    seconds, rest = divmod(stamp_ns, SECOND)
+    told = client.of(streams.TRUTH)[0].json["header"]["stamp"]
+    assert told == {"sec": seconds, "nsec": rest}
+
+
 def paths_of(panels: dict) -> Iterator[str]:
     """Topics and message paths that a layout's panels name."""
     for identity, config in panels.items():
