@@ -7,6 +7,7 @@ by then is segmented first: windows are encoded, and the open segment ends.
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from lifecycle_msgs.srv import ChangeState, GetState
@@ -37,8 +38,18 @@ _RESUME = (
     *((name, "configure") for name in _CHAIN),
     *((name, "activate") for name in reversed(_CHAIN)),
 )
+# Where each has to be then. A state that no step starts from (a node that was shut down, or that
+# somebody else is just taking somewhere) would pass for done.
+_PAUSED = {
+    SYNCHRONIZER_NODE: ("inactive", "unconfigured"),
+    EXTRACTOR_NODE: ("unconfigured",),
+    SEGMENTER_NODE: ("inactive", "unconfigured"),
+}
+_RESUMED = dict.fromkeys(_CHAIN, ("active",))
 # An engine of TensorRT takes minutes to build.
 _PATIENCE_S = 900.0
+# A node that ends meanwhile is noticed so often.
+_LOOK_S = 1.0
 
 
 class ChainPause:
@@ -73,6 +84,7 @@ class ChainPause:
         self._is_busy = True
         try:
             done = await self._take(_PAUSE if request.data else _RESUME)
+            await self._check(_PAUSED if request.data else _RESUMED)
             response.success = True
             response.message = word if done else f"{word} already"
         except M2R2Error as error:
@@ -91,8 +103,7 @@ class ChainPause:
                 raise M2R2Error(f"{self._full(client)} is not there: is its node running?")
         done = 0
         for name, transition in steps:
-            state = (await self._ask(self._states[name], GetState.Request())).current_state.label
-            if state != _FROM[transition]:
+            if await self._state(name) != _FROM[transition]:
                 continue
             request = ChangeState.Request()
             request.transition.label = transition
@@ -101,13 +112,31 @@ class ChainPause:
             done += 1
         return done
 
+    async def _check(self, wanted: dict[str, tuple[str, ...]]) -> None:
+        """Raise M2R2Error where a node is elsewhere."""
+        for name, states in wanted.items():
+            state = await self._state(name)
+            if state not in states:
+                raise M2R2Error(f"{name} is {state}, not {' or '.join(states)}")
+
+    async def _state(self, name: str) -> str:
+        return (await self._ask(self._states[name], GetState.Request())).current_state.label
+
     async def _ask(self, client: Client, request: Any) -> Any:
         """The answer of a service. Raises M2R2Error where there is none."""
         future = client.call_async(request)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
-        timer = self._node.create_timer(_PATIENCE_S, future.cancel, self._group, steady)
+        latest_s = time.monotonic() + _PATIENCE_S
+
+        def look() -> None:
+            if time.monotonic() > latest_s or not client.service_is_ready():
+                future.cancel()
+
+        timer = self._node.create_timer(_LOOK_S, look, self._group, steady)
         answer = await future
         self._node.destroy_timer(timer)
+        if answer is None and not client.service_is_ready():
+            raise M2R2Error(f"{self._full(client)} has gone before it answered")
         if answer is None:
             raise M2R2Error(f"{self._full(client)} has not answered for {_PATIENCE_S:.0f} s")
         return answer
