@@ -58,6 +58,22 @@ def prepare_outlook(
         head.outlook.judged[index] = enough and bool(head.outlook.acts[index])
 
 
+def describe_outcomes(
+    head: CausalHead, sequences: Sequence[LabelledFeatures], vocabulary: Vocabulary
+) -> str:
+    """Of which actions a head that was trained on these tells outcomes; "" where none are known."""
+    known = [s.outcomes for s in sequences if s.outcomes is not None]
+    if head.outlook is None or all((outcomes == UNJUDGED).all() for outcomes in known):
+        return ""
+    labels = zip(vocabulary.labels, head.outlook.judged.tolist(), strict=True)
+    told = sorted({vocabulary.action_of(label) for label, is_judged in labels if is_judged})
+    least = f"{LEAST_OF_EACH} that failed and {LEAST_OF_EACH} that succeeded"
+    said = f"outcome: told of {', '.join(told) or 'no action'}, which takes {least} in training"
+    if told and (head.outlook.scale, head.outlook.shift) == (1, 0):
+        said += "; its confidence is not calibrated, which takes as many in validation"
+    return said
+
+
 def outlook_losses(head: CausalHead, logits: OutlookLogits, batch: SequenceBatch) -> Losses:
     """Absolute error of progress, cross entropy of success and the size of its weights; 0 where
     there are no labels.

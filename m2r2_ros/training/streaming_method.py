@@ -30,7 +30,12 @@ from m2r2_ros.training.head_registry import NOTHING_RECOGNISED, HeadMethod
 from m2r2_ros.training.learned_procedure import learn_procedure
 from m2r2_ros.training.loop import train_epochs
 from m2r2_ros.training.onnx_export import export_head
-from m2r2_ros.training.outlook import calibrate_outcome, prepare_outlook, with_progress
+from m2r2_ros.training.outlook import (
+    calibrate_outcome,
+    describe_outcomes,
+    prepare_outlook,
+    with_progress,
+)
 from m2r2_ros.training.run import TrainingRun, describe_data
 from m2r2_ros.training.sequences import (
     cropped,
@@ -120,6 +125,7 @@ class StreamingMethod(HeadMethod):
         said = [_describe(tracker, vocabulary)]
         if tracker.procedure is None:
             said += filter(None, [short_confirmation(tracker.config, rate.head_hz)])
+        said += filter(None, [describe_outcomes(head, sequences, vocabulary)])
         told = "\n".join(said)
         return f"{told}\n{graph}: differs from torch by at most {difference:.1e}"
 

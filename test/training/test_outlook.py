@@ -17,7 +17,14 @@ from m2r2_ros.networks.heads.causal import CausalConfig, CausalHead
 from m2r2_ros.networks.heads.outlook import OutlookLogits
 from m2r2_ros.training.heads.causal import HEAD, CausalSettings, CausalTraining
 from m2r2_ros.training.onnx_export import export_head
-from m2r2_ros.training.outlook import outlook_losses, platt, prepare_outlook, with_progress
+from m2r2_ros.training.outlook import (
+    calibrate_outcome,
+    describe_outcomes,
+    outlook_losses,
+    platt,
+    prepare_outlook,
+    with_progress,
+)
 from m2r2_ros.training.sequences import cropped, delayed, make_batch
 from m2r2_ros.training.settings import OptimiserSettings
 from m2r2_ros.training.time_warp import warped
@@ -143,6 +150,21 @@ def test_an_activity_that_never_failed_is_not_judged():
     assert head.outlook.judged.tolist() == [False, False, True]
     prepare_outlook(head, sequences[:1], VOCABULARY)
     assert not head.outlook.judged.any() and head.told == ("progress",)
+
+
+def test_training_says_of_which_actions_outcomes_are_told():
+    head = CausalHead(6, 3, MODEL)
+    for sequences, told in ((SEQUENCES, "insert, pick"), (SEQUENCES[:1], "no action")):
+        prepare_outlook(head, sequences, VOCABULARY)
+        said = describe_outcomes(head, sequences, VOCABULARY)
+        assert said.startswith(f"outcome: told of {told}, which takes 5 that failed")
+        assert ("not calibrated" in said) is (told != "no action")
+    prepare_outlook(head, SEQUENCES, VOCABULARY)
+    calibrate_outcome(head, SEQUENCES, VOCABULARY, 10.0)
+    assert "not calibrated" not in describe_outcomes(head, SEQUENCES, VOCABULARY)
+    for nobody in (None, np.full(len(SEQUENCES[0].classes), UNJUDGED)):
+        unjudged = [replace(SEQUENCES[0], outcomes=nobody)]
+        assert describe_outcomes(head, unjudged, VOCABULARY) == ""
 
 
 def test_losses_are_as_their_definition_says():
