@@ -51,11 +51,12 @@ def _card(folder: Path) -> tuple[dict[str, Any], str]:
     text = read_small_text(path).replace("\r\n", "\n")
     if not text.startswith(_FENCE):
         return {}, text
-    matter, fence, rest = text.removeprefix(_FENCE).partition(f"\n{_FENCE}")
+    # The last line may lack its end.
+    matter, fence, rest = f"{text}\n".removeprefix(_FENCE).partition(f"\n{_FENCE}")
     try:
         said = strict_yaml(matter) if fence else None
     except yaml.YAMLError as error:
         raise M2R2Error(f"{path}: its front matter is no YAML: {error}") from error
     if not isinstance(said, dict):
         raise M2R2Error(f"{path}: begins with --- but has no front matter of names and values")
-    return said, rest.lstrip("\n")
+    return said, rest.removesuffix("\n").lstrip("\n")

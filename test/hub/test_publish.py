@@ -12,6 +12,7 @@ from tiny_models import write_models
 
 from m2r2_ros.cli.main import main
 from m2r2_ros.hub.models_folder import models_folder
+from m2r2_ros.hub.repository_card import repository_card
 from m2r2_ros.inference.models import Models
 from m2r2_ros.sensing.layout import SensorLayout
 
@@ -122,3 +123,11 @@ def test_a_card_whose_front_matter_is_broken_is_named(card, hub, folder, capsys)
     (folder / "model_card.md").write_text(card)
     assert publish(folder) == 2
     assert "model_card.md" in capsys.readouterr().err and hub.asked == []
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\n\nGood.", "\n\nGood.\n"])
+def test_the_last_line_of_a_card_may_lack_its_end(end, tmp_path):
+    (tmp_path / "model_card.md").write_text(f"---\nlicense: mit\n---{end}")
+    page = repository_card(tmp_path, "lab/pick", "")
+    assert page.startswith("---\nlicense: mit\n") and ("Good." in page) == ("Good." in end)
+    assert page.count("---\n") == 2
