@@ -34,6 +34,7 @@ from itertools import chain
 from pathlib import Path
 
 from m2r2_ros.cli._config import load_deployment
+from m2r2_ros.cli._recordings import given_recordings
 from m2r2_ros.cli._said import Said, saying
 from m2r2_ros.datasets import conversion
 from m2r2_ros.datasets.array_file import is_array_folder
@@ -43,7 +44,6 @@ from m2r2_ros.datasets.reassemble_state import QUATERNION_ORDERS
 from m2r2_ros.datasets.vocabulary_file import carry_vocabulary
 from m2r2_ros.errors import M2R2Error, printable
 from m2r2_ros.inspection.inspection import layout_of
-from m2r2_ros.offline.extraction import find_recordings
 from m2r2_ros.parallel.progress import Progress
 from m2r2_ros.sensing.layout_file import load_layout
 
@@ -109,7 +109,7 @@ def _to_lerobot(args: argparse.Namespace) -> int:
 
     if args.mapping is not None:
         raise M2R2Error("--storage lerobot takes recordings: convert arrays to bags first")
-    robot, recordings = load_deployment(args.config), find_recordings(args.recordings)
+    robot, recordings = load_deployment(args.config), given_recordings(args.recordings)
     layout = load_layout(args.layout) if args.layout else layout_of(robot.topics)
     if args.rate is not None:
         layout = replace(layout, window_rate_hz=args.rate)

@@ -25,6 +25,7 @@ from pathlib import Path
 
 from m2r2_ros.cli._config import load_deployment
 from m2r2_ros.cli._models import given_encoder
+from m2r2_ros.cli._recordings import given_recordings
 from m2r2_ros.cli._said import saying
 from m2r2_ros.datasets.feature_vocabulary import write_classes
 from m2r2_ros.datasets.groups import (
@@ -44,7 +45,6 @@ from m2r2_ros.inference.session import CPU, CUDA
 from m2r2_ros.offline.extraction import (
     EncoderChoice,
     ExtractionJob,
-    find_recordings,
     recording_name,
     run_jobs,
 )
@@ -109,8 +109,8 @@ def main(args: argparse.Namespace) -> int:
         raise M2R2Error(f"--batch must be at least 1, not {args.batch}")
     if args.batch > _LARGEST_BATCH:
         raise M2R2Error(f"--batch may be {_LARGEST_BATCH} at most, not {args.batch}")
-    test = find_recordings(args.test or [])
-    recordings = find_recordings([*args.recordings, *test])
+    test = given_recordings(args.test or [])
+    recordings = given_recordings([*args.recordings, *test])
     stated = _vocabulary(args.vocabulary, recordings)
     vocabulary = stated and stated.vocabulary
     named = {recording_name(path): path for path in recordings}

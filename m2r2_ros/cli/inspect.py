@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from m2r2_ros.cli._config import load_deployment
+from m2r2_ros.cli._recordings import given_recordings
 from m2r2_ros.datasets.atomic import partial_file
 from m2r2_ros.datasets.source import open_source
 from m2r2_ros.datasets.topics import TopicMap
@@ -32,7 +33,7 @@ from m2r2_ros.inspection.dataset_statistics import dataset_statistics, read_labe
 from m2r2_ros.inspection.inspection import inspect_source, layout_of
 from m2r2_ros.messages.images import IMAGE
 from m2r2_ros.offline.deployment import Deployment
-from m2r2_ros.offline.extraction import find_recordings, recording_name
+from m2r2_ros.offline.extraction import recording_name
 from m2r2_ros.parallel.progress import Progress
 from m2r2_ros.sensing.layout import SensorLayout
 from m2r2_ros.sensing.layout_file import load_layout
@@ -64,7 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     deployment = load_deployment(args.config)
     folders = _splits(args.recording) or [args.recording]
-    recordings = find_recordings(folders)
+    recordings = given_recordings(folders)
     if recordings == [args.recording]:
         if args.layout:
             _inspect(args.recording, args.out, load_layout(args.layout), deployment)

@@ -18,10 +18,10 @@ from pathlib import Path
 
 from m2r2_ros.cli._config import load_deployment
 from m2r2_ros.cli._models import given_models
+from m2r2_ros.cli._recordings import given_recordings
 from m2r2_ros.datasets.vocabulary_file import read_vocabulary
 from m2r2_ros.inference.models import Models
 from m2r2_ros.inspection.inspection import layout_of
-from m2r2_ros.offline.extraction import find_recordings
 from m2r2_ros.sensing.layout_file import load_layout
 
 DEFAULT_PORT = 8765
@@ -84,7 +84,7 @@ def main(args: argparse.Namespace) -> int:
 
     cache = cache_root()
     settings = DeskSettings(layout, cache, deployment, models, vocabulary)
-    app = LabellingApp(find_recordings(args.recordings), settings)
+    app = LabellingApp(given_recordings(args.recordings), settings)
     # So that what cannot be read is said here, not on the page.
     app.desk(0)
     serve(app, args.port, token_of(cache), _say)

@@ -40,8 +40,8 @@ from pathlib import Path
 from m2r2_ros.cli._config import load_deployment
 from m2r2_ros.cli._interruption import interruptible
 from m2r2_ros.cli._models import given_encoder
+from m2r2_ros.cli._recordings import given_recordings
 from m2r2_ros.errors import M2R2Error
-from m2r2_ros.offline.extraction import find_recordings
 from m2r2_ros.sensing.layout_file import load_layout
 
 
@@ -116,8 +116,8 @@ def main(args: argparse.Namespace) -> int:
 
 
 def _pretrain_m2r2(args: argparse.Namespace, cache: Path) -> str:
-    validation = find_recordings(args.validation or [])
-    recordings = find_recordings([*args.data, *validation])
+    validation = given_recordings(args.validation or [])
+    recordings = given_recordings([*args.data, *validation])
     if len(recordings) < 2:
         raise M2R2Error(
             f"{args.data[0]}: {len(recordings)} recording: pretraining takes two at least, one of "
