@@ -36,7 +36,8 @@ settings.register_profile("m2r2", deadline=None)
 settings.load_profile("m2r2")
 
 
-# Programs that talk over DDS keep time with the clock: one such test at a time.
+# Programs that talk over DDS keep time with the clock, and mostly wait: two such tests at a time.
+TIMED_AT_ONCE = 2
 TIMED = ("test/nodes/", "test/test_demo.py", "test/benchmarks/test_benchmarks.py")
 
 
@@ -47,13 +48,26 @@ def pytest_xdist_make_scheduler(config, log):
 
     class Scheduling(LoadScopeScheduling):
         def _split_scope(self, nodeid):
-            return "timed" if nodeid.startswith(TIMED) else nodeid.partition("::")[0]
+            return nodeid.partition("::")[0]
 
         def _assign_work_unit(self, node):
-            # The longest goes first: it mostly waits, and the others are done meanwhile.
-            if "timed" in self.workqueue:
-                self.workqueue.move_to_end("timed", last=False)
+            """Files of timed tests come first, as long as not too many others are at such."""
+            timed = [scope for scope in self.workqueue if scope.startswith(TIMED)]
+            computing = [scope for scope in self.workqueue if not scope.startswith(TIMED)]
+            busy = sum(self._has_timed(other) for other in self.nodes if other is not node)
+            if timed and (busy < TIMED_AT_ONCE or not computing):
+                # The longest first, so that none is left over at the end.
+                longest = max(timed, key=lambda scope: len(self.workqueue[scope]))
+                self.workqueue.move_to_end(longest, last=False)
+            elif computing:
+                self.workqueue.move_to_end(computing[0], last=False)
             super()._assign_work_unit(node)
+
+        def _has_timed(self, node):
+            return any(
+                scope.startswith(TIMED) and not all(done.values())
+                for scope, done in self.assigned_work.get(node, {}).items()
+            )
 
     return Scheduling(config, log)
 
