@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import errno
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -25,6 +26,9 @@ from m2r2_ros.errors import M2R2Error
 from m2r2_ros.viewing.foxglove_schemas import shown_time
 from m2r2_ros.viewing.foxglove_screen import FoxgloveScreen
 from m2r2_ros.viewing.playback import Playback, PlaybackPoint
+
+# The server itself waits for every connection, for ever.
+_GOODBYE_S = 1.0
 
 
 class FoxgloveServer:
@@ -74,7 +78,14 @@ def foxglove_server(
     try:
         yield FoxgloveServer(server, f"ws://{shown}:{server.port}", screen)
     finally:
-        server.stop()
+        _stop(server)
+
+
+def _stop(server: WebSocketServer) -> None:
+    """Say goodbye to who listens; who has not even greeted, or reads nothing, is not waited for."""
+    stopping = threading.Thread(target=server.stop, name="foxglove stop", daemon=True)
+    stopping.start()
+    stopping.join(_GOODBYE_S)
 
 
 class _Listener(ServerListener):

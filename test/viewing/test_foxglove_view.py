@@ -6,6 +6,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import socket
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -312,6 +313,32 @@ def test_stamps_that_foxglove_cannot_have_are_shown_at_the_nearest(stamp_ns):
     seconds, rest = divmod(stamp_ns, SECOND)
     told = client.of(streams.TRUTH)[0].json["header"]["stamp"]
     assert told == {"sec": seconds, "nsec": rest}
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET / HT"])
+def test_who_never_greets_does_not_keep_it_from_ending(sent):
+    """The thread is a daemon, so that a server that waits for ever fails the test, no more."""
+    is_served, may_end = threading.Event(), threading.Event()
+    urls: list[str] = []
+
+    def serve() -> None:
+        with foxglove_server(FoxgloveScreen(LAYOUT), "mute", "127.0.0.1", 0) as server:
+            urls.append(server.url)
+            is_served.set()
+            may_end.wait()
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    is_served.wait()
+    port = int(urls[0].rpartition(":")[2])
+    with socket.create_connection(("127.0.0.1", port)) as mute:
+        mute.sendall(sent)
+        # Connections are taken in order: the mute one has been by then.
+        with FoxgloveClient(urls[0]) as client:
+            client.receive_until(lambda: bool(client.channels))
+        may_end.set()
+        thread.join(300)
+        assert not thread.is_alive()
 
 
 def paths_of(panels: dict) -> Iterator[str]:
