@@ -22,10 +22,10 @@ MAX_PATH = 256
 RPY = 3
 QUATERNION = 4
 _STEP = re.compile(r"([A-Za-z]\w*)(?:\[([^\[\]]+)\])?(?:\.(?=[A-Za-z])|$)", re.ASCII)
-_TURN = re.compile(r"rpy\((.*)\)")
+_TURN = re.compile(r"rpy\((.*)\)", re.DOTALL)
 _WHOLE = re.compile(r"\d{1,9}", re.ASCII)
 # What is meant as an index and is none: -1, 1:, :3, 0:16:2, 1.5.
-_NUMBERS = re.compile(r"[-+\d:.,\s]+", re.ASCII)
+_NUMBERS = re.compile(r"(?=[^\d:]*[\d:])[-+\d:.,\s]+", re.ASCII)
 _SLICE = re.compile(r"(\d{1,9}):(\d{1,9})", re.ASCII)
 
 

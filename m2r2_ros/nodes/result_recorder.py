@@ -12,6 +12,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+# Its topics' types are found by name, once they are there: a start without them is refused here.
+import m2r2_msgs  # noqa: F401
 from m2r2_ros.datasets.recording_session import RecordingSession, SessionPlan
 from m2r2_ros.datasets.take import Received
 from m2r2_ros.errors import M2R2Error, printable

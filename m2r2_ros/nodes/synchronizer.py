@@ -115,7 +115,7 @@ class Synchronizer(ManagedNode):
         if paused_s := self._pauses.end():
             missed = round(paused_s * 1e9 / self._layout.period_ns)
             line = f"nothing was seen for {paused_s:.1f} s: {missed} windows were not made"
-            self.get_logger().info(f"active again; {line}")
+            self.get_logger().info(printable(f"active again; {line}"))
         self._forget()
         self._watchdog.start(time.monotonic())
         self._turns = count()

@@ -10,9 +10,10 @@ from m2r2_ros.messages.field_path import FieldPath, Step, parse_path
 
 FIELDS = st.from_regex(r"\A[a-z][a-z0-9_]{0,8}\Z")
 SPANS = st.tuples(st.integers(0, 999), st.integers(1, 99)).map(lambda s: (s[0], s[0] + s[1]))
-# Whatever people call their joints.
+INDEX = set("0123456789:")
+# Whatever people call their joints, but for what is meant as an index.
 NAMES = st.text(st.characters(blacklist_characters="[]"), min_size=1, max_size=9).filter(
-    lambda name: not name.replace(":", "").isdecimal()
+    lambda name: not set(name) & INDEX or not set(name) <= INDEX | set("+-., \t\n\r\f\v")
 )
 STEPS = st.one_of(
     FIELDS.map(Step),
