@@ -16,9 +16,9 @@ setup-dev:  ## the same, and what training, simulation, annotation and tests nee
 demo: setup  ## a recording over DDS into the online nodes, results in out/demo
 	@.venv/bin/m2r2 demo --out out/demo
 
-# Four on two cores: two run tests over DDS, which mostly wait, and two compute meanwhile.
+# Three on two cores: one runs the tests over DDS, which mostly wait, and two compute meanwhile.
 test: setup-dev lint
-	@.venv/bin/python -m pytest -n 4 --no-loadscope-reorder $(PYTEST_ARGS)
+	@.venv/bin/python -m pytest -n 3 --no-loadscope-reorder $(PYTEST_ARGS)
 
 lint: setup-dev
 	@.venv/bin/ruff check .

@@ -166,11 +166,17 @@ def spin_until(node, done, what, patience_s=PATIENCE_S):
         rclpy.spin_once(node, executor=executor, timeout_sec=0.05)
 
 
-def call(node, kind, name, request=None):
-    """Call a service and return the answer."""
+def call(node, kind, name, request=None, server=""):
+    """Call a service and return the answer.
+
+    `server`, a lifecycle node: the call waits until that knows the way back, else the answer may be
+    lost. It has heard of this client by the time it answers one that was made later.
+    """
     client = node.create_client(kind, name)
     try:
         assert client.wait_for_service(PATIENCE_S), f"no service {name}"
+        if server:
+            state(node, server)
         future = client.call_async(request or kind.Request())
         spin_until(node, future.done, f"an answer of {name}")
         return future.result()
@@ -200,7 +206,7 @@ def state(node, name):
 def change_state(node, name, label):
     request = ChangeState.Request()
     request.transition.label = label
-    return call(node, ChangeState, f"/{name}/change_state", request).success
+    return call(node, ChangeState, f"/{name}/change_state", request, server=name).success
 
 
 @contextmanager

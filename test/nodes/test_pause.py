@@ -137,7 +137,8 @@ def test_other_models_go_on_with_ids_and_history(node, tmp_path, models):
 
 def test_a_pause_without_a_neighbour_is_refused_by_name(node, tmp_path, models):
     with node_program(tmp_path, "synchronizer", {"models": models}) as alone:
-        answer = call(node, SetBool, "/m2r2/pause", SetBool.Request(data=True))
+        request = SetBool.Request(data=True)
+        answer = call(node, SetBool, "/m2r2/pause", request, server="synchronizer")
         assert not answer.success and "/feature_extractor/get_state is not there" in answer.message
         assert state(node, "synchronizer") == "active"
         assert alone.interrupt() == 0, alone.output
