@@ -25,6 +25,20 @@ class QuietServer(ThreadingHTTPServer):
             super().handle_error(request, client_address)
 
 
+@contextmanager
+def serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+    """The address of a server on this machine, http://host:port, that runs meanwhile."""
+    server = QuietServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
 class FakeEndpoint:
     """`answers`: text -> what the model says. `faults`: text -> what goes wrong, in turn.
 
@@ -54,16 +68,9 @@ class FakeEndpoint:
             def log_message(self, *_: object) -> None:
                 pass
 
-        server = QuietServer(("127.0.0.1", 0), Handler)
-        server.daemon_threads = True
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-        thread.start()
-        self.url = f"http://127.0.0.1:{server.server_address[1]}/v1"
-        try:
+        with serving(Handler) as address:
+            self.url = f"{address}/v1"
             yield self
-        finally:
-            server.shutdown()
-            server.server_close()
 
     def handle(self, request: BaseHTTPRequestHandler) -> None:
         body = json.loads(request.rfile.read(int(request.headers["Content-Length"])))

@@ -15,7 +15,7 @@ from functools import cache
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 
-from fake_endpoint import QuietServer, chat
+from fake_endpoint import chat, serving
 
 Fault = Callable[[BaseHTTPRequestHandler, "HostileEndpoint"], None]
 
@@ -119,16 +119,12 @@ class HostileEndpoint:
             def log_message(self, *_: object) -> None:
                 pass
 
-        server = QuietServer(("127.0.0.1", 0), Handler)
-        server.daemon_threads, server.block_on_close = True, False
-        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-        self.url = f"http://127.0.0.1:{server.server_address[1]}/v1"
-        try:
-            yield self
-        finally:
-            self.ended.set()
-            server.shutdown()
-            server.server_close()
+        with serving(Handler) as address:
+            self.url = f"{address}/v1"
+            try:
+                yield self
+            finally:
+                self.ended.set()
 
     def _answer(self, request: BaseHTTPRequestHandler) -> None:
         body = request.rfile.read(int(request.headers.get("Content-Length", 0)))

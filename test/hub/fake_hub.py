@@ -7,7 +7,6 @@ import base64
 import hashlib
 import json
 import re
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,7 +15,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from fake_endpoint import QuietServer
+from fake_endpoint import serving
 
 TOKEN = "hf_secretOfThisTest"
 _API = re.compile(r"/api/models/([\w.-]+/[\w.-]+)(?:/(\w+)/([^/]+))?")
@@ -76,17 +75,8 @@ class FakeHub:
             pass
 
         Handler.hub = hub
-        server = QuietServer(("127.0.0.1", 0), Handler)
-        server.daemon_threads = True
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-        thread.start()
-        self.url = f"http://127.0.0.1:{server.server_port}"
-        try:
+        with serving(Handler) as self.url:
             yield self
-        finally:
-            server.shutdown()
-            server.server_close()
-            thread.join()
 
 
 class _Handler(BaseHTTPRequestHandler):
