@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The option --config of the verbs that do offline what the nodes do."""
+"""Options of verbs that do offline what the nodes do: --config, and --layout of what is shown."""
 
 from __future__ import annotations
 
+import argparse
 import sys
 from pathlib import Path
 
@@ -16,3 +17,14 @@ def load_deployment(path: Path | None) -> Deployment:
     for note in deployment.notes:
         print(printable(note), file=sys.stderr)
     return deployment
+
+
+def add_shown_layout(parser: argparse.ArgumentParser) -> None:
+    """The option --layout of a verb that shows sensors."""
+    parser.add_argument(
+        "--layout",
+        type=Path,
+        metavar="YAML",
+        help="the sensors to show (default: those of a model with signals, else what has a topic "
+        "and is called like a preset)",
+    )

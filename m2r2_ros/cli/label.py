@@ -16,7 +16,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from m2r2_ros.cli._config import load_deployment
+from m2r2_ros.cli._config import add_shown_layout, load_deployment
 from m2r2_ros.cli._models import given_models
 from m2r2_ros.cli._recordings import given_recordings
 from m2r2_ros.datasets.vocabulary_file import read_vocabulary
@@ -54,13 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the labels to choose from (default: the vocabulary.yaml beside the recording)",
     )
     parser.add_argument("--config", type=Path, help="parameter file of the nodes: topics, limits")
-    parser.add_argument(
-        "--layout",
-        type=Path,
-        metavar="YAML",
-        help="the sensors to show (default: those of a model with signals, else what has a topic "
-        "and is called like a preset)",
-    )
+    add_shown_layout(parser)
 
 
 def main(args: argparse.Namespace) -> int:

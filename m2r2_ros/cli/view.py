@@ -28,7 +28,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from m2r2_ros.cli._config import load_deployment
+from m2r2_ros.cli._config import add_shown_layout, load_deployment
 from m2r2_ros.datasets.atomic import partial_file
 from m2r2_ros.datasets.source import open_source
 from m2r2_ros.errors import M2R2Error, printable
@@ -65,13 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="BAG",
         help="what was published about the recording, as `segment --bag` and record:=true write it",
     )
-    parser.add_argument(
-        "--layout",
-        type=Path,
-        metavar="YAML",
-        help="the sensors to show (default: those of a model with signals, else what has a topic "
-        "and is called like a preset)",
-    )
+    add_shown_layout(parser)
     parser.add_argument(
         "--host", default="127.0.0.1", help="address to listen on (default: %(default)s)"
     )
