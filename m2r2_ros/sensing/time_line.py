@@ -266,7 +266,11 @@ class TimeLine:
         edge_ns = self._crossed.get(name)
         if name in self.clocks.astray:
             return stamps.accepted & (edge_ns is not None and stamps.times < edge_ns)
-        return stamps.accepted & (edge_ns is None or stamps.times >= edge_ns)
+        if edge_ns is None:
+            return stamps.accepted
+        # Later than it is now it was while it was ahead, before it came back.
+        is_back = (edge_ns <= stamps.times) & (stamps.times <= stamps.reached_ns())
+        return stamps.accepted & is_back
 
 
 def _strays(stamps: Mapping[str, Stamps]) -> frozenset[str]:

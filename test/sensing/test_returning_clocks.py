@@ -17,15 +17,21 @@ PATIENCE_S = 3.2
 Visit = tuple[float, float, float]
 
 
-def masked_s(visits: dict[str, list[Visit]], seconds: int) -> dict[str, float]:
-    """When each stream was last masked; there is one window a frame, and time does not jump."""
+def masked_s(visits: dict[str, list[Visit]], seconds: int, poll_s: float = 0.0) -> dict[str, float]:
+    """When each stream was last masked; there is one window a frame, and time does not jump.
+
+    poll_s: for how long messages gather, as in a process that is not let run.
+    """
     builder = WindowBuilder(REASSEMBLE_LAYOUT)
     windows = []
+    polled_s = 0.0
     for event in sparse(seconds):
         time_s = (event.ready_ns - EPOCH) / SECOND
+        if time_s >= polled_s + poll_s:
+            windows += builder.poll()
+            polled_s = time_s
         offset_s = sum(o for begin, end, o in visits.get(event.stream, ()) if begin < time_s < end)
         event.moved(round(offset_s * SECOND)).feed(builder)
-        windows += builder.poll()
         assert len(windows) < 11 * seconds
     windows += builder.flush()
     assert len(windows) > 10 * seconds - 3
@@ -57,3 +63,13 @@ def test_most_clocks_that_step_away_twice_do_not_take_the_present_along():
     second = [(8.0, 11.7, 3600.0), (12.3, 12.36, 3600.0)]
     visits = {"wrench": first, "hama2": first, "pose": first, "twist": second, "gripper": second}
     assert max(masked_s(visits, 16).values()) < 12.36 + PATIENCE_S
+
+
+@pytest.mark.parametrize("offset_s", [-3600.0, -10.0, 10.0, 3600.0])
+@pytest.mark.parametrize("end_s", [5.75, 5.85, 5.97])
+@pytest.mark.parametrize("poll_s", [0.13, 0.31, 0.53])
+def test_what_a_wrong_clock_has_said_just_before_it_came_back_is_not_taken(offset_s, end_s, poll_s):
+    """Both sides of the step, and the second from which it is trusted, in one poll."""
+    visits = {name: [(2.0, end_s, offset_s)] for name in ("pose", "gripper")}
+    last_s = masked_s(visits, 11, poll_s)
+    assert max(last_s["pose"], last_s["gripper"]) < end_s + PATIENCE_S + poll_s
