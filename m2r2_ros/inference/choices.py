@@ -6,6 +6,8 @@ A *choice* is one number: a class id, UNKNOWN_ID, or below it what stands for an
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from m2r2_ros.inference.deeds import Deeds
@@ -52,6 +54,25 @@ class Choices:
         if open_choice >= UNKNOWN_ID or choice < 0:
             return False
         return self.activity(choice) == self.activity(open_choice)
+
+    def most_probable_object(
+        self, choice: int, posteriors: Sequence[np.ndarray], least: float
+    ) -> tuple[int, float] | None:
+        """For an activity without an object: the class that these frames' posteriors (C,) make most
+        probable, and its mean probability.
+
+        None where the choice lacks nothing, and where the class has less than the share `least` of
+        its activity.
+        """
+        known = [posterior for posterior in posteriors if np.isfinite(posterior).all()]
+        if choice >= UNKNOWN_ID or not known:
+            return None
+        objects = self.members(choice)
+        means = np.clip(np.stack(known)[:, objects], 0.0, 1.0).mean(axis=0)
+        best = int(means.argmax())
+        if means[best] <= 0.0 or means[best] < least * means.sum():
+            return None
+        return int(objects[best]), float(means[best])
 
     def label(self, choice: int) -> str:
         """How a segment of this choice is called."""

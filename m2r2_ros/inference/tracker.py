@@ -9,7 +9,8 @@ news", and `if event.action` drops both.
 
 An activity can be seen early, its object often only when the arm is there. Where labels have
 objects, a segment may therefore start without its object and be given one, once, as soon as it is
-believed.
+believed. One that still lacks it at its end is given the one that its last frames make most
+probable: what was done is then better guessed than left out.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ from dataclasses import replace
 
 from m2r2_ros.inference.choices import UNKNOWN_ID, Choices
 from m2r2_ros.inference.evidence_rule import EvidenceRule
-from m2r2_ros.inference.outcome import ActionOutlook, outcome_of
+from m2r2_ros.inference.outcome import outcome_of, success_of
 from m2r2_ros.inference.procedure import Procedure
+from m2r2_ros.inference.recent_frames import RecentFrames
 from m2r2_ros.inference.segment_events import FramePrediction, SegmentEvent, SegmentStatus
 from m2r2_ros.inference.stretch import Stretch, nanoseconds
 from m2r2_ros.inference.tracker_config import TrackerConfig
@@ -53,14 +55,14 @@ class SegmentTracker:
         self._rule: EvidenceRule | WaitingRule = WaitingRule(self._choices)
         if procedure is not None:
             self._rule = EvidenceRule(self._choices, procedure)
-        self._outlook = ActionOutlook()
+        self._recent = RecentFrames()
         self._next_id = first_id
         self._history: deque[SegmentEvent] = deque(maxlen=HISTORY_LENGTH)
         self._clear()
 
     def _clear(self) -> None:
         self._rule.clear()
-        self._outlook.clear()
+        self._recent.clear()
         self._open: Stretch | None = None
         self._last_ns: int | None = None
         self._spoke_ns = 0
@@ -96,7 +98,7 @@ class SegmentTracker:
         since = now if self._last_ns is None else self._last_ns
         self._last_ns = now
         frame = replace(frame, boundary=_unit(frame.boundary))
-        self._outlook.add(frame, self._rule.known_end(since))
+        self._recent.add(frame, self._rule.known_end(since))
         believed = self._rule.step(frame, since, self._open, self.config)
         return before + (self._heartbeat(now) if believed is None else self._switch(now, believed))
 
@@ -120,7 +122,7 @@ class SegmentTracker:
             # For the whole of its time.
             self._open = replace(believed, start_ns=opened.start_ns, boundary=opened.boundary)
             return [self._event(SegmentStatus.ONGOING, now, self._known_end())]
-        events = [] if opened is None else [self._end(now, believed.start_ns)]
+        events = [] if opened is None else self._finish(now, believed.start_ns)
         self._open = believed
         return [*events, self._event(SegmentStatus.STARTED, now, self._known_end())]
 
@@ -133,10 +135,24 @@ class SegmentTracker:
     def _known_end(self) -> int:
         return self._rule.known_end(self._last_ns)
 
+    def _finish(self, now: int, end_ns: int) -> list[SegmentEvent]:
+        """The end of the open segment, which is over, and before it the object that it lacked."""
+        named = self._choices.most_probable_object(
+            self._open.choice,
+            [f.probabilities for f in self._recent.ending(self._open.start_ns, end_ns)],
+            self.config.unknown_below,
+        )
+        events = []
+        if named is not None:
+            choice, confidence = named
+            self._open = replace(self._open, choice=choice, total=confidence, frames=1)
+            events.append(self._event(SegmentStatus.ONGOING, now, end_ns))
+        return [*events, self._end(now, end_ns)]
+
     def _end(self, stamp_ns: int, end_ns: int, is_over: bool = True) -> SegmentEvent:
         event = self._event(SegmentStatus.ENDED, stamp_ns, end_ns)
         if is_over and event.action:
-            success = self._outlook.success_of(event.start_ns, end_ns)
+            success = success_of(self._recent.ending(event.start_ns, end_ns))
             outcome, confidence = outcome_of(success, self.config.outcome_unknown_below)
             event = replace(event, outcome=outcome, outcome_confidence=confidence)
         self._history.append(event)
@@ -147,6 +163,7 @@ class SegmentTracker:
         stretch = self._open
         label = self._choices.label(stretch.choice)
         action = self.vocabulary.action_of(label)
+        frame = self._recent.at(end_ns) if action else None
         return SegmentEvent(
             stamp_ns=stamp_ns,
             segment_id=self._next_id,
@@ -159,7 +176,7 @@ class SegmentTracker:
             start_ns=stretch.start_ns,
             end_ns=end_ns,
             boundary_confidence=stretch.boundary,
-            progress=self._outlook.progress_at(end_ns) if action else None,
+            progress=None if frame is None else frame.progress,
         )
 
 

@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from m2r2_ros.datasets.frame_outcomes import FAILED, SUCCEEDED, UNJUDGED
 from m2r2_ros.datasets.mstcn import LabelledFeatures
-from m2r2_ros.inference.outcome import EVIDENCE_S
+from m2r2_ros.inference.recent_frames import EVIDENCE_S
 from m2r2_ros.networks.heads.causal import CausalHead
 from m2r2_ros.networks.heads.outlook import OutlookLogits
 from m2r2_ros.training.loop import Losses

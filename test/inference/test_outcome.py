@@ -13,8 +13,9 @@ from tiny_models import FEATURE_DIMENSION, write_head
 
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.inference.head import StreamingHead
-from m2r2_ros.inference.outcome import EVIDENCE_S, ActionOutlook, Outlook, outcome_of
+from m2r2_ros.inference.outcome import Outlook, outcome_of, success_of
 from m2r2_ros.inference.pipeline import SegmentSequence
+from m2r2_ros.inference.recent_frames import EVIDENCE_S, RecentFrames
 from m2r2_ros.inference.segment_events import ActionOutcome, FramePrediction, SegmentStatus
 from m2r2_ros.inference.tracker import SegmentTracker, TrackerConfig
 from m2r2_ros.labels import legacy_vocabulary
@@ -83,18 +84,18 @@ SHARES = st.one_of(st.none(), st.floats(0, 1))
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 6), SHARES), min_size=1, max_size=40))
 def test_answers_of_a_time_are_those_of_all_frames(steps):
     """Against a plain list of all frames; the known end grows by leaps and the memory is short."""
-    outlook, all_frames, now, known = ActionOutlook(), [], 0, 0
+    recent, all_frames, now, known = RecentFrames(), [], 0, 0
     for step, leap, share in steps:
         now, known = now + step * TENTH, min(known + leap * TENTH, now + step * TENTH)
         all_frames.append((now, share))
-        outlook.add(FramePrediction(0, now, np.zeros(1), 0.0, share, share), known)
+        recent.add(FramePrediction(0, now, np.zeros(1), 0.0, share, share), known)
         for end in range(known, now + 1, TENTH):
             before = [answer for stamp, answer in all_frames if stamp <= end]
-            assert outlook.progress_at(end) == (before[-1] if before else None)
+            assert before == [] or recent.at(end).progress == before[-1]
             for start in (0, end - 2 * TENTH):
                 since = max(start, end - round(EVIDENCE_S * 1e9))
                 told = [x for at, x in all_frames if since < at <= end and x is not None]
-                found = outlook.success_of(start, end)
+                found = success_of(recent.ending(start, end))
                 assert (found is None) == (not told)
                 if told:
                     odds = [logit(min(max(x, 1e-4), 1 - 1e-4)) for x in told]

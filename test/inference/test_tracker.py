@@ -233,6 +233,34 @@ def test_a_sure_activity_with_an_unsure_object_is_published_without_it() -> None
     assert [segment.label for segment in tracker.history] == ["Insert USB"]
 
 
+@pytest.mark.parametrize("least", [0.4, 0.45])
+def test_at_its_end_an_activity_is_given_its_most_probable_object(least) -> None:
+    """By its last half second, once that is over; the frames before and after it say another."""
+    config = replace(IMMEDIATE, object_unknown_below=0.6, unknown_below=least, confirm_s=0.2)
+    tracker = SegmentTracker(WITH_OBJECTS, config)
+    ethernet, bnc, idle = (0, 0.2, 0.3, 0.5, 0), (0.1, 0.2, 0.38, 0.32, 0), (0.7, 0, 0, 0.3, 0)
+    posteriors = [ethernet] * 7 + [bnc] * 5 + [idle] * 3
+    events = play(tracker, [stamped(i, *each) for i, each in enumerate(posteriors)])
+    share = 0.38 / (0.2 + 0.38 + 0.32)
+    if share < least:
+        assert [event.label for event in events] == ["Insert", "Insert", "No action"]
+        return
+    assert brief(events) == [
+        (2, "STARTED", 0, "Insert", 0, 2),
+        (13, "ONGOING", 0, "Insert BNC", 0, 11),
+        (13, "ENDED", 0, "Insert BNC", 0, 11),
+        (13, "STARTED", 1, "No action", 11, 13),
+    ]
+    assert events[1].confidence == events[2].confidence == pytest.approx(0.38)
+    assert (events[1].class_id, events[1].object) == (2, "BNC")
+
+
+def test_what_is_cut_off_is_given_no_object() -> None:
+    tracker = SegmentTracker(WITH_OBJECTS, replace(IMMEDIATE, object_unknown_below=0.6))
+    play(tracker, [stamped(i, 0, 0.5, 0.3, 0.2, 0) for i in range(9)])
+    assert [event.label for event in tracker.close(9 * PERIOD_NS)] == ["Insert"]
+
+
 def test_an_object_is_believed_like_a_label_and_never_exchanged() -> None:
     config = replace(IMMEDIATE, confirm_s=0.3, object_unknown_below=0.5, min_duration_s=2.0)
     tracker = SegmentTracker(WITH_OBJECTS, config)
