@@ -7,6 +7,7 @@ import queue
 import threading
 import time
 from collections import Counter
+from functools import lru_cache
 from pathlib import Path
 
 from m2r2_ros.datasets.atomic import partial_file
@@ -20,6 +21,10 @@ CHUNK_S = 0.3
 _CHUNK_BYTES = 8_000_000
 # metadata.yaml is made anew at most so often.
 _METADATA_S = 0.9
+# Of a message beside its data, at most: its head and its entries, and a chunk that begins with it.
+_MESSAGE_BYTES = 300
+# Counts and times [ns] in metadata.yaml.
+_MOST_NUMBER = 2**62
 # What may wait for a disk that stands still; further messages are dropped and counted.
 _MOST_WAITING_BYTES = 400_000_000
 
@@ -40,6 +45,7 @@ class BagRecording:
         self._channels: dict[RecordedTopic, int] = {}
         self._sealed_s = self._noted_s = time.monotonic()
         self._newest_ns = -1
+        self._metadata_bytes = 0
         self._waiting: queue.Queue[SealedChunk | None] = queue.Queue()
         self._waiting_bytes = 0
         try:
@@ -56,6 +62,15 @@ class BagRecording:
         """Bytes that are written or wait to be."""
         return self._writer.size + self._waiting_bytes + self._writer.pending_bytes
 
+    def size_with(self, topic: RecordedTopic, data: bytes) -> int:
+        """Bytes of the folder once it is closed, if this message were added, too; at most."""
+        size = self._writer.final_size + self._metadata_bytes + len(data) + _MESSAGE_BYTES
+        if topic not in self._channels:
+            # Once before its first message, once in the summary.
+            size += 2 * len(f"{topic}{topic.qos_text}".encode())
+            size += _metadata_size(topic, self._file)
+        return size
+
     def add(self, topic: RecordedTopic, log_ns: int, data: bytes) -> bool:
         """Take a message, in order of log time; whether there was room for it.
 
@@ -67,6 +82,7 @@ class BagRecording:
         if topic not in self._channels:
             self._channels[topic] = self._writer.add_channel(topic)
             self._topics.append(topic)
+            self._metadata_bytes += _metadata_size(topic, self._file)
         self._newest_ns = max(log_ns, self._newest_ns + 1)
         self._writer.add(self._channels[topic], self._newest_ns, data)
         return True
@@ -123,3 +139,10 @@ class BagRecording:
         span_ns = self._writer.start_ns, self._writer.end_ns
         with partial_file(self.folder / METADATA_FILE) as temporary:
             temporary.write_text(bag_description(self._file, written, span_ns), "utf-8")
+
+
+@lru_cache(1000)
+def _metadata_size(topic: RecordedTopic, file: str) -> int:
+    """Of metadata.yaml, the topic's share and more, with numbers that are as long as can be."""
+    span_ns = (_MOST_NUMBER, 2 * _MOST_NUMBER)
+    return len(bag_description(file, {topic: _MOST_NUMBER}, span_ns).encode())

@@ -11,19 +11,25 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from m2r2_ros.datasets.bag_recording import BagRecording
-from m2r2_ros.datasets.labels_file import labels_path, write_labels
 from m2r2_ros.datasets.message_ring import MessageRing
 from m2r2_ros.datasets.segment_proposals import SegmentProposals
-from m2r2_ros.datasets.take import KeptMessages, Received, StampClock, next_folder
+from m2r2_ros.datasets.take import (
+    GrowingLabels,
+    KeptMessages,
+    Received,
+    StampClock,
+    next_folder,
+)
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.inference.segment_events import ActionOutcome, SegmentEvent, SegmentStatus
 from m2r2_ros.vocabulary import UNKNOWN, Vocabulary
 
 # Events that follow one another make one take, for so long after the first.
 _LONGEST_NS = 300 * 10**9
-# Proposals are written so often while a take grows.
-_LABELS_S = 1.0
 _GONE = "nothing is held of that time: it was told too late, or ring_mb is too small"
+_NOTHING = "nothing has come of the sensors"
+# Beside its first message a take begins with descriptions of all topics.
+_LEAST_BYTES = 100_000
 FAILED, UNSURE = "failed", "unsure"
 
 
@@ -49,12 +55,13 @@ class EventPlan:
 class EventRecording:
     """Feed it all that comes; it writes a bag an event, and `<bag>.labels.json` beside it.
 
-    take      the one under way, else None.
-    finished  bags so far.
-    reasons   events by what they were.
-    not_kept  events that no take was made of.
-    cut_s     of what should have been kept, the time that the ring no longer had.
-    problem   why the last event was not kept, or not all of it; "" after one that was.
+    take          the one under way, else None.
+    finished      bags so far.
+    reasons       events by what they were.
+    before_start  events that had ended before there was anything to hear them.
+    not_kept      other events that no take was made of, and `why_not` of the last one.
+    cut_s         of what should have been kept, the time that the ring no longer had.
+    problem       why takes cannot be written, or not to their end; "" after one that was.
     """
 
     def __init__(self, plan: EventPlan) -> None:
@@ -62,13 +69,21 @@ class EventRecording:
         self.take: _EventTake | None = None
         self.finished: list[Path] = []
         self.reasons: Counter[str] = Counter()
-        self.dropped: Counter[str] = Counter()
-        self.not_kept, self.cut_s, self.problem = 0, 0.0, ""
+        self.before_start = self.not_kept = 0
+        self.why_not, self.cut_s, self.problem = "", 0.0, ""
         self.ring = MessageRing(plan.ring_bytes)
         self.written_bytes = _size_of(plan.out)
+        self._dropped: Counter[str] = Counter()
         self._clock, self._kept = StampClock(), KeptMessages()
-        self._newest_ns = 0
+        self._began_ns = self._newest_ns = 0
+        self._last: SegmentEvent | None = None
+        self._has_heard = False
         self._proposals = SegmentProposals(plan.vocabulary)
+
+    @property
+    def dropped(self) -> Counter[str]:
+        """Messages of takes that a slow disk left no room for, by topic."""
+        return self._dropped + (self.take.bag.dropped if self.take else Counter())
 
     def add(self, messages: Sequence[Received], until_ns: int) -> None:
         """All that had come by then, in order of arrival. Raises M2R2Error on a full disk."""
@@ -76,31 +91,36 @@ class EventRecording:
             self._clock.note(message)
             self._kept.note(message)
         self.ring.add(messages)
-        self._newest_ns = until_ns
+        self._began_ns, self._newest_ns = self._began_ns or until_ns, until_ns
         if self.take is None:
             return
         is_over = until_ns >= self.take.until_ns or self.take.is_too_old
-        is_over |= self.written_bytes + self.take.bag.size > self.plan.folder_bytes
         try:
             self.take.add(messages)
         except M2R2Error:
             is_over = True
-        if is_over or self.take.bag.problem:
+        if is_over or self.take.is_full or self.take.bag.problem:
             self.close()
 
     def hear(self, event: SegmentEvent) -> None:
         """An event of /action_segment. Raises M2R2Error where a take cannot be begun."""
         self._proposals.note(event)
+        is_first, self._has_heard = not self._has_heard, True
         reason = self._reason(event) if event.status == SegmentStatus.ENDED else ""
-        if not reason:
+        # The last event is repeated to whoever subscribes anew.
+        if not reason or event == self._last:
             return
-        self.reasons[reason] += 1
+        self._last = event
         # Nothing lies ahead of now: stamps do where their clock has just been set back.
         start_ns, end_ns = (
             min(self._clock.arrival_of(stamp_ns), self._newest_ns)
             for stamp_ns in (event.start_ns, event.end_ns)
         )
         until_ns = end_ns + self.plan.around_ns
+        if is_first and self._was_before_start(until_ns):
+            self.before_start += 1
+            return
+        self.reasons[reason] += 1
         if self.take is not None:
             self.take.until_ns = min(max(self.take.until_ns, until_ns), self.take.latest_ns)
         else:
@@ -115,12 +135,14 @@ class EventRecording:
         try:
             take.close()
             self.problem = ""
+            if take.is_full:
+                raise M2R2Error(f"{take.bag.folder.name} ends early: {self._full}")
         except M2R2Error as error:
             self.problem = str(error)
             raise
         finally:
-            self.written_bytes += take.bag.size
-            self.dropped += take.bag.dropped
+            self.written_bytes = _size_of(self.plan.out)
+            self._dropped += take.bag.dropped
 
     def _reason(self, event: SegmentEvent) -> str:
         if event.label == UNKNOWN:
@@ -129,19 +151,25 @@ class EventRecording:
             return FAILED
         return UNSURE if event.confidence < self.plan.unsure_below else ""
 
+    def _was_before_start(self, until_ns: int) -> bool:
+        """Whether an event that ends then was over before there was anything to keep it."""
+        if not self._clock.is_known:
+            # What is repeated comes at once.
+            now_ns, began_ns = self._newest_ns, self._began_ns
+            return bool(began_ns) and now_ns < began_ns + self.plan.around_ns
+        return until_ns < self._began_ns
+
     def _begin(self, first_ns: int, until_ns: int) -> None:
         """A take with what the ring still has of that time. Raises M2R2Error."""
         held = self.ring.since(first_ns)
         messages = [each for each in held if each.arrival_ns <= until_ns]
         try:
-            self._check_room()
             if not messages:
-                has_come = self.ring.evicted or held
-                raise M2R2Error(_GONE if has_come else "nothing has come of the sensors")
-            folder = next_folder(self.plan.out, self.plan.pattern)
-            self.take = _EventTake(folder, self._clock, self._proposals, self.plan.ring_bytes)
+                self.why_not = _GONE if self.ring.evicted else _NOTHING
+                raise M2R2Error(self.why_not)
+            self.take = self._new_take(messages[0])
         except M2R2Error as error:
-            self.not_kept, self.problem = self.not_kept + 1, str(error)
+            self.not_kept, self.why_not = self.not_kept + 1, str(error)
             raise
         self.cut_s += self.ring.lacks_ns(first_ns) / 1e9
         self.take.until_ns, self.take.latest_ns = until_ns, until_ns + _LONGEST_NS
@@ -149,26 +177,45 @@ class EventRecording:
         early = self._kept.at(began_ns, came_before_ns=began_ns)
         self.take.add([*early, *messages], is_live=False)
 
-    def _check_room(self) -> None:
-        """Raise M2R2Error where the folder is full, also after somebody has made room in it."""
-        if self.written_bytes >= self.plan.folder_bytes:
+    def _new_take(self, first: Received) -> _EventTake:
+        """Raises M2R2Error where the folder is full, or nothing can be written."""
+        try:
+            room = self._room_for(first)
+            folder = next_folder(self.plan.out, self.plan.pattern)
+            bag = BagRecording(folder, self.plan.ring_bytes)
+        except M2R2Error as error:
+            self.problem = str(error)
+            raise
+        return _EventTake(bag, GrowingLabels(folder, self._clock, self._proposals.labels), room)
+
+    def _room_for(self, first: Received) -> int:
+        """What the folder has room for, also after somebody has made some. Raises M2R2Error."""
+        least = len(first.data) + _LEAST_BYTES
+        if self.written_bytes + least > self.plan.folder_bytes:
             self.written_bytes = _size_of(self.plan.out)
-        if self.written_bytes >= self.plan.folder_bytes:
-            raise M2R2Error(f"the takes in {self.plan.out} have reached events_mb")
+        room = self.plan.folder_bytes - self.written_bytes
+        if room < least:
+            raise M2R2Error(self._full)
+        return room
+
+    @property
+    def _full(self) -> str:
+        return f"the takes in {self.plan.out} have reached events_mb"
 
 
 class _EventTake:
-    """until_ns: when it is to end, latest_ns: when at the latest; times of arrival."""
+    """until_ns: when it is to end, latest_ns: when at the latest; times of arrival.
+
+    is_full  whether a message had no room.
+    """
 
     until_ns = latest_ns = 0
+    is_full = False
 
-    def __init__(
-        self, folder: Path, clock: StampClock, proposals: SegmentProposals, ring_bytes: int
-    ) -> None:
-        self.bag = BagRecording(folder, ring_bytes)
-        self._clock, self._proposals = clock, proposals
-        self._epoch_ns = self._last_ns = 0
-        self._began_s = self._labelled_s = time.monotonic()
+    def __init__(self, bag: BagRecording, labels: GrowingLabels, room_bytes: int) -> None:
+        self.bag, self._labels, self._room_bytes = bag, labels, room_bytes
+        self._last_ns = 0
+        self._began_s = time.monotonic()
 
     @property
     def is_too_old(self) -> bool:
@@ -179,25 +226,21 @@ class _EventTake:
         for message in messages:
             if is_live and message.arrival_ns > self.until_ns:
                 break
-            if self._clock.has(message):
-                self._epoch_ns = self._epoch_ns or message.stamp_ns or 0
+            self.is_full |= self.bag.size_with(message.topic, message.data) > self._room_bytes
+            if self.is_full:
+                break
+            self._labels.note(message)
             self._last_ns = message.arrival_ns
             self.bag.add(message.topic, message.arrival_ns, message.data)
             self.bag.pace()
-        if time.monotonic() - self._labelled_s >= _LABELS_S:
-            self._write_labels()
+        if self._labels.is_due:
+            self._labels.write(self._last_ns)
 
     def close(self) -> None:
         try:
-            self._write_labels()
+            self._labels.write(self._last_ns)
         finally:
             self.bag.close()
-
-    def _write_labels(self) -> None:
-        self._labelled_s = time.monotonic()
-        last_ns = self._clock.stamp_of(self._last_ns)
-        labels = self._proposals.labels(self._epoch_ns or last_ns, last_ns)
-        write_labels(labels_path(self.bag.folder), labels)
 
 
 def _size_of(folder: Path) -> int:

@@ -39,6 +39,13 @@ from m2r2_ros.datasets.mcap_records import (
 _MESSAGE_INDEX = 7
 # As many as the system takes at once.
 _MOST_PIECES = 1024
+# Beside records: of a chunk and its entry in the summary, of each channel in it, of each message.
+_CHUNK_BYTES = (PREFIX.size + 40) + (PREFIX.size + 64)
+_CHANNEL_IN_CHUNK_BYTES = (PREFIX.size + 6) + 10
+_INDEX_BYTES = 16
+# At the end: what is there without a channel, and what each of them adds.
+_END_BYTES = (PREFIX.size + 4) + (PREFIX.size + 46) + (PREFIX.size + 20) + len(MAGIC)
+_COUNT_BYTES = 10
 _MESSAGE_BODY_BYTES = MESSAGE_RECORD.size - PREFIX.size
 
 
@@ -70,6 +77,7 @@ class McapWriter:
     counts            messages in the file by channel.
     start_ns, end_ns  their log times.
     size              of the file [bytes].
+    final_size        of the file once it is closed, with all that has been added.
     """
 
     def __init__(self, path: Path) -> None:
@@ -84,6 +92,11 @@ class McapWriter:
         self._file = path.open("xb", buffering=0)
         self.size = 0
         self._put(MAGIC + _record(HEADER, _text("ros2") + _text(f"m2r2_ros {__version__}")))
+        self._promised = self.size + _END_BYTES
+
+    @property
+    def final_size(self) -> int:
+        return self._promised + (_cost(self._pending) if self._pending.size else 0)
 
     @property
     def pending_bytes(self) -> int:
@@ -98,6 +111,7 @@ class McapWriter:
             content = struct.pack("<H", number) + _text(type_name) + _text(MSG_FILES)
             self._describe(_record(SCHEMA, content + _text(topic.definition)))
         self._channels += 1
+        self._promised += _COUNT_BYTES
         more = _text(QOS_KEY) + _text(topic.qos_text)
         content = struct.pack("<HH", self._channels, self._schemas[type_name])
         content += _text(topic.name) + _text(CDR) + struct.pack("<I", len(more)) + more
@@ -114,6 +128,7 @@ class McapWriter:
 
     def seal(self) -> SealedChunk:
         """All that was added since the last time."""
+        self._promised = self.final_size
         sealed, self._pending = self._pending, SealedChunk()
         return sealed
 
@@ -152,6 +167,7 @@ class McapWriter:
 
     def _describe(self, record: bytes) -> None:
         self._descriptions.append(record)
+        self._promised += len(record)
         self._pending.append(record)
 
     def _note(self, chunk: SealedChunk, start_ns: int, end_ns: int) -> None:
@@ -197,6 +213,13 @@ class McapWriter:
                 self._file.seek(self.size)
             raise
         self.size += sum(map(len, pieces))
+
+
+def _cost(chunk: SealedChunk) -> int:
+    """What a chunk adds to the file, with its index and its entry in the summary."""
+    messages = sum(map(len, chunk.index.values()))
+    per_channel = _CHANNEL_IN_CHUNK_BYTES * len(chunk.index)
+    return chunk.size + _CHUNK_BYTES + per_channel + _INDEX_BYTES * messages
 
 
 def _record(opcode: int, content: bytes) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from math import inf
 from pathlib import Path
@@ -15,11 +15,12 @@ from m2r2_ros.datasets.bag_description import RecordedTopic
 from m2r2_ros.datasets.bag_recording import BagRecording
 from m2r2_ros.datasets.labels_file import labels_path, write_labels
 from m2r2_ros.datasets.marks import Marks
+from m2r2_ros.datasets.recording_labels import RecordingLabels
 from m2r2_ros.datasets.stream_clocks import OTHER_CLOCK_NS
 from m2r2_ros.errors import M2R2Error, brief
 from m2r2_ros.vocabulary import Vocabulary
 
-# The end of an open label is written so often.
+# Labels are written so often while they grow.
 _LABELS_S = 1.0
 _NUMBER = "{n}"
 _MOST_TAKES = 100_000
@@ -45,6 +46,10 @@ class StampClock:
     def note(self, message: Received) -> None:
         if message.stamp_ns:
             self._offsets[message.topic.name] = message.stamp_ns - message.arrival_ns
+
+    @property
+    def is_known(self) -> bool:
+        return bool(self._offsets)
 
     def has(self, message: Received) -> bool:
         """Whether a message is stamped by the clock that most topics are on."""
@@ -86,6 +91,33 @@ class KeptMessages:
         ]
 
 
+class GrowingLabels:
+    """`<bag>.labels.json` beside a bag that grows."""
+
+    def __init__(
+        self, bag: Path, clock: StampClock, labels: Callable[[int, int], RecordingLabels]
+    ) -> None:
+        """`labels` makes those of a recording from one header stamp to another."""
+        self._path, self._clock, self._labels = labels_path(bag), clock, labels
+        self._epoch_ns = 0
+        self._written_s = time.monotonic()
+
+    @property
+    def is_due(self) -> bool:
+        return time.monotonic() - self._written_s >= _LABELS_S
+
+    def note(self, message: Received) -> None:
+        """The first header stamp of the common clock is where the recording begins."""
+        if not self._epoch_ns and self._clock.has(message):
+            self._epoch_ns = message.stamp_ns or 0
+
+    def write(self, until_ns: int) -> None:
+        """Up to this machine's time. Raises M2R2Error where there is no room."""
+        self._written_s = time.monotonic()
+        last_ns = self._clock.stamp_of(until_ns)
+        write_labels(self._path, self._labels(self._epoch_ns or last_ns, last_ns))
+
+
 class Take:
     """A bag folder that grows, and `<bag>.labels.json` from the first mark on."""
 
@@ -94,9 +126,9 @@ class Take:
         self.bag, self.marks = BagRecording(folder), Marks(vocabulary)
         self.messages = 0
         self._clock = clock
-        # Seconds of the labels count from here: the first header stamp of the common clock.
-        self._epoch_ns = self._now_ns = 0
-        self._began_s = self._labelled_s = time.monotonic()
+        self._labels = GrowingLabels(folder, clock, self.marks.labels)
+        self._now_ns = 0
+        self._began_s = time.monotonic()
 
     @property
     def seconds(self) -> float:
@@ -106,37 +138,30 @@ class Take:
         """Take messages in order of their arrival, all up to now."""
         self._now_ns = now_ns
         for message in messages:
-            if not self._epoch_ns and self._clock.has(message):
-                self._epoch_ns = message.stamp_ns or 0
+            self._labels.note(message)
             self.messages += self.bag.add(message.topic, message.arrival_ns, message.data)
 
     def mark(self, label: str, time_ns: int) -> None:
         """`label` begins at this machine's time. Raises M2R2Error when it cannot be."""
         self.marks.begin(label, self._clock.stamp_of(time_ns))
         self._now_ns = max(self._now_ns, time_ns)
-        self._write_labels()
+        self._labels.write(self._now_ns)
 
     def pace(self) -> None:
         """Write what is due; call it many times a second. Raises M2R2Error on a full disk."""
         self.bag.pace()
         if self.bag.problem:
             raise M2R2Error(self.bag.problem)
-        if self.marks.current and time.monotonic() - self._labelled_s >= _LABELS_S:
-            self._write_labels()
+        if self.marks.current and self._labels.is_due:
+            self._labels.write(self._now_ns)
 
     def close(self) -> None:
         """Raises M2R2Error where there is no room for all; what there is can be read."""
         try:
             if self.marks.current:
-                self._write_labels()
+                self._labels.write(self._now_ns)
         finally:
             self.bag.close()
-
-    def _write_labels(self) -> None:
-        self._labelled_s = time.monotonic()
-        until_ns = self._clock.stamp_of(self._now_ns)
-        labels = self.marks.labels(self._epoch_ns or until_ns, until_ns)
-        write_labels(labels_path(self.bag.folder), labels)
 
 
 def next_folder(out: Path, pattern: str) -> Path:

@@ -24,7 +24,7 @@ from m2r2_ros.nodes import parameters
 from m2r2_ros.nodes.conversions import event_from_ros
 from m2r2_ros.nodes.input_parameters import declare_inputs, read_inputs
 from m2r2_ros.nodes.recorder import TopicRecorder
-from m2r2_ros.nodes.recorder_node import RecorderNode, run_beside
+from m2r2_ros.nodes.recorder_node import TOO_SLOW, RecorderNode, run_beside
 from m2r2_ros.nodes.topics import SEGMENT_TOPIC, segment_qos
 from m2r2_ros.sensing.memory_budget import MEGABYTE
 
@@ -88,18 +88,22 @@ class EventRecorder(RecorderNode):
             "takes": len(events.finished),
             "take": events.take.bag.folder.name if events.take else "",
             **{f"events_{reason}": count for reason, count in events.reasons.items()},
+            "before_start": events.before_start,
             "not_kept": events.not_kept,
             "cut_s": events.cut_s,
             "dropped": events.dropped.total(),
             "written_mb": events.written_bytes / MEGABYTE,
             "ring_mb": events.ring.size / MEGABYTE,
         }
-        troubles = [events.problem] if events.problem else []
-        if events.not_kept:
-            troubles.append(f"{events.not_kept} events were not kept")
-        if events.cut_s:
-            troubles.append(f"takes lack {events.cut_s:.1f} s of their beginnings: ring_mb is full")
-        return values, troubles
+        return values, [events.problem] if events.problem else []
+
+    def losses(self) -> dict[str, float]:
+        events = self._events
+        return {
+            f"events are not kept: {events.why_not}": events.not_kept,
+            "takes lack their beginnings: ring_mb is full": events.cut_s,
+            TOO_SLOW: events.dropped.total(),
+        }
 
     def _hear(self, message: RosActionSegment) -> None:
         # What has come with it, first.

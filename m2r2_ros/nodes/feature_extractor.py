@@ -19,6 +19,7 @@ from rclpy.duration import Duration
 from m2r2_msgs.msg import FeatureVector as RosFeatureVector
 from m2r2_msgs.msg import SensorWindow as RosSensorWindow
 from m2r2_ros.diagnosis.latency import Latency, LongestWait
+from m2r2_ros.diagnosis.recent import RecentRises
 from m2r2_ros.inference.encoder import Encoder
 from m2r2_ros.inference.models import ENCODER_FILE, open_encoder
 from m2r2_ros.inference.roboact_encoder import RoboActEncoder
@@ -67,6 +68,7 @@ class FeatureExtractor(ManagedNode):
         self._max_backlog = values["max_backlog"]
         self._buffer_mb = values["buffer_mb"]
         self._windows = self._skipped = 0
+        self._recent = RecentRises()
         self._longest_s = self._last_s = 0.0
         self._latency, self._waited = Latency("stamp_to_feature"), LongestWait()
         self._publisher = self.create_publisher(RosFeatureVector, FEATURE_TOPIC, CHAIN_QOS)
@@ -128,7 +130,7 @@ class FeatureExtractor(ManagedNode):
         if self._encoder.providers[0] != self._provider:
             message = f"{self._provider} has failed in mid-run: on {self._encoder.providers[0]} now"
             return Report(WARN, message, values)
-        if self._skipped:
+        if self._recent.of({"skipped": self._skipped}):
             message = f"slower than the camera: {self._skipped} windows skipped"
             return Report(WARN, message, values)
         return Report(OK, "active" if self.is_active else "inactive", values)

@@ -17,6 +17,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.timer import Timer
 
 from m2r2_msgs.msg import AudioChunk as RosAudioChunk
+from m2r2_ros.diagnosis.recent import RecentRises
 from m2r2_ros.errors import M2R2Error, printable
 from m2r2_ros.nodes import parameters
 from m2r2_ros.nodes.conversions import audio_to_ros
@@ -49,7 +50,7 @@ class Microphone(ManagedNode):
         self._frame_id = values["frame_id"]
         self._samples = self._heard = 0
         self._silent_looks = self._losses = 0
-        self._trouble = ""
+        self._trouble, self._recent = "", RecentRises()
         chunk_s = values["chunk_s"]
         if values["file"]:
             self._source = SoundFile(values["file"], chunk_s)
@@ -87,7 +88,7 @@ class Microphone(ManagedNode):
         }
         if self._trouble:
             return Report(WARN, self._trouble, values)
-        if self._source.overflows:
+        if self._recent.of({"overflows": self._source.overflows}):
             message = f"the sound card lost samples {self._source.overflows} times"
             return Report(WARN, message, values)
         return Report(OK, "active" if self.is_active else "inactive", values)

@@ -15,6 +15,7 @@ from rclpy.clock import Clock, ClockType
 from rclpy.timer import Timer
 
 from m2r2_ros.datasets.take import Received
+from m2r2_ros.diagnosis.recent import RecentRises
 from m2r2_ros.errors import M2R2Error, printable
 from m2r2_ros.nodes.diagnostics import OK, WARN, Report
 from m2r2_ros.nodes.managed_node import ManagedNode
@@ -22,6 +23,7 @@ from m2r2_ros.nodes.process import run
 from m2r2_ros.nodes.recorder import TopicRecorder
 from m2r2_ros.nodes.topics import SEGMENT_TOPIC
 
+TOO_SLOW = "messages are dropped: the disk is too slow"
 _TAKE_S, _FOLLOW_S = 0.02, 0.25
 # Longest wait for the last words of a chain that ends at the same time.
 _LAST_WORDS_S = 3.0
@@ -35,6 +37,10 @@ class RecorderNode(ManagedNode):
     _recorder: TopicRecorder | None = None
     _ticking: Sequence[Timer] = ()
 
+    def __init__(self, name: str, values: dict[str, Any] | None = None) -> None:
+        super().__init__(name, values)
+        self._recent = RecentRises()
+
     def keep(self, messages: Sequence[Received], until_ns: int) -> None:
         """All that had come by then. Raises M2R2Error where it cannot be written."""
         raise NotImplementedError
@@ -46,6 +52,10 @@ class RecorderNode(ManagedNode):
     def state(self) -> tuple[dict[str, Any], Iterable[str]]:
         """Values and troubles for the diagnostics."""
         raise NotImplementedError
+
+    def losses(self) -> dict[str, float]:
+        """What is lost for good, a line -> how much: said for a minute after there was more."""
+        return {}
 
     def activate(self) -> None:
         steady = Clock(clock_type=ClockType.STEADY_TIME)
@@ -76,9 +86,10 @@ class RecorderNode(ManagedNode):
         values, troubles = self.state()
         lost = self._recorder.lost
         values["lost"] = sum(lost.values())
-        troubles = [*troubles]
-        if lost:
-            troubles.append(f"messages were lost on their way: {', '.join(sorted(lost))}")
+        on_the_way = {f"{topic}: messages were lost on their way": n for topic, n in lost.items()}
+        losses = self.losses() | on_the_way
+        recent = self._recent.of(losses)
+        troubles = [*troubles, *(line for line in losses if line in recent)]
         if self.is_active:
             troubles += self._recorder.problems.values()
         message = "; ".join(troubles) or ("active" if self.is_active else "inactive")

@@ -19,7 +19,7 @@ from m2r2_ros.datasets.take import Received
 from m2r2_ros.errors import M2R2Error, printable
 from m2r2_ros.nodes import parameters
 from m2r2_ros.nodes.recorder import TopicRecorder
-from m2r2_ros.nodes.recorder_node import RecorderNode, run_beside
+from m2r2_ros.nodes.recorder_node import TOO_SLOW, RecorderNode, run_beside
 from m2r2_ros.nodes.topics import DIAGNOSTICS_TOPIC, PREDICTION_TOPIC, SEGMENT_TOPIC
 
 _FOLDER, _PATTERN = "results", "%Y-%m-%d-%H-%M-%S"
@@ -68,10 +68,11 @@ class ResultRecorder(RecorderNode):
             "mb": take.bag.size / 1e6 if take else 0.0,
             "dropped": take.bag.dropped.total() if take else 0,
         }
-        troubles = [f"nothing is recorded: {problem}"] if problem else []
-        if values["dropped"]:
-            troubles.append(f"{values['dropped']} messages dropped: the disk is too slow")
-        return values, troubles
+        return values, [f"nothing is recorded: {problem}"] if problem else []
+
+    def losses(self) -> dict[str, float]:
+        take = self._session.take
+        return {TOO_SLOW: take.bag.dropped.total() if take else 0}
 
 
 def main() -> int:

@@ -72,6 +72,25 @@ def test_two_readers_read_what_was_written(tmp_path, seed):
 
 
 @pytest.mark.parametrize("seed", range(8))
+def test_what_it_will_take_is_known_before_it_is_closed(tmp_path, seed):
+    """To the byte of its file, and at most of the folder."""
+    chance = random.Random(seed)
+    bag = record(tmp_path / "bag", [], chance)
+    assert bag._writer.final_size == bag._writer.size
+    bag = BagRecording(tmp_path / "other")
+    for row in random_rows(seed, chance.randint(1, 100)):
+        promised = bag.size_with(row[0], row[2])
+        bag.add(*row)
+        if chance.random() < 0.1:
+            bag._hand_over()
+    final = bag._writer.final_size
+    bag.close()
+    assert bag._writer.size == final
+    taken = sum(path.stat().st_size for path in (tmp_path / "other").iterdir())
+    assert taken <= promised < taken + 4000
+
+
+@pytest.mark.parametrize("seed", range(8))
 def test_cut_anywhere_it_gives_all_before_the_cut(tmp_path, seed):
     rows, chance = random_rows(seed), random.Random(seed)
     record(tmp_path / "bag", rows, chance)

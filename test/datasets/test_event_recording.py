@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 from bag_files import TYPE, text_message
 
-from m2r2_ros.datasets import event_recording
+from m2r2_ros.datasets import event_recording, take
 from m2r2_ros.datasets.bag_description import RecordedTopic
 from m2r2_ros.datasets.bag_qos import OfferedQos
 from m2r2_ros.datasets.bag_reader import open_bag
@@ -155,16 +155,51 @@ def test_what_the_ring_no_longer_has_is_said(tmp_path):
     assert cell.events.cut_s == pytest.approx(5.1)
 
 
-def test_a_full_folder_is_counted_and_a_full_disk_said(tmp_path, monkeypatch):
+@pytest.mark.parametrize("seed", range(6))
+def test_takes_stay_within_their_folder_however_much_the_ring_holds(tmp_path, seed):
+    """Up to their files of labels: a take is cut where its bag, closed, would reach the limit."""
+    chance = random.Random(seed)
     (tmp_path / "old").write_bytes(bytes(5000))
-    cell = Told(tmp_path, folder_bytes=9_000).hear(event(4, 6, "unknown")).until(10)
+    most = chance.randint(200_000, 600_000)
+    cell = Told(tmp_path, size=chance.randint(100, 40_000), folder_bytes=most, around_ns=3 * SECOND)
+    topics = [replace(TOPIC, name=f"/{n}", definition="string data\n" * n) for n in range(1, 30)]
+    refused = []
+    for number in range(30):
+        extra = [
+            Received(topic, NOW + round(cell.now_s * 10) * STEP, None, text("y" * 50))
+            for topic in chance.sample(topics, 5)
+        ]
+        told = event(4 * number + 2, 4 * number + 3, "unknown", number)
+        for step, *given in (
+            (cell.events.add, extra, NOW + round(cell.now_s * 10) * STEP),
+            (cell.hear, told),
+            (cell.until, 4 * number + 5),
+        ):
+            try:
+                step(*given)
+            except M2R2Error as error:
+                refused.append(str(error))
+    assert all("have reached events_mb" in line for line in refused) and cell.events.not_kept
+    bags = sum(path.stat().st_size for path in tmp_path.glob("*/*"))
+    assert most - 250_000 < bags + 5000 <= most
+    assert cell.events.written_bytes < most + 50_000
+    assert "have reached events_mb" in cell.events.problem
+    for bag in cell.events.finished:
+        assert seconds_of(bag)
+
+
+def test_a_take_that_is_cut_for_want_of_room_says_so(tmp_path):
+    cell = Told(tmp_path, size=10_000, folder_bytes=250_000)
+    with pytest.raises(M2R2Error, match=r"t001 ends early: the takes in .* have reached events_mb"):
+        cell.hear(event(4, 6, "unknown")).until(10)
     (bag,) = cell.events.finished
-    assert 9_000 < cell.events.written_bytes < 12_000
+    assert seconds_of(bag)[0] == 3.0 and seconds_of(bag)[-1] < 6.0
     with pytest.raises(M2R2Error, match="have reached events_mb"):
         cell.hear(event(11, 12, "unknown", 1))
     assert (cell.events.not_kept, len(cell.events.finished)) == (1, 1)
-    assert seconds_of(bag)
 
+
+def test_a_full_disk_is_said_and_the_next_event_tries_again(tmp_path, monkeypatch):
     def refuse(*arguments):
         raise M2R2Error("No space left on device")
 
@@ -180,10 +215,11 @@ def test_a_full_folder_is_counted_and_a_full_disk_said(tmp_path, monkeypatch):
 
 def test_who_makes_room_in_the_folder_gets_takes_again(tmp_path):
     old = tmp_path / "old"
-    old.write_bytes(bytes(5000))
-    cell = Told(tmp_path, folder_bytes=5_000)
+    old.write_bytes(bytes(150_000))
+    cell = Told(tmp_path, folder_bytes=200_000)
     with pytest.raises(M2R2Error, match="have reached events_mb"):
         cell.hear(event(1, 2, "unknown"))
+    assert "have reached events_mb" in cell.events.problem
     old.unlink()
     cell.hear(event(4, 6, "unknown", 1)).until(10)
     assert len(cell.events.finished) == 1
@@ -200,14 +236,55 @@ def test_a_take_has_what_came_around_its_event_however_late_it_is_told(tmp_path,
     assert (seconds[0], seconds[-1]) == (round(end_s - 2, 1), round(end_s + 1, 1))
 
 
-def test_an_event_before_all_that_is_held_makes_no_take(tmp_path):
-    cell = Told(tmp_path).until(5)
+def test_an_event_that_the_ring_has_lost_is_not_kept(tmp_path):
+    cell = Told(tmp_path, ring_bytes=20 * 400).until(30)
     with pytest.raises(M2R2Error, match="told too late"):
-        cell.events.hear(event(-90, -60, "unknown"))
+        cell.events.hear(event(10, 12, "unknown"))
     small = Told(tmp_path, size=1000, ring_bytes=500).until(5)
     with pytest.raises(M2R2Error, match="ring_mb is too small"):
         small.events.hear(event(3, 4, "unknown"))
     assert cell.events.not_kept == small.events.not_kept == 1 and not list(tmp_path.iterdir())
+    # Nothing is wrong with the folder.
+    assert cell.events.problem == "" and "told too late" in cell.events.why_not
+
+
+@pytest.mark.parametrize("offset_s", [0.0, 77.0, 3.0e8])
+@pytest.mark.parametrize("sensors_came", [True, False])
+def test_who_joins_late_is_told_the_last_event_and_has_lost_nothing(
+    tmp_path, offset_s, sensors_came
+):
+    """It is repeated at once, maybe before anything has come of the sensors."""
+    cell = Told(tmp_path, offset_ns=round(offset_s * SECOND))
+    cell.now_s = 40.0
+    if sensors_came:
+        cell.until(40.5)
+    else:
+        cell.events.add([], NOW + 40 * SECOND + round(offset_s * SECOND))
+    cell.events.hear(event(20, 30, "unknown"))
+    events = cell.events
+    assert (events.before_start, events.not_kept, events.reasons) == (1, 0, {})
+    assert events.problem == events.why_not == "" and not list(tmp_path.iterdir())
+    # The next ones are kept, and so is what is told too late for another reason.
+    cell.hear(event(44, 46, "unknown", 1)).until(60)
+    assert len(events.finished) == 1 and events.before_start == 1
+
+
+def test_sensors_of_which_nothing_comes_are_said_once_an_event_is_due(tmp_path):
+    recording = EventRecording(plan(tmp_path / "events"))
+    for step in range(80):
+        recording.add([], NOW + step * STEP)
+    with pytest.raises(M2R2Error, match="nothing has come of the sensors"):
+        recording.hear(event(4, 6, "unknown"))
+    assert (recording.not_kept, recording.before_start) == (1, 0)
+
+
+def test_an_event_that_is_repeated_makes_one_take(tmp_path):
+    """As to a recorder that was deactivated and is active again."""
+    told = event(4, 6, "unknown")
+    cell = Told(tmp_path).hear(told).until(9)
+    cell.events.hear(told)
+    cell.until(20)
+    assert len(cell.events.finished) == 1 and dict(cell.events.reasons) == {"unknown": 1}
 
 
 def test_labels_that_cannot_be_written_end_the_take_which_can_be_read(tmp_path, monkeypatch):
@@ -216,7 +293,7 @@ def test_labels_that_cannot_be_written_end_the_take_which_can_be_read(tmp_path, 
     def refuse(*arguments):
         raise M2R2Error("No space left on device")
 
-    monkeypatch.setattr(event_recording, "write_labels", refuse)
+    monkeypatch.setattr(take, "write_labels", refuse)
     with pytest.raises(M2R2Error, match="No space"):
         cell.until(20)
     assert cell.events.take is None and "No space" in cell.events.problem

@@ -41,6 +41,9 @@ def stamps(bag):
 def test_around_a_failure_all_sensors_are_kept_with_proposals(node, tmp_path, models):
     robot, planner = Robot(node), Planner(node)
     segmenter = FakeSegmenter(node)
+    # It was over before the recorder began, and is told again.
+    segmenter.start(stamp_ns=segmenter.now_ns - 60 * SECOND)
+    segmenter.end(ActionOutcome.FAILURE, stamp_ns=segmenter.now_ns - 50 * SECOND)
     out = tmp_path / "kept"
     values = {**INPUTS, "models": models, "record_to": out, "around_s": 1.0}
     with node_program(tmp_path, "event_recorder", values) as recorder:
@@ -66,6 +69,8 @@ def test_around_a_failure_all_sensors_are_kept_with_proposals(node, tmp_path, mo
         )
         assert planner.value("event_recorder", "events_failed") == "1", recorder.output
         assert planner.value("event_recorder", "cut_s") == "0"
+        assert planner.value("event_recorder", "before_start") == "1"
+        assert planner.value("event_recorder", "not_kept") == "0"
         # What a take holds is not bound to its end: a second one is ended by Ctrl-C.
         segmenter.do("unknown")
         robot.run_until(lambda: planner.value("event_recorder", "take"), "the next take")
