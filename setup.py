@@ -84,7 +84,7 @@ PLANNER = ["py-trees"]
 HUB = ["huggingface-hub>=2.4"]
 
 # Spreads `m2r2 extract` and `m2r2 annotate` over a cluster.
-CLUSTER = ["ray[data]"]
+CLUSTER = ["ray"]
 
 # The documentation site.
 DOCS = ["mkdocs-material>=9.6,<10"]

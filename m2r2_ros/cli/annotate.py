@@ -35,9 +35,10 @@ from m2r2_ros.annotation.batch import understand
 from m2r2_ros.annotation.described_videos import read_described_videos
 from m2r2_ros.annotation.language_model import NO_VALID_ANSWER, Endpoint, estimate
 from m2r2_ros.annotation.selection import sort_videos, summarise, texts_of
+from m2r2_ros.cli._workers import add_ray_argument
 from m2r2_ros.datasets.atomic import partial_file
 from m2r2_ros.errors import M2R2Error, printable
-from m2r2_ros.parallel.cluster import add_ray_argument
+from m2r2_ros.parallel.spread import Workers
 
 # Of a summary on the terminal; the file has all.
 _SHOWN = 12
@@ -80,7 +81,7 @@ def main(args: argparse.Namespace) -> int:
         _print_estimate(texts, args.llm, cache, args.price)
         return 0
 
-    answers = understand(texts, endpoint, cache, args.ray)
+    answers = understand(texts, endpoint, cache, Workers(ray=args.ray))
     result = sort_videos(videos, answers)
     summary = summarise(result) | {"annotator": args.llm or "rules"}
     _write_lines(args.out / "annotations.jsonl", result.kept)

@@ -27,6 +27,7 @@ from m2r2_ros.cli._config import load_deployment
 from m2r2_ros.cli._models import given_encoder
 from m2r2_ros.cli._recordings import given_recordings
 from m2r2_ros.cli._said import saying
+from m2r2_ros.cli._workers import add_worker_arguments, given_workers
 from m2r2_ros.datasets.feature_vocabulary import write_classes
 from m2r2_ros.datasets.groups import (
     GROUPS_FILE,
@@ -49,7 +50,6 @@ from m2r2_ros.offline.extraction import (
     run_jobs,
 )
 from m2r2_ros.offline.extraction_record import ExtractionRecord
-from m2r2_ros.parallel.cluster import add_ray_argument
 from m2r2_ros.vocabulary import UNLABELLED, Vocabulary
 
 # Without --test: one recording in five is for testing.
@@ -86,9 +86,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "labels files)",
     )
     parser.add_argument(
-        "--workers", type=int, default=1, metavar="N", help="processes (default: %(default)s)"
-    )
-    parser.add_argument(
         "--batch",
         type=int,
         default=1,
@@ -99,12 +96,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--require-gpu", action="store_true", help="refuse to run the encoder on the CPU"
     )
-    add_ray_argument(parser)
+    add_worker_arguments(parser)
 
 
 def main(args: argparse.Namespace) -> int:
-    if args.workers < 1:
-        raise M2R2Error(f"--workers must be at least 1, not {args.workers}")
+    workers = given_workers(args)
     if args.batch < 1:
         raise M2R2Error(f"--batch must be at least 1, not {args.batch}")
     if args.batch > _LARGEST_BATCH:
@@ -121,15 +117,16 @@ def main(args: argparse.Namespace) -> int:
     config = args.config and args.config.absolute()
     jobs = [ExtractionJob(recording.absolute(), choice, config, stated) for recording in recordings]
     pending = [job for job in jobs if not record.has(job)]
-    failures = []
-    with saying() as said:
-        for result in run_jobs(pending, args.workers, args.ray):
-            for problem in filter(None, [*result.problems, result.error]):
-                said.say(result.job.name, problem)
-            if result.error:
-                failures.append(result)
-            else:
-                record.add(result)
+    failures = 0
+    with saying() as said, record:
+        for done in run_jobs(pending, workers, len(jobs) - len(pending)):
+            if done.error:
+                failures += 1
+                said.say(done.piece.name, done.error)
+                continue
+            for problem in done.result.problems:
+                said.say(done.piece.name, problem)
+            record.add(done.result)
 
     done = [job.name for job in jobs if record.has(job)]
     labelled = sorted(filter(record.is_labelled, done))
@@ -143,7 +140,7 @@ def main(args: argparse.Namespace) -> int:
         f"{len(jobs) - len(pending)} were there already"
     )
     if failures:
-        raise M2R2Error(f"{len(failures)} of {len(jobs)} recordings could not be extracted")
+        raise M2R2Error(f"{failures} of {len(jobs)} recordings could not be extracted")
     return 0
 
 

@@ -41,7 +41,9 @@ from m2r2_ros.cli._config import load_deployment
 from m2r2_ros.cli._interruption import interruptible
 from m2r2_ros.cli._models import given_encoder
 from m2r2_ros.cli._recordings import given_recordings
+from m2r2_ros.cli._workers import add_worker_arguments, given_workers
 from m2r2_ros.errors import M2R2Error
+from m2r2_ros.parallel.spread import Workers
 from m2r2_ros.sensing.layout_file import load_layout
 
 
@@ -91,20 +93,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="folder for prepared recordings, which runs can share (default: OUT/cache)",
     )
-    parser.add_argument(
-        "--workers",
-        type=int,
-        default=1,
-        metavar="N",
-        help="processes that prepare recordings or videos (default: %(default)s)",
-    )
+    add_worker_arguments(parser, "that prepare recordings or videos, ")
 
 
 def main(args: argparse.Namespace) -> int:
-    if args.workers < 1:
-        raise M2R2Error(f"--workers must be at least 1, not {args.workers}")
+    workers = given_workers(args)
     with interruptible(args.out):
-        exported = ENCODERS[args.encoder](args, args.cache or args.out / "cache")
+        exported = ENCODERS[args.encoder](args, args.cache or args.out / "cache", workers)
     from m2r2_ros.training.run import best_metrics
 
     best = best_metrics(args.out)
@@ -115,7 +110,7 @@ def main(args: argparse.Namespace) -> int:
     return 0
 
 
-def _pretrain_m2r2(args: argparse.Namespace, cache: Path) -> str:
+def _pretrain_m2r2(args: argparse.Namespace, cache: Path, workers: Workers) -> str:
     validation = given_recordings(args.validation or [])
     recordings = given_recordings([*args.data, *validation])
     if len(recordings) < 2:
@@ -139,11 +134,11 @@ def _pretrain_m2r2(args: argparse.Namespace, cache: Path) -> str:
         settings = replace(settings, validation_recordings=tuple(p.stem for p in validation))
     read = partial(labelled_windows, robot=robot)
     place = cache_of(cache, robot)
-    pretrain(recordings, args.out, settings, read, place, args.workers, start_from)
+    pretrain(recordings, args.out, settings, read, place, workers, start_from)
     return "my_models/encoder.onnx"
 
 
-def _pretrain_roboact(args: argparse.Namespace, cache: Path) -> str:
+def _pretrain_roboact(args: argparse.Namespace, cache: Path, workers: Workers) -> str:
     if args.layout or args.robot:
         raise M2R2Error("--layout and --robot are for --encoder m2r2: roboact sees cameras alone")
     if args.start_from:
@@ -159,12 +154,12 @@ def _pretrain_roboact(args: argparse.Namespace, cache: Path) -> str:
         kept = find_clips(args.validation, settings.cameras)
         names = tuple(dict.fromkeys(clip.path.stem for clip in kept))
         clips, settings = clips + kept, replace(settings, validation_recordings=names)
-    pretrain_roboact(clips, args.out, settings, cache, args.workers)
+    pretrain_roboact(clips, args.out, settings, cache, workers)
     return "my_roboact"
 
 
-# What runs with the arguments and the cache's folder; returns an example of a file to export to.
-ENCODERS: dict[str, Callable[[argparse.Namespace, Path], str]] = {
+# What runs with arguments, the cache's folder and workers; returns an example of a file to export.
+ENCODERS: dict[str, Callable[[argparse.Namespace, Path, Workers], str]] = {
     "m2r2": _pretrain_m2r2,
     "roboact": _pretrain_roboact,
 }

@@ -37,9 +37,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from m2r2_ros.cli._workers import add_worker_arguments, given_workers
 from m2r2_ros.errors import M2R2Error, nearest_name, nearest_path
 from m2r2_ros.experiments.ablation_table import ROBOACT, VARIANTS
 from m2r2_ros.experiments.paper_figures import TABLES, Row
+from m2r2_ros.parallel.spread import Workers
 from m2r2_ros.shipped import shipped
 from m2r2_ros.training.head_registry import head_names
 from m2r2_ros.vocabulary import Vocabulary
@@ -90,21 +92,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="ONNX",
         help="an exported encoder for the rows of M2R2 with all sensors, instead of pretraining",
     )
-    parser.add_argument(
-        "--workers", type=int, default=1, metavar="N", help="processes (default: %(default)s)"
-    )
+    add_worker_arguments(parser)
 
 
 def main(args: argparse.Namespace) -> int:
     """Do what is missing, then write the table."""
-    if args.workers < 1:
-        raise M2R2Error(f"--workers must be at least 1, not {args.workers}")
+    workers = given_workers(args)
     if args.head and args.table not in ("table2", "objective"):
         raise M2R2Error("--head is for table2 and objective: table1 has all heads")
     if args.encoder_seeds and (args.encoder or args.table == ROBOACT):
         raise M2R2Error("--encoder-seeds is for encoders that the rows of a table train themselves")
     if args.table == ROBOACT:
-        return _reproduce_roboact(args)
+        return _reproduce_roboact(args, workers)
     seeds, rows = _seeds(args.seeds), _rows(args.table, args.rows, args.head)
     encoder_seeds = _seeds(args.encoder_seeds, "--encoder-seeds") if args.encoder_seeds else []
     if args.encoder and not args.encoder.is_file():
@@ -115,7 +114,7 @@ def main(args: argparse.Namespace) -> int:
 
     stages = Stages.load(args.config or shipped("config/reproduce/taskboard_sim.yaml"))
     data = DataSet(args.data)
-    work = Reproduction(data, args.out, stages, args.encoder, args.workers, call_verb)
+    work = Reproduction(data, args.out, stages, args.encoder, workers, call_verb)
     trained = {row.key: work.of_each_encoder(row, encoder_seeds) for row in rows}
     scores = _scores(args.table, work, trained, seeds)
     first = [each[0] for each in trained.values()]
@@ -132,7 +131,7 @@ def main(args: argparse.Namespace) -> int:
     return 0
 
 
-def _reproduce_roboact(args: argparse.Namespace) -> int:
+def _reproduce_roboact(args: argparse.Namespace, workers: Workers) -> int:
     seeds, rows = _seeds(args.seeds), args.rows or list(VARIANTS.values())
     if args.encoder:
         raise M2R2Error("--encoder is for the tables of M2R2: roboact trains its own")
@@ -143,7 +142,7 @@ def _reproduce_roboact(args: argparse.Namespace) -> int:
     from m2r2_ros.experiments.reproduction import DataSet
     from m2r2_ros.experiments.roboact_ablations import RoboActReproduction
 
-    work = RoboActReproduction(DataSet(args.data), args.out, args.workers, args.config)
+    work = RoboActReproduction(DataSet(args.data), args.out, workers, args.config)
     print(work.write_table([name for name in VARIANTS if VARIANTS[name] in rows], seeds))
     print(f"{args.out / ROBOACT}.md")
     return 0

@@ -25,11 +25,14 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+from m2r2_ros.cli._said import saying
+from m2r2_ros.cli._workers import add_worker_arguments, given_workers
 from m2r2_ros.datasets.topics import TopicMap
 from m2r2_ros.errors import M2R2Error, nearest_name
 from m2r2_ros.inspection.dataset_card import class_table
 from m2r2_ros.inspection.dataset_statistics import dataset_statistics, read_labels
 from m2r2_ros.parallel.progress import Progress
+from m2r2_ros.parallel.spread import Workers
 from m2r2_ros.shipped import shipped
 from m2r2_ros.simulation import generate
 from m2r2_ros.simulation.manifest import (
@@ -57,13 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="actions attempted in each recording, at least, without a recipe "
         f"(default: {RecordingSettings.attempts})",
     )
-    parser.add_argument(
-        "--workers",
-        type=int,
-        default=1,
-        metavar="N",
-        help="processes, one a core at best (default: %(default)s)",
-    )
+    add_worker_arguments(parser)
     parser.add_argument(
         "--defects",
         action="store_true",
@@ -80,12 +77,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     recipe = _recipe(args)
     _check(args)
+    workers = given_workers(args)
     folder = args.out / args.split if args.split else args.out
     if args.verify:
         check_manifest(folder, _manifest(args.out, recipe))
         print(f"{folder}: {_count(recipe)} recordings are as {MANIFEST} says")
         return 0
-    rate = _generate(args.out, recipe, args.workers)
+    rate = _generate(args.out, recipe, workers)
     manifest = _manifest(args.out, recipe)
     write_manifest(folder, manifest)
     total, size = manifest["total"], sum(path.stat().st_size for path in _files(args.out, recipe))
@@ -97,18 +95,23 @@ def main(args: argparse.Namespace) -> int:
     return 0
 
 
-def _generate(out: Path, recipe: Recipe, workers: int) -> str:
-    """Make what is missing; say how fast, in words."""
-    done = _count(recipe) - len(generate.pending(out, recipe))
-    simulated_s, start = 0.0, time.monotonic()
-    rate = ""
-    with Progress(total=_count(recipe), initial=done, unit="recording") as bar:
-        for finished in generate.generate(out, recipe, workers):
-            simulated_s += finished.duration_s
-            rate = f"{simulated_s / (time.monotonic() - start):.2f} s simulated a second"
-            bar.set_postfix_str(rate, refresh=False)
-            bar.update()
-    return f", {rate}" if rate else ""
+def _generate(out: Path, recipe: Recipe, workers: Workers) -> str:
+    """Make what is missing; say how fast, in words. Raises M2R2Error when some cannot be made."""
+    simulated_s, start, errors = 0.0, time.monotonic(), []
+    with saying() as said:
+        for done in generate.generate(out, recipe, workers):
+            if done.error:
+                errors.append(done.error)
+                said.say(generate.name_of(done.piece), done.error)
+            else:
+                simulated_s += done.result.duration_s
+    if errors:
+        raise M2R2Error(
+            f"{len(errors)} of {_count(recipe)} recordings could not be made, the same command "
+            f"goes on with them: {errors[0]}"
+        )
+    rate = simulated_s / (time.monotonic() - start)
+    return f", {rate:.2f} s simulated a second" if simulated_s else ""
 
 
 def _manifest(out: Path, recipe: Recipe) -> dict:
@@ -170,7 +173,7 @@ def _recipe_path(name: str) -> Path:
 
 
 def _check(args: argparse.Namespace) -> None:
-    for flag, least in (("recordings", 1), ("attempts", 1), ("workers", 1), ("seed", 0)):
+    for flag, least in (("recordings", 1), ("attempts", 1), ("seed", 0)):
         value = getattr(args, flag)
         if value is not None and value < least:
             raise M2R2Error(f"--{flag} must be at least {least}, not {value}")

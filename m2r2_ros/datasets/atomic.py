@@ -7,6 +7,8 @@ import glob
 import hashlib
 import os
 import shutil
+import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +17,8 @@ from m2r2_ros.errors import M2R2Error
 
 # File systems take names of 255 bytes.
 _LONG_NAME = 220
+# What a process of another machine has not touched for so long, it has left: nobody here can ask.
+_ABANDONED_S = 86_400.0
 
 
 @contextmanager
@@ -74,7 +78,12 @@ def _beside(path: Path) -> Path:
     except OSError as error:
         raise M2R2Error(f"cannot create {path.parent}: {error}") from error
     _sweep(path)
-    return path.with_name(f".{_short_name(path)}.{os.getpid()}.partial")
+    return path.with_name(f".{_short_name(path)}.{_machine()}-{os.getpid()}.partial")
+
+
+def _machine() -> str:
+    """Tells apart the machines that share a folder; their processes may have the same numbers."""
+    return hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
 
 
 def _short_name(path: Path) -> str:
@@ -86,11 +95,20 @@ def _short_name(path: Path) -> str:
 def _sweep(path: Path) -> None:
     """Remove what killed processes left of earlier attempts at `path`."""
     for left in path.parent.glob(f".{glob.escape(_short_name(path))}.*.partial"):
-        if not _is_running(left.name.split(".")[-2]):
+        machine, _, process = left.name.split(".")[-2].rpartition("-")
+        is_here = machine in ("", _machine())
+        if not (_is_running(process) if is_here else _is_recent(left)):
             if left.is_dir():
                 shutil.rmtree(left, ignore_errors=True)
             else:
                 left.unlink(missing_ok=True)
+
+
+def _is_recent(path: Path) -> bool:
+    try:
+        return time.time() - path.stat().st_mtime < _ABANDONED_S
+    except FileNotFoundError:
+        return True
 
 
 def _is_running(process: str) -> bool:

@@ -43,6 +43,7 @@ from m2r2_ros.inference.models import ENCODER_FILE, HEAD_FILE
 from m2r2_ros.offline.extraction import find_recordings, recording_name
 from m2r2_ros.offline.extraction_record import stated_rate
 from m2r2_ros.parallel.progress import Progress
+from m2r2_ros.parallel.spread import Workers
 from m2r2_ros.training.head_registry import find_head
 from m2r2_ros.training.settings import extended, read_values
 from m2r2_ros.vocabulary import UNLABELLED, Vocabulary
@@ -137,7 +138,7 @@ class Reproduction:
         out: Path,
         stages: Stages,
         encoder: Path | None,
-        workers: int,
+        workers: Workers,
         run_verb: RunVerb,
     ) -> None:
         """`run_verb` runs the stages that are commands of their own."""
@@ -237,7 +238,7 @@ class Reproduction:
         data = ["--data", str(self.data.path / TRAIN)]
         data += ["--validation", str(self.data.path / VALIDATION)]
         places = [*data, "--out", str(self._run_folder(encoder))]
-        shared = ["--cache", str(self._cache), "--workers", str(self._workers)]
+        shared = ["--cache", str(self._cache), *self._workers.arguments]
         self._run("pretrain", ["--encoder", "m2r2", *places, "--config", str(config), *shared])
 
     def _encoder_settings(self, encoder: str) -> Path:
@@ -264,7 +265,7 @@ class Reproduction:
         """Features of the graph as a robot runs it: a causal head trained on them fits it."""
         places = ["--encoder", str(graph), "--out", str(folder)]
         everything = map(str, self.data.all)
-        self._run("extract", [*everything, *places, "--workers", str(self._workers)])
+        self._run("extract", [*everything, *places, *self._workers.arguments])
 
     def _encode(self, encoder: str, folder: Path) -> None:
         """Features of an ablation, from the cache of its training: no picture is decoded again."""

@@ -26,6 +26,7 @@ from m2r2_ros.experiments.ablation_table import (
 from m2r2_ros.experiments.reproduction import TRAIN, VALIDATION, DataSet
 from m2r2_ros.experiments.stored_scores import read_stored
 from m2r2_ros.offline.clip_search import find_clips
+from m2r2_ros.parallel.spread import Workers
 from m2r2_ros.shipped import shipped
 from m2r2_ros.training.roboact.embeddings import embed_videos
 from m2r2_ros.training.roboact.evaluation import score_run
@@ -41,7 +42,9 @@ _RECORDINGS_FILE = "recordings.json"
 class RoboActReproduction:
     """One folder of results. Raises M2R2Error when it was begun with other recordings."""
 
-    def __init__(self, data: DataSet, out: Path, workers: int, configs: Path | None = None) -> None:
+    def __init__(
+        self, data: DataSet, out: Path, workers: Workers, configs: Path | None = None
+    ) -> None:
         """`configs`: a folder of settings files, by default the ones of the task board."""
         self.data, self.out, self._workers = data, out, workers
         self._configs = configs or shipped("config/training")

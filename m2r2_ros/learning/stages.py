@@ -10,7 +10,7 @@ FOLDER/models/    encoder.onnx and head.onnx
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -27,15 +27,10 @@ from m2r2_ros.inference.tracker_config import TrackerConfig
 from m2r2_ros.learning.outcome import FINE_TUNED, FROZEN, SCRATCH
 from m2r2_ros.learning.plan import encoder_settings, head_settings
 from m2r2_ros.learning.study import Study
-from m2r2_ros.offline.extraction import (
-    EncoderChoice,
-    ExtractionJob,
-    ExtractionResult,
-    extract,
-    run_jobs,
-)
+from m2r2_ros.offline.extraction import EncoderChoice, ExtractionJob, run_jobs
 from m2r2_ros.offline.extraction_record import ExtractionRecord, stated_rate
 from m2r2_ros.parallel.progress import Progress, as_part
+from m2r2_ros.parallel.spread import Workers
 from m2r2_ros.training.head_registry import find_head
 from m2r2_ros.training.onnx_export import export_encoder, export_head
 from m2r2_ros.training.preparation import Reader
@@ -148,18 +143,12 @@ def extract_exactly(
     choice = EncoderChoice(graph.absolute(), encoder.sha256, provider)
     jobs = [ExtractionJob(path, choice, study.robot) for path in study.paths(names)]
     pending = [job for job in jobs if not record.has(job)]
-    results = _in_parts(pending) if workers == 1 else run_jobs(pending, workers)
-    for result in results:
-        if result.error:
-            raise M2R2Error(f"{result.job.name}: {result.error}")
-        record.add(result)
+    with record:
+        for done in run_jobs(pending, Workers(workers)):
+            if done.error:
+                raise M2R2Error(f"{done.piece.name}: {done.error}")
+            record.add(done.result)
     write_classes(folder, study.vocabulary.labels, (), study.vocabulary)
-
-
-def _in_parts(jobs: Sequence[ExtractionJob]) -> Iterator[ExtractionResult]:
-    for number, job in enumerate(jobs):
-        with as_part(number / len(jobs), 1 / len(jobs)):
-            yield extract(job)
 
 
 def make_head(
@@ -197,7 +186,8 @@ def prepare(study: Study, cache: Path, workers: int) -> None:
     """Prepare all recordings, and embed their sentences, for every training that is not frozen."""
     settings = encoder_settings(study.layout, study.facts.labels, SCRATCH)
     read, place = _prepared(study, cache)
-    recordings = read_prepared(list(study.recordings.values()), settings, place, read, workers)
+    paths = list(study.recordings.values())
+    recordings = read_prepared(paths, settings, place, read, Workers(workers))
     stored_sentences(settings, recordings, place)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import lru_cache, partial
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 
@@ -24,10 +24,8 @@ from m2r2_ros.inference.roboact_encoder import RoboActEncoder
 from m2r2_ros.labels import NO_CLASS, label_from_text
 from m2r2_ros.offline.deployment import Deployment
 from m2r2_ros.offline.segmentation import watched_windows
-from m2r2_ros.parallel.cluster import over_cluster
-from m2r2_ros.parallel.processes import in_processes
-from m2r2_ros.parallel.progress import Progress
 from m2r2_ros.parallel.read_ahead import read_ahead
+from m2r2_ros.parallel.spread import ALONE, Done, Workers, spread
 from m2r2_ros.sensing.window import SensorWindow
 from m2r2_ros.vocabulary import UNLABELLED
 
@@ -88,16 +86,14 @@ class ExtractionResult:
 
     `stamps_ns`, int64 (T,), are the frames' ends; None where the clock steps back. `outcomes` are
     what came of the actions, T of "success", "failure" and "unknown"; None where nobody said any.
-    `error` says why there is nothing, else it is "".
     """
 
     job: ExtractionJob
-    features: np.ndarray | None = None
+    features: np.ndarray
     stamps_ns: np.ndarray | None = None
     labels: list[str] | None = None
     outcomes: list[str] | None = None
     problems: list[str] = field(default_factory=list)
-    error: str = ""
 
 
 def find_recordings(paths: Iterable[Path]) -> list[Path]:
@@ -146,48 +142,33 @@ def _is_plain_folder(path: Path) -> bool:
 
 
 def run_jobs(
-    jobs: list[ExtractionJob], workers: int, ray: str | None = None
-) -> Iterator[ExtractionResult]:
-    """Results as they come, from `workers` processes or from the Ray cluster at address `ray`.
-
-    One worker shows each recording's progress, several all recordings'.
-    """
-    if ray is None and workers == 1:
-        yield from map(extract, jobs)
-        return
-    if not jobs:
-        return
-    quietly = partial(extract, show_progress=False)
-    if ray is not None:
-        results = over_cluster(quietly, jobs, ray, gpus=int(jobs[0].encoder.require_gpu))
-    else:
-        results = in_processes(quietly, jobs, workers)
-    yield from Progress(results, "extracting", len(jobs))
+    jobs: list[ExtractionJob], workers: Workers = ALONE, already: int = 0
+) -> Iterator[Done[ExtractionJob, ExtractionResult]]:
+    """Results as they come; `already` recordings of the whole are there."""
+    gpus = int(bool(jobs) and jobs[0].encoder.require_gpu)
+    return spread(extract, jobs, workers, "extracting", already=already, gpus=gpus)
 
 
-def extract(job: ExtractionJob, show_progress: bool = True) -> ExtractionResult:
+def extract(job: ExtractionJob) -> ExtractionResult:
     """Features and labels of one recording, a frame for each window.
 
-    A window's label is that of its middle. A recording that cannot be read is an `error`.
+    A window's label is that of its middle. Raises M2R2Error when the recording cannot be read.
     """
-    try:
-        check_name(job.name)
-        encoder, deployment = job.encoder.open(), Deployment.load(job.config)
-        with open_source(job.recording, deployment.topics) as source:
-            _check_labels(source, job.stated)
-            features, bounds_ns = encode_recording(
-                source, encoder, deployment, job.encoder.batch, show_progress
-            )
-            job.encoder.check_provider(encoder)
-            labels, problem = _frame_labels(source, bounds_ns)
-            outcomes = frame_outcomes(source.actions or (), _middles_s(source, bounds_ns))
-            stamps_ns, problems = bounds_ns[:, 1], [*source.problems, *problem]
-            if (np.diff(stamps_ns) <= 0).any():
-                stamps_ns = None
-                problems.append("the clock steps back: scores take its frames as evenly spaced")
-            return ExtractionResult(job, features, stamps_ns, labels, outcomes, problems)
-    except M2R2Error as error:
-        return ExtractionResult(job, error=str(error))
+    check_name(job.name)
+    encoder, deployment = job.encoder.open(), Deployment.load(job.config)
+    with open_source(job.recording, deployment.topics) as source:
+        _check_labels(source, job.stated)
+        features, bounds_ns = encode_recording(
+            source, encoder, deployment, job.encoder.batch, show_progress=True
+        )
+        job.encoder.check_provider(encoder)
+        labels, problem = _frame_labels(source, bounds_ns)
+        outcomes = frame_outcomes(source.actions or (), _middles_s(source, bounds_ns))
+        stamps_ns, problems = bounds_ns[:, 1], [*source.problems, *problem]
+        if (np.diff(stamps_ns) <= 0).any():
+            stamps_ns = None
+            problems.append("the clock steps back: scores take its frames as evenly spaced")
+        return ExtractionResult(job, features, stamps_ns, labels, outcomes, problems)
 
 
 def _check_labels(source: RecordingSource, stated: StatedVocabulary | None) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -21,10 +22,12 @@ from m2r2_ros.small_files import open_file
 from m2r2_ros.vocabulary import Vocabulary
 
 RECORD_FILE = "extraction.json"
+# Between two writings of the record, in times of what the last one took.
+_PAUSE = 20.0
 
 
 class ExtractionRecord:
-    """A folder of features with its record.
+    """A folder of features with its record, which is whole when the block ends.
 
     Raises M2R2Error when the folder's features were made in another way.
     """
@@ -42,8 +45,16 @@ class ExtractionRecord:
         self._path = folder / RECORD_FILE
         self._made_with = _made_with(encoder, provider, batch, deployment, vocabulary)
         self._recordings: dict[str, Any] = {}
+        self._written_at, self._writing_s, self._is_written = float("-inf"), 0.0, True
         if self._path.exists():
             self._recordings = self._read()
+
+    def __enter__(self) -> ExtractionRecord:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if not self._is_written:
+            self._write()
 
     def _read(self) -> dict[str, Any]:
         try:
@@ -80,7 +91,11 @@ class ExtractionRecord:
         return bool(self._recordings.get(name, {}).get("labelled"))
 
     def add(self, result: ExtractionResult) -> None:
-        """Write a finished recording and note it; every file is complete at any time."""
+        """Write a finished recording and note it; every file is complete at any time.
+
+        The record is written anew for at most a part of the time: it grows with the data set. A
+        kill loses the notes of the last recordings, which are then made again.
+        """
         write_recording_features(
             self._folder,
             result.job.name,
@@ -96,9 +111,17 @@ class ExtractionRecord:
             "judged": result.outcomes is not None,
             "problems": result.problems,
         }
+        self._is_written = False
+        if time.monotonic() - self._written_at >= _PAUSE * self._writing_s:
+            self._write()
+
+    def _write(self) -> None:
+        began = time.monotonic()
         content = {"made_with": self._made_with, "recordings": self._recordings}
         with partial_file(self._path) as temporary:
             temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        self._written_at = time.monotonic()
+        self._writing_s, self._is_written = self._written_at - began, True
 
 
 def encoder_sha256(folder: Path) -> str:

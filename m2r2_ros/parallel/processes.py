@@ -8,10 +8,17 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    Future,
+    ProcessPoolExecutor,
+    as_completed,
+    wait,
+)
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
+from itertools import islice
 from multiprocessing.queues import SimpleQueue
 from typing import Any, TypeVar
 
@@ -50,6 +57,69 @@ def in_processes(
             raise M2R2Error("a worker was killed (out of memory?): try fewer --workers") from error
         finally:
             end_workers(pool)
+
+
+def over_processes(
+    function: Callable[[Piece], Result],
+    pieces: Iterable[Piece],
+    workers: int,
+    lost: Callable[[Piece, str], Result],
+) -> Iterator[Result]:
+    """Yield function(piece) of all pieces, as they are done, from `workers` processes.
+
+    Those that were under way when a process was killed are tried once more, one at a time; for one
+    that has its process killed again, `lost` gives the result. What `function` raises is raised
+    here.
+    """
+    waiting = iter(pieces)
+    while held := (yield from _until_killed(function, waiting, workers, workers + 1)):
+        suspects = iter(held)
+        while guilty := (yield from _until_killed(function, suspects, 1, 1)):
+            yield lost(guilty[0], "its process was killed twice (out of memory?)")
+
+
+def _until_killed(
+    function: Callable[[Piece], Result], waiting: Iterator[Piece], workers: int, most: int
+) -> Generator[Result, None, list[Piece]]:
+    """Yield results until all are done or a process is killed; returns what was under way then.
+
+    That is `most` pieces at most.
+    """
+    running: dict[Future[Result], Piece] = {}
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, context, follow_parent) as pool:
+        try:
+            while True:
+                for piece in islice(waiting, most - len(running)):
+                    running[_submitted(pool, function, piece)] = piece
+                if not running:
+                    return []
+                finished = wait(running, return_when=FIRST_COMPLETED).done
+                if is_broken := any(map(_was_killed, finished)):
+                    finished = wait(running).done
+                for future in [f for f in finished if not _was_killed(f)]:
+                    del running[future]
+                    yield future.result()
+                if is_broken:
+                    return list(running.values())
+        finally:
+            end_workers(pool)
+
+
+def _was_killed(future: Future[Any]) -> bool:
+    return isinstance(future.exception(), BrokenProcessPool)
+
+
+def _submitted(
+    pool: ProcessPoolExecutor, function: Callable[[Piece], Result], piece: Piece
+) -> Future[Result]:
+    """What will hold the result; of a pool that has just broken, the error."""
+    try:
+        return pool.submit(run_piece, function, piece)
+    except BrokenProcessPool as error:
+        broken: Future[Result] = Future()
+        broken.set_exception(error)
+        return broken
 
 
 def told_in_processes(

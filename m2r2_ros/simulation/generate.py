@@ -7,19 +7,19 @@ Nothing here imports MuJoCo: it is imported in the worker processes, after their
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import time
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from m2r2_ros.errors import M2R2Error
-from m2r2_ros.parallel.processes import end_workers, follow_parent, run_piece
+from m2r2_ros.parallel.spread import ALONE, Done, Workers, spread
 from m2r2_ros.simulation.recipe import STAMP, Recipe, RecipeSplit, check_stamp, write_stamp
-from m2r2_ros.simulation.recording_settings import RecordingSettings
+
+# A split and the seed of a recording.
+Missing = tuple[RecipeSplit, int]
 
 _WORKER_ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
@@ -33,8 +33,8 @@ class Finished:
     wall_s: float
 
 
-def pending(out: Path, recipe: Recipe) -> list[tuple[RecipeSplit, int]]:
-    """RecipeSplit and seed of every recording that has no file yet."""
+def pending(out: Path, recipe: Recipe) -> list[Missing]:
+    """Every recording that has no file yet."""
     return [
         (split, seed)
         for split in recipe.splits
@@ -43,59 +43,48 @@ def pending(out: Path, recipe: Recipe) -> list[tuple[RecipeSplit, int]]:
     ]
 
 
-def generate(out: Path, recipe: Recipe, workers: int) -> Iterator[Finished]:
+def generate(
+    out: Path, recipe: Recipe, workers: Workers = ALONE
+) -> Iterator[Done[Missing, Finished]]:
     """Write what is missing of a data set, yielding each recording as it is done.
 
-    A folder holds recordings of one kind: raises M2R2Error if it has others, and where MuJoCo or
-    a GL library is missing (then nothing is written).
+    A folder holds recordings of one kind: raises M2R2Error if it has others. Where MuJoCo or a GL
+    library is missing, none can be made and nothing is written.
     """
     missing = pending(out, recipe)
-    new = [s for s in recipe.splits if not check_stamp(s.folder(out), s.settings)]
-    for split in new:
+    for split in recipe.splits:
+        if check_stamp(split.folder(out), split.settings):
+            continue
         if any(split.path(out, seed).exists() for seed in split.seeds):
             raise M2R2Error(
                 f"{split.folder(out)} has recordings but no {STAMP}: use another folder"
             )
-    if not missing:
-        return
     os.environ.update(_WORKER_ENVIRONMENT)
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, follow_parent) as pool:
-        try:
-            for draw in {bool(split.settings.cameras) for split, _ in missing}:
-                pool.submit(_prepare, draw).result()
-            for split in new:
-                write_stamp(split.folder(out), split.settings)
-            jobs = [
-                pool.submit(run_piece, _write_one, split.path(out, seed), seed, split.settings)
-                for split, seed in missing
-            ]
-            for job in as_completed(jobs):
-                yield job.result()
-        except BrokenProcessPool as error:
-            raise M2R2Error(
-                "a worker process died (out of memory?): run the same command again to go on"
-            ) from error
-        finally:
-            end_workers(pool)
+    work = partial(_write_one, out.absolute())
+    already = sum(split.recordings for split in recipe.splits) - len(missing)
+    return spread(work, missing, workers, "simulating", already=already, apart=True)
 
 
-def _write_one(path: Path, seed: int, settings: RecordingSettings) -> Finished:
+def name_of(missing: Missing) -> str:
+    """The recording's name."""
+    split, seed = missing
+    return split.path(Path(), seed).stem
+
+
+def _write_one(out: Path, missing: Missing) -> Finished:
     from m2r2_ros.datasets.reassemble_writer import write_recording
 
-    start = time.monotonic()
+    split, seed = missing
+    path, settings, start = split.path(out, seed), split.settings, time.monotonic()
     simulator = _simulator(bool(settings.cameras))
+    if not check_stamp(split.folder(out), settings):
+        write_stamp(split.folder(out), settings)
     data = simulator.record(seed, path.stem, settings)
     write_recording(path, data)
     return Finished(path, data.actions[-1].end_s, time.monotonic() - start)
 
 
 _simulators: dict[bool, object] = {}
-
-
-def _prepare(draw: bool) -> None:
-    """Compile the simulator, so that what is missing shows before anything is written."""
-    _simulator(draw)
 
 
 def _simulator(draw: bool):

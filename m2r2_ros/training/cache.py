@@ -23,6 +23,7 @@ from m2r2_ros.errors import M2R2Error
 from m2r2_ros.inference.metadata import REDUCE_ABOVE
 from m2r2_ros.inference.onnx_metadata import read_encoder_metadata
 from m2r2_ros.networks.m2r2 import M2R2, ROBOACT
+from m2r2_ros.parallel.spread import ALONE, Workers
 from m2r2_ros.sensing.layout import SensorLayout
 from m2r2_ros.training.cached_arrays import is_intact, map_array
 from m2r2_ros.training.onnx_export import export_preparation
@@ -81,12 +82,12 @@ def prepare_recordings(
     encoder: M2R2,
     folder: Path,
     read: Reader,
-    workers: int = 1,
+    workers: Workers = ALONE,
     roboact: Path | None = None,
 ) -> list[PreparedRecording]:
     """Every recording through `encoder.prepare`, from the cache in `folder` where it is there.
 
-    `workers` processes share the others. `roboact`: the encoder.onnx that gives the cameras'
+    `workers` share the others. `roboact`: the encoder.onnx that gives the cameras'
     features to an M2R2 which takes those. Raises M2R2Error when a recording cannot be read or
     gives no window; those that are finished by then are kept.
     """

@@ -24,8 +24,7 @@ from m2r2_ros.inference.encoder_inputs import WindowPacker
 from m2r2_ros.inference.model_file import read_model
 from m2r2_ros.inference.roboact_encoder import RoboActEncoder
 from m2r2_ros.inference.session import open_session
-from m2r2_ros.parallel.processes import in_processes
-from m2r2_ros.parallel.progress import Progress
+from m2r2_ros.parallel.spread import Workers, every, spread
 from m2r2_ros.sensing.layout import SensorLayout
 from m2r2_ros.sensing.window import SensorWindow
 
@@ -56,11 +55,10 @@ class PreparationJob:
     roboact: Path | None = None
 
 
-def prepare_all(jobs: Sequence[PreparationJob], read: Reader, workers: int) -> None:
-    """Do the jobs, each complete or not at all. Raises M2R2Error at the first that fails."""
-    done = in_processes(partial(prepare_recording, read=read), jobs, workers)
-    for _ in Progress(done, "preparing", len(jobs), unit="recording"):
-        pass
+def prepare_all(jobs: Sequence[PreparationJob], read: Reader, workers: Workers) -> None:
+    """Do the jobs, each complete or not at all. Raises M2R2Error at the end where some failed."""
+    done = spread(partial(prepare_recording, read=read), jobs, workers, "preparing")
+    every(done, lambda job: job.place.name)
 
 
 def prepare_recording(job: PreparationJob, read: Reader) -> None:

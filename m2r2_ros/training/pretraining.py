@@ -20,6 +20,7 @@ from m2r2_ros.networks.fusion import PretrainingHeads
 from m2r2_ros.networks.m2r2 import AST, CLIP, COMPACT, M2R2
 from m2r2_ros.networks.pretrained import load_audio, load_images
 from m2r2_ros.networks.statistics import Statistics
+from m2r2_ros.parallel.spread import ALONE, Workers
 from m2r2_ros.sensing.layout import SensorLayout
 from m2r2_ros.training import distributed
 from m2r2_ros.training.bridge_prompts import PromptedFusion
@@ -227,13 +228,13 @@ def pretrain(
     settings: PretrainSettings,
     read: Reader,
     cache: Path,
-    workers: int = 1,
+    workers: Workers = ALONE,
     start_from: Path | None = None,
 ) -> None:
     """Pretrain on recordings into the run folder `out`; goes on where an earlier run stopped.
 
     `read` yields a recording's windows with their labels; `cache` keeps prepared recordings,
-    which `workers` processes compute. Training begins with the weights of the encoder.onnx
+    which `workers` compute. Training begins with the weights of the encoder.onnx
     `start_from`, as far as they fit.
     """
     settings = with_roboact(settings)
@@ -319,7 +320,7 @@ def read_prepared(
     settings: PretrainSettings,
     cache: Path,
     read: Reader,
-    workers: int = 1,
+    workers: Workers = ALONE,
 ) -> list[PreparedRecording]:
     """Recordings as `build_encoder(settings)` takes them, prepared for the whole layout.
 
@@ -332,7 +333,7 @@ def read_prepared(
 
 
 def cached_features(
-    run: Path, paths: Sequence[Path], cache: Path, read: Reader, workers: int = 1
+    run: Path, paths: Sequence[Path], cache: Path, read: Reader, workers: Workers = ALONE
 ) -> Iterator[tuple[str, np.ndarray, list[str]]]:
     """Name, features float32 (T, D_e) and T labels of recordings, by the encoder of a run.
 

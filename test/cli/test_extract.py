@@ -27,6 +27,7 @@ from m2r2_ros.datasets.reassemble_rig import DEFAULT_TOPICS
 from m2r2_ros.datasets.reassemble_writer import write_recording
 from m2r2_ros.datasets.source import open_source, windows
 from m2r2_ros.datasets.topics import ANNOTATIONS_TOPIC
+from m2r2_ros.errors import M2R2Error
 from m2r2_ros.inference.encoder import Encoder
 from m2r2_ros.labels import FINE_LABELS, label_from_text
 from m2r2_ros.messages.encode import encode_text
@@ -167,11 +168,13 @@ def test_a_worker_refuses_another_encoder_and_another_provider(place: Path, tmp_
     path = place / "encoder.onnx"
     good = extraction.EncoderChoice(path, Encoder(path).sha256, "CPUExecutionProvider")
     job = extraction.ExtractionJob(place / "data" / "a.h5", good)
-    assert not extraction.extract(job, False).error
+    assert len(extraction.extract(job).features)
     other = replace(job, encoder=replace(good, sha256="0" * 64))
-    assert "is not the encoder that the command was given" in extraction.extract(other).error
+    with pytest.raises(M2R2Error, match="is not the encoder that the command was given"):
+        extraction.extract(other)
     gpu = replace(job, encoder=replace(good, provider="CUDAExecutionProvider"))
-    assert "runs on CPUExecutionProvider here" in extraction.extract(gpu).error
+    with pytest.raises(M2R2Error, match="runs on CPUExecutionProvider here"):
+        extraction.extract(gpu)
 
 
 def test_features_of_two_providers_are_never_mixed(place: Path, monkeypatch) -> None:
@@ -187,7 +190,8 @@ def test_features_of_two_providers_are_never_mixed(place: Path, monkeypatch) -> 
         return [np.zeros(FEATURE_DIMENSION, np.float32)] * len(some)
 
     monkeypatch.setattr(extraction, "_encode", encode_and_fail)
-    assert "runs on OtherExecutionProvider here" in extraction.extract(job, False).error
+    with pytest.raises(M2R2Error, match="runs on OtherExecutionProvider here"):
+        extraction.extract(job)
 
 
 def test_test_recordings_can_be_named(place: Path, tmp_path: Path) -> None:
@@ -207,9 +211,7 @@ class Extractions:
         self._extract = extraction.extract
         monkeypatch.setattr(extraction, "extract", self)
 
-    def __call__(
-        self, job: extraction.ExtractionJob, show_progress: bool = True
-    ) -> extraction.ExtractionResult:
+    def __call__(self, job: extraction.ExtractionJob) -> extraction.ExtractionResult:
         if job.name == self.interrupt_at:
             raise KeyboardInterrupt
         self.names.append(job.name)

@@ -4,9 +4,14 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import descriptions
 import pytest
@@ -16,14 +21,19 @@ from tiny_models import write_encoder
 
 from m2r2_ros.cli import main as command
 from m2r2_ros.datasets.reassemble_writer import write_recording
+from m2r2_ros.errors import M2R2Error
+from m2r2_ros.parallel.spread import Workers, spread
 from m2r2_ros.sensing.layout import SensorLayout
 
 KEY = "sk-f4ke-0123456789abcdef"
 
 
+OPTIONS = {"num_cpus": 1, "object_store_memory": 80 * 2**20, "include_dashboard": False}
+
+
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[str]:
-    """Address of a cluster with two workers, on loopback only."""
+def machines() -> Iterator[Any]:
+    """A cluster of two machines with a processor each, on loopback only."""
     pytest.importorskip("ray")
     from ray.cluster_utils import Cluster
 
@@ -31,14 +41,19 @@ def cluster() -> Iterator[str]:
     patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
     # The cluster's machines have the key, as the one that gives the command has.
     patch.setenv("OPENAI_API_KEY", KEY)
-    options = {"num_cpus": 1, "object_store_memory": 80 * 2**20, "include_dashboard": False}
     cluster = Cluster(
-        initialize_head=True, head_node_args={"node_ip_address": "127.0.0.2", **options}
+        initialize_head=True, head_node_args={"node_ip_address": "127.0.0.2", **OPTIONS}
     )
-    cluster.add_node(node_ip_address="127.0.0.2", **options)
-    yield cluster.address
+    cluster.add_node(node_ip_address="127.0.0.2", **OPTIONS)
+    yield cluster
     cluster.shutdown()
     patch.undo()
+
+
+@pytest.fixture
+def cluster(machines: Any) -> str:
+    """Its address."""
+    return machines.address
 
 
 def run(*arguments: object) -> int:
@@ -99,6 +114,45 @@ def test_a_refused_key_is_one_line_from_a_cluster_too(cluster: str, tmp_path: Pa
     complaint = capfd.readouterr().err
     assert "endpoint refuses" in complaint.splitlines()[-1]
     assert KEY not in complaint
+
+
+def test_a_killed_worker_and_a_killed_machine_lose_nothing(machines: Any, tmp_path: Path) -> None:
+    """Pieces wait until the second machine, at work on one of them, is killed."""
+    (lost,) = machines.worker_nodes
+    killed, gone = tmp_path / "killed", tmp_path / "gone"
+
+    def work(piece: int) -> int:
+        import ray
+
+        (tmp_path / f"{piece}-{ray.get_runtime_context().get_node_id()}.begun").touch()
+        if piece == 0 and not killed.exists():
+            killed.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        if piece == 1:
+            raise M2R2Error("no recording")
+        while not gone.exists():
+            time.sleep(0.02)
+        return 10 * piece
+
+    def kill() -> None:
+        while not list(tmp_path.glob(f"[02-9]-{lost.node_id}.begun")):
+            time.sleep(0.02)
+        machines.remove_node(lost, allow_graceful=False)
+        gone.touch()
+
+    killer = threading.Thread(target=kill, daemon=True)
+    killer.start()
+    done = []
+    for each in spread(work, range(8), Workers(ray=machines.address), "working"):
+        done.append(each)
+        # Two processors when it began, and two pieces each.
+        begun = {path.name.partition("-")[0] for path in tmp_path.glob("*.begun")}
+        assert len(begun) <= len(done) + 4
+    killer.join()
+    assert sorted(each.piece for each in done) == list(range(8))
+    assert {each.piece: each.error for each in done if each.error} == {1: "no recording"}
+    assert all(each.result == 10 * each.piece for each in done if not each.error)
+    assert killed.exists()
 
 
 @pytest.mark.parametrize("verb", ["extract", "annotate"])

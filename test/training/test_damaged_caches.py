@@ -137,14 +137,12 @@ def test_a_damaged_video_alone_is_embedded_again(tmp_path, monkeypatch):
 
     made = []
 
-    def embed(function, tasks, workers):
-        for task in tasks:
-            shutil.rmtree(task.place, ignore_errors=True)
-            write_embeddings(task.place)
-            made.append(task.video[0].name)
-            yield
+    def embed(task):
+        shutil.rmtree(task.place, ignore_errors=True)
+        write_embeddings(task.place)
+        made.append(task.video[0].name)
 
-    monkeypatch.setattr(embeddings, "in_processes", embed)
+    monkeypatch.setattr(embeddings, "_embed", embed)
     monkeypatch.setattr("m2r2_ros.training.roboact.frame_graph.write_frame_graph", lambda *_: None)
     videos = [(tmp_path / name, "") for name in ("a.mp4", "b.mp4")]
     for path, _ in videos:

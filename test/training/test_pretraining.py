@@ -16,6 +16,7 @@ from m2r2_ros.errors import M2R2Error
 from m2r2_ros.inference.encoder_inputs import WindowPacker
 from m2r2_ros.networks.m2r2 import M2R2Config
 from m2r2_ros.networks.statistics import Statistics
+from m2r2_ros.parallel.spread import Workers
 from m2r2_ros.sensing.layout import SensorLayout
 from m2r2_ros.training import cache, pretraining
 from m2r2_ros.training.normalisation import measure_statistics
@@ -352,7 +353,7 @@ def test_several_processes_prepare_what_one_does(
     copied = tmp_path / graph.parent.name / graph.name
     copied.parent.mkdir()
     copied.write_bytes(graph.read_bytes())
-    together = cache.prepare_recordings(recordings, encoder, tmp_path, read_synthetic, workers=2)
+    together = cache.prepare_recordings(recordings, encoder, tmp_path, read_synthetic, Workers(2))
     for one, other in zip(alone, together, strict=True):
         assert (one.name, one.labels) == (other.name, other.labels)
         assert one.arrays.keys() == other.arrays.keys()

@@ -33,6 +33,7 @@ from m2r2_ros.networks.roboact.disentanglement import FACTORS  # noqa: E402
 from m2r2_ros.networks.roboact.frames import FrameEncoder  # noqa: E402
 from m2r2_ros.networks.roboact.model import VideoFeatures  # noqa: E402
 from m2r2_ros.networks.tokens import resized  # noqa: E402
+from m2r2_ros.parallel.spread import Workers  # noqa: E402
 from m2r2_ros.training.roboact import (  # noqa: E402
     embeddings,
     frame_graph,
@@ -332,7 +333,7 @@ def test_processes_embed_real_videos_as_torch_does(tmp_path, monkeypatch):
         (tmp_path / f"{name}.mp4").write_bytes(encode_video(pictures, 10.0)[0])
         videos.append((tmp_path / f"{name}.mp4", ""))
     encoder, cache = TinyFrames(), tmp_path / "cache"
-    found = embeddings.embed_videos(videos, encoder, 10.0, cache, workers=2)
+    found = embeddings.embed_videos(videos, encoder, 10.0, cache, Workers(2))
     for video in videos:
         frames = list(video_frames(*video, 10.0))
         with torch.no_grad():
@@ -343,7 +344,7 @@ def test_processes_embed_real_videos_as_torch_does(tmp_path, monkeypatch):
     (tmp_path / "c.mp4").write_bytes(b"no video")
     with pytest.raises(M2R2Error, match=r"c\.mp4"):
         more = [*videos, (tmp_path / "c.mp4", "")]
-        embeddings.embed_videos(more, encoder, 10.0, cache, workers=2)
+        embeddings.embed_videos(more, encoder, 10.0, cache, Workers(2))
 
 
 def test_processes_that_embed_need_no_torch():

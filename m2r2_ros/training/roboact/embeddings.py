@@ -25,8 +25,7 @@ from m2r2_ros.datasets.video_frames import Frame, video_frames
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.inference.model_file import read_model
 from m2r2_ros.inference.session import open_session
-from m2r2_ros.parallel.processes import in_processes
-from m2r2_ros.parallel.progress import Progress
+from m2r2_ros.parallel.spread import ALONE, Workers, every, spread
 from m2r2_ros.training.cached_arrays import is_intact, map_array
 
 if TYPE_CHECKING:
@@ -68,11 +67,15 @@ class _Task:
 
 
 def embed_videos(
-    videos: Sequence[Video], encoder: FrameEncoder, rate_hz: float, folder: Path, workers: int = 1
+    videos: Sequence[Video],
+    encoder: FrameEncoder,
+    rate_hz: float,
+    folder: Path,
+    workers: Workers = ALONE,
 ) -> dict[Video, VideoEmbeddings]:
     """Every video at `rate_hz` frames a second, from the cache in `folder` where it is there.
 
-    `workers` processes embed the others. Raises M2R2Error when a video cannot be read or
+    `workers` embed the others. Raises M2R2Error when a video cannot be read or
     has no frame.
     """
     fingerprint = encoder.fingerprint()
@@ -91,9 +94,8 @@ def embed_videos(
         from m2r2_ros.training.roboact.frame_graph import write_frame_graph
 
         write_frame_graph(encoder, graph)
-        done = in_processes(_embed, missing, workers)
-        for _ in Progress(done, "embedding", len(missing), unit="video"):
-            pass
+        done = spread(_embed, missing, workers, "embedding", "videos")
+        every(done, lambda task: task.place.name)
     return {video: VideoEmbeddings.load(place) for video, place in places.items()}
 
 

@@ -15,6 +15,7 @@ from m2r2_ros.errors import M2R2Error, nearest_name
 from m2r2_ros.networks.roboact.disentanglement import Combiner, FactorClassifiers
 from m2r2_ros.networks.roboact.frames import frame_encoder
 from m2r2_ros.networks.roboact.model import TextBranches, VideoBranches
+from m2r2_ros.parallel.spread import ALONE, Workers
 from m2r2_ros.training.loop import Losses, split_validation, train_epochs
 from m2r2_ros.training.roboact.banks import FeatureBanks
 from m2r2_ros.training.roboact.embeddings import embed_videos
@@ -169,11 +170,15 @@ def pair_of(clip: Clip) -> str:
 
 
 def pretrain_roboact(
-    clips: Sequence[Clip], out: Path, settings: RoboActSettings, cache: Path, workers: int = 1
+    clips: Sequence[Clip],
+    out: Path,
+    settings: RoboActSettings,
+    cache: Path,
+    workers: Workers = ALONE,
 ) -> None:
     """Pretrain on clips into the run folder `out`; goes on where an earlier run stopped.
 
-    `cache` keeps frame embeddings; `workers` processes compute them. Raises M2R2Error when the
+    `cache` keeps frame embeddings; `workers` compute them. Raises M2R2Error when the
     clips are too few or unreadable.
     """
     split = split_clips(clips, settings)
