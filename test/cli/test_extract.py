@@ -317,7 +317,7 @@ BAD_INPUT = {
     "no batch": (lambda p, t: ["--batch", 0], "--batch must be at least 1"),
     "vast batch": (lambda p, t: ["--batch", 10**20], "--batch may be 100000 at most"),
     "no cluster": (lambda p, t: ["--ray", "127.0.0.1:1"], "no Ray cluster answers there"),
-    "bad address": (lambda p, t: ["--ray", "here"], 'neither host:port nor "local"'),
+    "bad address": (lambda p, t: ["--ray", "here"], 'neither host:port, "auto" nor "local"'),
     "no workers": (lambda p, t: ["--workers", 0], "--workers must be at least 1"),
     "empty folder": (empty, "empty: holds no recording"),
     "same name": (twins, "a.h5 have the same name"),
