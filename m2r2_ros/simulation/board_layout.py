@@ -20,6 +20,8 @@ Pose = tuple[float, float, float]
 # towards the robot: further away, bolt 4 would be out of the stretched arm's reach.
 _TRAINING_M, _TRAINING_RAD = 0.02, np.pi / 12
 _SHIFTED_M, _SHIFTED_RAD = (0.025, 0.04), (np.radians(17), np.radians(22))
+# Anywhere: towards the robot and a little away from it, and apart, on either side.
+_ANYWHERE_X_M, _ANYWHERE_Y_M, _ANYWHERE_RAD = (-0.03, 0.01), (0.0, 0.03), np.radians(20)
 
 # Spots of the kit in its own frame, far enough apart for open fingers between neighbours.
 _SPOTS_M = tuple((x, y) for y in (-0.15, -0.05, 0.05, 0.15) for x in (-0.14, -0.05, 0.04, 0.13))
@@ -66,6 +68,19 @@ def moved(layout: Layout, board: Pose, kit: Pose) -> Layout:
         name: _compose(kit, _seen_from(layout.kit, spot)) for name, spot in layout.spots.items()
     }
     return replace(layout, board=board, kit=kit, spots=spots)
+
+
+def poses_anywhere(rng: np.random.Generator) -> tuple[Pose, Pose]:
+    """Poses of board and kit, which change sides half of the time."""
+    side = rng.choice((-1.0, 1.0))
+    board, kit = (_pose_anywhere(rng, centre, side) for centre in (BOARD_XY_M, KIT_XY_M))
+    return board, kit
+
+
+def _pose_anywhere(rng: np.random.Generator, centre, side: float) -> Pose:
+    x = centre[0] + rng.uniform(*_ANYWHERE_X_M)
+    y = side * (centre[1] + np.sign(centre[1]) * rng.uniform(*_ANYWHERE_Y_M))
+    return float(x), float(y), float(rng.uniform(-_ANYWHERE_RAD, _ANYWHERE_RAD))
 
 
 def _training_pose(rng: np.random.Generator, centre) -> Pose:

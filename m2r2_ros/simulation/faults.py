@@ -16,7 +16,8 @@ class Fault:
 
     above_m     the fingers close so far above the part,
     beside_m    or so far beside it, along the pads.
-    drops       the fingers open again as soon as the part leaves the ground.
+    drops       the fingers open again: in a Pick as soon as the part leaves the ground, in a Remove
+                while it is pulled, else on its way.
     offset_m    a held part is brought down so far beside its fixture,
     patience_s  is given up after pressing for so long,
     lets_go     and let go of then, as if it were home.
@@ -31,11 +32,16 @@ class Fault:
 
 
 class Slips(NamedTuple):
-    """Of an activity: how often an adept's first attempt has `usual`, and a beginner's faults."""
+    """Of an activity: how often an adept's first attempt has `usual`, and a beginner's faults.
+
+    `share`: the part of people's attempts that have one of `peoples` faults.
+    """
 
     chance: float
     usual: Fault
     drawn: Callable[[np.random.Generator], Fault]
+    share: float
+    peoples: Callable[[np.random.Generator], Fault]
 
 
 NO_FAULT = Fault()
@@ -61,6 +67,23 @@ def _insert_fault(rng: np.random.Generator) -> Fault:
     return Fault(offset_m=offset_m, patience_s=patience_s, lets_go=rng.uniform() < _LETS_GO)
 
 
-PICK_SLIPS = Slips(0.04, MISSED_PICK, _pick_fault)
-INSERT_SLIPS = Slips(0.06, MISSED_INSERT, _insert_fault)
-REMOVE_SLIPS = Slips(0.0, NO_FAULT, lambda rng: NO_FAULT)
+def _no_fault(rng: np.random.Generator) -> Fault:
+    return NO_FAULT
+
+
+def _drop(rng: np.random.Generator) -> Fault:
+    return Fault(drops=True)
+
+
+def _insert_fault_or_drop(rng: np.random.Generator) -> Fault:
+    return _drop(rng) if rng.uniform() < _DROPPED else _insert_fault(rng)
+
+
+# Part of people's failing insertions that end before the board.
+_DROPPED = 1 / 6
+
+# Shares and their source: docs/taskboard_sim_v2.md. Remove is missed or lost as Pick is.
+PICK_SLIPS = Slips(0.04, MISSED_PICK, _pick_fault, 0.08, _pick_fault)
+INSERT_SLIPS = Slips(0.06, MISSED_INSERT, _insert_fault, 0.19, _insert_fault_or_drop)
+REMOVE_SLIPS = Slips(0.0, NO_FAULT, _no_fault, 0.11, _pick_fault)
+PLACE_SLIPS = Slips(0.0, NO_FAULT, _no_fault, 0.02, _drop)

@@ -99,3 +99,8 @@ MESHING: tuple[frozenset[str], ...] = (
 def neighbours(name: str) -> frozenset[str]:
     """Names of the gears that mesh with this one; none for anything else."""
     return frozenset(other for pair in MESHING if name in pair for other in pair - {name})
+
+
+def kind_of(name: str) -> str:
+    """Peg, gear or connector: what looks alike and is fetched alike."""
+    return next((kind for kind in ("peg", "gear") if kind in name), "connector")

@@ -8,7 +8,7 @@ then pushes home: pressing hard while still searching tilts the part in the fing
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
 
 import numpy as np
 
@@ -18,6 +18,8 @@ from m2r2_ros.simulation.faults import NO_FAULT, Fault
 from m2r2_ros.simulation.objects import BY_NAME, BoardObject, neighbours
 from m2r2_ros.simulation.rig import TICK_S, Rig
 from m2r2_ros.simulation.scene import entry_height
+from m2r2_ros.simulation.style import Style
+from m2r2_ros.simulation.turns import circle, nearest_turn, rotate, wrap
 
 _FINGER_MARGIN_M = 0.022  # extra opening when reaching around a part
 SQUEEZE_M = -0.02  # a set-point that is never reached: the force limit holds
@@ -26,6 +28,8 @@ _CLEARANCE_M = 0.012  # between part and fixture when alignment begins
 _KIT_CLEARANCE_M = 0.026  # above the rims of the kit's pockets
 LIFTED_M = 0.015
 _DROPPED_M = 0.004
+_SLIPS_AFTER_S = (0.15, 1.5)
+_RAISE_M_S, _RETREAT_M_S = 0.14, 0.25
 _ENTERED_M = 0.003
 _STANDING_M = 0.8e-3
 _PLACED_WITHIN_M = 0.012
@@ -33,29 +37,11 @@ _TWIST_RAD = 1.9
 _TWIST_LEAST_RAD = 1.0  # while it takes up the load, a thread can look closed for a moment
 _TWIST_RATE = 1.6
 _TOUCHED_N = 2.0  # force of the spring at which a descending part has met something
-_MANY_TURNS = 6
 _MOST_TILT_RAD, _LEVELLING_RATE = 0.15, 8.0
 _THIN_M = 6e-3
 _SEARCH_N_M = 650.0  # a thin part would slip up between the fingers when pressed any harder
 _MESHING_DEPTH_M = (0.0085, 0.0125)  # where the teeth of two gears pass into each other
 _MESHING_N, _MESHING_RAD = 5.0, 0.012
-
-
-@dataclass(frozen=True)
-class Style:
-    """How an operator moves; drawn once a recording."""
-
-    speed_m_s: float = 0.45
-    careful_m_s: float = 0.09
-    travel_height_m: float = 0.17
-    search_n: float = 4.5
-    push_n: float = 28.0
-    sight_error_m: float = 0.4e-3
-    hesitation: float = 0.0  # chance of stopping for a moment before a careful move
-    regrasp: float = 0.0  # chance of opening the fingers and gripping again
-    unevenness: float = 0.0  # spread (log) of the speed from move to move
-    lean_rad: float = 0.0  # spread of the hand's tilt when it arrives above a part
-    aside_m: float = 0.0  # spread of where it arrives, beside the straight line down
 
 
 class Operator:
@@ -88,12 +74,15 @@ class Operator:
         """Bring the held part home."""
         self._begin("Insert", thing)
         self._skill("Approach")
+        if fault.drops:
+            self._carry_above_fixture(thing, self._slips_away())
+            return self._lose(thing)
         self._carry_above_fixture(thing)
         self._skill("Align")
         self._hesitate()
         bias = self._sight_error()
         if fault.offset_m:
-            bias += fault.offset_m * _circle(self._rng.uniform(0, 2 * np.pi))
+            bias += fault.offset_m * circle(self._rng.uniform(0, 2 * np.pi))
         self._align(thing, bias)
         seated = self._push_home(thing, bias, fault.patience_s)
         if not seated and not fault.lets_go:
@@ -103,20 +92,28 @@ class Operator:
         self._release(thing)
         return self._end(bool(self._rig.cell.status(thing.part)[0]))
 
-    def remove(self, thing: BoardObject) -> bool:
+    def remove(self, thing: BoardObject, fault: Fault = NO_FAULT) -> bool:
         """Pull a seated part out of its fixture."""
         self._begin("Remove", thing)
-        self._reach(thing)
+        self._reach(thing, fault)
         if not self._close(thing):
             return self._end(False)
         if thing.twist:
             self._twist(thing, +_TWIST_RAD, lambda: not self._coupling(thing).on)
         self._skill("Pull")
         free = entry_height(self._rig.cell.parts[thing.part]) + 0.006
-        out = self._pull_out(lambda: self._rig.cell.fixture_pose(thing.part)[0][2] > free)
-        return self._end(bool(out))
 
-    def place(self, thing: BoardObject) -> bool:
+        def out() -> bool:
+            return bool(self._rig.cell.fixture_pose(thing.part)[0][2] > free)
+
+        if fault.drops:
+            slips = self._slips_away()
+            self._pull_out(lambda: out() or slips())
+            self._release(thing)
+            return self._end(out())
+        return self._end(self._pull_out(out))
+
+    def place(self, thing: BoardObject, fault: Fault = NO_FAULT) -> bool:
         """Set the held part down on its spot in the kit."""
         self._begin("Place", thing)
         self._skill("Approach")
@@ -124,6 +121,9 @@ class Operator:
         target = np.array([x, y, self._rig.cell.resting_height(thing)])
         bias = self._sight_error()
         turns = max(thing.turns, 2 if thing.footprint_m else 0)
+        if fault.drops:
+            self._carry_above(thing, target, yaw, turns, _KIT_CLEARANCE_M, self._slips_away())
+            return self._lose(thing)
         self._carry_above(thing, target, yaw, turns, _KIT_CLEARANCE_M)
         self._skill("Align")
         self._servo(thing, self._above(target + bias, _KIT_CLEARANCE_M), yaw, turns, seconds=0.3)
@@ -135,7 +135,8 @@ class Operator:
 
     def retreat(self, height_m: float) -> None:
         """Rise clear of what was just released."""
-        self._rig.move(self._above(self._rig.arm.target, height_m), self._rig.arm.yaw, 0.25)
+        speed = min(_RETREAT_M_S, self._style.speed_m_s)
+        self._rig.move(self._above(self._rig.arm.target, height_m), self._rig.arm.yaw, speed)
 
     def holds(self, thing: BoardObject) -> bool:
         """Whether the part is between the fingers."""
@@ -152,8 +153,27 @@ class Operator:
     # Steps of an activity
 
     def _hesitate(self) -> None:
+        if self._style.looks_s:
+            self._rig.wait(self._style.looks_s * self._rng.uniform(0.5, 1.0))
         if self._rng.uniform() < self._style.hesitation:
             self._rig.wait(self._rng.uniform(0.2, 0.9))
+
+    def _slips_away(self) -> Callable[[], bool]:
+        """Whether the fingers have lost their hold by now: some time after they began to carry."""
+        rig = self._rig
+        end_s = rig.time_s + self._rng.uniform(*_SLIPS_AFTER_S)
+        return lambda: rig.time_s >= end_s
+
+    def _lose(self, thing: BoardObject) -> bool:
+        """Let go of a part where it is."""
+        self._release(thing)
+        return self._end(False)
+
+    def _travel(self, position, yaw, arch_m: float, **how) -> None:
+        """Move there through the air, by this operator's kind of path."""
+        style = self._style
+        bend = self._rng.choice((-1, 1)) * style.bend if style.bend else 0.0
+        self._rig.move(position, yaw, self._speed(style.speed_m_s), arch_m, bend=bend, **how)
 
     def _speed(self, usual: float) -> float:
         spread = np.clip(self._rng.normal(0, 1), -2, 1) * self._style.unevenness
@@ -163,16 +183,16 @@ class Operator:
         rig = self._rig
         self._skill("Approach")
         position, rotation = rig.cell.pose(thing.part)
-        grasp = position + self._above(self._sight_error(), thing.grasp_height_m + fault.above_m)
+        height_m = thing.grasp_height_m + fault.above_m + self._style.grasp_m
+        grasp = position + self._above(self._sight_error(), height_m)
         yaw = self._grasp_yaw(thing, rotation) + self._rng.normal(0, 0.02)
         # The fingers close along the hand's y axis: beside is along its x axis.
-        grasp += fault.beside_m * _circle(yaw)
+        grasp += fault.beside_m * circle(yaw)
         rig.arm.width_set = open_width(thing)
         hover = self._above(grasp, _HOVER_M)
         hover[:2] += np.clip(self._rng.normal(0, 1, 2), -2, 2) * self._style.aside_m
         lean = np.clip(self._rng.normal(0, 1, 2), -2, 2) * self._style.lean_rad
-        height = self._style.travel_height_m
-        rig.move(hover, yaw, self._speed(self._style.speed_m_s), arch_m=height, tilt=lean)
+        self._travel(hover, yaw, self._style.travel_height_m, tilt=lean)
         self._hesitate()
         rig.move(grasp, yaw, self._speed(self._style.careful_m_s))
 
@@ -189,18 +209,18 @@ class Operator:
 
     def _raise(self, done, height_m: float) -> bool:
         rig = self._rig
-        return rig.move(self._above(rig.arm.target, height_m), rig.arm.yaw, 0.14, stop=done)
+        speed = min(_RAISE_M_S, self._style.speed_m_s)
+        return rig.move(self._above(rig.arm.target, height_m), rig.arm.yaw, speed, stop=done)
 
-    def _carry_above_fixture(self, thing: BoardObject) -> None:
+    def _carry_above_fixture(self, thing: BoardObject, stop=None) -> None:
         position, (yaw, turns) = self._fixture(thing)[0], self._orientation(thing)
         position[2] += entry_height(self._rig.cell.parts[thing.part])
-        self._carry_above(thing, position, yaw, turns, _CLEARANCE_M)
+        self._carry_above(thing, position, yaw, turns, _CLEARANCE_M, stop)
 
-    def _carry_above(self, thing, target, yaw, turns, clearance) -> None:
-        rig = self._rig
+    def _carry_above(self, thing, target, yaw, turns, clearance, stop=None) -> None:
         tool, hand_yaw = self._tool_for(thing, self._above(target, clearance), yaw, turns)
         height = max(self._style.travel_height_m, tool[2])
-        rig.move(tool, hand_yaw, self._speed(self._style.speed_m_s), arch_m=height)
+        self._travel(tool, hand_yaw, height, stop=stop)
 
     def _align(self, thing: BoardObject, bias: np.ndarray) -> None:
         position, (yaw, turns) = self._fixture(thing)[0], self._orientation(thing)
@@ -258,7 +278,7 @@ class Operator:
                 entered_s = rig.time_s
             if depth < _ENTERED_M:
                 searching = min(1.0, max(0.0, elapsed - 1.0))
-                wiggle = 0.5e-3 * searching * _circle(2 * np.pi * 1.7 * elapsed + phase)
+                wiggle = 0.5e-3 * searching * circle(2 * np.pi * 1.7 * elapsed + phase)
                 shrink = max(0.0, 1 - 0.3 * elapsed)
                 aim = target + shrink * bias + wiggle
                 if thing.width_m < _THIN_M:
@@ -277,7 +297,7 @@ class Operator:
                 # Easing off again and again, and rocking, frees a peg that has wedged.
                 limit = min(style.push_n, 12.0 + 12.0 * inside_s)
                 limit *= 0.6 + 0.4 * np.cos(2 * np.pi * 1.4 * inside_s)
-                rock = min(0.4e-3, 0.2e-3 * inside_s) * _circle(2 * np.pi * 0.9 * inside_s + phase)
+                rock = min(0.4e-3, 0.2e-3 * inside_s) * circle(2 * np.pi * 0.9 * inside_s + phase)
                 turn = 0.0
                 if meshing and _MESHING_DEPTH_M[0] < depth < _MESHING_DEPTH_M[1]:
                     # Press lightly and feel for the gap: pushed, teeth would sit on teeth.
@@ -322,7 +342,7 @@ class Operator:
         start = rig.time_s
         while self._height(thing) > target[2] + _STANDING_M and rig.time_s - start < 4.0:
             late = max(0.0, rig.time_s - start - 1.5)
-            wiggle = min(1.0, late) * 0.6e-3 * _circle(11.0 * late)
+            wiggle = min(1.0, late) * 0.6e-3 * circle(11.0 * late)
             self._steer(thing, target + wiggle, yaw, turns, 3.0, vertical=False)
             self._level(thing)
             # Patting, as on the board: what sticks to a pocket's rim can slip in.
@@ -346,8 +366,8 @@ class Operator:
         hand = arm.rotation()
         hand_yaw = np.arctan2(hand[1, 0], hand[0, 0])
         part_yaw = np.arctan2(rotation[1, 0], rotation[0, 0])
-        turn = _nearest_turn(yaw - part_yaw, turns, hand_yaw)
-        offset = _rotate(turn, arm.position() - position)
+        turn = nearest_turn(yaw - part_yaw, turns, hand_yaw)
+        offset = rotate(turn, arm.position() - position)
         return target + offset, float(hand_yaw + turn)
 
     def _grasp_yaw(self, thing: BoardObject, rotation: np.ndarray) -> float:
@@ -359,7 +379,7 @@ class Operator:
         if thing.grips == 0:
             return preferred or self._layout.board[2] + across + self._rng.uniform(-0.1, 0.1)
         yaw = np.arctan2(rotation[1, 0], rotation[0, 0]) + across
-        return preferred + _wrap(yaw - preferred, 2 * np.pi / thing.grips)
+        return preferred + wrap(yaw - preferred, 2 * np.pi / thing.grips)
 
     def _fixture(self, thing: BoardObject) -> tuple[np.ndarray, float]:
         cell = self._rig.cell
@@ -418,31 +438,3 @@ class Operator:
 def open_width(thing: BoardObject) -> float:
     """How far [m] the fingers open around a part."""
     return min(0.08, thing.width_m + _FINGER_MARGIN_M)
-
-
-def _wrap(angle: float, period: float) -> float:
-    """The equivalent angle nearest to zero."""
-    return float((angle + period / 2) % period - period / 2)
-
-
-def _nearest_turn(turn: float, turns: int, hand_yaw: float) -> float:
-    """The turn of the hand, among those that look the same, that ends nearest to yaw zero.
-
-    With many (a gear's teeth), the smallest turn.
-    """
-    if turns == 0:
-        return 0.0
-    period = 2 * np.pi / turns
-    if turns > _MANY_TURNS:
-        return _wrap(turn, period)
-    return _wrap(turn + hand_yaw, period) - hand_yaw
-
-
-def _rotate(yaw: float, vector: np.ndarray) -> np.ndarray:
-    cos, sin = np.cos(yaw), np.sin(yaw)
-    return np.array([cos * vector[0] - sin * vector[1], sin * vector[0] + cos * vector[1],
-                     vector[2]])  # fmt: skip
-
-
-def _circle(angle: float) -> np.ndarray:
-    return np.array([np.cos(angle), np.sin(angle), 0.0])

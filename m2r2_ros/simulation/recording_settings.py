@@ -13,7 +13,9 @@ class RecordingSettings:
     `shifted`: board and kit stand where no other recording has them. `defects`: every recording
     has one of the defects that REASSEMBLE lists (see defects.py). `failures`: the part of the
     attempts in which a beginner errs, who hesitates, tries again, and begins with all parts in
-    the kit (see plan.py); 0: an adept works.
+    the kit (see habits.py); 0: an adept works. `difficulties`: those of v2 that are on, see
+    difficulties.py. `operators`: whose parameters they take (people.py). `rig`: "own" or "other",
+    of another laboratory.
     """
 
     attempts: int = 21  # actions attempted, at least
@@ -22,3 +24,6 @@ class RecordingSettings:
     shifted: bool = False
     defects: bool = False
     failures: float = 0.0
+    difficulties: tuple[str, ...] = ()
+    operators: str = "training"
+    rig: str = "own"

@@ -67,12 +67,14 @@ class Rig:
         arch_m: float | None = None,
         stop: Callable[[], bool] | None = None,
         tilt: np.ndarray | None = None,
+        bend: float = 0.0,
     ) -> bool:
         """Minimum-jerk move of the set-point at a peak of `speed` m/s, slower if it turns far
         or if a joint comes near its limit of speed.
 
         With `arch_m`, rise to that height first and descend last, blending into the sideways
-        move. The hand ends tilted by `tilt` (2,) rad about the base's x and y, None: upright.
+        move, and bend aside by `bend` of the way there (to the left if positive). The hand ends
+        tilted by `tilt` (2,) rad about the base's x and y, None: upright.
         Returns True if `stop` ended it.
         """
         arm = self.arm
@@ -95,11 +97,8 @@ class Rig:
             else:
                 sideways = (phase - _SIDEWAYS[0]) / (_SIDEWAYS[1] - _SIDEWAYS[0])
                 target = start + _ease(sideways) * delta
-                target[2] = (
-                    start[2]
-                    + _ease(phase / 0.5) * (top - start[2])
-                    + _ease((phase - 0.5) / 0.5) * (position[2] - top)
-                )
+                target[:2] += bend * _bulge(sideways) * np.array([-delta[1], delta[0]])
+                target[2] = _arch(phase, start[2], top, position[2])
             new_yaw = start_yaw + _ease(sideways) * turn
             arm.velocity, arm.yaw_rate = (target - previous) / TICK_S, (new_yaw - arm.yaw) / TICK_S
             arm.target, arm.yaw = target, new_yaw
@@ -137,3 +136,14 @@ def _ease(phase: float) -> float:
     """Minimum-jerk progress, 0 to 1."""
     s = min(max(phase, 0.0), 1.0)
     return s * s * s * (10 + s * (6 * s - 15))
+
+
+def _arch(phase: float, start: float, top: float, end: float) -> float:
+    """Height on the way up to the top and down again."""
+    return start + _ease(phase / 0.5) * (top - start) + _ease((phase - 0.5) / 0.5) * (end - top)
+
+
+def _bulge(phase: float) -> float:
+    """From 0 to 1 half way and back to 0, at rest at both ends."""
+    s = min(max(phase, 0.0), 1.0)
+    return 16 * s * s * (1 - s) * (1 - s)

@@ -224,6 +224,11 @@ def test_one_split_has_a_manifest_of_its_own(made, small):
         ("shifted:", "../up:", "letters, digits"),
         ("cameras: []", "cameras: [roof]", "cameras must be a list of"),
         ("attempts: 2", "attempts: 0", "attempts must be"),
+        ("attempts: 2", "difficulties: [all, -cluter]", "did you mean 'clutter'"),
+        ("attempts: 2", "{difficulties: [pace], failures: 0.5}", "cannot be read"),
+        ("attempts: 2", "difficulties: [pace]\nfailures: 0.5", "give one of both"),
+        ("attempts: 2", "operators: [test]", "operators must be one of"),
+        ("attempts: 2", "rig: mine", "rig must be one of"),
         ("name: small", "", "lacks 'name'"),
         ("name: small", "name: {", "cannot be read"),
     ],
@@ -403,6 +408,15 @@ def _check_content(finished: generate.Finished, settings: RecordingSettings) -> 
     assert texts[0] == "No action." and len(set(texts)) >= 3
 
 
+def test_recordings_of_other_difficulties_are_not_mixed(tmp_path):
+    hard = replace(SETTINGS, difficulties=("clutter", "wrist"), operators="test", rig="other")
+    recipes.write_stamp(tmp_path, hard)
+    assert recipes.check_stamp(tmp_path, hard)
+    for other in (SETTINGS, replace(hard, difficulties=("clutter",)), replace(hard, rig="own")):
+        with pytest.raises(M2R2Error, match=r"another recipe: (difficulties|rig)"):
+            recipes.check_stamp(tmp_path, other)
+
+
 def test_a_beginners_recordings_are_not_mixed_with_an_adepts(tmp_path):
     beginner = replace(SETTINGS, failures=0.5)
     for folder, own, other in (("a", SETTINGS, beginner), ("b", beginner, SETTINGS)):
@@ -412,7 +426,8 @@ def test_a_beginners_recordings_are_not_mixed_with_an_adepts(tmp_path):
         with pytest.raises(M2R2Error, match="another recipe: failures"):
             recipes.check_stamp(tmp_path / folder, other)
     # What is as it always was has the stamp that it always had.
-    assert "failures" not in recipes.read_stamp(tmp_path / "a")
+    later = {"failures", "difficulties", "operators", "rig"}
+    assert not later & recipes.read_stamp(tmp_path / "a").keys()
     file = tmp_path / "recipe.yaml"
     for value in ("1.5", "-0.1", "true", ".nan", "half"):
         file.write_text(f"name: x\nfailures: {value}\nsplits: {{a: {{recordings: 1, seed: 0}}}}")

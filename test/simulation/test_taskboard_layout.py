@@ -6,7 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from m2r2_ros import labels
-from m2r2_ros.simulation.board_layout import BOARD_XY_M, KIT_XY_M, moved, sample_layout
+from m2r2_ros.simulation.board_layout import (
+    BOARD_XY_M,
+    KIT_XY_M,
+    Layout,
+    moved,
+    poses_anywhere,
+    sample_layout,
+)
 from m2r2_ros.simulation.objects import OBJECTS
 
 FRANKA_REACH_M = 0.80  # with the hand pointing down at table height
@@ -19,10 +26,19 @@ def test_the_objects_are_those_of_the_labels():
     assert len({thing.part for thing in OBJECTS}) == len(OBJECTS)
 
 
-@given(seeds, st.booleans())
+kinds = st.sampled_from(["training", "shifted", "anywhere"])
+
+
+def layout_of(seed: int, kind: str) -> Layout:
+    rng = np.random.default_rng(seed)
+    layout = sample_layout(rng, frozenset(), shifted=kind == "shifted")
+    return moved(layout, *poses_anywhere(rng)) if kind == "anywhere" else layout
+
+
+@given(seeds, kinds)
 @settings(max_examples=50, deadline=None)
-def test_every_part_has_room_for_fingers_and_is_within_reach(seed, shifted):
-    layout = sample_layout(np.random.default_rng(seed), frozenset(), shifted)
+def test_every_part_has_room_for_fingers_and_is_within_reach(seed, kind):
+    layout = layout_of(seed, kind)
     spots = [np.array(layout.spots[thing.part][:2]) for thing in OBJECTS]
     assert min(np.linalg.norm(a - b) for a, b in combinations(spots, 2)) > 0.06
     assert max(np.linalg.norm(spot) for spot in spots) < FRANKA_REACH_M
@@ -46,10 +62,15 @@ def test_shifted_poses_lie_outside_of_the_training_range_on_every_axis(seed):
             assert (offset[2] > 0.29) if shifted else (offset[2] < 0.262)
 
 
-@given(seeds, st.booleans())
+def test_board_and_kit_change_sides_as_often_as_not():
+    sides = [np.sign(layout_of(seed, "anywhere").board[1]) for seed in range(400)]
+    assert abs(np.mean(sides)) < 0.2
+
+
+@given(seeds, kinds)
 @settings(max_examples=50, deadline=None)
-def test_board_and_kit_do_not_touch(seed, shifted):
-    layout = sample_layout(np.random.default_rng(seed), frozenset(), shifted)
+def test_board_and_kit_do_not_touch(seed, kind):
+    layout = layout_of(seed, kind)
     cos, sin = np.cos(layout.board[2]), np.sin(layout.board[2])
     for x, y, _ in layout.spots.values():
         dx, dy = x - layout.board[0], y - layout.board[1]

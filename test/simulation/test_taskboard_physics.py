@@ -11,9 +11,10 @@ pytest.importorskip("fast_simplification")
 from m2r2_ros.simulation.board_layout import sample_layout
 from m2r2_ros.simulation.faults import MISSED_PICK
 from m2r2_ros.simulation.objects import BY_NAME, OBJECTS
-from m2r2_ros.simulation.operator import Operator, Style
+from m2r2_ros.simulation.operator import Operator
 from m2r2_ros.simulation.recorder import Recorder
 from m2r2_ros.simulation.rig import Rig
+from m2r2_ros.simulation.style import Style
 from m2r2_ros.simulation.tape import Tape
 from m2r2_ros.simulation.workcell import STEP_S, Workcell
 

@@ -15,8 +15,9 @@ from m2r2_ros.simulation.arm import VERTICAL_N_M
 from m2r2_ros.simulation.board_layout import sample_layout
 from m2r2_ros.simulation.generate import make_simulator
 from m2r2_ros.simulation.objects import BY_NAME
-from m2r2_ros.simulation.operator import SQUEEZE_M, Operator, Style, open_width
+from m2r2_ros.simulation.operator import SQUEEZE_M, Operator, open_width
 from m2r2_ros.simulation.rig import TICK_S, Rig
+from m2r2_ros.simulation.style import Style
 
 Watch = Callable[[Rig], None]
 DEMONSTRATION, TEST = 0, 1
