@@ -116,6 +116,7 @@ class Synchronizer(ManagedNode):
             missed = round(paused_s * 1e9 / self._layout.period_ns)
             line = f"nothing was seen for {paused_s:.1f} s: {missed} windows were not made"
             self.get_logger().info(printable(f"active again; {line}"))
+        self._pause_service.end()
         self._forget()
         self._watchdog.start(time.monotonic())
         self._turns = count()
@@ -143,6 +144,7 @@ class Synchronizer(ManagedNode):
         if self._builder is not None:
             self.destroy_publisher(self._publisher)
             self.destroy_service(self._reset_service)
+            self._pause_service.end()
             self._pause_service.close()
             self._builder = None
 
