@@ -296,17 +296,21 @@ sys.exit(status or any(code for _, code in ended))
 
 @pytest.mark.ros
 @pytest.mark.skipif(not HAS_LAUNCH, reason="launch comes with a sourced ROS 2 only")
-@pytest.mark.parametrize("composed, count", [("true", 2), ("false", 4)])
-def test_online_launch_plays_a_bag_and_ends(tmp_path, composed, count):
+@pytest.mark.parametrize(
+    "composed, count, record", [("true", 2, "false"), ("false", 4, "false"), ("true", 4, "true")]
+)
+def test_online_launch_plays_a_bag_and_ends(tmp_path, composed, count, record):
     from recordings import recording
 
     from m2r2_ros.cli.convert import convert
+    from m2r2_ros.datasets.bag_reader import open_bag
     from m2r2_ros.datasets.reassemble_writer import write_recording
 
     path = tmp_path / "short.h5"
     write_recording(path, recording(duration_s=3.0))
     convert(path, tmp_path)
     words = [f"recording:={tmp_path / 'short'}", f"composed:={composed}", "namespace:=arm1"]
+    words += [f"record:={record}", f"record_events:={record}", f"record_to:={tmp_path / 'kept'}"]
     result = subprocess.run(
         [sys.executable, "-c", RUN, str(ONLINE), *words],
         capture_output=True,
@@ -316,3 +320,10 @@ def test_online_launch_plays_a_bag_and_ends(tmp_path, composed, count):
     assert result.returncode == 0, result.stdout + result.stderr
     ended = result.stdout.partition("ENDED")[2]
     assert ended.count(", 0)") == count, result.stdout + result.stderr
+    for bag in tmp_path.glob("kept/results/*"):
+        with open_bag(bag) as opened:
+            topics = [message.topic for message in opened.messages()]
+            assert opened.problems == []
+        # Of every segment its STARTED and its ENDED.
+        assert topics.count("/arm1/action_segment") >= 2 and "/arm1/m2r2/frame_prediction" in topics
+    assert len(list(tmp_path.glob("kept/results/*"))) == (record == "true")

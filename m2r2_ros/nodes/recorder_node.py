@@ -21,12 +21,13 @@ from m2r2_ros.nodes.diagnostics import OK, WARN, Report
 from m2r2_ros.nodes.managed_node import ManagedNode
 from m2r2_ros.nodes.process import run
 from m2r2_ros.nodes.recorder import TopicRecorder
-from m2r2_ros.nodes.topics import SEGMENT_TOPIC
+from m2r2_ros.nodes.topics import SEGMENT_TOPIC, WINDOW_TOPIC
 
 TOO_SLOW = "messages are dropped: the disk is too slow"
 _TAKE_S, _FOLLOW_S = 0.02, 0.25
-# Longest wait for the last words of a chain that ends at the same time.
-_LAST_WORDS_S = 3.0
+# Longest wait for the last words of a chain: until it is seen to end at the same time, and from
+# then on, for it empties its queues first. launch waits 30 s before it insists.
+_LAST_WORDS_S, _ENDING_S = 3.0, 25.0
 # Messages of two seconds may wait meanwhile.
 _NICE = 5
 
@@ -69,13 +70,19 @@ class RecorderNode(ManagedNode):
         for timer in self._ticking:
             self.destroy_timer(timer)
         self._ticking = ()
-        deadline_s = time.monotonic() + (_LAST_WORDS_S if self.is_ending else 0.0)
+        began_s = time.monotonic()
         # At Ctrl-C the segmenter ends, too: its last ENDED belongs to what is kept.
-        while self.count_publishers(SEGMENT_TOPIC) and time.monotonic() < deadline_s:
+        while self.is_ending and time.monotonic() < began_s + self._patience_s():
             self._drain()
             time.sleep(_TAKE_S)
         self._drain()
         self.attempt(self.finish_recording)
+
+    def _patience_s(self) -> float:
+        """How long to wait for the segmenter in all. Of a chain that ends, windows go first."""
+        if not self.count_publishers(SEGMENT_TOPIC):
+            return 0.0
+        return _LAST_WORDS_S if self.count_publishers(WINDOW_TOPIC) else _ENDING_S
 
     def cleanup(self) -> None:
         if self._recorder is not None:

@@ -20,8 +20,10 @@ from m2r2_ros.datasets.source import open_source
 from m2r2_ros.datasets.topics import TopicMap
 from m2r2_ros.inference.segment_events import ActionOutcome
 from m2r2_ros.messages.cdr import stamp_ns
+from m2r2_ros.nodes import recorder_node
 from m2r2_ros.nodes.diagnostics import WARN
 from m2r2_ros.nodes.result_recorder import ResultRecorder
+from m2r2_ros.nodes.topics import SEGMENT_TOPIC, WINDOW_TOPIC
 
 SECOND = 10**9
 INPUTS = {f"topics.{name}": topic for name, topic in TOPICS.items()}
@@ -126,6 +128,28 @@ def test_results_are_in_a_bag_whatever_ends_it(node, tmp_path, end):
     read = [read_segment(message.data) for message in told]
     assert len(read) == 6 and kept()[0].log_ns > 0
     node.destroy_publisher(predictions)
+
+
+@pytest.mark.parametrize(("windows", "is_waited_for"), [(0, True), (1, False)])
+def test_a_chain_that_empties_its_queues_is_waited_for_and_one_that_runs_on_is_not(
+    ros, tmp_path, monkeypatch, windows, is_waited_for
+):
+    monkeypatch.setattr(recorder_node, "_LAST_WORDS_S", 0.0)
+    station = ResultRecorder({"record_to": str(tmp_path)})
+    looks = []
+
+    def count(topic):
+        looks.append(topic)
+        return windows if topic == WINDOW_TOPIC else int(looks.count(topic) < 6)
+
+    try:
+        station.trigger_configure()
+        station.trigger_activate()
+        monkeypatch.setattr(station, "count_publishers", count)
+        station.shut_down()
+    finally:
+        station.destroy_node()
+    assert (looks.count(SEGMENT_TOPIC) == 6) is is_waited_for
 
 
 def test_where_nothing_can_be_written_that_is_said_and_the_node_runs_on(ros, tmp_path, capfd):
