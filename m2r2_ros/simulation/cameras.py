@@ -13,6 +13,7 @@ import numpy as np
 from m2r2_ros.datasets.recording import VideoTrack
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.simulation.sensors import clock
+from m2r2_ros.simulation.surroundings import Surroundings
 from m2r2_ros.simulation.tape import Tape
 
 # REASSEMBLE's names for the scene's cameras: one on the board, one on the kit, one on the hand.
@@ -52,17 +53,21 @@ class Studio:
         cameras: tuple[str, ...],
         rate_hz: float,
         rng: np.random.Generator,
+        surroundings: Surroundings | None = None,
     ) -> dict[str, VideoTrack]:
         """Videos of the tape; frames are drawn as they are iterated, before the next `film`.
 
         `mocap`: positions and quaternions of what stands still (board, kit) during the run.
         """
         self._furnish(mocap, rng)
+        if surroundings:
+            surroundings.furnish(self._model, self._stock)
         tracks = {}
         for camera in cameras:
             times = without_stalls(clock(tape.duration_s, rate_hz, rng), rng)
             look = _Look(rng)
-            tracks[camera] = VideoTrack(times, self._frames(tape, CAMERAS[camera], times, look))
+            frames = self._frames(tape, CAMERAS[camera], times, look, surroundings)
+            tracks[camera] = VideoTrack(times, frames)
         return tracks
 
     def watch(
@@ -89,11 +94,21 @@ class Studio:
         self._vary(rng)
         self._data.mocap_pos[:], self._data.mocap_quat[:] = mocap
 
-    def _frames(self, tape: Tape, camera: str, times: np.ndarray, look: _Look) -> Iterator:
+    def _frames(
+        self,
+        tape: Tape,
+        camera: str,
+        times: np.ndarray,
+        look: _Look,
+        surroundings: Surroundings | None,
+    ) -> Iterator:
         rows = np.round(times / tape.scene_s).astype(int)
         for index, row in enumerate(np.minimum(rows, len(tape.scenes) - 1)):
             self._pose(tape.scenes[row])
-            yield look(self._draw(camera), index)
+            if surroundings:
+                yield look(self._draw_in(surroundings, camera, float(times[index])), index)
+            else:
+                yield look(self._draw(camera), index)
 
     def _pose(self, qpos: np.ndarray) -> None:
         self._data.qpos[:] = qpos
@@ -102,6 +117,12 @@ class Studio:
 
     def _draw(self, camera: str) -> np.ndarray:
         self._renderer.update_scene(self._data, camera)
+        return self._renderer.render()
+
+    def _draw_in(self, surroundings: Surroundings, camera: str, time_s: float) -> np.ndarray:
+        surroundings.light(self._model, time_s)
+        self._renderer.update_scene(self._data, camera)
+        surroundings.decorate(self._renderer.scene, self._data, time_s)
         return self._renderer.render()
 
     def _vary(self, rng: np.random.Generator) -> None:
@@ -122,7 +143,16 @@ class Studio:
                 _tint(model.geom_rgba, geoms, rng, 0.05)
 
 
-_VARIED = ("light_diffuse", "light_pos", "cam_pos", "cam_quat", "cam_fovy", "geom_rgba")
+_VARIED = (
+    "light_diffuse",
+    "light_pos",
+    "cam_mode",
+    "cam_pos",
+    "cam_quat",
+    "cam_fovy",
+    "geom_rgba",
+    "geom_matid",
+)
 
 
 def _nudge(model: mujoco.MjModel, camera: int, rng: np.random.Generator, on_hand: bool) -> None:

@@ -7,10 +7,13 @@ the table, then as the decaying noise of the room.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from scipy.signal import oaconvolve
 
 from m2r2_ros.datasets.recording import AudioTrack
+from m2r2_ros.simulation.ambience import Ambience
 from m2r2_ros.simulation.sounds import RATE_HZ, Sounds, emit, room_noise
 from m2r2_ros.simulation.tape import Tape
 
@@ -24,15 +27,29 @@ _ARM_M = (0.0, 0.0, 0.45)
 _TABLE_REFLECTS = 0.6
 
 
-def listen(tape: Tape, rng: np.random.Generator) -> dict[str, AudioTrack]:
-    """Every audio stream of the format, float32 in [-1, 1]; sample 0 is the tape's start."""
+def listen(
+    tape: Tape,
+    rng: np.random.Generator,
+    ambience: Ambience | None = None,
+    microphone: Callable[[np.ndarray], np.ndarray] | None = None,
+) -> dict[str, AudioTrack]:
+    """Every audio stream of the format, float32 in [-1, 1]; sample 0 is the tape's start.
+
+    `ambience`: the room with other people, where it is not as quiet as a recording studio.
+    `microphone`: how all of them take the sound, where they are no good ones.
+    """
     sounds = emit(tape, rng)
     mixed = sounds.contacts + sounds.fingers + sounds.arm
-    tracks = {"hand_audio": _track(mixed[:, None] + room_noise(len(mixed), rng)[:, None])}
+    heard = {"hand_audio": mixed[:, None] + room_noise(len(mixed), rng)[:, None]}
     tool = _stretch(tape, len(mixed))
     for name, place in _MICROPHONES_M.items():
-        tracks[name] = _track(_stereo(sounds, tool, np.array(place), rng))
-    return tracks
+        heard[name] = _stereo(sounds, tool, np.array(place), rng)
+    if ambience:
+        on_arm = {"hand_audio": sounds.arm}
+        heard = {name: ambience(sound, on_arm.get(name)) for name, sound in heard.items()}
+    if microphone:
+        heard = {name: microphone(sound) for name, sound in heard.items()}
+    return {name: _track(sound) for name, sound in heard.items()}
 
 
 def _stereo(

@@ -9,16 +9,17 @@ from m2r2_ros.datasets.recording import RecordingData
 from m2r2_ros.simulation.board_layout import moved, poses_anywhere, sample_layout
 from m2r2_ros.simulation.cameras import Studio
 from m2r2_ros.simulation.defects import damage, defect_of
-from m2r2_ros.simulation.difficulties import stream
+from m2r2_ros.simulation.delays import delay
+from m2r2_ros.simulation.difficulties import day_stream, stream
 from m2r2_ros.simulation.habits import habits_of
 from m2r2_ros.simulation.journal import actions_from_attempts
-from m2r2_ros.simulation.microphones import listen
 from m2r2_ros.simulation.objects import BY_NAME
 from m2r2_ros.simulation.plan import Session, sample_on_board
 from m2r2_ros.simulation.recorder import Recorder
 from m2r2_ros.simulation.recording_settings import RecordingSettings
 from m2r2_ros.simulation.rig import Rig
-from m2r2_ros.simulation.sensors import sense
+from m2r2_ros.simulation.senses import signals_of, sounds_of
+from m2r2_ros.simulation.surroundings import Surroundings
 from m2r2_ros.simulation.tape import Tape
 from m2r2_ros.simulation.workcell import Workcell
 
@@ -42,15 +43,19 @@ class Simulator:
         tape, rig = self._run(seed, session, settings)
         data = RecordingData(
             name,
-            signals=sense(tape, sensors),
-            audio=listen(tape, sound),
+            signals=signals_of(seed, tape, settings, sensors),
+            audio=sounds_of(seed, tape, settings, sound),
             actions=actions_from_attempts(rig.journal.attempts, tape.duration_s),
         )
         if self.studio:
+            is_v2 = settings.difficulties or settings.rig == "other"
             still = self.cell.data.mocap_pos, self.cell.data.mocap_quat
+            around = Surroundings(seed, settings, tape.duration_s) if is_v2 else None
             data.videos = self.studio.film(
-                tape, still, settings.cameras, settings.frame_rate_hz, pictures
+                tape, still, settings.cameras, settings.frame_rate_hz, pictures, around
             )
+        if "clocks" in settings.difficulties:
+            delay(data, tape.duration_s, day_stream(seed, "clocks"))
         if settings.defects:
             damage(data, defect_of(seed))
         return data

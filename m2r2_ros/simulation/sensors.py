@@ -8,9 +8,16 @@ from scipy.signal import butter, lfilter
 
 from m2r2_ros.datasets.recording import SignalTrack
 from m2r2_ros.simulation.tape import Tape
+from m2r2_ros.simulation.wrist import V1_WRIST, Wrist
 
 _WRENCH_HZ, _POSE_HZ, _JOINT_HZ, _FINGER_HZ, _BASE_HZ = 510.0, 200.0, 100.0, 50.0, 100.0
-_WRENCH_CUTOFF_HZ = 60.0
+# What REASSEMBLE drives them at, or the least of it.
+RIG_RATES_HZ = {
+    "measured_force": 1000.0,
+    "measured_torque": 1000.0,
+    "pose": 500.0,
+    "velocity": 500.0,
+}
 _FORCE_NOISE_N, _TORQUE_NOISE_NM = 0.06, 0.002
 _FORCE_BIAS_N, _TORQUE_BIAS_NM = 0.4, 0.02
 _FORCE_DRIFT_N_SQRT_S, _TORQUE_DRIFT_NM_SQRT_S = 0.02, 0.001
@@ -21,11 +28,24 @@ _HAND_N_ERROR, _HAND_COM_ERROR_M = 0.03, 3e-3
 _GRAVITY = np.array([0.0, 0.0, -1.0])
 
 
-def sense(tape: Tape, rng: np.random.Generator) -> dict[str, SignalTrack]:
-    """Every `robot_state` signal of the format, float32, each on a clock of its own."""
+def sense(
+    tape: Tape,
+    rng: np.random.Generator,
+    wrist: Wrist = V1_WRIST,
+    errors: np.ndarray | None = None,
+    faster: np.random.Generator | None = None,
+) -> dict[str, SignalTrack]:
+    """Every `robot_state` signal of the format, float32, each on a clock of its own.
+
+    `errors` (N, 6): what the wrist feels beside the contacts. `faster`: makes the clocks of force,
+    pose and twist those of RIG_RATES_HZ, and leaves the others as they are.
+    """
     every = round(tape.tick_s / tape.step_s)
-    wrench = wrist_sensor(tape.wrench, tape.step_s, rng)
+    ideal = tape.wrench if errors is None else tape.wrench + errors
+    wrench = wrist_sensor(ideal, tape.step_s, rng, wrist.cutoff_hz, wrist.noise)
     wrench += np.repeat(weight_residual(tape.rotation, rng), every, axis=0)
+    if wrist.mounting is not None:
+        wrench = (wrench.reshape(-1, 2, 3) @ wrist.mounting.T).reshape(-1, 6)
     base = _in_base_frame(wrench[every - 1 :: every], tape.rotation, tape.tick_s)
     tool = tape.tool + rng.normal(0, 1, tape.tool.shape) * np.repeat(
         [2e-5, 5e-5, 5e-4, 1e-3], [3, 4, 3, 3]
@@ -51,6 +71,8 @@ def sense(tape: Tape, rng: np.random.Generator) -> dict[str, SignalTrack]:
     tracks = {}
     for name, (values, grid_s, rate_hz, resolution) in signals.items():
         times = clock(tape.duration_s, rate_hz, rng)
+        if faster and name in RIG_RATES_HZ:
+            times = clock(tape.duration_s, RIG_RATES_HZ[name], faster)
         sampled = np.round(sample(values, grid_s, times) / resolution) * resolution
         if name == "pose":
             sampled[:, 3:] /= np.linalg.norm(sampled[:, 3:], axis=1, keepdims=True)
@@ -58,9 +80,15 @@ def sense(tape: Tape, rng: np.random.Generator) -> dict[str, SignalTrack]:
     return tracks
 
 
-def wrist_sensor(ideal: np.ndarray, step_s: float, rng: np.random.Generator) -> np.ndarray:
+def wrist_sensor(
+    ideal: np.ndarray,
+    step_s: float,
+    rng: np.random.Generator,
+    cutoff_hz: float = V1_WRIST.cutoff_hz,
+    loudness: float = V1_WRIST.noise,
+) -> np.ndarray:
     """Force/torque (N, 6) as strain gauges give it: low-passed, biased, drifting, noisy."""
-    b, a = butter(2, _WRENCH_CUTOFF_HZ, fs=1 / step_s)
+    b, a = butter(2, cutoff_hz, fs=1 / step_s)
     start = lfilter(b, a, np.repeat(ideal[:1], round(1 / step_s), axis=0), axis=0)[-1]
     filtered = lfilter(b, a, ideal - start, axis=0) + start
     scale = np.repeat([1.0, 0.0], 3), np.repeat([0.0, 1.0], 3)
@@ -72,7 +100,7 @@ def wrist_sensor(ideal: np.ndarray, step_s: float, rng: np.random.Generator) -> 
     steps = rng.normal(0, np.sqrt(step_s), filtered.shape)
     drift = np.cumsum(steps, axis=0) * each(_FORCE_DRIFT_N_SQRT_S, _TORQUE_DRIFT_NM_SQRT_S)
     noise = rng.normal(0, 1, filtered.shape) * each(_FORCE_NOISE_N, _TORQUE_NOISE_NM)
-    return filtered + bias + drift + noise
+    return filtered + bias + drift + loudness * noise
 
 
 def weight_residual(rotation: np.ndarray, rng: np.random.Generator) -> np.ndarray:

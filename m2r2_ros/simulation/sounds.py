@@ -115,11 +115,17 @@ def ring(train: np.ndarray, modes, rng: np.random.Generator) -> np.ndarray:
 def room_noise(length: int, rng: np.random.Generator) -> np.ndarray:
     """Pink-like background with mains hum, at a level of its own for every recording."""
     level = 10 ** rng.uniform(-3.2, -2.6)
-    white = rng.normal(size=length)
-    pink = lfilter([0.05], [1, -0.95], white) + 0.1 * white
+    pink = pink_noise(length, rng)
     time = np.arange(length) / RATE_HZ
     hum = np.sin(2 * np.pi * 50 * time) + 0.4 * np.sin(2 * np.pi * 150 * time)
-    return level * (pink / pink.std() + rng.uniform(0.1, 0.5) * hum)
+    return level * (pink + rng.uniform(0.1, 0.5) * hum)
+
+
+def pink_noise(length: int, rng: np.random.Generator) -> np.ndarray:
+    """Noise (length,) that is louder in the depths, as a fan's is, of unit spread."""
+    white = rng.normal(size=length)
+    pink = lfilter([0.05], [1, -0.95], white) + 0.1 * white
+    return pink / pink.std()
 
 
 def rub(power: np.ndarray, band_hz, rng: np.random.Generator) -> np.ndarray:
