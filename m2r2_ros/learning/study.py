@@ -33,7 +33,7 @@ from m2r2_ros.offline.extraction import (
     overlooked_recordings,
     recording_name,
 )
-from m2r2_ros.offline.extraction_record import fingerprint
+from m2r2_ros.offline.work_record import fingerprint
 from m2r2_ros.sensing.layout import SensorLayout
 from m2r2_ros.sensing.layout_file import load_layout
 from m2r2_ros.vocabulary import UNLABELLED, Vocabulary

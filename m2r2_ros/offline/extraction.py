@@ -106,7 +106,7 @@ def find_recordings(paths: Iterable[Path]) -> list[Path]:
     for path in paths:
         if not path.exists():
             raise M2R2Error(f"{path}: no such file or folder{nearest_path(path)}")
-        inside = _recordings_in(path) if _is_plain_folder(path) else [path]
+        inside = _recordings_in(path) if is_plain_folder(path) else [path]
         if not inside:
             raise M2R2Error(f"{path}: holds no recording (.h5 or bag)")
         for recording in inside:
@@ -123,7 +123,7 @@ def recording_name(path: Path) -> str:
 
 def overlooked_recordings(folder: Path) -> list[Path]:
     """What `find_recordings` leaves: in folders of a folder that holds recordings itself."""
-    if not _is_plain_folder(folder) or not any(map(is_recording, folder.iterdir())):
+    if not is_plain_folder(folder) or not any(map(is_recording, folder.iterdir())):
         return []
     return _recordings_below(folder)
 
@@ -133,11 +133,12 @@ def _recordings_in(folder: Path) -> list[Path]:
 
 
 def _recordings_below(folder: Path) -> list[Path]:
-    groups = filter(_is_plain_folder, folder.iterdir())
+    groups = filter(is_plain_folder, folder.iterdir())
     return sorted(each for group in groups for each in group.iterdir() if is_recording(each))
 
 
-def _is_plain_folder(path: Path) -> bool:
+def is_plain_folder(path: Path) -> bool:
+    """Whether it is a folder and no bag."""
     return path.is_dir() and not is_bag_folder(path)
 
 

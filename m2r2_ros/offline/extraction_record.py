@@ -4,30 +4,27 @@
 from __future__ import annotations
 
 import json
-import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from m2r2_ros import __version__
-from m2r2_ros.datasets.atomic import partial_file
 from m2r2_ros.datasets.frame_rate import same_rate
-from m2r2_ros.datasets.labels_file import labels_digest
 from m2r2_ros.datasets.mstcn import FeatureFolder, write_recording_features
-from m2r2_ros.errors import M2R2Error, differences
+from m2r2_ros.errors import M2R2Error
 from m2r2_ros.inference.encoder import Encoder
 from m2r2_ros.offline.deployment import Deployment
 from m2r2_ros.offline.extraction import ExtractionJob, ExtractionResult
-from m2r2_ros.small_files import open_file
+from m2r2_ros.offline.work_record import WorkRecord, fingerprint
 from m2r2_ros.vocabulary import Vocabulary
 
 RECORD_FILE = "extraction.json"
-# Between two writings of the record, in times of what the last one took.
-_PAUSE = 20.0
+# Records from before there was a choice do not name these.
+_BEFORE = {"batch": 1, "signals": {}}
 
 
-class ExtractionRecord:
-    """A folder of features with its record, which is whole when the block ends.
+class ExtractionRecord(WorkRecord):
+    """A folder of features with its record.
 
     Raises M2R2Error when the folder's features were made in another way.
     """
@@ -42,42 +39,12 @@ class ExtractionRecord:
         vocabulary: Vocabulary | None = None,
     ) -> None:
         self._folder = folder
-        self._path = folder / RECORD_FILE
-        self._made_with = _made_with(encoder, provider, batch, deployment, vocabulary)
-        self._recordings: dict[str, Any] = {}
-        self._written_at, self._writing_s, self._is_written = float("-inf"), 0.0, True
-        if self._path.exists():
-            self._recordings = self._read()
-
-    def __enter__(self) -> ExtractionRecord:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if not self._is_written:
-            self._write()
-
-    def _read(self) -> dict[str, Any]:
-        try:
-            with open_file(self._path) as file:
-                stored = json.load(file)
-            # Records from before there was a choice do not name these.
-            made_with = {"batch": 1, "signals": {}} | stored["made_with"]
-            recordings = stored["recordings"]
-            known = {key: made_with.get(key) for key in self._made_with}
-            differing = differences(known, self._made_with)
-            complete = all(isinstance(entry, dict) for entry in recordings.values())
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise M2R2Error(f"{self._path}: cannot be read: choose another --out") from error
-        if differing or not complete:
-            raise M2R2Error(
-                f"{self._path}: these features were made with other settings "
-                f"({differing or 'some are missing'}): choose another --out"
-            )
-        return recordings
+        made_with = _made_with(encoder, provider, batch, deployment, vocabulary)
+        super().__init__(folder / RECORD_FILE, made_with, _BEFORE, "choose another --out")
 
     def has(self, job: ExtractionJob) -> bool:
         """Whether this very recording was extracted, and its files are still there."""
-        entry = self._recordings.get(job.name)
+        entry = self.recordings.get(job.name)
         files = [self._folder / "features" / f"{job.name}.npy"]
         if self.is_labelled(job.name):
             files.append(self._folder / "groundTruth" / f"{job.name}.txt")
@@ -88,14 +55,10 @@ class ExtractionRecord:
 
     def is_labelled(self, name: str) -> bool:
         """Whether the recording is there, with ground truth."""
-        return bool(self._recordings.get(name, {}).get("labelled"))
+        return bool(self.recordings.get(name, {}).get("labelled"))
 
     def add(self, result: ExtractionResult) -> None:
-        """Write a finished recording and note it; every file is complete at any time.
-
-        The record is written anew for at most a part of the time: it grows with the data set. A
-        kill loses the notes of the last recordings, which are then made again.
-        """
+        """Write a finished recording and note it; every file is complete at any time."""
         write_recording_features(
             self._folder,
             result.job.name,
@@ -104,24 +67,14 @@ class ExtractionRecord:
             result.stamps_ns,
             result.outcomes,
         )
-        self._recordings[result.job.name] = {
+        entry = {
             "source": fingerprint(result.job.recording),
             "frames": len(result.features),
             "labelled": result.labels is not None,
             "judged": result.outcomes is not None,
             "problems": result.problems,
         }
-        self._is_written = False
-        if time.monotonic() - self._written_at >= _PAUSE * self._writing_s:
-            self._write()
-
-    def _write(self) -> None:
-        began = time.monotonic()
-        content = {"made_with": self._made_with, "recordings": self._recordings}
-        with partial_file(self._path) as temporary:
-            temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-        self._written_at = time.monotonic()
-        self._writing_s, self._is_written = self._written_at - began, True
+        self.note(result.job.name, entry)
 
 
 def encoder_sha256(folder: Path) -> str:
@@ -165,7 +118,7 @@ def _made_with(
     vocabulary: Vocabulary | None,
 ) -> dict[str, Any]:
     topics = deployment.topics
-    made_with = {
+    return {
         "version": __version__,
         "encoder_sha256": encoder.sha256,
         "provider": provider,
@@ -178,17 +131,3 @@ def _made_with(
         "limits": asdict(deployment.limits),
         "vocabulary": vocabulary and vocabulary.to_dict(),
     }
-    # As it will be read back, so that it can be compared with it.
-    return json.loads(json.dumps(made_with))
-
-
-def fingerprint(recording: Path) -> dict[str, Any]:
-    """Changes when the recording does, or its labels; cheaper than a hash of gigabytes."""
-    files = [recording] if recording.is_file() else filter(Path.is_file, recording.glob("*"))
-    states = [file.stat() for file in files]
-    fingerprint = {
-        "bytes": sum(state.st_size for state in states),
-        "modified_ns": max((state.st_mtime_ns for state in states), default=0),
-    }
-    digest = labels_digest(recording)
-    return fingerprint | ({"labels": digest} if digest else {})

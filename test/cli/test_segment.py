@@ -247,3 +247,42 @@ def test_a_camera_of_the_encoder_that_has_no_topic_is_masked_and_said(
     models = models_of(SensorLayout(cameras=("front",)), tmp_path / "m")
     assert segment(place / "demo.h5", models, tmp_path / "s.json") == 0
     assert "'front' has no topic: the robot is taken to lack it" in capsys.readouterr().err
+
+
+def test_a_folder_gives_the_segments_of_each_and_goes_on(place: Path, tmp_path: Path, capsys):
+    data, out = tmp_path / "data", tmp_path / "segments"
+    data.mkdir()
+    for name, duration_s in (("a", 3.0), ("b", 4.0)):
+        write_recording(data / f"{name}.h5", recording(duration_s, name, cameras=("hama1",)))
+    (data / "bad.h5").write_bytes(b"no recording")
+    assert segment(data, place / "models", out) == 2
+    said = capsys.readouterr().err
+    assert "bad: " in said and "1 of 3 recordings could not be segmented" in said
+    (data / "bad.h5").unlink()
+    first = (out / "a.json").stat()
+    write_recording(data / "b.h5", recording(5.0, "b", cameras=("hama1",)))
+    assert segment(data, place / "models", out) == 0
+    assert "2 recordings, 1 were there already" in capsys.readouterr().out
+    assert (out / "a.json").stat() == first
+    for name in ("a", "b"):
+        assert segment(data / f"{name}.h5", place / "models", tmp_path / f"{name}.json") == 0
+        assert (out / f"{name}.json").read_bytes() == (tmp_path / f"{name}.json").read_bytes()
+    assert not list(out.glob(".*"))
+    write_models(tmp_path / "others", SensorLayout(cameras=("hama1",), signals=("wrench",)))
+    capsys.readouterr()
+    assert segment(data, tmp_path / "others", out) == 2
+    assert "was made with other settings (models_sha256" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (("--plot", "a.png"), "--plot and --bag are of one recording"),
+        (("--workers", "0"), "--workers must be at least 1"),
+        (("--workers", "2", "--ray", "local"), "--workers is for this machine"),
+    ],
+)
+def test_what_does_not_go_with_a_folder_is_one_line(place, tmp_path, capsys, more, message):
+    assert segment(place, place / "models", tmp_path / "out", *more) == 2
+    complaint = capsys.readouterr().err
+    assert message in complaint and complaint.count("\n") == 1
