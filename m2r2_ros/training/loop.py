@@ -60,6 +60,7 @@ def train_epochs(
     metrics of the module on them. With "f1@50" among these, it chooses the best epoch. `groups`
     are all trained parameters of the module, where not all of them descend at one rate.
     """
+    distributed.connect()
     parameters = [p for p in module.parameters() if p.requires_grad]
     optimiser = make_optimiser(groups or [ParameterGroup(parameters)], settings)
     apart = [group.parameters for group in groups if group.clipped_apart]
@@ -67,16 +68,19 @@ def train_epochs(
     clipped = [[p for p in parameters if id(p) not in others], *apart]
     first, best = run.resume(module, optimiser)
     losses = _in_half_precision(losses, settings.mixed_precision, parameters[0].device)
+    averaged = distributed.with_averaged_gradients(module, losses)
     with _progress(first, settings.epochs) as progress:
         for epoch in range(first, settings.epochs):
             torch.manual_seed(seed * 100_003 + epoch + distributed.rank() * 1_000_000_007)
             drawn = batches(np.random.default_rng((seed, epoch)))
             module.train()
-            metrics = _descend(module, optimiser, settings, epoch, drawn, losses, clipped, progress)
+            metrics = _descend(optimiser, settings, epoch, drawn, averaged, clipped, progress)
             module.eval()
             metrics |= _evaluate(validation, losses)
             metrics |= {f"validation/{name}": value for name, value in score().items()}
             best = run.save(epoch, module, optimiser, metrics, best)
+    # What the first has written is there for all.
+    distributed.wait_for_others()
 
 
 def _progress(first: int, epochs: int) -> Progress:
@@ -102,7 +106,6 @@ def make_optimiser(
 
 
 def _descend(
-    module: nn.Module,
     optimiser: torch.optim.Optimizer,
     settings: OptimiserSettings,
     epoch: int,
@@ -112,8 +115,7 @@ def _descend(
     progress: Progress,
 ) -> dict[str, float]:
     means = _Means("train")
-    parameters = [p for part in clipped for p in part]
-    device = parameters[0].device
+    device = next(p.device for part in clipped for p in part)
     # Only float16 needs its losses scaled up, lest small gradients vanish.
     scaler = torch.amp.GradScaler(device.type, enabled=settings.mixed_precision == "fp16")
     own = _share(batches)
@@ -126,7 +128,6 @@ def _descend(
             raise M2R2Error(f"the loss is {found['loss'].item()} in epoch {epoch + 1}")
         optimiser.zero_grad()
         scaler.scale(found["loss"]).backward()
-        distributed.average_gradients(parameters)
         scaler.unscale_(optimiser)
         for part in clipped:
             nn.utils.clip_grad_norm_(part, settings.clip)

@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Two processes that meet over gloo, as `accelerate launch` and `torchrun` start them."""
+"""Two processes that meet over gloo, as `torchrun` starts them."""
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
 
 PROGRAM = """
+import os
+import signal
 import sys
 from pathlib import Path
 import torch
@@ -27,21 +30,30 @@ assert order == [f"rank{i}" for i in range(distributed.rank())] or distributed.c
 size = int(sys.argv[2])
 torch.manual_seed(0)
 data, wanted = torch.randn(24, 3), torch.randn(24, 1)
-module = torch.nn.Linear(3, 1)
+# In the same batch one process may use `rare`, and the other one not.
+module = torch.nn.ModuleDict({"usual": torch.nn.Linear(3, 1), "rare": torch.nn.Linear(3, 1)})
+
+epochs_drawn = 0
 
 def batches(random):
+    global epochs_drawn
+    epochs_drawn += 1
+    if epochs_drawn == 2 and "KILLED" in os.environ:
+        os.kill(os.getpid(), signal.SIGKILL)
     return [slice(start, start + size) for start in range(0, 24, size)]
 
 def losses(rows):
-    error = (module(data[rows]) - wanted[rows]).square().mean()
-    return {"loss": error}
+    found, early = module["usual"](data[rows]), max(0, min(12, rows.stop) - rows.start)
+    if early:
+        found = found + torch.cat([module["rare"](data[rows][:early]), 0 * found[early:]])
+    return {"loss": (found - wanted[rows]).square().mean(), "shown": found.mean()}
 
 run = TrainingRun(Path(sys.argv[1]), {"size": 8})
 train_epochs(run, module, OptimiserSettings(epochs=3), 0, batches, losses, [slice(0, 24)])
 """
 
 
-def start(out, size, rank, count, port):
+def start(out, size, rank, count, port, **more):
     out.parent.mkdir(exist_ok=True)
     places = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": count, "MASTER_PORT": port}
     environment = {
@@ -51,6 +63,7 @@ def start(out, size, rank, count, port):
         "GLOO_SOCKET_IFNAME": "lo",
         "CUDA_VISIBLE_DEVICES": "",
         "OMP_NUM_THREADS": "1",
+        **more,
     }
     return subprocess.Popen(
         [sys.executable, "-c", PROGRAM, str(out), str(size)],
@@ -61,7 +74,7 @@ def start(out, size, rank, count, port):
 
 
 def finished(process) -> None:
-    _, error = process.communicate(timeout=300)
+    _, error = process.communicate()
     assert process.returncode == 0, error[-2000:]
 
 
@@ -69,13 +82,23 @@ def metrics(folder):
     return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
 
 
-def test_two_processes_descend_as_one_with_twice_the_batch(tmp_path):
+def start_pair(tmp_path, **more):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    pair = [start(tmp_path / "pair" / "run", 4, rank, 2, port) for rank in range(2)]
-    alone = start(tmp_path / "alone" / "run", 8, 0, 1, port)
-    for process in (*pair, alone):
+    return [start(tmp_path / "pair" / "run", 4, rank, 2, port, **more) for rank in range(2)]
+
+
+def test_two_processes_descend_as_one_with_twice_the_batch_and_go_on_when_killed(tmp_path):
+    alone = start(tmp_path / "alone" / "run", 8, 0, 1, 0)
+    killed = start_pair(tmp_path, KILLED="1")
+    for process in killed:
+        process.communicate()
+        assert process.returncode == -signal.SIGKILL
+    assert len(metrics(tmp_path / "pair" / "run")) == 1
+    for path in tmp_path.glob("pair/rank*"):
+        path.unlink()
+    for process in (*start_pair(tmp_path), alone):
         finished(process)
     found, expected = metrics(tmp_path / "pair" / "run"), metrics(tmp_path / "alone" / "run")
     assert len(found) == len(expected) == 3

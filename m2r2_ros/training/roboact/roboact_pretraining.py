@@ -16,6 +16,7 @@ from m2r2_ros.networks.roboact.disentanglement import Combiner, FactorClassifier
 from m2r2_ros.networks.roboact.frames import frame_encoder
 from m2r2_ros.networks.roboact.model import TextBranches, VideoBranches
 from m2r2_ros.parallel.spread import ALONE, Workers
+from m2r2_ros.training import distributed
 from m2r2_ros.training.loop import Losses, split_validation, train_epochs
 from m2r2_ros.training.roboact.banks import FeatureBanks
 from m2r2_ros.training.roboact.embeddings import embed_videos
@@ -195,7 +196,9 @@ def pretrain_roboact(
     run = TrainingRun(out, stored)
     used = [*split.training, *split.validation]
     videos = list(dict.fromkeys((clip.path, clip.camera) for clip in used))
-    embedded = embed_videos(videos, encoder, settings.frame_rate_hz, cache, workers)
+    distributed.connect()
+    with distributed.first_process_first():
+        embedded = embed_videos(videos, encoder, settings.frame_rate_hz, cache, workers)
     frames = settings.model.frames
     sampler = ClipSampler(split.training, embedded, frames)
     held_out = ClipSampler(split.validation, embedded, frames)
