@@ -3,8 +3,9 @@
 
 CUDA in float32 without and with CUDA graphs, TensorRT in float32 and float16, each where this
 onnxruntime has it; the first window, with which engines are built, is timed apart. Ours is the
-fastest way on the GPU. Where there is no GPU the result says so. For a measure of M2R2 in full,
-give its export as --models.
+fastest way on the GPU. `expected` is what the device should take (`roofline.py`), and `efficiency`
+the part of its time that the fastest way needs by that. Where there is no GPU the result says so
+beside what `--peaks` lead to expect. For a measure of M2R2 in full, give its export as --models.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import onnxruntime
 from m2r2_ros.benchmarks.bare_models import one_window
 from m2r2_ros.benchmarks.comparison import quantiles, rounded
 from m2r2_ros.benchmarks.options import Options
+from m2r2_ros.benchmarks.roofline import Peaks, count, expect, gpu_name, known_peaks
 from m2r2_ros.inference.device import THREADS
 from m2r2_ros.inference.encoder import Encoder
 from m2r2_ros.inference.encoder_inputs import WindowPacker
@@ -39,14 +41,18 @@ _WINDOWS = 200
 def run(options: Options) -> dict[str, Any]:
     """Quantiles in ms for each way; `ratio` is the fastest median on the GPU over the CPU's."""
     offered = onnxruntime.get_available_providers()
+    path = options.models / ENCODER_FILE
+    window, layout = one_window(options.models)
+    device = gpu_name()
+    peaks = Peaks.of(*options.peaks) if options.peaks else known_peaks(device)
+    expected = expect(count(path, WindowPacker(layout)([window])), peaks)
     if CUDA not in offered:
         return {
             "ratio": None,
+            "expected": expected,
             "gpu": f"none: this onnxruntime has only {', '.join(offered)}; on a machine with an "
             "NVIDIA GPU: pip install onnxruntime-gpu",
         }
-    path = options.models / ENCODER_FILE
-    window, layout = one_window(options.models)
     with tempfile.TemporaryDirectory(prefix="m2r2_bench_engines_") as folder:
         ways: dict[str, dict[str, Any]] = {"cuda": {}, "cuda_graphs": {"graphs": True}}
         if TENSORRT in offered:
@@ -58,11 +64,14 @@ def run(options: Options) -> dict[str, Any]:
         for name, how in ways.items():
             opening = partial(Encoder, path, require_gpu=True, **how)
             results[name], features[name] = time_encoder(opening, window)
-        results["cpu"], expected = time_encoder(lambda: on_cpu(path, layout), window)
+        results["cpu"], true = time_encoder(lambda: on_cpu(path, layout), window)
     for name, feature in features.items():
-        results[name]["largest_difference"] = rounded(float(np.abs(feature - expected).max()))
+        results[name]["largest_difference"] = rounded(float(np.abs(feature - true).max()))
     fastest = min(results[name]["window_ms"]["p50"] for name in ways)
-    return {"ratio": rounded(fastest / results["cpu"]["window_ms"]["p50"]), **results}
+    if peaks:
+        expected["efficiency"] = rounded(expected["expected_ms"] / fastest)
+    ratio = rounded(fastest / results["cpu"]["window_ms"]["p50"])
+    return {"ratio": ratio, "device": device, "expected": expected, **results}
 
 
 def on_cpu(path: Path, layout: SensorLayout) -> Encode:

@@ -14,10 +14,12 @@ READY = "ready"
 class Options:
     """`seconds` of each load or measurement, and how often our way and the other take turns.
 
-    A models folder, and a folder for the logs of the programs that are run.
+    A models folder, and a folder for the logs of the programs that are run. `peaks`: TFLOPS and
+    GB/s of a GPU, where they are given.
     """
 
     seconds: float
     repetitions: int
     models: Path
     logs: Path
+    peaks: tuple[float, float] | None = None

@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import math
 import os
 import tempfile
 from pathlib import Path
@@ -40,6 +41,7 @@ NAMES = {
     "heads": "training an epoch of MS-TCN and of ASRF against torch's own layers",
     "segment": "offline segmentation against bare decoding and inference",
     "extract": "features of a recording against bare onnxruntime calls",
+    "cluster": "extraction on two Ray nodes of one core each against on one",
     "bags": "reading a bag against bare rosbags",
     "simulate": "the simulated task board with pictures against without",
     "record": "recording three cameras, raw and as JPEG, and signals: CPU, and losses",
@@ -61,6 +63,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--repetitions", type=int, default=3, help="turns of each way (default: %(default)d)"
     )
     parser.add_argument(
+        "--peaks",
+        nargs=2,
+        type=float,
+        metavar=("TFLOPS", "GB_S"),
+        help="of a GPU, from its data sheet: what gpu should take there (default: those of the GPU "
+        "that is there, if it is known)",
+    )
+    parser.add_argument(
         "--models",
         type=Path,
         help="models folder, or org/name@revision of the Hugging Face hub (default: shipped)",
@@ -74,11 +84,13 @@ def main(args: argparse.Namespace) -> int:
             raise M2R2Error(f"unknown benchmark '{name}'{nearest_name(name, NAMES)}")
     if args.repetitions < 1 or not args.seconds > 0:
         raise M2R2Error("--repetitions and --seconds must be above 0")
+    if args.peaks and not all(0 < peak < math.inf for peak in args.peaks):
+        raise M2R2Error("--peaks must be two numbers above 0: TFLOPS and GB/s")
     os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
     results = {}
     models = given_models(args.models) if args.models else shipped("models/taskboard_compact")
     with tempfile.TemporaryDirectory(prefix="m2r2_bench_") as logs:
-        options = Options(args.seconds, args.repetitions, models, Path(logs))
+        options = Options(args.seconds, args.repetitions, models, Path(logs), args.peaks)
         for name in args.names or NAMES:
             benchmark = importlib.import_module(f"m2r2_ros.benchmarks.{name}")
             results[name] = benchmark.run(options)
