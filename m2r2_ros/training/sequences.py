@@ -67,19 +67,22 @@ def read_sequences(
     """The frames that a head takes and their classes at a level of the folder's vocabulary.
 
     A recording with unlabelled frames gives a sequence for each of its labelled parts. Features
-    beyond the first KEPT_BYTES stay in their files and are read when they are used.
+    beyond the first KEPT_BYTES stay in their files and are read when they are used; labels and
+    stamps, some 35 bytes a frame, are in memory.
     Raises M2R2Error, which names the file, on a file that cannot be used and on features of
     different dimensions, and where there are no labels of the level.
     """
     learned, rename = vocabulary.at(level), vocabulary.levels[level]
     ids = np.array([learned.labels.index(rename(label)) for label in folder.labels])
+    # One string a label, not one a frame.
+    names_of = {label: rename(label) for label in folder.labels}
     sequences, kept = [], 0
     for name in Progress(names, "reading", unit="recording"):
         whole = folder.read(name)
         kept += whole.features.nbytes
         read = (whole if kept <= KEPT_BYTES else folder.unloaded(whole)).sampled(rate)
         for part in labelled_runs(read.labels):
-            renamed = list(map(rename, read.labels[part]))
+            renamed = [names_of[label] for label in read.labels[part]]
             features, classes_of = read.features[part], ids[read.classes[part]]
             known = (None if x is None else x[part] for x in (read.stamps_ns, read.outcomes))
             sequences.append(LabelledFeatures(name, features, renamed, classes_of, *known))

@@ -13,7 +13,8 @@ from foreign_features import SETTINGS, write_kitchen
 
 from m2r2_ros.cli.main import main
 from m2r2_ros.datasets.feature_file import StoredFeatures
-from m2r2_ros.datasets.mstcn import LabelledFeatures
+from m2r2_ros.datasets.feature_vocabulary import folder_vocabulary
+from m2r2_ros.datasets.mstcn import FeatureFolder, LabelledFeatures
 from m2r2_ros.errors import M2R2Error
 
 torch = pytest.importorskip("torch")
@@ -47,6 +48,14 @@ def stored(tmp_path, shape, name="x.npy"):
     rows = np.random.default_rng(0).normal(size=shape).astype(np.float32)
     np.save(tmp_path / name, rows.T)
     return rows, StoredFeatures(tmp_path / name, *shape)
+
+
+def test_a_label_is_in_memory_once(tmp_path):
+    folder = FeatureFolder(write_kitchen(tmp_path / "kitchen", 5))
+    vocabulary = folder_vocabulary(folder).vocabulary
+    found, learned = sequences.read_sequences(folder, folder.recordings[0], vocabulary)
+    said = [label for sequence in found for label in sequence.labels]
+    assert len({id(label) for label in said}) == len(set(said)) <= len(learned.labels)
 
 
 def test_slices_are_those_of_the_array(tmp_path):
