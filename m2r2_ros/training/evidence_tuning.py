@@ -17,12 +17,17 @@ import numpy as np
 from m2r2_ros.inference.procedure import Procedure
 from m2r2_ros.inference.tracker_config import TrackerConfig
 from m2r2_ros.parallel.progress import Progress
-from m2r2_ros.training.tracker_tuning import Answers, TunedTracker, score_tracker, tune_tracker
+from m2r2_ros.training.tracker_tuning import (
+    Answers,
+    TunedTracker,
+    score_tracker,
+    tune_naming,
+    tune_tracker,
+)
 from m2r2_ros.vocabulary import Vocabulary
 
 _EVIDENCE_PER_S = (1.0, 2.0, 4.0, 8.0, 16.0)
 _COMMIT_LEVEL = (0.5, 0.6, 0.7, 0.8, 0.9)
-_OBJECT_UNKNOWN_BELOW = (0.3, 0.5, 0.7, 0.9)
 # As good as the best: percent of F1@50, seconds of delay.
 _CLOSE, _CLOSE_S = 0.5, 0.02
 
@@ -71,13 +76,7 @@ def tune_evidence(
             for evidence, level in itertools.product(_EVIDENCE_PER_S, _COMMIT_LEVEL)
         ]
         best = tried[_middle_of_the_best(tried, most_delay_s)]
-        if not vocabulary.has_objects:
-            return best
-        shares = [
-            score(replace(best.config, object_unknown_below=share))
-            for share in _OBJECT_UNKNOWN_BELOW
-        ]
-        return max(shares, key=lambda one: one.f1)
+        return tune_naming(best, vocabulary, score)
 
 
 def _middle_of_the_best(tried: Sequence[TunedTracker], most_delay_s: float) -> int:

@@ -211,7 +211,7 @@ def _tracker(
 ) -> TunedTracker:
     answers = [_answers(head, sequence, rate) for sequence in sequences]
     if not answers:
-        return TunedTracker(settings.tracker, *[math.nan] * 4, procedure)
+        return TunedTracker(settings.tracker, *[math.nan] * 5, procedure)
     start, most_delay_s = settings.tracker, settings.tracker_delay_s
     return choose_tracker(answers, vocabulary, start, procedure, most_delay_s)
 
@@ -226,7 +226,8 @@ def _describe(tracker: TunedTracker, vocabulary: Vocabulary) -> str:
     how = "by evidence" if tracker.procedure else "by waiting"
     return (
         f"tracker {how}: {', '.join(f'{name} {value:g}' for name, value in chosen)}; on the "
-        f"validation recordings F1@50 {tracker.f1:.1f}, {tracker.recognised:.0f} % of the actions "
+        f"validation recordings F1@50 {tracker.f1:.1f}, {tracker.held:.0f} % of the frames held, "
+        f"{tracker.recognised:.0f} % of the actions "
         f"recognised, mean delay over all actions (unrecognised: to their end) {delays}"
         + ("" if tracker.recognised else f"\n{NOTHING_RECOGNISED}")
     )

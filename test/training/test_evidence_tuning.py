@@ -27,7 +27,7 @@ EVIDENCE, LEVELS = evidence_tuning._EVIDENCE_PER_S, evidence_tuning._COMMIT_LEVE
 def scored(f1, delay_s) -> list[TunedTracker]:
     """Of each setting of the grid, by its row and column."""
     return [
-        TunedTracker(TrackerConfig(), f1(row, column), delay_s(row, column), 0.0, 100.0)
+        TunedTracker(TrackerConfig(), f1(row, column), 0.0, delay_s(row, column), 0.0, 100.0)
         for row in range(len(EVIDENCE))
         for column in range(len(LEVELS))
     ]

@@ -45,6 +45,7 @@ def test_nothing_is_waited_for_without_need():
     assert chosen.f1 == 100
     assert chosen.config.confirm_s == 0.05
     tuned = {name for group in tracker_tuning._TRIED for name in group}
+    tuned.add("object_unknown_below")
     kept = {name: value for name, value in asdict(chosen.config).items() if name not in tuned}
     assert asdict(START) == asdict(START) | kept
 
@@ -67,6 +68,7 @@ def test_scores_are_those_of_what_would_be_published(late):
     activities = [list(map(VOCABULARY.coarse, labels)) for labels in (decided, one.truth)]
     assert scored.delay_s == pytest.approx(mean_delay_s(*activities))
     assert scored.f1 == score_many([(found.published, one.truth)])["f1@50"]
+    assert scored.held == pytest.approx(100 * np.mean(np.array(decided) == one.truth))
 
 
 def mean_delay_s(decided, truth):
@@ -87,6 +89,20 @@ def test_an_object_that_nobody_can_know_yet_does_not_hasten_the_tracker():
     chosen = tune_tracker([replace(one, probabilities=probabilities)], VOCABULARY, START, 0.6)
     assert chosen.delay_s <= 0.6 < chosen.label_delay_s
     assert chosen.config.confirm_s > 0.3
+
+
+def test_an_object_is_named_when_a_planner_can_use_it():
+    """The head is 75 % sure of each object all along, and right; naming it at the action's end
+    would publish the same."""
+    one = answers(flickers=0)
+    probabilities = one.probabilities.copy()
+    probabilities[20:40] = (0.01, 0.735, 0.245, 0.01)
+    probabilities[80:100] = (0.01, 0.245, 0.735, 0.01)
+    chosen = tune_tracker([replace(one, probabilities=probabilities)], VOCABULARY, START, 5.0)
+    late = replace(chosen.config, object_unknown_below=0.8)
+    named_late = score_tracker([replace(one, probabilities=probabilities)], VOCABULARY, late)
+    assert chosen.f1 == named_late.f1 == 100
+    assert chosen.config.object_unknown_below < 0.75 and chosen.held > named_late.held + 20
 
 
 def test_it_waits_where_the_head_is_unsure_rather_than_always():
