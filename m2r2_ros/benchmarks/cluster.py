@@ -32,14 +32,14 @@ from m2r2_ros.shipped import shipped
 
 RECORDING = "recordings/taskboard_demo.h5"
 # Long enough that the start of the processes is a small part, and the same for each of two.
-_PIECES = 8
+_PIECES = 4
 _LOOPBACK = "127.0.0.2"
 _STORE_BYTES = 80 * 2**20
 _MILLION, _LONG_S = 1e6, 600.0
 
 
 def run(options: Options) -> dict[str, Any]:
-    """Seconds for the shipped recording, eight times. Says so where Ray or a core is missing."""
+    """Seconds for the shipped recording, four times. Says so where Ray or a core is missing."""
     cores = sorted(os.sched_getaffinity(0))
     if importlib.util.find_spec("ray") is None:
         return {"not_measured": "Ray is not installed: pip install ray"}

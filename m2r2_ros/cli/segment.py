@@ -33,6 +33,7 @@ from m2r2_ros.evaluation.timeline import check_timeline_ending
 from m2r2_ros.inference.models import Models
 from m2r2_ros.inference.segment_events import SegmentStatus
 from m2r2_ros.inference.tracker_config import without_effect
+from m2r2_ros.offline.deployment import Deployment
 from m2r2_ros.offline.extraction import is_plain_folder, recording_name
 from m2r2_ros.offline.result_bag import check_result_bag, write_result_bag
 from m2r2_ros.offline.segment_jobs import (
@@ -93,17 +94,14 @@ def main(args: argparse.Namespace) -> int:
 def _segment_all(args: argparse.Namespace, workers: Workers) -> int:
     if args.plot or args.result_bag:
         raise M2R2Error("--plot and --bag are of one recording: give one")
-    load_deployment(args.config)
-    models = ModelsChoice.of(given_models(args.models), args.require_gpu, args.config)
     folder = args.json.absolute()
+    if folder.exists() and not folder.is_dir():
+        raise M2R2Error(f"--json {args.json} is a file: of several recordings it names a folder")
+    deployment = load_deployment(args.config)
+    models = ModelsChoice.of(given_models(args.models), args.require_gpu, args.config)
+    _say_without_effect(args.config, deployment, models.open()[0])
     record = SegmentFolder(folder, models)
-    jobs = [
-        SegmentJob(path.absolute(), folder / f"{recording_name(path)}.json", models)
-        for path in given_recordings(args.recordings)
-    ]
-    for job in jobs:
-        if job.place.name == RECORD_FILE:
-            raise M2R2Error(f"{job.recording}: its segments cannot be called {RECORD_FILE}")
+    jobs = [_job(path, folder, models) for path in given_recordings(args.recordings)]
     pending = [job for job in jobs if not record.has(job)]
     began, segments, recorded_s, failures = time.perf_counter(), 0, 0.0, 0
     with saying() as said, record:
@@ -128,6 +126,13 @@ def _segment_all(args: argparse.Namespace, workers: Workers) -> int:
     return 0
 
 
+def _job(recording: Path, folder: Path, models: ModelsChoice) -> SegmentJob:
+    place = folder / f"{recording_name(recording)}.json"
+    if place.name == RECORD_FILE:
+        raise M2R2Error(f"{recording}: {RECORD_FILE} has another use: rename the recording")
+    return SegmentJob(recording.absolute(), place, models)
+
+
 def _segment_one(args: argparse.Namespace) -> int:
     if args.plot:
         check_timeline_ending(args.plot)
@@ -135,8 +140,7 @@ def _segment_one(args: argparse.Namespace) -> int:
         check_result_bag(args.result_bag)
     deployment = load_deployment(args.config)
     models = Models.load(given_models(args.models), args.require_gpu, deployment.actions)
-    if line := without_effect(deployment.tracker, models.head.metadata.procedure is not None):
-        print(f"{args.config}: {printable(line)}", file=sys.stderr)
+    _say_without_effect(args.config, deployment, models)
     began = time.perf_counter()
     with open_source(args.recordings[0], deployment.topics) as source:
         run = segment_source(source, models, deployment)
@@ -150,6 +154,11 @@ def _segment_one(args: argparse.Namespace) -> int:
             _plot(args.plot, source, run, models.head.vocabulary)
     _report(run, elapsed_s, models, args.json)
     return 0
+
+
+def _say_without_effect(config: Path | None, deployment: Deployment, models: Models) -> None:
+    if line := without_effect(deployment.tracker, models.head.metadata.procedure is not None):
+        print(f"{config}: {printable(line)}", file=sys.stderr)
 
 
 def _plot(path: Path, source: RecordingSource, run: OfflineRun, vocabulary: Vocabulary) -> None:

@@ -178,3 +178,9 @@ def test_the_encoder_is_timed_and_agrees_with_itself(models):
 def test_bad_input_is_one_line(capsys, arguments, message):
     assert main(["bench", *arguments]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_without_a_second_core_a_second_node_is_not_measured(tmp_path, models, monkeypatch):
+    monkeypatch.setattr("os.sched_getaffinity", lambda process: {0})
+    result = bench(tmp_path, models, "cluster")
+    assert set(result) == {"not_measured"}
