@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -55,7 +56,8 @@ class PreparedRecording:
         for name, array in arrays.items():
             if len(array) != len(labels) or (array.dtype == bool) != _is_mask(name):
                 raise M2R2Error(f"{folder / name}.npy: damaged: {array.dtype} {array.shape}")
-        return cls(folder.name, arrays, labels)
+        # One string a label, not one a window.
+        return cls(folder.name, arrays, list(map(sys.intern, labels)))
 
     def restricted(self, layout: SensorLayout, modalities: Sequence[str]) -> PreparedRecording:
         """The arrays for an encoder of these `modalities`, or of the whole `layout` if of none."""

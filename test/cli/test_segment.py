@@ -255,8 +255,9 @@ def test_a_folder_gives_the_segments_of_each_and_goes_on(place: Path, tmp_path: 
     for name, duration_s in (("a", 3.0), ("b", 4.0)):
         write_recording(data / f"{name}.h5", recording(duration_s, name, cameras=("hama1",)))
     (data / "bad.h5").write_bytes(b"no recording")
-    assert segment(data, place / "models", data / "bad.h5") == 2
-    assert "bad.h5 is a file: of several recordings it names a folder" in capsys.readouterr().err
+    (tmp_path / "a.json").touch()
+    assert segment(data, place / "models", tmp_path / "a.json") == 2
+    assert "a.json is a file: of several recordings it names a folder" in capsys.readouterr().err
     assert segment(data, place / "models", out) == 2
     said = capsys.readouterr().err
     assert "bad: " in said and "1 of 3 recordings could not be segmented" in said

@@ -313,6 +313,7 @@ def test_the_cache_is_read_the_second_time(sentence_encoder, recordings, cache_f
     second = cache.prepare_recordings(recordings[:1], encoder, cache_folder, never)
     labels = [label for _, label in read_synthetic(recordings[0], LAYOUT)]
     assert second[0].labels == first[0].labels == labels
+    assert len(set(map(id, second[0].labels))) == len(set(labels))
     np.testing.assert_array_equal(first[0].arrays["wrench"], second[0].arrays["wrench"])
     assert second[0].name == recordings[0].stem
 
