@@ -9,6 +9,11 @@
     sensors, cameras          what real ones would have delivered
     sounds, microphones       what there is to hear; how it sounds in the room
     defects                   what was wrong with some recordings of the real set
+    difficulties              those of v2 by name, each with random numbers of its own
+    people, habits, style     whose hand it is, what it does around the moves, how it moves
+    surroundings              what pictures show beside the board: viewpoints, surfaces, lighting,
+                              and scenery that is only drawn: clutter, hands, cables
+    senses                    a rig's sensors: wrist, ambience, delays
     record, generate          one recording; folders of them
     recipe, manifest          which recordings make up a data set; what they amount to
 

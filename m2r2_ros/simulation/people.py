@@ -66,10 +66,15 @@ def parameters_of(difficulty: str) -> list[str]:
 
 
 def people(kind: str) -> list[Person]:
-    """The operators of a kind of split, always the same."""
-    kinds = list(OPERATORS)
-    rng = np.random.default_rng(np.random.SeedSequence(_SEED, spawn_key=(kinds.index(kind),)))
-    return [_person(rng, unseen=kind != "training") for _ in range(OPERATORS[kind])]
+    """The operators of a kind of split, always the same, evenly spread over every range."""
+    count, key = OPERATORS[kind], list(OPERATORS).index(kind)
+    rng = np.random.default_rng(np.random.SeedSequence(_SEED, spawn_key=(key,)))
+    columns = {}
+    for each in fields(Person):
+        ranges = (training_range(each.name),) if kind == "training" else unseen_ranges(each.name)
+        shares = (rng.permutation(count) + rng.uniform(size=count)) / count
+        columns[each.name] = [_within(ranges, share) for share in shares]
+    return [Person(**{name: column[i] for name, column in columns.items()}) for i in range(count)]
 
 
 def person_of(seed: int, kind: str) -> Person:
@@ -77,9 +82,11 @@ def person_of(seed: int, kind: str) -> Person:
     return people(kind)[seed % OPERATORS[kind]]
 
 
-def _person(rng: np.random.Generator, unseen: bool) -> Person:
-    values = {}
-    for each in fields(Person):
-        ranges = unseen_ranges(each.name) if unseen else (training_range(each.name),)
-        values[each.name] = float(rng.uniform(*ranges[rng.integers(len(ranges))]))
-    return Person(**values)
+def _within(ranges: tuple[Range, ...], share: float) -> float:
+    """The value that this share of the ranges, end to end, lies below."""
+    left = share * sum(high - low for low, high in ranges)
+    for low, high in ranges:
+        if left <= high - low:
+            return float(low + left)
+        left -= high - low
+    return float(ranges[-1][1])

@@ -199,6 +199,8 @@ def _settings(values: dict[str, Any]) -> RecordingSettings:
             raise M2R2Error(f"{key} must be true or false, not {brief(value)}")
     if values.get("failures") and values.get("difficulties"):
         raise M2R2Error("failures make a beginner, difficulties other people: give one of both")
+    if values.get("shifted") and "places" in values.get("difficulties", ()):
+        raise M2R2Error("shifted moves board and kit, and so does places: give one of both")
     if "cameras" in values:
         values = {**values, "cameras": tuple(values["cameras"])}
     return RecordingSettings(**values)

@@ -23,6 +23,8 @@ from m2r2_ros.shipped import shipped
 from m2r2_ros.simulation import generate
 from m2r2_ros.simulation import recipe as recipes
 from m2r2_ros.simulation.defects import defect_of
+from m2r2_ros.simulation.difficulties import DIFFICULTIES
+from m2r2_ros.simulation.people import OPERATORS
 from m2r2_ros.simulation.recording_settings import RecordingSettings
 
 SETTINGS = RecordingSettings()
@@ -227,6 +229,7 @@ def test_one_split_has_a_manifest_of_its_own(made, small):
         ("attempts: 2", "difficulties: [all, -cluter]", "did you mean 'clutter'"),
         ("attempts: 2", "{difficulties: [pace], failures: 0.5}", "cannot be read"),
         ("attempts: 2", "difficulties: [pace]\nfailures: 0.5", "give one of both"),
+        ("attempts: 2", "difficulties: [places]", "shifted moves board and kit"),
         ("attempts: 2", "operators: [test]", "operators must be one of"),
         ("attempts: 2", "rig: mine", "rig must be one of"),
         ("name: small", "", "lacks 'name'"),
@@ -270,6 +273,23 @@ def test_the_shipped_recipe_is_the_benchmark():
     assert sizes == {"train": 64, "validation": 8, "test": 20, "shifted": 20}
     assert [split.name for split in recipe.splits if split.settings.shifted] == ["shifted"]
     assert {split.settings.cameras for split in recipe.splits} == {("hama1", "hama2", "hand")}
+
+
+def test_the_hard_recipe_has_all_difficulties_and_other_people_in_test_and_shifted():
+    recipe = recipes.load_recipe(shipped("config/datasets/taskboard_sim_v2.yaml"))
+    v1 = recipes.load_recipe(shipped("config/datasets/taskboard_sim_v1.yaml"))
+    assert {split.settings.difficulties for split in recipe.splits} == {DIFFICULTIES}
+    kinds = {split.name: (split.settings.operators, split.settings.rig) for split in recipe.splits}
+    assert kinds == {
+        "train": ("training", "own"),
+        "validation": ("training", "own"),
+        "test": ("test", "own"),
+        "shifted": ("shifted", "other"),
+    }
+    used = {seed for split in v1.splits for seed in split.seeds}
+    for split in recipe.splits:
+        assert not used & set(split.seeds)
+        assert split.recordings >= OPERATORS[split.settings.operators] or split.name == "validation"
 
 
 def without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str) -> None:
