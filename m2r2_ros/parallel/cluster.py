@@ -44,6 +44,8 @@ def ray_cluster(address: str) -> Iterator[ModuleType]:
     """
     # Nothing is reported to Ray's makers.
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    # Ray would begin again for ever what takes more memory than there is.
+    os.environ.setdefault("RAY_task_oom_retries", str(_RETRIES))
     try:
         ray = importlib.import_module("ray")
     except ModuleNotFoundError as error:
