@@ -18,8 +18,9 @@ from m2r2_ros.inference.session import TensorType, check_tensors, open_session
 _CHUNK = 1024
 # What reduced precision may add to a probability.
 _ROUNDING = 0.01
-# Outputs (1, T) that a head may have; NaN where it does not know.
-_OPTIONAL = ("progress", "outcome")
+# Outputs (1, T) that a head may have, and one of every class (1, T, C); NaN where it does not know.
+_OF_FRAMES, _OF_CLASSES = ("progress", "outcome"), "outcomes"
+_OPTIONAL = (*_OF_FRAMES, _OF_CLASSES)
 
 
 class StreamingHead:
@@ -27,7 +28,7 @@ class StreamingHead:
 
     `labels` (index = class id), their `vocabulary`, `feature_dimension`, `sha256`;
     `metadata.tracker` holds the tracker's defaults for this head; `outlook` is what its optional
-    outputs `progress` and `outcome`, of which it `tells` some, said of the last frame.
+    outputs `progress`, `outcome` and `outcomes`, of which it `tells` some, said of the last frame.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -48,7 +49,8 @@ class StreamingHead:
         check_tensors(model, "input", self._session.get_inputs(), inputs)
         found = self._session.get_outputs()
         self.tells = [name for name in _OPTIONAL if name in {tensor.name for tensor in found}]
-        outputs |= {name: ("float", (1, None)) for name in self.tells}
+        shapes = dict.fromkeys(_OF_FRAMES, (1, None)) | {_OF_CLASSES: (1, None, len(self.labels))}
+        outputs |= {name: ("float", shapes[name]) for name in self.tells}
         check_tensors(model, "output", found, outputs, exact=False)
         self._outputs = ["probabilities", "boundary", *self.tells]
         self._outputs += [f"next_{name}" for name in self.metadata.states]
@@ -127,15 +129,21 @@ class StreamingHead:
 
     def _read_outlook(self, told: dict[str, np.ndarray]) -> Outlook:
         """Of the last frame. Raises M2R2Error when an answer is neither a share nor NaN."""
-        last = {name: float(values[0, -1]) for name, values in told.items() if values.size}
-        for name, value in last.items():
-            if not (np.isnan(value) or -_ROUNDING <= value <= 1 + _ROUNDING):
+        last = {name: values[0, -1] for name, values in told.items() if values.size}
+        for name, answer in last.items():
+            known = answer[~np.isnan(answer)]
+            wrong = known[(known < -_ROUNDING) | (known > 1 + _ROUNDING)]
+            if wrong.size:
                 self.reset()
-                raise M2R2Error(
-                    f"{self.path}: gave '{name}' as {value:.3g}, which is no share; starting anew"
-                )
-        shares = {n: min(max(v, 0.0), 1.0) for n, v in last.items() if not np.isnan(v)}
-        return Outlook(shares.get("progress"), shares.get("outcome"))
+                said = f"gave '{name}' as {wrong[0]:.3g}, which is no share; starting anew"
+                raise M2R2Error(f"{self.path}: {said}")
+        shares = {
+            name: float(min(max(last[name], 0.0), 1.0))
+            for name in _OF_FRAMES
+            if name in last and not np.isnan(last[name])
+        }
+        each = np.clip(last[_OF_CLASSES], 0.0, 1.0) if _OF_CLASSES in last else None
+        return Outlook(shares.get("progress"), shares.get("outcome"), each)
 
 
 def _tensor_types(metadata: HeadMetadata) -> tuple[dict[str, TensorType], dict[str, TensorType]]:

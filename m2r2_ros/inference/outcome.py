@@ -15,18 +15,21 @@ _SUREST = 1e-4
 
 
 class Outlook(NamedTuple):
-    """The head's answer at one frame; None where it has none."""
+    """The head's answer at one frame; None where it has none. See `FramePrediction`."""
 
     progress: float | None = None
     success: float | None = None
+    successes: np.ndarray | None = None
 
 
-def success_of(frames: Iterable[FramePrediction]) -> float | None:
-    """Probability that the action that ends with these frames has succeeded.
+def success_of(frames: Iterable[FramePrediction], end_ns: int, class_id: int) -> float | None:
+    """Probability that an action of that class has succeeded that ends within these frames.
 
-    The mean of their log odds; None where no frame has an answer.
+    The mean of their log odds; None where no frame has an answer. What comes right after an action
+    tells most of it; only a head that answers for every class still speaks of it then.
     """
-    shares = [frame.success for frame in frames if frame.success is not None]
+    answers = (_answer(frame, end_ns, class_id) for frame in frames)
+    shares = [share for share in answers if share is not None]
     if not shares:
         return None
     share = np.clip(shares, _SUREST, 1 - _SUREST)
@@ -41,3 +44,10 @@ def outcome_of(success: float | None, unknown_below: float = 0.0) -> tuple[Actio
     if told < unknown_below:
         return ActionOutcome.UNKNOWN, 0.0
     return (ActionOutcome.SUCCESS if success >= 0.5 else ActionOutcome.FAILURE), told
+
+
+def _answer(frame: FramePrediction, end_ns: int, class_id: int) -> float | None:
+    if frame.successes is None:
+        return frame.success if frame.stamp_ns <= end_ns else None
+    share = float(frame.successes[class_id])
+    return None if np.isnan(share) else share

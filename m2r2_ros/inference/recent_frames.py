@@ -7,8 +7,8 @@ from collections import deque
 
 from m2r2_ros.inference.segment_events import FramePrediction
 
-# Seconds before an action's end whose frames tell its object and outcome together: where it ends
-# is known to a few frames only, and one frame alone may err.
+# Seconds before an action's end whose frames tell its object, and before and after it its outcome:
+# where it ends is known to a few frames only, and one frame alone may err.
 EVIDENCE_S = 0.5
 # More frames than any rule leaves open between the end of a segment and the time it is believed.
 _MOST_FRAMES = 1000
@@ -42,3 +42,9 @@ class RecentFrames:
         """Those of the last EVIDENCE_S of what lasts over [start_ns, end_ns), in order."""
         since_ns = max(start_ns, end_ns - round(EVIDENCE_S * 1e9))
         return [frame for frame in self._frames if since_ns < frame.stamp_ns <= end_ns]
+
+    def around(self, start_ns: int, end_ns: int) -> list[FramePrediction]:
+        """Those of `ending`, and what has come within EVIDENCE_S after the end."""
+        reach_ns = round(EVIDENCE_S * 1e9)
+        since_ns, until_ns = max(start_ns, end_ns - reach_ns), end_ns + reach_ns
+        return [frame for frame in self._frames if since_ns < frame.stamp_ns <= until_ns]

@@ -17,6 +17,8 @@ class FramePrediction:
     boundary       probability in [0, 1] that an action starts at this frame.
     progress       share of the action at this frame that is done, None where nobody tells it.
     success        probability that this action succeeds, by what was seen; None as above.
+    successes      float32 (C,), that of an action of each class that ends about now, NaN where it
+                   is not told; None as above.
     """
 
     index: int
@@ -25,6 +27,7 @@ class FramePrediction:
     boundary: float
     progress: float | None = None
     success: float | None = None
+    successes: np.ndarray | None = None
 
 
 class SegmentStatus(IntEnum):

@@ -10,6 +10,7 @@ from itertools import pairwise
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.nn import functional
 
 from m2r2_ros.datasets.frame_outcomes import FAILED, SUCCEEDED, UNJUDGED
@@ -26,6 +27,8 @@ LEAST_OF_EACH = 5
 _NEWTON_STEPS = 30
 # A frame's weight is the share that is done to this power: of 50 frames the last five have half.
 _LATE = 8
+# Frames after its end that count in full: what an action has led to is plain by then.
+_AFTER = 5
 # Half of the penalty on squared weights, of features with a standard deviation of 1.
 _RIDGE = 0.005
 
@@ -78,22 +81,35 @@ def outlook_losses(head: CausalHead, logits: OutlookLogits, batch: SequenceBatch
     """Absolute error of progress, cross entropy of success and the size of its weights; 0 where
     there are no labels.
 
-    Of success the end of an action counts, which is what the tracker reads.
+    Of success the frames about an action's end count, which is what the tracker reads.
     """
     each = batch.progress.unsqueeze(1).expand_as(logits.progress)
     known = each.isfinite()
     error = (logits.progress.sigmoid() - each)[known].abs().sum() / known.sum().clamp(min=1)
     classes = batch.classes.clamp(min=0)
     judged = head.outlook.judged[classes] & (batch.outcomes != UNJUDGED) & batch.progress.isfinite()
-    weight = batch.progress[judged] ** _LATE
+    odds = head.outlook.success_of(logits, classes)
+    terms = [(odds[judged], batch.outcomes[judged], batch.progress[judged] ** _LATE)]
+    over = _last_frames(batch) & judged
+    for late in range(1, _AFTER + 1):
+        known = over[:, :-late] & batch.present[:, late:]
+        shown = logits._replace(success=logits.success[..., late:])
+        odds = head.outlook.success_of(shown, classes[:, :-late])[known]
+        terms.append((odds, batch.outcomes[:, :-late][known], torch.ones_like(odds)))
+    odds, outcomes, weight = (torch.cat(parts) for parts in zip(*terms, strict=True))
     wrong = functional.binary_cross_entropy_with_logits(
-        head.outlook.success_of(logits, classes)[judged],
-        batch.outcomes[judged].float(),
-        weight,
-        reduction="sum",
+        odds, outcomes.float(), weight, reduction="sum"
     )
     size = _RIDGE * head.outlook.success.weight.square().sum() if judged.any() else 0.0
     return {"progress": error, "outcome": wrong / weight.sum().clamp(min=1.0) + size}
+
+
+def _last_frames(batch: SequenceBatch) -> Tensor:
+    """bool (B, T): where something else follows within the sequence."""
+    last = torch.zeros_like(batch.present)
+    for targets in (batch.classes, batch.outcomes):
+        last[:, :-1] |= targets[:, 1:] != targets[:, :-1]
+    return last
 
 
 @torch.no_grad()
@@ -113,13 +129,13 @@ def calibrate_outcome(
     for sequence in sequences:
         if sequence.outcomes is None:
             continue
-        shown = delayed(sequence, late)
-        features, classes = (torch.from_numpy(x)[None] for x in (shown.features, shown.classes))
-        logits = head.answer(features, head.zero_states()).outlook
-        odds = head.outlook.success_of(logits, classes)[0, late:]
+        features = torch.from_numpy(delayed(sequence, late).features)[None]
+        odds = head.answer(features, head.zero_states()).outlook.success[0, :, late:]
         for start, end in _actions(sequence, vocabulary):
-            if head.outlook.judged[sequence.classes[start]] and sequence.outcomes[start] >= 0:
-                found.append(float(odds[max(start, end - frames) : end].mean()))
+            number = int(sequence.classes[start])
+            if head.outlook.judged[number] and sequence.outcomes[start] >= 0:
+                reading = odds[head.outlook.activity[number]]
+                found.append(float(reading[max(start, end - frames) : end + frames].mean()))
                 outcomes.append(int(sequence.outcomes[start]))
     if min(outcomes.count(FAILED), outcomes.count(SUCCEEDED)) >= LEAST_OF_EACH:
         scale, shift = platt(np.array(found), np.array(outcomes))

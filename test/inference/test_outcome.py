@@ -58,6 +58,33 @@ def test_an_action_is_judged_by_the_frames_up_to_its_end():
     assert {event.outcome for event in events if event.status != ENDED} == {ActionOutcome.UNKNOWN}
 
 
+def telling(shares):
+    """A frame's answer for every class, the likeliest one's the wrong one to take."""
+    return None, 0.99, np.array(shares, np.float32)
+
+
+@pytest.mark.parametrize("failed", [True, False])
+def test_what_comes_right_after_an_action_tells_its_outcome_too(failed):
+    """Of a head that answers for every class: up to the end it sees nothing, then the outcome."""
+    after = 0.2 if failed else 0.9
+    blind, plain = telling((np.nan, 0.99, 0.5)), telling((np.nan, 0.99, after))
+    events, _ = played([*[(2, *blind)] * 9, *[(1, *plain)] * 8])
+    (ended,) = (event for event in events if event.status == ENDED)
+    assert (ended.label, ended.end_ns) == ("Insert USB", 8 * 10**8)
+    late = min(5, (ended.stamp_ns - ended.end_ns) // 10**8)
+    assert late > 0
+    odds = late * logit(after) / (5 + late)
+    share = 1 / (1 + math.exp(-odds))
+    assert ended.outcome is (ActionOutcome.FAILURE if failed else ActionOutcome.SUCCESS)
+    assert ended.outcome_confidence == pytest.approx(max(share, 1 - share), abs=1e-4)
+
+
+def test_of_a_class_that_is_never_judged_nothing_is_told():
+    events, _ = played([*[(2, *telling((0.1, 0.1, np.nan)))] * 9, *[(1, None, None)] * 8])
+    (ended,) = (event for event in events if event.status == ENDED)
+    assert (ended.outcome, ended.outcome_confidence) == (ActionOutcome.UNKNOWN, 0.0)
+
+
 def test_what_nobody_tells_is_unknown():
     silent = [(2, None, None)] * 6
     idle = [(0, 0.5, 0.9)] * 6
@@ -95,7 +122,7 @@ def test_answers_of_a_time_are_those_of_all_frames(steps):
             for start in (0, end - 2 * TENTH):
                 since = max(start, end - round(EVIDENCE_S * 1e9))
                 told = [x for at, x in all_frames if since < at <= end and x is not None]
-                found = success_of(recent.ending(start, end))
+                found = success_of(recent.around(start, end), end, 0)
                 assert (found is None) == (not told)
                 if told:
                     odds = [logit(min(max(x, 1e-4), 1 - 1e-4)) for x in told]
@@ -123,6 +150,14 @@ def test_a_head_may_tell_progress_and_outcome(tmp_path):
     features[0, 0] = 7.0
     with pytest.raises(M2R2Error, match="no share"):
         head.step(features[0])
+    each = StreamingHead(write_head(tmp_path / "each.onnx", "ab" * 32, outlook=("outcomes",)))
+    features = np.linspace(0, 1, FEATURE_DIMENSION, dtype=np.float32)
+    each.step(features)
+    np.testing.assert_array_equal(each.outlook.successes, features[: len(each.labels)])
+    features[1] = -3.0
+    with pytest.raises(M2R2Error, match="gave 'outcomes' as -3, which is no share"):
+        each.step(features)
+    features = np.full((3, FEATURE_DIMENSION), 0.5, np.float32)
     plain = StreamingHead(write_head(tmp_path / "plain.onnx", "ab" * 32))
     plain.step(features[1])
     assert plain.outlook == Outlook()

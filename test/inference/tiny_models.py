@@ -177,7 +177,8 @@ def write_head(
     """Write two causal dilated convolutions with their past as states.
 
     A high `gain` makes the posterior confident. `metadata` replaces the true entry.
-    `outlook`: optional outputs, functions of the feature's first number.
+    `outlook`: optional outputs, the feature's first number, that of every class ("outcomes") its
+    first C.
     """
     graph = Graph(seed)
     hidden = _causal_layer(graph, "features", 0, feature_dimension, _HIDDEN, dilation=1)
@@ -197,9 +198,12 @@ def write_head(
         value("boundary", TensorProto.FLOAT, [1, "T"]),
     ]
     for name in outlook:
-        first = graph.op("Gather", "features", graph.constant(0, np.int64), axis=2)
+        of_classes = name == "outcomes"
+        chosen = np.arange(len(labels)) if of_classes else 0
+        first = graph.op("Gather", "features", graph.constant(chosen, np.int64), axis=2)
         graph.op("Identity", first, output=name)
-        outputs.append(value(name, TensorProto.FLOAT, [1, "T"]))
+        shape = [1, "T", len(labels)] if of_classes else [1, "T"]
+        outputs.append(value(name, TensorProto.FLOAT, shape))
     for i, shape in enumerate(states):
         outputs.append(value(f"next_state_{i}", TensorProto.FLOAT, shape))
     if metadata is None:

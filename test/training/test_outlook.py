@@ -186,6 +186,16 @@ def test_losses_are_as_their_definition_says():
         share = 1 / (1 + np.exp(-success[b, batch.classes[b, t], t].item()))
         wrong.append(-(done**8) * np.log(share if outcome else 1 - share))
         weights.append(done**8)
+    # And the five frames after an action's end, if its sequence goes on for as long.
+    for b, name in enumerate(SEQUENCES[:2]):
+        length = len(name.classes)
+        for end in range(1, length):
+            number, outcome = name.classes[end - 1], name.outcomes[end - 1]
+            if number and (number, outcome) != (name.classes[end], name.outcomes[end]):
+                for t in range(end, min(end + 5, length)):
+                    share = 1 / (1 + np.exp(-success[b, number, t].item()))
+                    wrong.append(-np.log(share if outcome else 1 - share))
+                    weights.append(1.0)
     assert float(found["progress"]) == pytest.approx(np.mean(errors), rel=1e-4)
     size = 0.005 * 0.1**2 * head.outlook.success.weight.numel()
     assert found["outcome"].item() == pytest.approx(sum(wrong) / sum(weights) + size, rel=1e-4)
@@ -230,7 +240,7 @@ def test_calibration_is_the_likeliest(seed):
 
 
 def test_it_learns_both_and_the_graph_tells_them(trained, tmp_path):
-    assert trained.told == ("progress", "outcome")
+    assert trained.told == ("progress", "outcome", "outcomes")
     assert float(trained.outlook.scale) != 1.0
     path = tmp_path / "head.onnx"
     assert export_head(trained, path, VOCABULARY, "", TrackerConfig(), "made up") < 1e-4

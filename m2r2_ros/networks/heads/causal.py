@@ -22,7 +22,7 @@ from m2r2_ros.networks.heads.outlook import OutlookLayers, OutlookLogits
 # Every one takes as long as the first, in training and on the robot.
 MOST_MEMBERS = 16
 # Names of the outputs of an outlook, in the order of its answers.
-OUTLOOK = ("progress", "outcome")
+OUTLOOK = ("progress", "outcome", "outcomes")
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class CausalAnswer(NamedTuple):
 
 class ToldFrames(NamedTuple):
     """What the exported graph gives: probabilities (B, T, C), boundary (B, T) in [0, 1], next
-    states, and the outputs that it may lack (B, T), by name."""
+    states, and the outputs that it may lack, by name: (B, T), of every class (B, T, C)."""
 
     probabilities: Tensor
     boundary: Tensor

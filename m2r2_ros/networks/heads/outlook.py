@@ -81,8 +81,9 @@ class OutlookLayers(nn.Module):
         carried.append(past[..., -_PAST:])
         return OutlookLogits(self.progress(y), self.success(torch.cat(means, 1))), carried
 
-    def tell(self, logits: OutlookLogits, probabilities: Tensor) -> tuple[Tensor, Tensor]:
-        """Progress and probability of success (B, T), NaN where nothing is told.
+    def tell(self, logits: OutlookLogits, probabilities: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Progress and probability of success (B, T) of the likeliest class, and the latter of
+        every class (B, T, C); NaN where nothing is told.
 
         Of the logits and the class posterior (B, T, C).
         """
@@ -90,9 +91,12 @@ class OutlookLayers(nn.Module):
         progress = logits.progress.sigmoid().mean(1)
         unknown = torch.full_like(progress, torch.nan)
         success = (self.scale * self.success_of(logits, likeliest) + self.shift).sigmoid()
+        each = logits.success[:, self.activity].transpose(1, 2)
+        each = (self.scale * each + self.shift).sigmoid()
         return (
             torch.where(self.acts[likeliest], progress, unknown),
             torch.where(self.judged[likeliest], success, unknown),
+            torch.where(self.judged, each, torch.full_like(each, torch.nan)),
         )
 
     def success_of(self, logits: OutlookLogits, classes: Tensor) -> Tensor:
