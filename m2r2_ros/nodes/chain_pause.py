@@ -137,6 +137,8 @@ class ChainPause:
         self._is_paused, self._is_new = True, False
         self._lives = {name: self._lives_of(name) for name in _CHAIN}
         self._mark.write()
+        if self._mark.problem:
+            self._warn(self._mark.problem)
 
     async def _keep_paused(self) -> None:
         """Bring a node that was started again, and has become active, to where the others are."""

@@ -256,3 +256,12 @@ def test_a_node_that_does_not_answer_is_named(monkeypatch):
     way.send(None)
     chain.timers[-1]()
     assert "has not answered" in answer_of(way).message
+
+
+def test_a_pause_that_cannot_be_kept_for_a_successor_is_said(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("where a folder should be")
+    monkeypatch.setenv("ROS_HOME", str(tmp_path / "file"))
+    chain = Chain(**dict.fromkeys(STATIONS, "active"))
+    assert answer_of(asked(chain, True)).success
+    (said,) = chain.warnings
+    assert "cannot be written" in said and said.endswith("if this process is killed")
