@@ -1,17 +1,19 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Make models/taskboard_compact and models/roboact_compact from nothing: simulate taskboard-sim v1;
-# pretrain, export, extract and train the causal head by `m2r2 reproduce`; score what ships; train and
-# score RoboAct-CLIP likewise. Every step goes on where it was interrupted. `m2r2 reproduce table1` (or table2) with the same --data and --out then fills the other
-# rows of the paper's tables from the same encoder and features.
+# Make models/taskboard_compact and models/roboact_compact from nothing: simulate taskboard-sim v1 and
+# a beginner's recordings; pretrain and export by `m2r2 reproduce`; train the causal head that ships on
+# both, so that it tells outcomes; score it; train and score RoboAct-CLIP likewise. Every step goes on
+# where it was interrupted. `m2r2 reproduce table1` (or table2) with the same --data and --out then
+# fills the other rows of the paper's tables from the same encoder and features.
 # Needs the train and sim extras (make setup-dev).
 #
-# From the environment: DATA, OUT, MODELS (folders), WORKERS, SEEDS (of the head; the first one ships),
+# From the environment: DATA, OUTCOMES, OUT, MODELS (folders), WORKERS, SEEDS (of the tables' head),
 # RECIPE (of `m2r2 simulate`), STAGES (of `m2r2 reproduce --config`).
 set -eu
 cd "$(dirname "$0")/.."
 m2r2=${M2R2:-.venv/bin/m2r2}
 data=${DATA:-out/taskboard-sim}
+outcomes=${OUTCOMES:-out/taskboard-outcomes}
 out=${OUT:-out/v1}
 models=${MODELS:-models}
 workers=${WORKERS:-2}
@@ -27,12 +29,25 @@ $m2r2 reproduce table1 --data "$data" --out "$out" --config "$stages" --workers 
 
 mkdir -p "$made" "$models/$name"
 cp "$out/encoders/m2r2/encoder.onnx" "$made/"
-cp "$out/heads/m2r2-causal/fine/seed${seeds%%,*}/head.onnx" "$made/"
-# Split 1 tests on recordings of the same distribution, split 2 on shifted boards.
-for split in 1 2; do
+[ -e "$outcomes/manifest.json" ] || $m2r2 simulate --recipe taskboard_outcomes_v1 --out "$outcomes" \
+    --workers "$workers"
+# Of validation, and the last three of the beginner's, which calibrate what is said of outcomes.
+kept="$(find "$data/validation" -name '*.h5' -exec basename {} .h5 \; | sort)
+$(find "$outcomes/train" -name '*.h5' -exec basename {} .h5 \; | sort | tail -n 3)"
+$m2r2 extract "$data/train" "$data/validation" "$outcomes/train" --test "$data/test" \
+    --encoder "$made/encoder.onnx" --out "$made/features" --workers "$workers"
+# Unquoted: a word a recording.
+$m2r2 train --data "$made/features" --split 1 --head causal --config config/training/causal_taskboard.yaml \
+    --out "$made/head" --validation $kept
+cp "$made/head/head.onnx" "$made/"
+for test in test shifted outcomes; do
+    recordings=$data/$test
+    [ $test = outcomes ] && recordings=$outcomes/test
+    $m2r2 extract "$data/validation" --test "$recordings" --encoder "$made/encoder.onnx" \
+        --out "$made/$test" --workers "$workers"
     for labels in coarse fine; do
-        $m2r2 evaluate --data "$out/features/m2r2" --split $split --model "$made" --labels $labels \
-            --json "$made/split${split}_$labels.json" --report "$made/split$split.html"
+        $m2r2 evaluate --data "$made/$test" --split 1 --model "$made" --labels $labels \
+            --json "$made/${test}_$labels.json" --report "$made/$test.html"
     done
 done
 
