@@ -75,7 +75,7 @@ def over_processes(
     while held := (yield from _until_killed(function, waiting, workers, workers + 1)):
         suspects = iter(held)
         while guilty := (yield from _until_killed(function, suspects, 1, 1)):
-            yield lost(guilty[0], "its process was killed twice (out of memory?)")
+            yield lost(guilty[0], "its process was killed, alone, too (out of memory?)")
 
 
 def _until_killed(

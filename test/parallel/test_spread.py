@@ -72,7 +72,7 @@ def test_a_killed_process_loses_its_own_piece_alone(tmp_path: Path) -> None:
     done = list(spread(partial(killed_at, tmp_path), range(5), Workers(2), "working"))
     assert sorted(each.piece for each in done) == list(range(5))
     (lost,) = [each for each in done if each.error]
-    assert lost.piece == 2 and "killed twice" in lost.error
+    assert lost.piece == 2 and "killed, alone, too" in lost.error
     begun = (tmp_path / "begun").read_text().split()
-    # Begun twice is only what was under way when a process was killed.
-    assert begun.count("2") >= 2 and max(map(begun.count, begun)) <= 3
+    # Begun twice is only what was under way when a process was killed; 2 may not have begun by then.
+    assert begun.count("2") >= 1 and max(map(begun.count, begun)) <= 3
