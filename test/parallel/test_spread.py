@@ -74,5 +74,5 @@ def test_a_killed_process_loses_its_own_piece_alone(tmp_path: Path) -> None:
     (lost,) = [each for each in done if each.error]
     assert lost.piece == 2 and "killed, alone, too" in lost.error
     begun = (tmp_path / "begun").read_text().split()
-    # Begun twice is only what was under way when a process was killed; 2 may not have begun by then.
+    # Begun twice is only what was under way when a process was killed, be it about to begin.
     assert begun.count("2") >= 1 and max(map(begun.count, begun)) <= 3
