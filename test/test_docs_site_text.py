@@ -69,7 +69,7 @@ def test_any_file_can_be_linked_to():
     assert place_of("models/x/scores.png") == "repository/models/x/scores.png"
     assert "bytes that are no text" in shown("recordings/taskboard_demo.h5")
     assert "window_rate_hz" in shown("config/layouts")
-    assert "`segment.py` | Segment a recording" in shown("m2r2_ros/cli")
+    assert "`segment.py` | Segment recordings" in shown("m2r2_ros/cli")
 
 
 def test_a_docstring_keeps_what_somebody_has_aligned():

@@ -17,6 +17,7 @@ import tokenize
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import TextIO
 
 from m2r2_ros import __version__
 from m2r2_ros.cli._terminal import printable_output
@@ -64,8 +65,8 @@ def run_verb(verb: str, arguments: Sequence[str]) -> int:
             raise
         return _complain(f"m2r2 {verb}", missing_package(error.name or ""))
     except BrokenPipeError:
-        # The reader has gone (`| head`); keep the interpreter's last flush from failing too.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader has gone (`| head`).
+        _silence(sys.stdout)
         return EXIT_BROKEN_PIPE
     except OSError as error:
         return _complain(f"m2r2 {verb}", _one_line(error))
@@ -135,9 +136,17 @@ def _one_line(error: OSError) -> str:
 
 def _complain(program: str, message: str) -> int:
     # Where it cannot be said (a log on a full disk), the status says it.
-    with suppress(OSError):
-        print(printable(f"{program}: {message}"), file=sys.stderr)
+    try:
+        print(printable(f"{program}: {message}"), file=sys.stderr, flush=True)
+    except OSError:
+        _silence(sys.stderr)
     return EXIT_BAD_INPUT
+
+
+def _silence(stream: TextIO) -> None:
+    """Keep the interpreter's last flush from failing, which would change the status."""
+    with suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 if __name__ == "__main__":

@@ -154,9 +154,8 @@ class EventRecording:
     def _was_before_start(self, until_ns: int) -> bool:
         """Whether an event that ends then was over before there was anything to keep it."""
         if not self._clock.is_known:
-            # What is repeated comes at once.
-            now_ns, began_ns = self._newest_ns, self._began_ns
-            return bool(began_ns) and now_ns < began_ns + self.plan.around_ns
+            # What is repeated comes at once, maybe before anything of the sensors has.
+            return self._newest_ns < self._began_ns + self.plan.around_ns
         return until_ns < self._began_ns
 
     def _begin(self, first_ns: int, until_ns: int) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 
 import pytest
 from label_server import DATA, LabelServer, label
@@ -90,6 +91,12 @@ class Desk:
 
     def saved(self, page=None) -> None:
         (page or self.page).wait_for_selector("#status[data-status=saved]")
+
+    def until_on_disk(self, labels) -> None:
+        deadline = time.monotonic() + PATIENCE_MS / 1000
+        while (found := self.on_disk()) != labels:
+            assert time.monotonic() < deadline, found
+            self.page.wait_for_timeout(50)
 
     def on_disk(self) -> list[tuple[float, float, str]]:
         self.saved()

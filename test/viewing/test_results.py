@@ -92,8 +92,9 @@ def test_the_results_of_another_bag_are_shown(bag, tmp_path, capsys):
     assert command.main([str(word) for word in words]) == 0
     assert "not /other/action_segment" in capsys.readouterr().err
     chunks = RrdReader(file).stream().to_chunks()
-    rows = [c.to_record_batch().to_pydict() for c in chunks if c.entity_path == PUBLISHED]
-    assert [row["StateChange:state"] for row in rows if "StateChange:state" in row] == [[["pour"]]]
+    rows = [c.to_record_batch() for c in chunks if c.entity_path == PUBLISHED]
+    state = "StateChange:state"
+    assert [r[state].to_pylist() for r in rows if state in r.schema.names] == [[["pour"]]]
 
 
 def test_a_layout_without_anything_to_see_is_refused():
