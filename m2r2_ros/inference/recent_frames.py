@@ -40,8 +40,7 @@ class RecentFrames:
 
     def ending(self, start_ns: int, end_ns: int) -> list[FramePrediction]:
         """Those of the last EVIDENCE_S of what lasts over [start_ns, end_ns), in order."""
-        since_ns = max(start_ns, end_ns - round(EVIDENCE_S * 1e9))
-        return [frame for frame in self._frames if since_ns < frame.stamp_ns <= end_ns]
+        return [frame for frame in self.around(start_ns, end_ns) if frame.stamp_ns <= end_ns]
 
     def around(self, start_ns: int, end_ns: int) -> list[FramePrediction]:
         """Those of `ending`, and what has come within EVIDENCE_S after the end."""

@@ -153,19 +153,14 @@ class SegmentTracker:
         event = self._event(SegmentStatus.ENDED, stamp_ns, end_ns)
         if is_over and event.action:
             frames = self._recent.around(event.start_ns, end_ns)
-            success = success_of(frames, end_ns, self._class_of(event))
+            # Of one whose object is not certain, any class of its activity.
+            class_id = int(self._choices.members(self._open.choice)[0])
+            success = success_of(frames, end_ns, class_id)
             outcome, confidence = outcome_of(success, self.config.outcome_unknown_below)
             event = replace(event, outcome=outcome, outcome_confidence=confidence)
         self._history.append(event)
         self._next_id += 1
         return event
-
-    def _class_of(self, event: SegmentEvent) -> int:
-        """The class of an action; of one whose object is not certain, any of its activity."""
-        if event.class_id >= 0:
-            return event.class_id
-        actions = map(self.vocabulary.action_of, self.labels)
-        return next(index for index, action in enumerate(actions) if action == event.action)
 
     def _event(self, status: SegmentStatus, stamp_ns: int, end_ns: int) -> SegmentEvent:
         stretch = self._open
