@@ -4,20 +4,37 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from m2r2_ros.errors import printable
+from m2r2_ros.parallel.spread import Done
 
 # So many recordings are named, the others counted.
 _NAMED = 3
 
 
 class Said:
-    """Prints a line of the first recording at once, and those that it is true of at the end."""
+    """Prints a line of the first recording at once, and those that it is true of at the end.
+
+    failures  recordings without a result.
+    """
 
     def __init__(self) -> None:
         self._recordings: dict[str, list[object]] = {}
+        self.failures = 0
+
+    def results(self, found: Iterable[Done[Any, Any]]) -> Iterator[Done[Any, Any]]:
+        """Those that have a result; what is odd of it, or why there is none, is said."""
+        for done in found:
+            if done.error:
+                self.failures += 1
+                self.say(done.piece.name, done.error)
+                continue
+            for problem in done.result.problems:
+                self.say(done.piece.name, problem)
+            yield done
 
     def say(self, recording: object, line: str) -> None:
         recordings = self._recordings.setdefault(line, [])

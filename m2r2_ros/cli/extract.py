@@ -117,15 +117,8 @@ def main(args: argparse.Namespace) -> int:
     config = args.config and args.config.absolute()
     jobs = [ExtractionJob(recording.absolute(), choice, config, stated) for recording in recordings]
     pending = [job for job in jobs if not record.has(job)]
-    failures = 0
     with saying() as said, record:
-        for done in run_jobs(pending, workers, len(jobs) - len(pending)):
-            if done.error:
-                failures += 1
-                said.say(done.piece.name, done.error)
-                continue
-            for problem in done.result.problems:
-                said.say(done.piece.name, problem)
+        for done in said.results(run_jobs(pending, workers, len(jobs) - len(pending))):
             record.add(done.result)
 
     done = [job.name for job in jobs if record.has(job)]
@@ -139,8 +132,8 @@ def main(args: argparse.Namespace) -> int:
         f"{args.out}: {len(done)} recordings, {len(labelled)} with labels; "
         f"{len(jobs) - len(pending)} were there already"
     )
-    if failures:
-        raise M2R2Error(f"{failures} of {len(jobs)} recordings could not be extracted")
+    if said.failures:
+        raise M2R2Error(f"{said.failures} of {len(jobs)} recordings could not be extracted")
     return 0
 
 

@@ -103,26 +103,20 @@ def _segment_all(args: argparse.Namespace, workers: Workers) -> int:
     record = SegmentFolder(folder, models)
     jobs = [_job(path, folder, models) for path in given_recordings(args.recordings)]
     pending = [job for job in jobs if not record.has(job)]
-    began, segments, recorded_s, failures = time.perf_counter(), 0, 0.0, 0
+    began, segments, recorded_s = time.perf_counter(), 0, 0.0
     with saying() as said, record:
-        for done in segment_all(pending, workers, len(jobs) - len(pending)):
-            if done.error:
-                failures += 1
-                said.say(done.piece.name, done.error)
-                continue
-            for problem in done.result.problems:
-                said.say(done.piece.name, problem)
+        for done in said.results(segment_all(pending, workers, len(jobs) - len(pending))):
             segments += done.result.segments
             recorded_s += done.result.recorded_s
             record.add(done.piece)
     elapsed_s = time.perf_counter() - began
     print(
-        f"{args.json}: {len(jobs) - failures} recordings, {len(jobs) - len(pending)} were there "
-        f"already; {segments} segments; {recorded_s:.1f} s in {elapsed_s:.1f} s, "
+        f"{args.json}: {len(jobs) - said.failures} recordings, {len(jobs) - len(pending)} were "
+        f"there already; {segments} segments; {recorded_s:.1f} s in {elapsed_s:.1f} s, "
         f"{recorded_s / elapsed_s:.1f} times real time"
     )
-    if failures:
-        raise M2R2Error(f"{failures} of {len(jobs)} recordings could not be segmented")
+    if said.failures:
+        raise M2R2Error(f"{said.failures} of {len(jobs)} recordings could not be segmented")
     return 0
 
 
