@@ -100,11 +100,13 @@ class Curve:
         """Trainings and hours that are left, by what those that are done have taken."""
         rows = []
         for way in self._settings["ways"]:
-            took = [p["minutes"] for p in self._done.values() if p["way"] == way]
+            done = [p for p in self._done.values() if p["way"] == way]
+            # Points of before minutes were counted have none.
+            took = [p["minutes"] for p in done if "minutes" in p]
             left = [p for p in self._points() if p.way == way and p.name not in self._done]
             each = f"{np.mean(took):.1f} min each" if took else "not measured yet"
             hours = f", {len(left) * np.mean(took) / 60:.1f} h left" if took else ""
-            rows.append(f"{way}: {len(took)} done, {len(left)} left, {each}{hours}")
+            rows.append(f"{way}: {len(done)} done, {len(left)} left, {each}{hours}")
         return "\n".join(rows)
 
     def run(self) -> None:
