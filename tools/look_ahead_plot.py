@@ -31,7 +31,7 @@ from m2r2_ros.errors import M2R2Error
 from m2r2_ros.inference.head import StreamingHead
 from m2r2_ros.parallel.progress import Progress
 from m2r2_ros.training.learned_procedure import learn_procedure
-from m2r2_ros.training.tracker_tuning import Answers, score_tracker
+from m2r2_ros.training.tracker_tuning import answers_of, score_tracker
 
 matplotlib.use("agg")
 from matplotlib import pyplot as plt
@@ -47,7 +47,7 @@ def points(
     head = StreamingHead(graph)
     rate_hz = head.metadata.rate_hz or ASSUMED_HZ
     procedure = learn_procedure(training, head.vocabulary, rate_hz)
-    answers = [_answers(head, recording, rate_hz) for recording in kept]
+    answers = [answers_of(head, recording) for recording in kept]
     for level in LEVELS:
         config = replace(head.metadata.tracker, commit_level=level)
         scored = score_tracker(answers, head.vocabulary, config, procedure)
@@ -59,17 +59,6 @@ def points(
             "recognised": round(scored.recognised, 2),
             **{name: round(getattr(scored, name), 3) for name in DELAYS},
         }
-
-
-def _answers(head: StreamingHead, recording: LabelledFeatures, rate_hz: float) -> Answers:
-    """About the frames themselves: what the head owes at the end, it says of the last one again."""
-    late, features = head.metadata.look_ahead, np.asarray(recording.features)
-    head.reset()
-    padded = np.concatenate([features, features[-1:].repeat(late, axis=0)])
-    told = (values[late:] for values in head.run(padded))
-    return Answers(
-        recording.name, *told, list(recording.labels), late, recording.stamps_ns, rate_hz
-    )
 
 
 def draw(found: Sequence[dict[str, Any]], out: Path) -> None:

@@ -17,11 +17,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from m2r2_ros.datasets.frame_rate import ASSUMED_HZ
+from m2r2_ros.datasets.mstcn import LabelledFeatures
 from m2r2_ros.evaluation.delay import beliefs_from_frames, timeliness
 from m2r2_ros.evaluation.frame_times import edges_from_stamps, segments_from_frames
 from m2r2_ros.evaluation.metrics import score_many
 from m2r2_ros.evaluation.predictions import Prediction
 from m2r2_ros.evaluation.streamed_predictions import nominal_stamps, track
+from m2r2_ros.inference.head import StreamingHead
 from m2r2_ros.inference.procedure import Procedure
 from m2r2_ros.inference.tracker import SegmentTracker
 from m2r2_ros.inference.tracker_config import TrackerConfig
@@ -55,6 +57,24 @@ class Answers:
     late: int = 0
     stamps_ns: np.ndarray | None = None
     rate_hz: float = ASSUMED_HZ
+
+    @property
+    def ends_ns(self) -> np.ndarray:
+        """The frames' ends, by their rate where no stamps are known."""
+        if self.stamps_ns is None:
+            return nominal_stamps(len(self.truth), self.rate_hz)
+        return self.stamps_ns
+
+
+def answers_of(head: StreamingHead, recording: LabelledFeatures) -> Answers:
+    """What an exported head says of a recording; of the last frames it says what it said last."""
+    rate_hz = head.metadata.rate_hz or ASSUMED_HZ
+    late, features = head.metadata.look_ahead, np.asarray(recording.features)
+    head.reset()
+    padded = np.concatenate([features, features[-1:].repeat(late, axis=0)])
+    told = (values[late:] for values in head.run(padded))
+    labels = list(recording.labels)
+    return Answers(recording.name, *told, labels, late, recording.stamps_ns, rate_hz)
 
 
 @dataclass(frozen=True)
@@ -132,27 +152,35 @@ def score_tracker(
 ) -> TunedTracker:
     """F1@50 and mean decision delays of what a tracker would publish."""
     tracker = SegmentTracker(vocabulary, config, procedure=procedure)
-    predictions, right, frames = [], 0, 0
+    told = []
     for one in answers:
-        stamps_ns = one.stamps_ns
-        if stamps_ns is None:
-            stamps_ns = nominal_stamps(len(one.truth), one.rate_hz)
-        edges = edges_from_stamps(stamps_ns, one.rate_hz)
-        found = track(tracker, one.probabilities, one.boundary, stamps_ns)
-        held = ([UNKNOWN] * one.late + found.held)[: len(one.truth)]
+        found = track(tracker, one.probabilities, one.boundary, one.ends_ns)
+        told.append((found.published, ([UNKNOWN] * one.late + found.held)[: len(one.truth)]))
+    return replace(score_labels(answers, told, vocabulary), config=config, procedure=procedure)
+
+
+def score_labels(
+    answers: Sequence[Answers],
+    told: Sequence[tuple[list[str], list[str]]],
+    vocabulary: Vocabulary,
+) -> TunedTracker:
+    """The same of labels of frames: those published with hindsight, and those held at each one."""
+    predictions, right, frames = [], 0, 0
+    for one, (published, held) in zip(answers, told, strict=True):
+        edges = edges_from_stamps(one.ends_ns, one.rate_hz)
         right += sum(map(str.__eq__, held, one.truth))
         frames += len(one.truth)
         believed = beliefs_from_frames(held, edges)
         predictions.append(
             Prediction(
-                one.name, found.published, one.truth, believed, edges_s=edges, idle=vocabulary.idle
+                one.name, published, one.truth, believed, edges_s=edges, idle=vocabulary.idle
             )
         )
     activities = [prediction.renamed(vocabulary.coarse) for prediction in predictions]
     f1 = score_many([(p.labels, p.truth) for p in predictions])["f1@50"]
     delay_s, (label_delay_s, recognised) = _lateness(activities)[0], _lateness(predictions)
     held_share = 100.0 * right / max(frames, 1)
-    return TunedTracker(config, f1, held_share, delay_s, label_delay_s, recognised, procedure)
+    return TunedTracker(TrackerConfig(), f1, held_share, delay_s, label_delay_s, recognised)
 
 
 def _lateness(predictions: Sequence[Prediction]) -> tuple[float, float]:
