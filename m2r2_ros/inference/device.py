@@ -4,16 +4,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-import onnxruntime
 
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.inference.io_binding import BoundSession
 from m2r2_ros.inference.model_file import ModelFile, read_model
-from m2r2_ros.inference.session import CPU, TensorRt, open_session
+from m2r2_ros.inference.session import CPU, TensorRt, offers_gpu, open_session
+from m2r2_ros.inference.split_session import SplitSession
 
 # The same on every machine: part of the bit-for-bit rule.
 THREADS = 2
@@ -26,7 +26,7 @@ class DeviceSession:
 
     A GPU that fails in mid-run is a logged warning, and the CPU goes on; with `require_gpu` every
     call is an error until the GPU works again. CUDA graphs that fail are a warning, and the GPU
-    goes on without. `session` is the one in use now.
+    goes on without. `session` is the one in use now; `inputs` and `outputs` are the graph's.
     """
 
     def __init__(
@@ -36,14 +36,20 @@ class DeviceSession:
         require_gpu: bool = False,
         tensorrt: TensorRt | None = None,
         graphs: bool = False,
+        pictures: str = "",
     ) -> None:
-        """As `open_session`; raises M2R2Error."""
+        """As `open_session`; raises M2R2Error.
+
+        `pictures`: what the names of inputs begin with that may be begun before the others are
+        there.
+        """
         self._path, self._sha256 = model.path, model.sha256
+        self._pictures = pictures
         self._output = output
         self._must_stay = require_gpu
         # Arguments to open it again without CUDA graphs.
         self._on_gpu = {"require_gpu": require_gpu, "tensorrt": tensorrt}
-        self._use(open_session(model, THREADS, **self._on_gpu, graphs=graphs))
+        self._open(model, **self._on_gpu, graphs=graphs)
 
     @property
     def providers(self) -> list[str]:
@@ -68,12 +74,32 @@ class DeviceSession:
         self._open_again(allow_gpu=False)
         return self._bound(inputs)
 
+    def begin(self, name: str, picture: Callable[[], np.ndarray]) -> None:
+        """Work ahead on a picture that a later call will have as its input: on the CPU."""
+        if isinstance(self._bound, SplitSession):
+            self._bound.begin(name, picture)
+
     def _open_again(self, **how: Any) -> None:
         model = read_model(self._path)
         if model.sha256 != self._sha256:
             raise M2R2Error("the file has changed since it was opened")
-        self._use(open_session(model, THREADS, **how))
+        self._open(model, **how)
 
-    def _use(self, session: onnxruntime.InferenceSession) -> None:
-        self.session = session
-        self._bound = BoundSession(session, self._output)
+    def _open(self, model: ModelFile, **how: Any) -> None:
+        self._bound = self._split(model, **how)
+        if self._bound is None:
+            session = open_session(model, THREADS, **how)
+            self._bound = BoundSession(session, self._output)
+        self.session = self._bound.session
+        self.inputs, self.outputs = self._bound.inputs, self._bound.outputs
+
+    def _split(
+        self, model: ModelFile, allow_gpu: bool = True, tensorrt: TensorRt | None = None, **_: Any
+    ) -> SplitSession | None:
+        """The graph in parts, None where it is opened whole: for a GPU, or to say what is wrong."""
+        if not self._pictures or (allow_gpu and (offers_gpu() or self._must_stay or tensorrt)):
+            return None
+        try:
+            return SplitSession(model, self._output, self._pictures, THREADS)
+        except (M2R2Error, ValueError, IndexError):
+            return None

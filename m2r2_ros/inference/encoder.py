@@ -3,14 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.inference.device import DeviceSession
-from m2r2_ros.inference.encoder_inputs import WindowPacker, input_types
+from m2r2_ros.inference.encoder_inputs import PICTURE, WindowPacker, input_types
 from m2r2_ros.inference.metadata import METADATA_KEY, EncoderMetadata
 from m2r2_ros.inference.model_file import read_model
 from m2r2_ros.inference.session import TensorRt, check_tensors
@@ -40,17 +40,16 @@ class Encoder:
         as CUDA graphs where the whole encoder runs on the GPU.
         """
         model = read_model(path)
-        self._device = DeviceSession(model, "feature", require_gpu, tensorrt, graphs)
-        session = self._device.session
-        text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
+        self._device = DeviceSession(model, "feature", require_gpu, tensorrt, graphs, PICTURE)
+        text = self._device.session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
         self.metadata = EncoderMetadata.from_json(text, model.path)
         self.path = model.path
         self.sha256 = model.sha256
         self.layout = self.metadata.layout
         self.feature_dimension = self.metadata.feature_dimension
-        check_tensors(model, "input", session.get_inputs(), input_types(self.layout))
+        check_tensors(model, "input", self._device.inputs, input_types(self.layout))
         outputs = {"feature": ("float", (None, self.feature_dimension))}
-        check_tensors(model, "output", session.get_outputs(), outputs, exact=False)
+        check_tensors(model, "output", self._device.outputs, outputs, exact=False)
         self._packer = WindowPacker(self.layout)
         self(blank_window(self.metadata))
 
@@ -58,6 +57,13 @@ class Encoder:
     def providers(self) -> list[str]:
         """The execution providers that onnxruntime really uses, e.g. ["CPUExecutionProvider"]."""
         return self._device.providers
+
+    def begin(self, camera: str, picture: Callable[[], np.ndarray]) -> None:
+        """Work ahead, in a thread, on what `picture` gives: the array that a window will show.
+
+        It is a matter of time alone: features are the same, bit for bit.
+        """
+        self._device.begin(f"{PICTURE}{camera}", picture)
 
     def __call__(self, window: SensorWindow) -> np.ndarray:
         """The feature of one window, float32 (D,), finite.

@@ -12,6 +12,8 @@ from m2r2_ros.inference.session import TensorType
 from m2r2_ros.sensing.layout import AUDIO, SensorLayout
 from m2r2_ros.sensing.window import SensorWindow
 
+# What the names of a graph's pictures begin with.
+PICTURE = "image_"
 # Stands in for a masked camera. Any size would do: masked content has no influence.
 _NO_IMAGE = np.zeros((16, 16, 3), np.uint8)
 
@@ -20,7 +22,7 @@ def input_types(layout: SensorLayout) -> dict[str, TensorType]:
     """The inputs that an encoder of this layout has, in the order of the page."""
     inputs: dict[str, TensorType] = {}
     for camera in layout.cameras:
-        inputs[f"image_{camera}"] = ("uint8", (None, None, None, 3))
+        inputs[f"{PICTURE}{camera}"] = ("uint8", (None, None, None, 3))
     for name, shape in _sample_shapes(layout).items():
         inputs[name] = ("float", (None, *shape))
         inputs[f"{name}_length"] = ("int64", (None,))
@@ -63,7 +65,7 @@ class WindowPacker:
                 self._mask[row, token] = window.mask[name]
             for name in self._shapes:
                 self._pack_samples(row, name, window)
-        images = {f"image_{name}": _images(name, windows) for name in self._layout.cameras}
+        images = {f"{PICTURE}{name}": _images(name, windows) for name in self._layout.cameras}
         return self._buffers | images
 
     def _pack_samples(self, row: int, name: str, window: SensorWindow) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 
 from m2r2_ros.errors import M2R2Error, brief
 from m2r2_ros.inference.model_file import ModelFile
+from m2r2_ros.inference.protobuf import fields
 
 ENDLESS = {"Loop", "BeamSearch", "GreedySearch", "Sampling", "WhisperBeamSearch"}
 
@@ -29,8 +30,6 @@ _FIELDS: dict[str, dict[int, str]] = {
 _DEEPEST = 100
 # onnxruntime would take its own format for a model, too.
 _ORT_FORMAT = b"ORTM"
-_VARINT, _BYTES = 0, 2
-_FIXED = {1: 8, 5: 4}
 
 
 def check_ends(model: ModelFile) -> None:
@@ -52,42 +51,9 @@ def _operators(data: memoryview, message: str, depth: int) -> Iterator[str]:
     """The names of all operators in a message, those of inner graphs included."""
     if depth > _DEEPEST:
         raise ValueError("too deep")
-    for field, content in _fields(data):
-        inner = _FIELDS[message].get(field)
+    for field, content, _ in fields(data):
+        inner = _FIELDS[message].get(field) if content is not None else None
         if inner:
             yield from _operators(content, inner, depth + 1)
         elif inner is not None:
             yield str(content, "utf-8", "replace")
-
-
-def _fields(data: memoryview) -> Iterator[tuple[int, memoryview]]:
-    """Number and content of each field that holds bytes."""
-    position = 0
-    while position < len(data):
-        key, position = _varint(data, position)
-        field, kind = divmod(key, 8)
-        if kind == _VARINT:
-            _, position = _varint(data, position)
-            continue
-        if kind == _BYTES:
-            length, position = _varint(data, position)
-        else:
-            length = _FIXED.get(kind, len(data))
-        end = position + length
-        if end > len(data):
-            raise ValueError("it ends too early")
-        if kind == _BYTES:
-            yield field, data[position:end]
-        position = end
-
-
-def _varint(data: memoryview, position: int) -> tuple[int, int]:
-    """A number and the position behind it."""
-    value = 0
-    for shift in range(0, 70, 7):
-        byte = data[position]
-        position += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, position
-    raise ValueError("a number without an end")

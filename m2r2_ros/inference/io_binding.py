@@ -29,12 +29,13 @@ class BoundSession:
 
     Where the session can capture CUDA graphs, the first call with inputs of a shape is an ordinary
     one, the second is captured, and those that follow replay it: everything stays at its address.
-    `captures` tells whether that is so.
+    `captures` tells whether that is so. `inputs` and `outputs` are the graph's.
     """
 
     def __init__(self, session: onnxruntime.InferenceSession, output: str) -> None:
         self.captures = can_capture(session)
-        self._session = session
+        self.session = session
+        self.inputs, self.outputs = session.get_inputs(), session.get_outputs()
         self._output = output
         self._graphs = 0
         # Of the last call, when the next one with the same shapes may be captured or replayed.
@@ -72,7 +73,7 @@ class BoundSession:
     def _run(self, graph: int) -> None:
         options = onnxruntime.RunOptions()
         options.add_run_config_entry(_GRAPH_ID, str(graph))
-        self._session.run_with_iobinding(self._binding, options)
+        self.session.run_with_iobinding(self._binding, options)
 
     def _copy(self, name: str, array: np.ndarray) -> bool:
         """Copy one input to its buffer; returns whether that is a new one."""

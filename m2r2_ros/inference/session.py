@@ -103,6 +103,11 @@ def _providers(path: Path, allow_gpu: bool, require_gpu: bool, tensorrt: bool) -
     return providers
 
 
+def offers_gpu() -> bool:
+    """Whether this onnxruntime was built for a GPU; whether one is there, only a session knows."""
+    return CUDA in onnxruntime.get_available_providers()
+
+
 def can_capture(session: onnxruntime.InferenceSession) -> bool:
     """Whether the session was opened with `graphs`, on a GPU."""
     provider = session.get_providers()[0]

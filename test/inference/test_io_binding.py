@@ -144,6 +144,7 @@ def test_a_session_is_asked_for_graphs_and_opened_without_where_they_do_not_hold
 
 def test_a_capture_that_fails_in_mid_run_is_given_up(model, runs, monkeypatch, caplog):
     """On the same provider: it is not the GPU that is lost."""
+    monkeypatch.setattr(device, "offers_gpu", lambda: True)
     encoder, window = Encoder(model.path, graphs=True), random_window(LAYOUT, 3)
     assert encoder._device._bound.captures
     opened = []
