@@ -14,7 +14,9 @@ from m2r2_ros.errors import M2R2Error
 # Options that name a file to write; `--out` may be a folder, in which a verb finds its own.
 _FILES = {name: f"--{name}" for name in ("json", "plot", "report", "panels")}
 _FILES["result_bag"] = "--bag"
-_OUTPUTS = _FILES | {"out": "--out"}
+# What its user goes on with, and changes.
+_BEGINNINGS = {"write": "--write"}
+_OUTPUTS = _FILES | _BEGINNINGS | {"out": "--out"}
 # Files that take hours to make again, and that no option of `_FILES` writes.
 _RECORDINGS = (*BAG_SUFFIXES, *REASSEMBLE_SUFFIXES)
 _KEPT = (*_RECORDINGS, ".npz", ".npy", ".onnx", ".mp4", ".yaml", ".txt")
@@ -34,9 +36,10 @@ def check_outputs(args: argparse.Namespace) -> None:
         name = seen.get(os.path.realpath(path))
         if name and path.is_file():
             raise M2R2Error(f"{path}: is read, and {name} would take its place: name another file")
-    for name, option in _FILES.items():
+    for name, option in (_FILES | _BEGINNINGS).items():
         path = written.get(name)
-        if path and path.suffix.lower() in _KEPT and path.exists():
+        is_kept = path and (name in _BEGINNINGS or path.suffix.lower() in _KEPT)
+        if is_kept and path.is_file():
             raise M2R2Error(f"{path}: {option} would take the place of this file: name another one")
 
 

@@ -21,7 +21,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from m2r2_ros.cli._config import load_deployment
@@ -66,8 +66,8 @@ def main(args: argparse.Namespace) -> int:
     if not 0 < args.seconds < math.inf:
         raise M2R2Error(f"--seconds must be a positive number, got {args.seconds}")
     wanted = _wanted(args.config, args.models)
-    surveys = _survey(args.bag, args.seconds)
-    report, layout = examine(surveys, wanted, is_live=args.bag is None)
+    surveys, problems = _survey(args.bag, args.seconds)
+    report, layout = examine(surveys, wanted, args.bag is None, problems)
     print(report.text())
     if args.json:
         with partial_file(args.json) as temporary:
@@ -94,11 +94,13 @@ def _wanted(config: Path | None, folder: Path | None) -> Wanted:
     return Wanted(topics, deployment.limits, models, problem)
 
 
-def _survey(bag: Path | None, seconds: float) -> Mapping[str, TopicSurvey]:
+def _survey(bag: Path | None, seconds: float) -> tuple[Mapping[str, TopicSurvey], Sequence[str]]:
+    """What is seen of the topics, and what is damaged of the bag."""
     if bag is not None:
         with open_bag(bag) as opened:
-            return survey_bag(opened, seconds)
+            surveys = survey_bag(opened, seconds)
+            return surveys, [f"{bag}: {problem}" for problem in opened.problems]
     from m2r2_ros.nodes.graph_survey import survey_graph
 
     with Progress(desc="listening", total=seconds, bar_format=_SHAPE, leave=False) as bar:
-        return survey_graph(seconds, lambda elapsed_s: bar.update(elapsed_s - bar.n))
+        return survey_graph(seconds, lambda elapsed_s: bar.update(elapsed_s - bar.n)), ()

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from m2r2_ros.datasets.sensor_input import SensorInput
+from m2r2_ros.datasets.sensor_input import SensorInput, is_topic_name
 from m2r2_ros.datasets.topics import TopicMap
 from m2r2_ros.diagnosis.names import (
     AT_TOOL,
@@ -58,6 +58,8 @@ def candidates(layout: SensorLayout, sensor: str, surveys: Surveys) -> list[Topi
     """Topics whose type can carry `sensor`, the likeliest first. A pose may be in /tf."""
     found = []
     for survey in surveys.values():
+        if not is_topic_name(survey.name):
+            continue
         for said in _entries(layout, sensor, survey, surveys):
             topics = TopicMap({sensor: said.topic}, (), "", {sensor: said})
             problem = why_unusable(layout, topics, sensor, surveys)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from m2r2_ros.datasets.topics import TopicMap
 from m2r2_ros.diagnosis.candidates import TopicCandidate, choose
-from m2r2_ros.diagnosis.found_layout import found_layout, layout_of_topics
+from m2r2_ros.diagnosis.found_layout import found_layout, layout_of_topics, unusable_cameras
 from m2r2_ros.diagnosis.machine import facts, machine_remarks
 from m2r2_ros.diagnosis.remarks import (
     ERROR,
@@ -48,10 +48,21 @@ class Wanted:
         return found_layout(surveys)
 
 
-def examine(surveys: Surveys, wanted: Wanted, is_live: bool) -> tuple[DoctorReport, SensorLayout]:
-    """The report, and the layout that it is about. Raises M2R2Error where there is none."""
+def examine(
+    surveys: Surveys, wanted: Wanted, is_live: bool, problems: Sequence[str] = ()
+) -> tuple[DoctorReport, SensorLayout]:
+    """The report, and the layout that it is about; `problems` are those of the bag itself.
+
+    Raises M2R2Error where they make no layout.
+    """
     layout = wanted.layout(surveys)
-    remarks = [*topic_remarks(surveys), *machine_remarks(surveys, is_live)]
+    remarks = [Remark(WARNING, line) for line in problems]
+    remarks += [*topic_remarks(surveys), *machine_remarks(surveys, is_live)]
+    if wanted.topics is None and wanted.models is None:
+        unusable = unusable_cameras(surveys)
+        remarks += [
+            Remark(WARNING, f"{name} is no camera: {why}") for name, why in unusable.items()
+        ]
     if wanted.problem:
         remarks.append(Remark(ERROR, wanted.problem))
     if layout is None:

@@ -77,6 +77,17 @@ def _cameras(surveys: Surveys) -> dict[str, str]:
     return found
 
 
+def unusable_cameras(surveys: Surveys) -> dict[str, str]:
+    """Topics of pictures or video that are no sensor of `found_layout`, and why."""
+    layout, found = SensorLayout(("camera",), False, ()), {}
+    for name, survey in surveys.items():
+        if survey.type_name in CAMERA_TYPES and survey.count:
+            for each in candidates(layout, "camera", {name: survey}):
+                if each.problem:
+                    found[name] = each.problem
+    return found
+
+
 def camera_name(topic: str) -> str:
     """A plain word for the camera of an image topic: "/arm/left/color/image_raw" is arm_left."""
     parts = [part for part in topic.split("/") if part and not _OF_EVERY_CAMERA.fullmatch(part)]

@@ -18,6 +18,8 @@ from m2r2_ros.sensing.layout import SensorLayout
 from m2r2_ros.sensing.limits import SensingLimits
 
 ERROR, WARNING = "error", "warning"
+# Further than publishers of one topic overtake each other: nodes take it for a step of the clock.
+_STEP_BACK_NS = 250_000_000
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,8 @@ def _faults(survey: TopicSurvey, common_ns: int) -> Iterator[str]:
         yield f"{survey.lost} messages were lost on their way"
     if survey.clock == ZERO:
         yield "stamps are zero: its driver does not fill header.stamp"
+    else:
+        yield from _stamp_faults(survey)
     apart_ns = common_ns - survey.delay_ns
     if survey.clock in (HERE, OTHER, SINCE_START) and abs(apart_ns) > OTHER_CLOCK_NS:
         side = "ahead of" if apart_ns > 0 else "behind"
@@ -96,3 +100,18 @@ def _faults(survey: TopicSurvey, common_ns: int) -> Iterator[str]:
     frames = sorted({content.frame for content in survey.contents})
     if len(frames) > 1:
         yield f"has frames {', '.join(map(repr, frames[:3]))}: two publishers on one topic?"
+
+
+def _stamp_faults(survey: TopicSurvey) -> Iterator[str]:
+    """Of stamps that are no times at which something was measured."""
+    if survey.count and not (survey.contents and (survey.stamps or not survey.is_stamped)):
+        yield f"none of its {survey.count} messages can be read: of another type, or damaged"
+    steps_ns = np.diff(np.array(survey.stamps, np.int64))
+    back_ns = -steps_ns[steps_ns < 0]
+    if len(steps_ns) and not steps_ns.any():
+        yield f"all {survey.count} messages have one stamp: its driver must stamp each one anew"
+    elif steps_ns.sum() < 0 or back_ns.max(initial=0) > _STEP_BACK_NS:
+        yield (
+            f"stamps go back {len(back_ns)} times, by up to {back_ns.max() / 1e9:.2f} s: a clock "
+            "that is set, a recording that begins again, or two publishers on one topic"
+        )

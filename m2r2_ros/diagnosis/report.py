@@ -59,7 +59,7 @@ class DoctorReport:
     def _topics(self) -> list[str]:
         common_ns = common_delay_ns(self.surveys)
         rows = [_row(survey, common_ns) for survey in self.surveys.values()]
-        return table([_HEADER, *rows]) if rows else ["no topic has a publisher"]
+        return table([_HEADER, *rows]) if rows else ["there is no topic"]
 
     def _sensors(self) -> list[str]:
         rows: list[Sequence[str]] = [("sensor", "topic", "state", "others")]

@@ -107,7 +107,7 @@ class TopicSurvey:
     @property
     def longest_gap_s(self) -> float:
         intervals = self._intervals_ns()
-        return float(intervals.max()) / 1e9 if len(intervals) else 0.0
+        return max(0.0, float(intervals.max())) / 1e9 if len(intervals) else 0.0
 
     @property
     def clock(self) -> str:

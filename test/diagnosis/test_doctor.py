@@ -8,6 +8,8 @@ from dataclasses import replace
 import lab_bags
 import numpy as np
 import pytest
+import raw_bags
+import ros_messages as ros
 import transform_bags
 import yaml
 from recordings import recording
@@ -24,6 +26,7 @@ from m2r2_ros.datasets.source import open_source, windows
 from m2r2_ros.diagnosis.bag_survey import survey_bag
 from m2r2_ros.diagnosis.found_layout import found_layout
 from m2r2_ros.inspection.inspection import layout_of
+from m2r2_ros.messages.definitions import typestore
 from m2r2_ros.offline.deployment import Deployment
 
 GRIPPER = {"topic": DEFAULT_TOPICS["gripper"]}
@@ -149,3 +152,38 @@ def test_damaged_messages_are_no_traceback(tmp_path, seed, capsys):
     (tmp_path / "bag.mcap").write_bytes(data)
     assert main(["doctor", str(tmp_path / "bag.mcap")]) in (0, 1, 2)
     assert "Traceback" not in capsys.readouterr().err
+
+
+def test_what_is_damaged_of_a_bag_and_what_none_can_be_called_is_said(tmp_path, capsys):
+    """A topic of another recorder's name, and a bag that breaks off, leave the others usable."""
+    store, wrench = typestore(), "geometry_msgs/msg/WrenchStamped"
+    messages = [ros.serialised(ros.wrench(raw_bags.stamp(k), [1.0] * 6)) for k in range(300)]
+    picture = [b"\0\1\0\0 no picture"] * 30
+    streams = {
+        "/eye/image_raw": ("sensor_msgs/msg/Image", picture),
+        "/wrist/wrench": (wrench, messages),
+        "/a b/wrench": (wrench, messages),
+    }
+    raw_bags.write(tmp_path / "bag", streams, store)
+    (file,) = (tmp_path / "bag").glob("*.mcap")
+    data = file.read_bytes()
+    file.write_bytes(data[: len(data) * 3 // 4])
+    status, report = doctor(tmp_path, tmp_path / "bag", "--write", tmp_path / "robot.yaml")
+    said = "\n".join(remark["text"] for remark in report["remarks"])
+    assert status == 0 and "breaks off" in said and "/eye/image_raw is no camera" in said
+    assert "/a b/wrench: no topic of ROS 2 can be called so" in said
+    assert Deployment.load(tmp_path / "robot.yaml").topics.topics["wrench"] == "/wrist/wrench"
+
+
+@pytest.mark.parametrize("name", ["robot.yaml", "notes", "bag/metadata.yaml", "bag/bag.mcap"])
+def test_what_is_there_is_not_written_over(bag, tmp_path, capsys, name):
+    """A parameter file is changed by hand; the rest is somebody's, too."""
+    (tmp_path / "bag").mkdir()
+    (tmp_path / name).write_text("mine")
+    assert main(["doctor", str(bag), "--write", str(tmp_path / name)]) == 2
+    assert "--write would take the place of this file" in capsys.readouterr().err
+    assert (tmp_path / name).read_text() == "mine"
+
+
+def test_a_bag_is_shorter_than_any_time_to_listen(bag, tmp_path, capsys):
+    assert doctor(tmp_path, bag, "--seconds", "1e308")[0] == 0

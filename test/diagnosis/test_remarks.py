@@ -113,3 +113,33 @@ def test_tables_hold_no_control_characters():
     report = DoctorReport({"/a": survey}, {}, {"wrench": ("/a", "")}, {"x": "\x07"}, [])
     assert "\x1b" not in report.text() and "\x07" not in report.text()
     assert table([("a", "b"), ("cc", "d")]) == ["a   b", "cc  d"]
+
+
+def restamped(stamps):
+    """A wrench that comes 100 times a second, stamped so [ns]."""
+    survey = TopicSurvey("/a", WRENCH, stored_definitions({}))
+    for k, stamp_ns in enumerate(stamps):
+        survey.add(NOW + k * SECOND // 100, ros.serialised(ros.wrench(stamp_ns, ROW)))
+    return survey
+
+
+def test_stamps_that_stand_still_or_go_back_are_said():
+    whole = [NOW + k * SECOND // 100 for k in range(50)]
+    (line,) = remarks(restamped([NOW] * 50))
+    assert "all 50 messages have one stamp" in line
+    (line,) = remarks(restamped(whole[::-1]))
+    assert "stamps go back 49 times, by up to 0.01 s" in line
+    # A recording that begins again.
+    (line,) = remarks(restamped(whole + whole))
+    assert "stamps go back 1 times, by up to 0.49 s" in line
+    assert restamped(whole[::-1]).longest_gap_s == 0
+    # Two publishers of one topic overtake each other.
+    assert remarks(restamped([each for pair in whole for each in (pair, pair - 2_000_000)])) == []
+
+
+def test_messages_that_cannot_be_read_are_said():
+    survey = TopicSurvey("/a", WRENCH, stored_definitions({}))
+    for k in range(5):
+        survey.add(NOW + k, b"\0\1\0\0\7")
+    (line,) = remarks(survey)
+    assert "none of its 5 messages can be read" in line
