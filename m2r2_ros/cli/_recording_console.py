@@ -9,7 +9,7 @@ import shutil
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from m2r2_ros.errors import printable
@@ -36,7 +36,7 @@ class RecordingConsole:
         blank = " " * len(self._drawn)
         over = f"\r{blank}\r" if self._drawn else ""
         self._drawn = ""
-        print(f"{over}{printable(line)}", file=sys.stderr, flush=True)
+        _put(f"{over}{printable(line)}\n")
 
     def show(self, state: RecordingState) -> None:
         """Draw how it stands."""
@@ -44,17 +44,23 @@ class RecordingConsole:
         if not self._is_terminal:
             if time.monotonic() - self._logged_s >= _LOG_S:
                 self._logged_s = time.monotonic()
-                print(line, file=sys.stderr, flush=True)
+                _put(f"{line}\n")
             return
         line = line[: shutil.get_terminal_size().columns - 1]
-        print(f"\r{line.ljust(len(self._drawn))}", end="", file=sys.stderr, flush=True)
+        _put(f"\r{line.ljust(len(self._drawn))}")
         self._drawn = line
 
     def pressed(self) -> Sequence[str]:
         """Keys that were pressed since the last time."""
         if not self._has_keys or not select.select([sys.stdin], [], [], 0)[0]:
             return ""
-        return os.read(sys.stdin.fileno(), _MOST_KEYS).decode(errors="replace")
+        try:
+            keys = os.read(sys.stdin.fileno(), _MOST_KEYS)
+        except OSError:
+            keys = b""
+        # Nothing to read means that the terminal is gone.
+        self._has_keys = bool(keys)
+        return keys.decode(errors="replace")
 
     @contextmanager
     def reading_keys(self) -> Iterator[None]:
@@ -70,9 +76,18 @@ class RecordingConsole:
             tty.setcbreak(sys.stdin)
             yield
         finally:
-            termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
+            # A terminal that is gone has nothing to be set back.
+            with suppress(termios.error):
+                termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
             if self._drawn:
-                print(file=sys.stderr)
+                _put("\n")
+
+
+def _put(text: str) -> None:
+    """A take does not end because its terminal is gone, or the log's disk is full."""
+    with suppress(OSError):
+        sys.stderr.write(text)
+        sys.stderr.flush()
 
 
 def state_line(state: RecordingState) -> str:

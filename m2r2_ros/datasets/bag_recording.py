@@ -4,9 +4,12 @@
 from __future__ import annotations
 
 import queue
+import shutil
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 
@@ -50,8 +53,9 @@ class BagRecording:
         self._waiting_bytes = 0
         try:
             folder.mkdir(parents=True)
-            self._writer = McapWriter(folder / self._file)
-            self._write_metadata()
+            with _removed_on_failure(folder):
+                self._writer = McapWriter(folder / self._file)
+                self._write_metadata()
         except OSError as error:
             raise M2R2Error(f"cannot write {folder}: {error.strerror or error}") from error
         self._thread = threading.Thread(target=self._write_chunks, name="bag writer", daemon=True)
@@ -102,8 +106,10 @@ class BagRecording:
             self._hand_over()
         self._waiting.put(None)
         self._thread.join()
+        is_in_place = self._writer.is_in_place
         try:
             self._writer.close()
+            _check_place(self._file, is_in_place)
             self._write_metadata()
         except (OSError, M2R2Error) as error:
             self.problem = self.problem or str(error)
@@ -122,6 +128,7 @@ class BagRecording:
             try:
                 if not self.problem:
                     self._writer.write(chunk)
+                    _check_place(self._file, self._writer.is_in_place)
                     self._keep_metadata()
             except (OSError, M2R2Error) as error:
                 self.problem = getattr(error, "strerror", None) or str(error)
@@ -139,6 +146,21 @@ class BagRecording:
         span_ns = self._writer.start_ns, self._writer.end_ns
         with partial_file(self.folder / METADATA_FILE) as temporary:
             temporary.write_text(bag_description(self._file, written, span_ns), "utf-8")
+
+
+@contextmanager
+def _removed_on_failure(folder: Path) -> Iterator[None]:
+    """A take that cannot begin on a full disk leaves nothing that looks like one."""
+    try:
+        yield
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _check_place(file: str, is_in_place: bool) -> None:
+    if not is_in_place:
+        raise M2R2Error(f"{file} has been moved or removed while it was recorded")
 
 
 @lru_cache(1000)

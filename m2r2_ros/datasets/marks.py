@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+from m2r2_ros.datasets.annotations import MAX_ACTIONS
 from m2r2_ros.datasets.recording_labels import MARK, Label, RecordingLabels
 from m2r2_ros.errors import M2R2Error, brief, nearest_name
 from m2r2_ros.vocabulary import Vocabulary, is_label
 
 # What lasts shorter was taken back by the next mark, or both came late at once.
 SHORTEST_NS = 20_000_000
+# What says a state over and over, as a state machine does, says it again within this time.
+REPEATED_NS = 1_500_000_000
 
 
 class Marks:
@@ -18,6 +21,8 @@ class Marks:
         self._vocabulary = vocabulary
         # When begins which label, "" where nothing more is said.
         self._marks: list[tuple[int, str]] = []
+        # The last mark, new or not.
+        self._said_ns = 0
 
     def __len__(self) -> int:
         return len(self._marks)
@@ -27,15 +32,30 @@ class Marks:
         """What has been marked last, "" for nothing."""
         return self._marks[-1][1] if self._marks else ""
 
-    def begin(self, label: str, stamp_ns: int) -> None:
-        """From this stamp on it is `label`; "" ends the one before.
+    @property
+    def too_short(self) -> int:
+        """Marks that were taken back too soon to be labels."""
+        ends = self._marks[1:]
+        return sum(
+            bool(label) and end_ns - start_ns < SHORTEST_NS
+            for (start_ns, label), (end_ns, _) in zip(self._marks, ends, strict=False)
+        )
 
-        Raises M2R2Error when it is no label, or none of the vocabulary's.
+    def begin(self, label: str, stamp_ns: int) -> bool:
+        """From this stamp on it is `label`; "" ends the one before. Whether that is new.
+
+        Raises M2R2Error when it is no label, none of the vocabulary's, or one too many.
         """
         check_label(label, self._vocabulary)
+        said_ns, self._said_ns = self._said_ns, stamp_ns
+        if self._marks and label == self.current and stamp_ns - said_ns < REPEATED_NS:
+            return False
+        if len(self._marks) >= MAX_ACTIONS:
+            raise M2R2Error(f"{MAX_ACTIONS} marks are made, a take has no more")
         # A clock that was set back does not turn the order of marks round.
         newest_ns = self._marks[-1][0] + 1 if self._marks else 0
         self._marks.append((max(stamp_ns, newest_ns), label))
+        return True
 
     def labels(self, epoch_ns: int, until_ns: int) -> RecordingLabels:
         """What is marked up to a stamp; the last one goes on to there."""

@@ -89,7 +89,7 @@ class McapWriter:
         self._channels = 0
         self._chunk_indices: list[bytes] = []
         self._pending = SealedChunk()
-        self._file = path.open("xb", buffering=0)
+        self._path, self._file = path, path.open("xb", buffering=0)
         self.size = 0
         self._put(MAGIC + _record(HEADER, _text("ros2") + _text(f"m2r2_ros {__version__}")))
         self._promised = self.size + _END_BYTES
@@ -102,6 +102,14 @@ class McapWriter:
     def pending_bytes(self) -> int:
         """What has been added since the last `seal`."""
         return self._pending.size
+
+    @property
+    def is_in_place(self) -> bool:
+        """Whether nobody has moved or removed the file; the system writes on all the same."""
+        try:
+            return os.path.samestat(self._path.stat(), os.fstat(self._file.fileno()))
+        except OSError:
+            return False
 
     def add_channel(self, topic: RecordedTopic) -> int:
         """A topic that messages will be added to; returns its number."""

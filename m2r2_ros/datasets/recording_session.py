@@ -75,11 +75,11 @@ class RecordingSession:
             raise
         return take.bag.folder
 
-    def mark(self, label: str, time_ns: int) -> None:
-        """`label` begins now; "" ends the one before. Raises M2R2Error."""
+    def mark(self, label: str, time_ns: int) -> bool:
+        """`label` begins now, "" ends the one before; whether it is new. Raises M2R2Error."""
         if self.take is None:
             raise M2R2Error("nothing is being recorded, so nothing can be marked")
-        self.take.mark(label, time_ns)
+        return self.take.mark(label, time_ns)
 
     def add(self, messages: Sequence[Received], until_ns: int) -> None:
         """All that had come by then, in order of arrival. Raises M2R2Error on a full disk."""

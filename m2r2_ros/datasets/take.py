@@ -141,11 +141,13 @@ class Take:
             self._labels.note(message)
             self.messages += self.bag.add(message.topic, message.arrival_ns, message.data)
 
-    def mark(self, label: str, time_ns: int) -> None:
-        """`label` begins at this machine's time. Raises M2R2Error when it cannot be."""
-        self.marks.begin(label, self._clock.stamp_of(time_ns))
+    def mark(self, label: str, time_ns: int) -> bool:
+        """`label` begins at this machine's time; whether it is new. Raises M2R2Error."""
+        is_new = self.marks.begin(label, self._clock.stamp_of(time_ns))
         self._now_ns = max(self._now_ns, time_ns)
-        self._labels.write(self._now_ns)
+        if is_new:
+            self._labels.write(self._now_ns)
+        return is_new
 
     def pace(self) -> None:
         """Write what is due; call it many times a second. Raises M2R2Error on a full disk."""

@@ -14,6 +14,7 @@ from m2r2_ros.nodes.ros_home import state_file
 # One that was told to end may take this long to let go.
 _PATIENCE_S = 3.0
 _LOOK_S = 0.05
+_ELSEWHERE = "start this one in another namespace (--ros-args -r __ns:=/arm2) or ROS domain"
 
 
 class NameLock:
@@ -22,9 +23,12 @@ class NameLock:
     problem   why it cannot be had, "" where it can: then a second one would not be noticed.
     """
 
-    def __init__(self, name: str, kind: str = "node") -> None:
-        """`name` is fully qualified, that of a node or a topic; domains do not meet."""
-        self._name = name
+    def __init__(self, name: str, kind: str = "node", elsewhere: str = _ELSEWHERE) -> None:
+        """`name` is fully qualified, that of a node or a topic; domains do not meet.
+
+        `elsewhere` says how to start a second one where it does not get in the way.
+        """
+        self._name, self._elsewhere = name, elsewhere
         self._path = state_file(name, f"-{kind}.lock")
         self._file: int | None = None
         self.problem = ""
@@ -45,8 +49,8 @@ class NameLock:
                 holder = os.pread(self._file, 20, 0).decode("ascii", "replace").strip()
                 self.release()
                 raise M2R2Error(
-                    f"{self._name} is in use by process {holder}: end that first, or start this "
-                    "one in another namespace (--ros-args -r __ns:=/arm2) or ROS domain"
+                    f"{self._name} is in use by process {holder}: end that first, or "
+                    f"{self._elsewhere}"
                 )
             time.sleep(_LOOK_S)
         # It is had on a full disk, too: only its holder's number is not told.

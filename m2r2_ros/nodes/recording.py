@@ -6,9 +6,10 @@ from __future__ import annotations
 import shutil
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import rclpy
@@ -17,8 +18,10 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from m2r2_ros.datasets.recording_session import RecordingSession
+from m2r2_ros.datasets.take import Take
 from m2r2_ros.diagnosis.rate_watch import RateWatch
 from m2r2_ros.errors import M2R2Error
+from m2r2_ros.nodes.name_lock import NameLock
 from m2r2_ros.nodes.record_controls import RecordControls
 from m2r2_ros.nodes.recorder import TopicRecorder
 from m2r2_ros.nodes.ros_home import find_log_folder
@@ -30,7 +33,9 @@ _TAKE_S, _FOLLOW_S, _SHOW_S = 0.02, 0.25, 0.5
 # What is missing is said when publishers have had this time to be found.
 _PATIENCE_S = 3.0
 _LOST = "they were not taken in time: on a busy machine `chrt -r 1 m2r2 record ...` goes first"
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+# The last one comes when the terminal or the connection to it is gone.
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_ELSEWHERE = "set another ROS_DOMAIN_ID"
 
 
 class Console(Protocol):
@@ -81,7 +86,7 @@ def record(
 
     `labels`: key -> what it marks. Returns the exit status.
     """
-    with _own_node() as node, held_back(*_SIGNALS) as ended:
+    with _own_node() as node, held_back(*_obeyed(_SIGNALS)) as ended:
         run = _Run(session, TopicRecorder(node, inputs.topics, inputs.may_lack), console, labels)
         # Kept, for its subscriptions live as long as it does.
         run.controls = RecordControls(node, run, inputs.joystick)
@@ -135,9 +140,7 @@ class _Run:
             bag = self._session.stop()
         except M2R2Error as error:
             return self._said(False, str(error))
-        more = f"{take.messages} messages, {take.bag.size / 1e6:.1f} MB" if take else ""
-        more += f", {len(take.marks)} marks" if take and len(take.marks) else ""
-        self._said(True, f"{bag}: {more}")
+        self._said(True, f"{bag}: {_contents(take)}" if take else str(bag))
         for topic, (count, longest_s) in self._watch.gaps().items():
             self._console.say(f"{topic}: {count} gaps, the longest {longest_s:.1f} s")
         return True, str(bag)
@@ -147,10 +150,11 @@ class _Run:
 
     def mark(self, label: str) -> tuple[bool, str]:
         try:
-            self._session.mark(label, time.time_ns())
+            is_new = self._session.mark(label, time.time_ns())
         except M2R2Error as error:
             return self._said(False, str(error))
-        return self._said(True, f"mark: {label or '(end)'}")
+        text = f"mark: {label or '(end)'}"
+        return self._said(True, text) if is_new else (True, text)
 
     def step(self) -> None:
         """What is due now; many times a second."""
@@ -232,7 +236,7 @@ class _Run:
 
     def _state(self) -> RecordingState:
         now_ns, take = time.time_ns(), self._session.take
-        free_bytes = shutil.disk_usage(self._session.plan.out).free
+        free_bytes = _free_bytes(self._session.plan.out)
         rates, silent = self._watch.rates(now_ns), self._watch.silent(now_ns)
         lost = sum(self._recorder.lost.values())
         if take is None:
@@ -251,6 +255,29 @@ class _Run:
         )
 
 
+def _contents(take: Take) -> str:
+    """What a take has come to, in words."""
+    parts = [f"{take.messages} messages", f"{take.bag.size / 1e6:.1f} MB"]
+    if len(take.marks):
+        parts.append(f"{len(take.marks)} marks")
+    if take.marks.too_short:
+        parts.append(f"{take.marks.too_short} of them too short for a label")
+    return ", ".join(parts)
+
+
+def _obeyed(numbers: Iterable[int]) -> list[int]:
+    """Without what the process has been told to ignore, as `nohup` does."""
+    return [number for number in numbers if signal.getsignal(number) != signal.SIG_IGN]
+
+
+def _free_bytes(folder: Path) -> int:
+    """Of its disk; 0 where it has gone."""
+    try:
+        return shutil.disk_usage(folder).free
+    except OSError:
+        return 0
+
+
 @contextmanager
 def _own_node() -> Iterator[Node]:
     use_large_shared_memory()
@@ -258,8 +285,12 @@ def _own_node() -> Iterator[Node]:
     context = rclpy.Context()
     rclpy.init(args=[], context=context, signal_handler_options=SignalHandlerOptions.NO)
     node = rclpy.create_node("recorder", context=context)
+    # Of two a service would reach one, now this and now that.
+    lock = NameLock(node.get_fully_qualified_name(), elsewhere=_ELSEWHERE)
     try:
+        lock.take()
         yield node
     finally:
+        lock.release()
         node.destroy_node()
         context.try_shutdown()

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A bag that grows is whole at any moment, for readers that share no code with its writer."""
 
+import errno
 import random
 import shutil
 import subprocess
@@ -14,6 +15,7 @@ import yaml
 from bag_files import TYPE, text_message
 from rosbags.rosbag2 import Reader
 
+from m2r2_ros.datasets import bag_recording
 from m2r2_ros.datasets.bag_description import RecordedTopic
 from m2r2_ros.datasets.bag_metadata import METADATA_FILE
 from m2r2_ros.datasets.bag_qos import OfferedQos
@@ -190,3 +192,19 @@ def test_a_slow_disk_is_no_reason_to_wait(tmp_path, monkeypatch):
     assert bag.add(TOPICS[0], NOW, text_message("x"))
     assert bag.dropped == {"/a": 1}
     bag.close()
+
+
+def test_a_bag_that_cannot_begin_leaves_no_folder(tmp_path, monkeypatch):
+    def full(path):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(bag_recording, "McapWriter", full)
+    with pytest.raises(M2R2Error, match="No space left"):
+        BagRecording(tmp_path / "bag")
+    assert not (tmp_path / "bag").exists()
+    # Nor does it remove what is somebody's.
+    (tmp_path / "bag").mkdir()
+    (tmp_path / "bag" / "mine").touch()
+    with pytest.raises(M2R2Error):
+        BagRecording(tmp_path / "bag")
+    assert (tmp_path / "bag" / "mine").exists()

@@ -2,6 +2,7 @@
 """Takes and marks without ROS: what is written when, in which clock, under which name."""
 
 import random
+import shutil
 from math import inf
 
 import pytest
@@ -133,8 +134,48 @@ def test_a_mark_that_the_next_one_takes_back_is_no_label():
     marks = Marks()
     for label, after_ms in (("a", 0), ("b", 1000), ("c", 1010), ("d", 3000)):
         marks.begin(label, NOW + after_ms * 10**6)
+    assert marks.too_short == 1
     labels = marks.labels(NOW, NOW + 4 * SECOND).labels
     assert [label.label for label in labels] == ["a", "c", "d"]
+
+
+def test_a_state_that_is_said_over_and_over_is_one_label():
+    """A state machine says at 100 Hz where it is; an operator does the same thing twice."""
+    marks = Marks()
+    said = [("a", k * 10) for k in range(200)] + [("b", 2000 + k * 10) for k in range(100)]
+    new = [marks.begin(label, NOW + ms * 10**6) for label, ms in said]
+    assert sum(new) == len(marks) == 2 and marks.too_short == 0
+    assert marks.begin("b", NOW + 6 * SECOND)
+    labels = marks.labels(NOW, NOW + 7 * SECOND).labels
+    spans = [(e.label, (e.start_ns - NOW) / SECOND, (e.end_ns - NOW) / SECOND) for e in labels]
+    assert spans == [("a", 0, 2), ("b", 2, 6), ("b", 6, 7)]
+
+
+def test_more_marks_than_labels_can_be_leave_the_take_going_on(tmp_path, monkeypatch):
+    monkeypatch.setattr("m2r2_ros.datasets.marks.MAX_ACTIONS", 3)
+    run = session(tmp_path)
+    run.start()
+    for k in range(3):
+        assert run.mark(f"x{k}", NOW + k * SECOND)
+    with pytest.raises(M2R2Error, match="a take has no more"):
+        run.mark("x3", NOW + 4 * SECOND)
+    run.add([received(NOW + 5 * SECOND)], NOW + 5 * SECOND)
+    bag = run.stop()
+    assert [e.label for e in read_labels(labels_path(bag)).labels] == ["x0", "x1", "x2"]
+
+
+@pytest.mark.parametrize("is_moved", [False, True])
+def test_a_take_that_is_moved_or_removed_is_no_success(tmp_path, is_moved):
+    run = session(tmp_path / "out")
+    bag = run.start()
+    run.add([received(NOW)], NOW)
+    bag.rename(tmp_path / "elsewhere") if is_moved else shutil.rmtree(bag)
+    with pytest.raises(M2R2Error, match="moved or removed"):
+        run.stop()
+    assert run.is_over and not bag.exists()
+    if is_moved:
+        (file,) = (tmp_path / "elsewhere").glob("*.mcap")
+        assert times(file) == [("/a", NOW)]
 
 
 def test_keys_are_the_labels_that_are_not_idle():
