@@ -62,4 +62,6 @@ def read_small_text(path: Path, most_bytes: int = MAX_BYTES) -> str:
     try:
         return read_small(path, most_bytes).decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise M2R2Error(f"cannot read {path}: {error}") from error
+        raise M2R2Error(
+            f"cannot read {path}: it is no UTF-8 text from byte {error.start} on: save it as UTF-8"
+        ) from error

@@ -76,7 +76,8 @@ def _beside(path: Path) -> Path:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise M2R2Error(f"cannot create {path.parent}: {error}") from error
+        why = "a file is there" if isinstance(error, FileExistsError) else error
+        raise M2R2Error(f"cannot create {path.parent}: {why}") from error
     _sweep(path)
     return path.with_name(f".{_short_name(path)}.{_machine()}-{os.getpid()}.partial")
 

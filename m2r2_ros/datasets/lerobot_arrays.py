@@ -7,7 +7,6 @@ Paths are those of the format, whatever the data set says of them.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
@@ -23,13 +22,15 @@ from m2r2_ros.datasets.media import check_video_size
 from m2r2_ros.datasets.parquet import column_names, row_groups, rows_where
 from m2r2_ros.errors import M2R2Error, brief
 from m2r2_ros.messages.av_frames import rgb
-from m2r2_ros.small_files import read_small_text
+from m2r2_ros.small_files import open_file, read_small_text
 from m2r2_ros.vocabulary import UNLABELLED
 
 TIMES, SUBTASK, SUBTASK_INDEX = "timestamp", "subtask", "subtask_index"
 SUBTASKS_FILE = "meta/subtasks.parquet"
 _NUMBERS = ("float32", "float64", "int64", "int32", "int16", "int8", "uint8", "bool")
 _BOOKKEEPING = (TIMES, "frame_index", "episode_index", "index", "task_index", SUBTASK_INDEX)
+# Frames a second: a frame of 1000 s, and one of an array of sensors.
+LEAST_RATE_HZ, MOST_RATE_HZ = 1e-3, 1e4
 # Of an episode's pictures.
 _VIDEO = ("chunk_index", "file_index", "from_timestamp")
 _MAX_EPISODES, _MAX_FEATURES = 100_000, 1000
@@ -125,7 +126,7 @@ class LerobotArrays:
         file = self._path / "videos" / key / f"{_file(chunk, number)}.mp4"
         count = 0
         try:
-            with file.open("rb") as content, av.open(content, format="mp4") as container:
+            with open_file(file) as content, av.open(content, format="mp4") as container:
                 stream = container.streams.video[0]
                 check_video_size(stream.width, stream.height)
                 container.seek(int(max(0.0, start_s) / stream.time_base), stream=stream)
@@ -168,7 +169,7 @@ def read_info(path: Path) -> dict[str, Any]:
     if not isinstance(version, str) or not version.startswith("v3."):
         raise M2R2Error(f"{file}: no LeRobotDataset v3.x, it says {brief(version)}")
     rate_hz = info.get("fps")
-    if type(rate_hz) not in (int, float) or not (math.isfinite(rate_hz) and 0 < rate_hz <= 1e4):
+    if type(rate_hz) not in (int, float) or not LEAST_RATE_HZ <= rate_hz <= MOST_RATE_HZ:
         raise M2R2Error(f"{file}: fps must be frames a second, got {brief(rate_hz)}")
     return info | {"fps": float(rate_hz)}
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from m2r2_ros.datasets.atomic import partial_file
 from m2r2_ros.errors import M2R2Error
+from m2r2_ros.small_files import open_file
 
 MAX_ROWS = 20_000_000
 MAX_FILES = 10_000
@@ -70,6 +71,7 @@ def write_table(path: Path, columns: dict[str, Any], index: str = "") -> None:
 def _open(path: Path) -> Any:
     pa = arrow()
     try:
+        open_file(path).close()
         return pa.parquet.ParquetFile(path)
     except (pa.ArrowException, OSError) as error:
         raise M2R2Error(f"{path}: no Parquet: {' '.join(str(error).split())}") from error

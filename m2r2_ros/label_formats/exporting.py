@@ -45,6 +45,8 @@ class LabelExport:
         """
         if is_bag_folder(out):
             raise M2R2Error(f"{out}: is a bag, which is not written to: name another --out")
+        if out.name.endswith(LABELS_SUFFIX):
+            raise M2R2Error(f"{out}: a recording's own labels are called so: name another --out")
         options = replace(options, originals=self.originals)
         targets = [(out, self.tracks)]
         if not form.shared and (out.suffix != form.suffix or len(self.tracks) > 1):

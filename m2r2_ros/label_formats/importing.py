@@ -84,6 +84,8 @@ class LabelImport:
         if is_recording(file):
             return file
         name, folder = track.name or file.stem, self.recording or file.parent
+        if not folder.is_dir():
+            raise M2R2Error(f"{folder}: neither a recording nor a folder of recordings")
         if Path(name).name != name or not name.isprintable():
             raise M2R2Error(f"{file}: {brief(name)} is no name of a recording")
         found = sorted(
@@ -100,6 +102,7 @@ class LabelImport:
         if track.epoch_ns is not None:
             zero_ns = track.epoch_ns
         labels, problems = labels_of(track, zero_ns)
+        problems += self._doubts(track, recording, times)
         _check_times(labels, times, recording)
         # The stamps stay what they are.
         labels = replace(labels, epoch_ns=times.zero_ns)
@@ -113,6 +116,18 @@ class LabelImport:
         if path.exists() and not self.overwrite:
             raise M2R2Error(f"{path} is there already: give --overwrite")
         return Imported(path, labels, problems)
+
+    def _doubts(self, track: LabelTrack, recording: Path, times: RecordingTimes) -> list[str]:
+        """What was taken for granted."""
+        doubts = []
+        if track.name and track.name != recording_name(recording):
+            doubts.append(f"the file calls it {brief(track.name)}, taken for {recording}")
+        is_counted = track.epoch_ns is None and not self.form.from_first_message
+        if is_counted and times.is_guessed:
+            doubts.append(
+                "no topic of --config is in the recording: times count from its first message"
+            )
+        return doubts
 
 
 def _check_times(labels: RecordingLabels, times: RecordingTimes, recording: Path) -> None:

@@ -20,12 +20,14 @@ class RecordingTimes(NamedTuple):
 
     zero_ns   that its labels count from: of its labels file, else of its first frame.
     first_ns  of its first message, whatever its topic; in a file, of its first frame.
+    is_guessed  whether nothing says which message is its first frame.
     """
 
     zero_ns: int
     start_ns: int
     end_ns: int
     first_ns: int
+    is_guessed: bool = False
 
 
 def recording_times(recording: Path, topics: TopicMap) -> RecordingTimes:
@@ -33,14 +35,14 @@ def recording_times(recording: Path, topics: TopicMap) -> RecordingTimes:
     with open_source(recording, topics) as source:
         start_ns, end_ns = source.start_ns, source.end_ns
         zero_ns = source.labels_epoch_ns
-    first_ns = start_ns
+    first_ns, is_guessed = start_ns, False
     if recording.suffix not in REASSEMBLE_SUFFIXES:
         with open_bag(recording) as bag:
             # Log times may be of another clock than stamps.
             first_ns = bag.start_ns + end_ns - (bag.end_ns - 1)
-    return RecordingTimes(
-        start_ns if zero_ns is None else zero_ns, min(start_ns, first_ns), end_ns, first_ns
-    )
+            is_guessed = zero_ns is None and bag.types.keys().isdisjoint(topics.topics.values())
+    zero_ns = start_ns if zero_ns is None else zero_ns
+    return RecordingTimes(zero_ns, min(start_ns, first_ns), end_ns, first_ns, is_guessed)
 
 
 def recording_name(path: Path) -> str:

@@ -64,7 +64,8 @@ def parsed_number(text: str, what: str) -> float:
     except ValueError:
         number = math.nan
     if not math.isfinite(number):
-        raise M2R2Error(f"{what} is no number: {brief(text)}")
+        remedy = ": write it with a point, not with a comma" if "," in text else ""
+        raise M2R2Error(f"{what} is no number: {brief(text)}{remedy}")
     return number
 
 

@@ -32,6 +32,8 @@ EXIT_DISK = 1
 _TAKE_S, _FOLLOW_S, _SHOW_S = 0.02, 0.25, 0.5
 # What is missing is said when publishers have had this time to be found.
 _PATIENCE_S = 3.0
+# An answer is on its way so long, at the end.
+_ANSWER_S = 0.3
 _LOST = "they were not taken in time: on a busy machine `chrt -r 1 m2r2 record ...` goes first"
 # The last one comes when the terminal or the connection to it is gone.
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -98,6 +100,7 @@ def record(
                 run.step()
         finally:
             run.end()
+            _linger(executor)
             executor.shutdown()
         return EXIT_DISK if session.problem else 0
 
@@ -126,6 +129,8 @@ class _Run:
         return self._is_ending or self._session.is_over
 
     def start(self) -> tuple[bool, str]:
+        if self._is_ending:
+            return self._said(False, "the recorder ends")
         try:
             bag = self._session.start()
         except M2R2Error as error:
@@ -178,6 +183,7 @@ class _Run:
             self._console.show(self._state())
 
     def end(self) -> None:
+        self._is_ending = True
         if self._session.take is not None:
             self.stop()
         for topic, count in self._recorder.lost.items():
@@ -263,6 +269,13 @@ def _contents(take: Take) -> str:
     if take.marks.too_short:
         parts.append(f"{take.marks.too_short} of them too short for a label")
     return ", ".join(parts)
+
+
+def _linger(executor: SingleThreadedExecutor) -> None:
+    """A node that is gone takes an answer that is under way with it: who stops the last take."""
+    until_s = time.monotonic() + _ANSWER_S
+    while time.monotonic() < until_s:
+        executor.spin_once(timeout_sec=_TAKE_S)
 
 
 def _obeyed(numbers: Iterable[int]) -> list[int]:

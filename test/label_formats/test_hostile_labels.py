@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,7 @@ HOSTILE = {
     ),
     "spaces": ("audacity", "0 1 wipe\n", "line 1: '0 1 wipe' is not start, end and label"),
     "binary": ("audacity", "\x00\x01\t\x02\tx", "line 1: start is no number"),
+    "decimal comma": ("audacity", "0,5\t1\tx\n", "with a point, not with a comma"),
     "empty frames": ("mstcn", "\n\n", "0 frames; it needs 1 to"),
     "no hdf5": ("reassemble", "hello", "not an HDF5 file"),
 }  # fmt: skip
@@ -123,6 +125,32 @@ def test_a_file_of_no_recording_is_not_taken_without_a_word(tmp_path, capsys, fo
     (tmp_path / "x.json").write_text(text)
     assert main(["labels", "import", str(tmp_path / "x.json"), "--format", form]) == 2
     assert "names no recording" in capsys.readouterr().err
+
+
+def test_labels_are_not_exported_over_a_recording_s_own(tmp_path):
+    path = tmp_path / "a.labels.json"
+    path.write_text("mine")
+    export = LabelExport([LabelTrack("a", (), 0)], {}, [])
+    with pytest.raises(M2R2Error, match="a recording's own labels"):
+        export.write(path, find_format("atlas"), FormatOptions(overwrite=True))
+    assert path.read_text() == "mine"
+
+
+@pytest.mark.parametrize("rate", ["1e308", "1e-320", "-1", "nan", "inf"])
+@pytest.mark.parametrize("direction", ["import", "export"])
+def test_rates_that_are_none(tmp_path, capsys, direction, rate):
+    (tmp_path / "a.txt").write_text("wipe\n")
+    given = ["labels", direction, tmp_path / "a.txt", "--format", "mstcn", f"--rate={rate}"]
+    assert main([*map(str, given), "--out", str(tmp_path)]) == 2
+    assert "--rate must be frames a second from" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_lines_end_as_any_system_ends_them(tmp_path, end):
+    path = tmp_path / "a.txt"
+    path.write_bytes(end.join(("0\t1\ta", "1\t2\tb")).encode())
+    (track,) = find_format("audacity").read(path, FormatOptions())
+    assert [span.label for span in track.spans] == ["a", "b"]
 
 
 @pytest.mark.parametrize("form", [name for name in format_names() if name != "lerobot"])
@@ -166,6 +194,7 @@ LEROBOT = {
     "version": (dict(info={"codebase_version": "v2.1"}), "no LeRobotDataset v3.x, it says 'v2.1'"),
     "fps": (dict(info={"fps": 1e308}), "fps must be frames a second"),
     "no fps": (dict(info={"fps": "30"}), "fps must be frames a second, got '30'"),
+    "slow fps": (dict(info={"fps": 1e-300}), "fps must be frames a second"),
     "index": (dict(columns={"subtask_index": [0, 7]}), "subtask_index 7 is not in"),
     "frames": (dict(columns={"frame_index": [0, 5]}), "not numbered from 0 on"),
     "episode": (dict(columns={"episode_index": [0, -1]}), "a frame has the numbers -1, 1"),
@@ -180,6 +209,14 @@ def test_data_sets_of_lerobot_that_are_damaged(tmp_path, given, line):
     with pytest.raises(M2R2Error) as caught:
         find_format("lerobot").read(path, FormatOptions())
     assert line in str(caught.value)
+
+
+def test_a_pipe_in_the_place_of_a_table_is_not_waited_for(tmp_path):
+    (table,) = dataset(tmp_path).glob("data/*/*.parquet")
+    table.unlink()
+    os.mkfifo(table)
+    with pytest.raises(M2R2Error, match="not a file"):
+        find_format("lerobot").read(tmp_path, FormatOptions())
 
 
 def test_without_pyarrow_the_command_to_install_it_is_named(tmp_path, monkeypatch, capsys):

@@ -265,7 +265,7 @@ REFUSED = {
     "underscore": (csv("0,1_0,wipe"), "row 1: end is no number"),
     "label": (csv('0,1,"a\nb\x07"'), None),
     "columns": ("begin,end,label\n0,1,x", "must name the column 'start'"),
-    "short row": (csv("0,1"), "no table of commas, line 2"),
+    "short row": (csv("0,1"), "row 1 has 2 fields, the first line names 3"),
     "quotes": (csv('0,1,"x'), "no table of commas, line 2: unexpected end of data"),
     "source": ("start,end,label,source\n0,1,x,robot", "source must be human, mark"),
     "empty": ("", "must name the column 'start'"),
@@ -316,3 +316,20 @@ def test_labels_that_the_vocabulary_beside_does_not_have_are_named(place, capsys
     assert run("import", "x.csv", "--format", "csv", "--recording", "bags/a") == 2
     line = "label 'wip' of bags/a.labels.json is not in bags/vocabulary.yaml (did you mean 'wipe'?)"
     assert line in capsys.readouterr().err
+
+
+def test_what_is_taken_for_granted_is_said(place, capsys):
+    """Another name than the recording's; a zero that no topic of the parameter file tells."""
+    (place / "x.json").write_text(json.dumps({"b": {"0": {"start": 0, "end": 1, "label": "x"}}}))
+    given = ("import", "x.json", "--format", "atlas", "--recording", "bags/a", "--overwrite")
+    assert run(*given) == 0
+    assert "the file calls it 'b', taken for bags/a" in capsys.readouterr().err
+    (place / "a.csv").write_text("start,end,label\n0,1,x\n")
+    (place / "robot.yaml").write_text("/**: {ros__parameters: {topics: {wrench: /elsewhere}}}")
+    labels_path(place / "bags" / "a").unlink()
+    given = ("import", "a.csv", "--format", "csv", "--recording", "bags/a", "--out", "checked")
+    for more, is_guessed in (((), False), (("--config", "robot.yaml", "--overwrite"), True)):
+        assert run(*given, *more) == 0
+        assert ("times count from its first message" in capsys.readouterr().err) == is_guessed
+    assert run("import", "a.csv", "--format", "csv", "--recording", "a.csv") == 2
+    assert "neither a recording nor a folder of recordings" in capsys.readouterr().err

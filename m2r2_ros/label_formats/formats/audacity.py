@@ -6,6 +6,7 @@ A line that begins with a backslash is the band of frequencies of the label befo
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,10 +22,13 @@ from m2r2_ros.label_formats.texts import (
     write_text,
 )
 
+# Of all systems; `splitlines` knows more, which may be in a label.
+_LINE_END = re.compile(r"\r\n|\r|\n")
+
 
 def read(path: Path, options: FormatOptions) -> list[LabelTrack]:
-    lines = read_text(path).split("\n")
-    labels = [(n, line.rstrip("\r")) for n, line in enumerate(lines, 1) if line.strip()]
+    lines = _LINE_END.split(read_text(path))
+    labels = [(n, line) for n, line in enumerate(lines, 1) if line.strip()]
     spans = tuple(_span(number, line) for number, line in labels if line[0] != "\\")
     return [LabelTrack("", spans)]
 

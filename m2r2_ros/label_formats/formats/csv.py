@@ -39,11 +39,7 @@ def read(path: Path, options: FormatOptions) -> list[LabelTrack]:
     try:
         header = [name.strip() for name in next(rows, [])]
         _check_header(header)
-        spans = tuple(
-            _span(number, dict(zip(header, row, strict=True)))
-            for number, row in enumerate(rows, 1)
-            if row
-        )
+        spans = tuple(_span(number, header, row) for number, row in enumerate(rows, 1) if row)
     except (csv.Error, ValueError) as error:
         raise M2R2Error(f"no table of commas, line {rows.line_num}: {error}") from error
     others = [name for name in header if name not in COLUMNS]
@@ -71,8 +67,11 @@ def _check_header(header: list[str]) -> None:
         raise M2R2Error("its first line names a column twice")
 
 
-def _span(number: int, row: dict[str, str]) -> LabelSpan:
+def _span(number: int, header: list[str], fields: list[str]) -> LabelSpan:
     what = f"row {number}"
+    if len(fields) != len(header):
+        raise M2R2Error(f"{what} has {len(fields)} fields, the first line names {len(header)}")
+    row = dict(zip(header, fields, strict=True))
     confidence = row.get("confidence") or "1"
     return LabelSpan(
         parsed_seconds(row["start"], f"{what}: start"),
