@@ -9,7 +9,7 @@ an M2R2, `encoder.onnx` contains that M2R2 and takes the other sensors as well.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +83,9 @@ class RoboActEncoder:
         """Start a new sequence."""
         self._state = self._blank()
         self._last: tuple[int, int] | None = None
+
+    def begin(self, camera: str, picture: Callable[[], np.ndarray]) -> None:
+        """Every picture waits for its window: one session embeds those of all cameras."""
 
     def __call__(self, window: SensorWindow) -> np.ndarray:
         """The feature at the end of this window, float32 (D,), finite.

@@ -11,8 +11,10 @@ LONGEST_REST_S = 0.1
 # Once the frame that ends a window is here, all queues are read when the window's last message is
 # due, plus this time for its way ...
 TRANSPORT_NS = 1_000_000
-# ... and again at this interval while it is late or its time is unknown.
+# ... and again at this interval while it is late or its time is unknown; within TRANSPORT_NS
+# shortly after the frame: pictures of other cameras, taken at the same time, are on their way.
 POLL_NS = 4_000_000
+SHORTLY_S = 0.006
 # Messages later than this after the frame are polled for at the slow interval.
 POLL_LIMIT_S = 0.05
 # Longest interval between two reads without a reference frame, so that the queues are read between
@@ -65,7 +67,7 @@ class DrainSchedule:
         if wait_ns is None or now_s > self._poll_until_s:
             return None
         shortest_ns, longest_ns = wait_ns
-        again_ns = POLL_NS
+        again_ns = TRANSPORT_NS if now_s < self._frame_s + SHORTLY_S else POLL_NS
         if longest_ns:
             again_ns = max(shortest_ns, min(longest_ns, POLL_NS)) + TRANSPORT_NS
         self._due_s = now_s + again_ns / 1e9

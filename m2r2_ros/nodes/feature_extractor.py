@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rclpy.duration import Duration
 
 from m2r2_msgs.msg import FeatureVector as RosFeatureVector
@@ -99,6 +100,11 @@ class FeatureExtractor(ManagedNode):
         if self._encoder is not None:
             self.destroy_publisher(self._publisher)
             self._encoder = None
+
+    def begin(self, camera: str, picture: Callable[[], np.ndarray]) -> None:
+        """Work ahead on a picture that a window should show, in a thread."""
+        if self.is_active:
+            self._encoder.begin(camera, picture)
 
     def accept(self, windows: Iterable[SensorWindow]) -> None:
         """Queue windows and encode the first one that waits, without the executor's delay.

@@ -21,7 +21,8 @@ def compose() -> Sequence[ManagedNode]:
     """The chain, from upstream to downstream."""
     segmenter = Segmenter(composed=True)
     extractor = FeatureExtractor(on_feature=segmenter.accept)
-    return [Synchronizer(on_windows=extractor.accept), extractor, segmenter]
+    synchronizer = Synchronizer(on_windows=extractor.accept, on_picture=extractor.begin)
+    return [synchronizer, extractor, segmenter]
 
 
 def main() -> int:

@@ -28,6 +28,8 @@ from m2r2_ros.nodes.transport import use_large_shared_memory
 
 EXIT_FAULT = 2
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+# Pictures are worked on in a thread, which gets Python's lock within this time.
+_SWITCH_S = 0.0005
 # A monitor that runs already finds a new node within this time, also on a busy machine.
 _LAST_WORDS_S = 5.0
 
@@ -45,6 +47,7 @@ def run(
     arguments = list(sys.argv if arguments is None else arguments)
     stop: Future = Future()
     _await_signals(stop)
+    sys.setswitchinterval(_SWITCH_S)
     use_large_shared_memory()
     try:
         _parse_plain_arguments(description, arguments)

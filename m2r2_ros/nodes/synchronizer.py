@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from itertools import count
 from math import inf
 from typing import Any
 
+import numpy as np
 from rclpy.clock import Clock, ClockType
 from rclpy.duration import Duration
 from rclpy.timer import Timer
@@ -34,7 +35,12 @@ from m2r2_ros.nodes.camera_sync import CameraPairs
 from m2r2_ros.nodes.chain_pause import ChainPause
 from m2r2_ros.nodes.conversions import window_to_ros
 from m2r2_ros.nodes.diagnostics import OK, WARN, Report
-from m2r2_ros.nodes.drain_schedule import IDLE_DRAIN_S, POLL_NS, DrainSchedule
+from m2r2_ros.nodes.drain_schedule import (
+    IDLE_DRAIN_S,
+    POLL_NS,
+    TRANSPORT_NS,
+    DrainSchedule,
+)
 from m2r2_ros.nodes.input_parameters import declare_inputs, read_inputs
 from m2r2_ros.nodes.managed_node import ManagedNode
 from m2r2_ros.nodes.process import run
@@ -69,10 +75,14 @@ class Synchronizer(ManagedNode):
         self,
         on_windows: Callable[[Sequence[SensorWindow]], None] | None = None,
         values: dict[str, Any] | None = None,
+        on_picture: Callable[[str, Callable[[], np.ndarray]], None] | None = None,
     ) -> None:
+        """`on_picture` is told, ahead, which frame of a camera the next window should show."""
         super().__init__("synchronizer", values)
         self._is_default = declare_inputs(self)
-        self._on_windows = on_windows
+        self._on_windows, self._on_picture = on_windows, on_picture
+        # Camera -> stamp of the last frame that `on_picture` was told of.
+        self._told_of: dict[str, int] = {}
         self._builder: WindowBuilder | None = None
         self._pairs: CameraPairs | None = None
         self._sources: list[Source] = []
@@ -122,7 +132,7 @@ class Synchronizer(ManagedNode):
         self._turns = count()
         self._follow()
         self._schedule = DrainSchedule()
-        self._poll = self._every(POLL_NS / 1e9, self._drain)
+        self._poll = self._every(POLL_NS / 1e9, self._look_again)
         self._poll.cancel()
         self._idle = self._every(IDLE_DRAIN_S, self._drain)
         self._ticking = [self._poll, self._idle, self._every(_FOLLOW_S, self._follow)]
@@ -265,16 +275,21 @@ class Synchronizer(ManagedNode):
 
     def _on_reference_frame(self, message: bytes) -> None:
         after_ns = self._schedule.frame_came(time.monotonic(), self._frame_wait_ns(message))
-        if not after_ns:
-            self._drain()
-            return
         self._rest()
-        if after_ns < inf:
-            self._drain_after(int(after_ns))
-        for source in self._sources:
+        if after_ns == inf:
             # The executor brings the reference frames: the next one may end the window.
-            if source.name != self._reference:
-                source.input.fetch()
+            for source in self._sources:
+                if source.name != self._reference:
+                    source.input.fetch()
+            return
+        # Its picture is worked on while the other topics are read.
+        self._feed([self._reference], time.time_ns())
+        self._begin_pictures()
+        self._take_all()
+        if after_ns or self._builder.lacking():
+            self._drain_after(int(after_ns) or TRANSPORT_NS)
+        else:
+            self._close()
 
     def _frame_wait_ns(self, message: bytes) -> float:
         try:
@@ -285,6 +300,16 @@ class Synchronizer(ManagedNode):
     def _drain(self) -> None:
         self._rest()
         self._take_all()
+        self._close()
+
+    def _look_again(self) -> None:
+        """Read what a window still lacks."""
+        self._rest()
+        self._take(self._builder.lacking() or self._layout.sensed)
+        self._close()
+
+    def _close(self) -> None:
+        """Hand over the windows that are complete."""
         resets = self._builder.counters.resets
         windows = self._builder.poll()
         if self._builder.counters.resets > resets:
@@ -305,21 +330,36 @@ class Synchronizer(ManagedNode):
         self._poll.reset()
 
     def _take_all(self) -> None:
-        """Read all topics up to the same moment, so that the order of reading makes none seem late.
+        self._take(self._layout.sensed)
+
+    def _take(self, sensors: Collection[str]) -> None:
+        """Read topics up to the same moment, so that the order of reading makes none seem late.
 
         Cameras are read a little further: a picture takes longest to arrive, so those of other
         cameras may still be on their way when the reference frame is here.
         """
         until_ns = time.time_ns()
-        cameras = [source for source in self._sources if source.name in self._layout.cameras]
-        for source in self._sources:
-            if source not in cameras:
-                source.feed(self._builder, until_ns)
-        for camera in cameras:
-            camera.feed(self._builder, until_ns + POLL_NS)
+        cameras = set(self._layout.cameras)
+        self._feed(set(sensors) - cameras, until_ns)
+        self._feed(cameras.intersection(sensors), until_ns + POLL_NS)
         if self._pairs is not None:
             for frame in self._pairs.match():
                 self._builder.add_image(*frame)
+        self._begin_pictures()
+
+    def _feed(self, names: Collection[str], until_ns: int) -> None:
+        for source in self._sources:
+            if source.name in names:
+                source.feed(self._builder, until_ns)
+
+    def _begin_pictures(self) -> None:
+        """Tell of pictures that the next window should show, each once."""
+        if self._on_picture is None:
+            return
+        for camera, (stamp, picture) in self._builder.pictures_ahead().items():
+            if self._told_of.get(camera) != stamp:
+                self._told_of[camera] = stamp
+                self._on_picture(camera, picture)
 
     def _forget(self) -> None:
         self._builder.reset()

@@ -11,7 +11,7 @@ import numpy as np
 
 from m2r2_ros.errors import M2R2Error, nearest_name
 from m2r2_ros.sensing.audio_stream import AudioStream
-from m2r2_ros.sensing.camera_stream import CameraStream, Image
+from m2r2_ros.sensing.camera_stream import Ahead, CameraStream, Image
 from m2r2_ros.sensing.clock_offsets import ClockReading
 from m2r2_ros.sensing.clock_troubles import ClockStates, ClockTrouble, clock_troubles
 from m2r2_ros.sensing.counters import Counters
@@ -199,6 +199,39 @@ class WindowBuilder:
             return inf
         others = self._progress.expected - {self._reference.name}
         return max(0, self._progress.expected_by(stamp_ns, others) - stamp_ns)
+
+    def lacking(self) -> set[str]:
+        """The live streams of which the next window's end has not come, by all that was added.
+
+        Empty where nothing tells that end. For who looks again before `poll` is worth its time.
+        """
+        end_ns = self._expected_end()
+        if end_ns is None:
+            return set()
+        alive = self._progress.expected & self._progress.alive()
+        return {name for name in alive if self._streams[name].reaches() < end_ns}
+
+    def pictures_ahead(self) -> dict[str, Ahead]:
+        """Of each camera what the next window will show, where that has come.
+
+        For who works ahead: a window may turn out to end elsewhere and show another frame.
+        """
+        end_ns = self._expected_end()
+        if end_ns is None:
+            return {}
+        found = ((name, camera.shown_at(end_ns)) for name, camera in self._cameras.items())
+        return {name: ahead for name, ahead in found if ahead}
+
+    def _expected_end(self) -> int | None:
+        """Where the next window should end: at a reference frame that has come, or is due then."""
+        if self._reference is None or self._grid.start_ns is None:
+            return None
+        earliest_ns, frames = self._grid.earliest_end(), self._reference.held_stamps()
+        if not frames:
+            return None
+        interval_ns = max(1, self._reference.interval_ns())
+        due_ns = frames[-1] - (frames[-1] - earliest_ns) // interval_ns * interval_ns
+        return min((stamp for stamp in frames if stamp >= earliest_ns), default=due_ns)
 
     def clock_readings(self) -> dict[str, ClockReading]:
         """Offset of each stream to the others and its drift, by stamps, after a second of it."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable
+from functools import partial
+from operator import itemgetter
 
 import numpy as np
 
@@ -17,6 +19,8 @@ from m2r2_ros.sensing.pending_samples import Batch
 from m2r2_ros.sensing.picture import Decoded, Picture, reduced
 from m2r2_ros.sensing.stream import Stream
 
+# The stamp of a frame, and what gives its pixels in another thread.
+Ahead = tuple[int, Callable[[], np.ndarray]]
 # uint8 (H, W, 3) RGB, or what decodes it and may raise M2R2Error.
 Image = np.ndarray | Picture | Callable[[], np.ndarray]
 
@@ -157,6 +161,25 @@ class CameraStream(Stream):
         self._closed_ns = end_ns
         self._budget.keep()
         return result
+
+    def held_stamps(self) -> list[int]:
+        """Of all frames, those that were not yet ingested included, in order of arrival."""
+        waiting = self.inbox.stamps().tolist() if len(self.inbox) else []
+        return [*self.stamps, *waiting]
+
+    def shown_at(self, end_ns: int) -> Ahead | None:
+        """The frame that a window with this end will show, by what has come.
+
+        None where there is none yet: while another one is due before the end.
+        """
+        frames = zip(self.held_stamps(), [*self._images, *self.inbox.payloads()], strict=True)
+        known = [frame for frame in frames if frame[0] <= end_ns]
+        stamp_ns, image = max(known, key=itemgetter(0), default=(None, None))
+        if stamp_ns is None or stamp_ns + self.interval_ns() * 3 // 4 < end_ns:
+            return None
+        if isinstance(image, Picture):
+            return stamp_ns, partial(image.decode_ahead, self._max_pixels)
+        return None if callable(image) else (stamp_ns, lambda: image)
 
     def _decode(self, index: int) -> bool:
         """Replace a frame by its pixels, or remove it."""

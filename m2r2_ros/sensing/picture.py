@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import isqrt
+from threading import Lock
 
 import numpy as np
 
@@ -18,21 +19,36 @@ _MOST_IN_16_BITS = 257
 Decoded = tuple[np.ndarray, tuple[int, int]]
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Picture:
     """A frame as it was sent.
 
-    decode  gives the picture, with at most as many pixels as it is told (None: all of them). May
+    read    gives the picture, with at most as many pixels as it is told (None: all of them). May
             raise M2R2Error.
     nbytes  what the frame takes until then.
     """
 
-    decode: Callable[[int | None], Decoded]
+    read: Callable[[int | None], Decoded]
     nbytes: int
+    # What was decoded ahead, by the number of pixels.
+    _kept: dict[int | None, Decoded] = field(default_factory=dict, init=False)
+    _lock: Lock = field(default_factory=Lock, init=False)
 
     def __call__(self) -> np.ndarray:
         """All pixels, uint8 (H, W, 3) RGB. May raise M2R2Error."""
         return self.decode(None)[0]
+
+    def decode(self, max_pixels: int | None) -> Decoded:
+        """The picture with at most `max_pixels`. May raise M2R2Error."""
+        with self._lock:
+            return self._kept.get(max_pixels) or self.read(max_pixels)
+
+    def decode_ahead(self, max_pixels: int | None) -> np.ndarray:
+        """The pixels that `decode` will give, the very array: in a thread of its own, as a rule."""
+        with self._lock:
+            if max_pixels not in self._kept:
+                self._kept[max_pixels] = self.read(max_pixels)
+            return self._kept[max_pixels][0]
 
 
 def reduction(height: int, width: int, max_pixels: int | None) -> tuple[int, int]:

@@ -77,6 +77,12 @@ class Stream(ABC):
         assert self.newest_ns is not None
         return self.newest_ns + max(0, self.interval_ns() * 3 // 4 - EARLIEST_NS)
 
+    def reaches(self) -> int:
+        """As `known_until`, once all that waits has been ingested."""
+        assert self.newest_ns is not None
+        waiting = int(self.inbox.stamps().max()) if len(self.inbox) else self.newest_ns
+        return self.known_until() + max(0, waiting - self.newest_ns)
+
     def expected_by(self, end_ns: int) -> int:
         """Time of the sample with which the stream reaches `end_ns`, at its usual interval."""
         assert self.newest_ns is not None
