@@ -44,11 +44,11 @@ from m2r2_ros.nodes.drain_schedule import (
 from m2r2_ros.nodes.input_parameters import declare_inputs, read_inputs
 from m2r2_ros.nodes.managed_node import ManagedNode
 from m2r2_ros.nodes.process import run
+from m2r2_ros.nodes.source_report import Rates, describe
 from m2r2_ros.nodes.sources import Source, make_sources
 from m2r2_ros.nodes.topic_watchdog import TopicWatchdog
 from m2r2_ros.nodes.topics import WINDOW_TOPIC, window_qos
 from m2r2_ros.sensing.builder import WindowBuilder
-from m2r2_ros.sensing.counters import StreamCounters
 from m2r2_ros.sensing.layout import SensorLayout
 from m2r2_ros.sensing.limits import SensingLimits, to_ns
 from m2r2_ros.sensing.window import SensorWindow
@@ -111,7 +111,7 @@ class Synchronizer(ManagedNode):
         self._seen: set[str] = set()
         self._dropped: dict[str, int] = {}
         self._watchdog = TopicWatchdog(values["silence_warning_s"])
-        self._rates, self._latency = _Rates(), Latency("stamp_to_window")
+        self._rates, self._latency = Rates(), Latency("stamp_to_window")
         # Changes of a signature that were warned of.
         self._told = dict.fromkeys(self._layout.modalities, 0)
         self._masked: list[str] = []
@@ -174,7 +174,7 @@ class Synchronizer(ManagedNode):
         }
         rates = self._rates.measure(self._sources, time.monotonic())
         for source in self._sources:
-            values |= _describe(source, rates[source.name], counters.streams[source.name])
+            values |= describe(source, rates[source.name], counters.streams[source.name])
         for name, reading in self._builder.clock_readings().items():
             values[f"{name}.clock_offset_s"] = reading.offset_s
             values[f"{name}.clock_drift_ppm"] = reading.drift_ppm
@@ -397,38 +397,6 @@ class Synchronizer(ManagedNode):
         missing = dict.fromkeys(self._layout.sensed - topics.topics.keys(), "")
         self.declare_lasting(parameters.topic_settings(missing))
         return topics
-
-
-class _Rates:
-    """Messages a second of each source since the last time that somebody asked."""
-
-    def __init__(self) -> None:
-        self._last: dict[str, int] = {}
-        self._asked_s = time.monotonic()
-
-    def measure(self, sources: Sequence[Source], now_s: float) -> dict[str, float]:
-        elapsed = max(now_s - self._asked_s, 1e-3)
-        counts = {source.name: source.input.received for source in sources}
-        rates = {name: (n - self._last.get(name, 0)) / elapsed for name, n in counts.items()}
-        self._last, self._asked_s = counts, now_s
-        return rates
-
-
-def _describe(source: Source, rate_hz: float, counters: StreamCounters) -> dict[str, Any]:
-    values = {
-        "topic": source.input.topic,
-        "type": source.input.type_name,
-        "rate_hz": rate_hz,
-        "messages": source.input.received,
-        "lost": source.input.lost,
-        "queue_age_ms": source.input.waited.take_ms(),
-        "malformed": source.malformed,
-        "stamps": source.stamps,
-        "form": source.signature.now,
-        "form_changes": source.signature.changes,
-        **counters.as_dict(),
-    }
-    return {f"{source.name}.{name}": value for name, value in values.items()}
 
 
 def _limits(values: dict[str, Any]) -> SensingLimits:
