@@ -30,6 +30,8 @@ __all__ = ["Bag", "BagMessage", "BagTopic", "open_bag"]
 _STORAGES = {MCAP: McapStorage, SQLITE: SqliteStorage}
 # What tells a serialised message from a compressed one: the first byte of its encapsulation.
 _CDR_FIRST = b"\0"
+# More a second no recorder takes.
+_MOST_PER_S = 1_000_000
 # Of a long list the first ones.
 _MOST_NAMED = 3
 _FOREIGN = {
@@ -151,6 +153,12 @@ class Bag:
     def _compare(self, stated: Mapping[str, int]) -> None:
         if not self.message_count:
             self.problems.append("it holds no message")
+        span_s = (self.end_ns - self.start_ns) / 1e9
+        if self.message_count > _MOST_PER_S * max(span_s, 1e-3):
+            self.problems.append(
+                f"its {self.message_count} messages are logged within {span_s:.3f} s: log times "
+                "are not when they came, so that nothing can be found or played by them"
+            )
         if not stated:
             return
         there = {name: topic.count for name, topic in self.topics.items()}

@@ -106,6 +106,8 @@ def _stamp_faults(survey: TopicSurvey) -> Iterator[str]:
     """Of stamps that are no times at which something was measured."""
     if survey.count and not (survey.contents and (survey.stamps or not survey.is_stamped)):
         yield f"none of its {survey.count} messages can be read: of another type, or damaged"
+    if min(survey.stamps, default=0) < 0:
+        yield "is stamped before 1970 or after 2038, which no clock of ROS says"
     steps_ns = np.diff(np.array(survey.stamps, np.int64))
     back_ns = -steps_ns[steps_ns < 0]
     if len(steps_ns) and not steps_ns.any():

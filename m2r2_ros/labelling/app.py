@@ -22,6 +22,7 @@ from m2r2_ros.datasets.clocks import MAX_TIME_S
 from m2r2_ros.datasets.labels_file import read_json
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.labelling.desk import Desk, DeskSettings
+from m2r2_ros.labelling.label_store import Document
 from m2r2_ros.labelling.pictures import packed
 
 BUNDLE = Path(__file__).parent / "bundle"
@@ -95,12 +96,17 @@ class LabellingApp:
         base = content.get("base") if isinstance(content, dict) else None
         if not isinstance(base, str):
             raise M2R2Error("'base' must be the revision that the change is based on")
-        taken, now = self._asked(request).labels.save(base, content)
-        return JSONResponse(now.to_dict(), 200 if taken else 409)
+        desk = self._asked(request)
+        taken, now = desk.labels.save(base, content)
+        return _document(desk, now, 200 if taken else 409)
 
 
 def _labels(desk: Desk, _: Request) -> Response:
-    return JSONResponse(desk.labels.read().to_dict())
+    return _document(desk, desk.labels.read())
+
+
+def _document(desk: Desk, document: Document, status: int = 200) -> Response:
+    return JSONResponse({"recording": desk.labels.key, **document.to_dict()}, status)
 
 
 def _pictures(desk: Desk, request: Request) -> Response:

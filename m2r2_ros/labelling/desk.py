@@ -72,6 +72,7 @@ class Desk:
         recording = self.recording
         return {
             "name": printable(recording.name),
+            "key": self.labels.key,
             "start": recording.seconds(recording.start_ns),
             "end": recording.seconds(recording.end_ns),
             "cameras": list(recording.layout.cameras),

@@ -59,7 +59,10 @@ class Document:
 
 
 class LabelStore:
-    """The labels beside one recording. Its methods may be called from any thread."""
+    """The labels beside one recording. Its methods may be called from any thread.
+
+    key  of the recording; a change that states another one is refused.
+    """
 
     def __init__(
         self, recording: Path, start: RecordingLabels, stated: Vocabulary | None, cuts: Path
@@ -69,6 +72,7 @@ class LabelStore:
         `cuts`: the file that keeps where unlabelled time is cut. Raises M2R2Error.
         """
         self._recording, self._start, self._stated = recording, start, stated
+        self.key = recording_key(recording)
         self._cuts_path, self._lock = cuts, threading.Lock()
         self._digest = labels_digest(recording)
         self._document = Document(find_labels(recording) or start, _read_cuts(cuts))
@@ -85,6 +89,7 @@ class LabelStore:
         It is refused when it is based on another revision. Raises M2R2Error on what cannot be.
         """
         with self._lock, _only_one(self._cuts_path.with_suffix(".lock")):
+            self._check_place(content)
             now = self._newest()
             if base != now.revision:
                 return False, now
@@ -119,6 +124,17 @@ class LabelStore:
             if foreign := len(labels) - len(known):
                 said.append(f"{foreign} of its segments are left out: not in the vocabulary")
             return said
+
+    def _check_place(self, content: Any) -> None:
+        """A page may have been opened when the server showed other recordings."""
+        given = content.get("recording", self.key) if isinstance(content, dict) else self.key
+        if given != self.key:
+            raise M2R2Error(
+                "this address shows another recording now: open the page anew; what is not saved "
+                "is kept until its recording is shown again"
+            )
+        if not self._recording.exists():
+            raise M2R2Error(f"{self._recording}: is not there any more: put it back")
 
     def _newest(self) -> Document:
         digest = labels_digest(self._recording)
@@ -181,7 +197,11 @@ def _only_one(path: Path) -> Iterator[None]:
         yield
 
 
+def recording_key(recording: Path) -> str:
+    """Tells apart recordings of one name in two folders."""
+    return hashlib.sha256(os.fsencode(recording.resolve())).hexdigest()[:24]
+
+
 def cuts_file(root: Path, recording: Path) -> Path:
     """Where the cuts of a recording are kept."""
-    key = hashlib.sha256(os.fsencode(recording.resolve())).hexdigest()[:24]
-    return root / f"{key}.cuts.json"
+    return root / f"{recording_key(recording)}.cuts.json"

@@ -10,7 +10,15 @@ from pathlib import Path
 
 import pytest
 import yaml
-from bag_files import COMPRESS, Message, make_messages, write_db3, write_mcap, write_metadata
+from bag_files import (
+    COMPRESS,
+    Message,
+    make_messages,
+    text_message,
+    write_db3,
+    write_mcap,
+    write_metadata,
+)
 
 from m2r2_ros.datasets.bag_qos import OfferedQos, offered_qos
 from m2r2_ros.datasets.bag_reader import open_bag
@@ -418,3 +426,13 @@ def test_messages_without_a_topic_are_counted(tmp_path):
     database.close()
     found, problems = read(file)
     assert len(found) == 7 and problems == ["a.db3: 3 messages belong to no topic"]
+
+
+@pytest.mark.parametrize("step_ns", [0, 1_000_000])
+def test_log_times_that_are_no_times_are_said(tmp_path, step_ns):
+    """Some converters log all messages at one time."""
+    messages = [Message("/a", 10**18 + k * step_ns, text_message("x")) for k in range(1500)]
+    write_mcap(tmp_path / "a.mcap", messages)
+    found, problems = read(tmp_path / "a.mcap")
+    assert len(found) == 1500
+    assert any("log times are not when they came" in line for line in problems) == (not step_ns)

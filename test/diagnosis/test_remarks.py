@@ -143,3 +143,8 @@ def test_messages_that_cannot_be_read_are_said():
         survey.add(NOW + k, b"\0\1\0\0\7")
     (line,) = remarks(survey)
     assert "none of its 5 messages can be read" in line
+
+
+def test_stamps_that_no_clock_says_are_said():
+    (line,) = remarks(restamped([k * SECOND // 100 - 5 * SECOND for k in range(50)]))
+    assert "before 1970 or after 2038" in line

@@ -10,6 +10,8 @@ from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
+import raw_bags
+import ros_messages as ros
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from recordings import recording
@@ -18,6 +20,7 @@ from m2r2_ros.datasets.reassemble_writer import write_recording
 from m2r2_ros.datasets.recording_labels import HUMAN, MODEL, Label, RecordingLabels
 from m2r2_ros.datasets.source import open_source
 from m2r2_ros.datasets.topics import TopicMap
+from m2r2_ros.errors import M2R2Error
 from m2r2_ros.inference.onnx_metadata import read_encoder_metadata
 from m2r2_ros.inspection.inspection import layout_of
 from m2r2_ros.inspection.small_pictures import thinned
@@ -30,6 +33,7 @@ from m2r2_ros.labelling.opened import open_recording_of_page
 from m2r2_ros.labelling.proposals import half_window_ns, moved_back
 from m2r2_ros.labelling.proxies import make_room, proxies_of
 from m2r2_ros.labelling.sound import WavFile, mono
+from m2r2_ros.messages.definitions import typestore
 from m2r2_ros.sensing.layout import SensorLayout
 from m2r2_ros.shipped import shipped
 from m2r2_ros.vocabulary import Vocabulary
@@ -327,3 +331,28 @@ def test_of_the_shipped_recording_most_boundaries_are_near_a_rest():
     true = sorted(edge for edge in edges if 0.3 < edge < length_s - 0.3)
     found = sum(min(abs(cut - edge) for cut in cuts) < 0.5 for edge in true)
     assert len(cuts) < 40 and found / len(true) > 0.75
+
+
+@pytest.mark.parametrize("step_ns", [0, -1_000_000])
+def test_stamps_by_which_nothing_can_be_shown_are_said(tmp_path, step_ns):
+    first = 10 * SECOND
+    messages = [ros.serialised(ros.wrench(first + k * step_ns, [1.0] * 6)) for k in range(100)]
+    kind = "geometry_msgs/msg/WrenchStamped"
+    raw_bags.write(tmp_path / "bag", {"/ft": (kind, messages)}, typestore())
+    layout = SensorLayout((), False, ("wrench",))
+    topics = TopicMap({"wrench": "/ft"}, (), "")
+    with open_recording_of_page(tmp_path / "bag", topics, layout) as opened:
+        opened.between(opened.start_ns - SECOND, opened.end_ns)
+        assert any("'wrench': its stamps stand still or go back" in p for p in opened.problems)
+
+
+def test_stamps_before_1970_are_no_times_of_a_page(tmp_path):
+    kind = "geometry_msgs/msg/WrenchStamped"
+    messages = [ros.serialised(ros.wrench(k * SECOND - 5 * SECOND, [1.0] * 6)) for k in range(9)]
+    raw_bags.write(tmp_path / "bag", {"/ft": (kind, messages)}, typestore())
+    layout, topics = SensorLayout((), False, ("wrench",)), TopicMap({"wrench": "/ft"}, (), "")
+    with (
+        pytest.raises(M2R2Error, match="bag: its stamps are before 1970"),
+        open_recording_of_page(tmp_path / "bag", topics, layout),
+    ):
+        pass

@@ -385,6 +385,13 @@ def test_a_server_that_is_killed_in_mid_drag_loses_nothing(original, cache, brow
         desk.page.wait_for_selector("#status[data-status=unsaved]")
         whole = read_labels(labels_path(path))
         assert [(one.end_ns - whole.epoch_ns) / 1e9 for one in whole.labels] == [4, 6]
+        # At the same address a recording of the same name is shown: it is another one.
+        other = tmp_path / "other" / path.name
+        other.parent.mkdir()
+        other.write_bytes(original.read_bytes())
+        with LabelServer(cache, other, port=server.port):
+            desk.page.wait_for_selector("#problem:has-text('another recording')")
+        assert not labels_path(other).exists()
         with LabelServer(cache, path, port=server.port):
             moved = desk.on_disk()
             assert moved[0][1] == moved[1][0] == pytest.approx(5, abs=0.03)

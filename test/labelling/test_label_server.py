@@ -231,6 +231,21 @@ def test_what_another_program_writes_is_not_overwritten(server, path):
     assert labels_path(path).read_text() == "{"
 
 
+def test_a_page_of_another_recording_or_of_none_changes_nothing(server, path, tmp_path):
+    """A server may have been started anew for other recordings while a page was open."""
+    now = server.json("api/0/labels")
+    assert now["recording"] == server.json("api/0")["key"]
+    body = {"base": now["revision"], "labels": [label(0, 1, "a")], "cuts": []}
+    status, answer = server.ask("api/0/labels", "PUT", {**body, "recording": "0" * 24})
+    assert status == 422 and b"shows another recording now" in answer
+    path.rename(tmp_path / "moved.h5")
+    status, answer = server.ask("api/0/labels", "PUT", {**body, "recording": now["recording"]})
+    assert status == 422 and b"is not there any more: put it back" in answer
+    assert not labels_path(path).exists()
+    (tmp_path / "moved.h5").rename(path)
+    assert server.ask("api/0/labels", "PUT", {**body, "recording": now["recording"]})[0] == 200
+
+
 def test_of_many_windows_at_once_none_loses_its_label(server, path):
     def work(number):
         mine, status = label(number, number + 0.5, f"label {number}"), 409

@@ -26,7 +26,7 @@ class App {
     this.places = new Map(this.given.map((name, i) => [name, i]));
     this.idle = new Set(recording.names.filter((entry) => entry.idle).map((entry) => entry.label));
     this.shownDocument = null;
-    this.store = new Store(`${this.api}/labels`, recording.name, () => this.changed(), ask);
+    this.store = new Store(`${this.api}/labels`, recording.key, () => this.changed(), ask);
   }
 
   async start() {

@@ -9,8 +9,10 @@ const RETRY_MS = 1000;
 export class Store {
   // onChange() after every change of `document` or `status`; choose(): a promise of whether ours
   // is to replace what another window has made of the same labels.
-  constructor(url, name, onChange, choose) {
-    Object.assign(this, { url, onChange, choose, key: `m2r2-label ${name}` });
+  // `recording` tells it from one of the same name, and from what a server of other recordings
+  // shows at the same address.
+  constructor(url, recording, onChange, choose) {
+    Object.assign(this, { url, recording, onChange, choose, key: `m2r2-label ${recording}` });
     this.document = null;
     this.status = "loading";
     this.problem = "";
@@ -101,7 +103,7 @@ export class Store {
 
   async #put() {
     const sent = this.document;
-    const body = JSON.stringify({ base: this.revision, ...sent });
+    const body = JSON.stringify({ base: this.revision, recording: this.recording, ...sent });
     const headers = { "Content-Type": "application/json" };
     const answer = await fetch(this.url, { method: "PUT", headers, body });
     const saved = await answer.json();
@@ -136,6 +138,11 @@ export class Store {
     const answer = await fetch(this.url);
     const saved = await answer.json();
     if (!answer.ok || this.saving || this.status !== "saved") return;
+    if (saved.recording !== this.recording) {
+      this.problem = "This address shows another recording now: open the page anew.";
+      this.onChange();
+      return;
+    }
     this.take(saved);
     this.document = this.base;
     this.onChange();
