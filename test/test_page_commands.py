@@ -143,6 +143,9 @@ ELSEWHERE = {
         "test/viewing/test_foxglove_view.py::test_channels_and_messages_are_what_the_schemas_say"
     ),
     "m2r2 bench": "test/benchmarks/test_benchmarks.py::test_latency_under_a_short_load",
+    ".venv/bin/python test/annotation/task_texts.py": (
+        "test/annotation/test_task_texts.py::test_the_table_of_the_page_is_what_the_texts_give"
+    ),
 }
 # How a command begins -> why no test runs it.
 NOT_HERE = {
