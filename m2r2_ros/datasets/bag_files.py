@@ -17,10 +17,16 @@ PACKED = ".zstd"
 
 
 def is_bag_folder(path: Path) -> bool:
-    """Whether a folder is one bag: with metadata.yaml, or the parts of one recording without it."""
+    """Whether a folder is one bag: with metadata.yaml, or the parts of one recording without it.
+
+    A folder of bags with a single file beside them is none.
+    """
     if not path.is_dir():
         return False
-    return (path / METADATA_FILE).exists() or _is_one_recording(list(storage_files(path)))
+    if (path / METADATA_FILE).exists():
+        return True
+    is_one = _is_one_recording(list(storage_files(path)))
+    return is_one and not any((each / METADATA_FILE).exists() for each in path.iterdir())
 
 
 def storage_files(folder: Path) -> Iterator[Path]:

@@ -35,7 +35,12 @@ from m2r2_ros.learning.looking import find_problems
 from m2r2_ros.learning.one_run import alone_in
 from m2r2_ros.learning.outcome import FROZEN, OUTCOME_FILE, WAYS, LearningOutcome, Trial
 from m2r2_ros.learning.plan import encoder_settings, head_settings, tried_ways
-from m2r2_ros.learning.publication import check_place, publish_folds, publish_models
+from m2r2_ros.learning.publication import (
+    REPORT_FILE,
+    check_place,
+    publish_folds,
+    publish_models,
+)
 from m2r2_ros.learning.reckoning import Reckoning
 from m2r2_ros.learning.report import write_report
 from m2r2_ros.learning.stages import (
@@ -54,7 +59,7 @@ from m2r2_ros.learning.whole_progress import WholeProgress
 from m2r2_ros.parallel.processes import told_in_processes
 from m2r2_ros.training.settings import settings_to_dict
 
-WORK_FOLDER, CACHE_FOLDER, REPORT_FILE = "work", "cache", "report.html"
+WORK_FOLDER, CACHE_FOLDER = "work", "cache"
 _FINDINGS, _MARK = "findings.json", ".m2r2_learn"
 # A group is called as its user likes: folds have a folder of their own.
 _FOLDS, _FINAL, _FROZEN, _SECONDS = "folds", "final", "frozen", "seconds"

@@ -19,11 +19,13 @@ from m2r2_ros.datasets.atomic import partial_file, partial_folder
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.inference.digest_list import DIGESTS_FILE
 from m2r2_ros.inference.model_file import read_model
-from m2r2_ros.inference.models import ENCODER_FILE, HEAD_FILE, Models
+from m2r2_ros.inference.models import CARD_FILE, ENCODER_FILE, HEAD_FILE, Models
 from m2r2_ros.learning.outcome import HELD_OUT_FILE, OUTCOME_FILE, Fold
 
 FOLDS_FOLDER = "folds"
+REPORT_FILE = "report.html"
 _GRAPHS = (ENCODER_FILE, HEAD_FILE)
+_WRITTEN = (*_GRAPHS, DIGESTS_FILE, CARD_FILE, REPORT_FILE, "report.json")
 
 
 def check_place(out: Path) -> None:
@@ -31,7 +33,7 @@ def check_place(out: Path) -> None:
     folds = out / FOLDS_FOLDER
     foreign = [each for each in folds.glob("*") if not (each / HELD_OUT_FILE).is_file()]
     if not (out / OUTCOME_FILE).exists():
-        foreign += [out / name for name in _GRAPHS if (out / name).exists()]
+        foreign += [out / name for name in _WRITTEN if (out / name).exists()]
     if foreign:
         raise M2R2Error(
             f"{foreign[0]}: is there, and not of an earlier `m2r2 learn`: choose another --out"

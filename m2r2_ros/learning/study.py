@@ -104,6 +104,8 @@ def open_study(data: Path, config: Path | None, layout: Path | None, models: Pat
     absent = tuple(name for name, topic in named if topic and name not in sensors.modalities)
     vocabulary = _vocabulary(used, read)
     groups = _groups(data, used)
+    if models and models.is_file():
+        raise M2R2Error(f"{models}: is a file: give the models folder that it lies in")
     started = models and (models / ENCODER_FILE).absolute()
     parts = [
         {name: fingerprint(path) for name, path in used.items()},
@@ -212,7 +214,8 @@ def _facts(
     for one in used.values():
         covered_s = 0.0
         for action in one.actions:
-            label, length_s = label_from_text(action.text), max(0.0, action.end_s - action.start_s)
+            inside_s = min(action.end_s, one.seconds) - max(action.start_s, 0.0)
+            label, length_s = label_from_text(action.text), max(0.0, inside_s)
             covered_s += length_s
             if label not in NO_CLASS:
                 count, seconds = counts.get(label, (0, 0.0))

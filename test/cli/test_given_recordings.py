@@ -32,3 +32,16 @@ def test_nothing_is_said_where_all_are_taken(tmp_path, capsys, deeper) -> None:
     assert given_recordings([tmp_path]) == taken
     assert given_recordings(taken) == taken
     assert capsys.readouterr().err == ""
+
+
+def test_a_folder_of_bags_with_a_file_beside_them_is_not_one_bag(tmp_path) -> None:
+    bags = [tmp_path / name for name in ("a", "b")]
+    for bag in bags:
+        put(bag, "metadata.yaml", f"{bag.name}_0.mcap")
+    assert given_recordings([tmp_path]) == bags
+    (tmp_path / "c.mcap").touch()
+    assert given_recordings([tmp_path]) == [*bags, tmp_path / "c.mcap"]
+    # Parts of one recording, with folders that are none.
+    put(tmp_path / "d", "d_0.mcap", "d_1.mcap")
+    put(tmp_path / "d" / "notes", "x.txt")
+    assert given_recordings([tmp_path / "d"]) == [tmp_path / "d"]

@@ -217,6 +217,18 @@ def test_classes_with_too_few_examples_are_found(clean):
     assert "in one group of recordings alone" in few[0].text
 
 
+@pytest.mark.parametrize("label", VOCABULARY.labels)
+def test_a_class_that_one_recording_alone_has_is_no_contradiction(clean, label):
+    """The others cannot tell what it is."""
+    segments = tuple(
+        s._replace(label="wipe") if s.label == label else s for s in clean[ODD].segments
+    )
+    vocabulary = Vocabulary((*VOCABULARY.labels, "wipe"), VOCABULARY.idle)
+    for count in (ODD + 1, len(clean)):
+        profiles = [*clean[:ODD], replace(clean[ODD], segments=segments), *clean[ODD + 1 : count]]
+        assert not [each for each in examine(profiles, vocabulary) if each.recording]
+
+
 def test_one_class_alone_is_fatal_and_comes_first(clean):
     one = [replace(p, segments=(Segment("reach", 0.0, p.duration_s),)) for p in clean]
     first = examine(one, Vocabulary(("reach",)))[0]

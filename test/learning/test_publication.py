@@ -9,7 +9,9 @@ from m2r2_ros.errors import M2R2Error
 from m2r2_ros.learning.publication import check_place
 
 
-@pytest.mark.parametrize("there", ["encoder.onnx", "head.onnx", "folds/mine/notes.txt"])
+@pytest.mark.parametrize(
+    "there", ["encoder.onnx", "head.onnx", "folds/mine/notes.txt", "model_card.md", "report.html"]
+)
 def test_models_and_folds_of_others_are_not_replaced(there, tmp_path):
     (tmp_path / there).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / there).touch()

@@ -143,6 +143,20 @@ def test_labels_that_lie_outside_of_a_recording_are_no_labels_of_it(bags):
     assert "its labels lie outside of what" in study.facts.left_out["a"]
 
 
+def test_what_of_a_label_lies_outside_of_its_recording_is_not_counted(bags):
+    before = open_study(bags, None, None, None).facts.labels["wipe"]
+    labels = labels_of(HUMAN)
+    last = replace(labels.labels[-1], end_ns=BEGIN_NS + 500 * SECOND)
+    write_labels(labels_path(bags / "a"), replace(labels, labels=(*labels.labels[:-1], last)))
+    count, seconds = open_study(bags, None, None, None).facts.labels["wipe"]
+    assert count == before[0] + 1 and seconds < before[1] + 9
+
+
+def test_a_file_is_no_models_folder_to_learn_from(bags):
+    with pytest.raises(M2R2Error, match="give the models folder that it lies in"):
+        open_study(bags, None, None, bags / "groups.csv")
+
+
 def test_recordings_in_a_folder_beside_recordings_are_said(bags):
     (bags / "groups.csv").unlink()
     (bags / "day 2").mkdir()

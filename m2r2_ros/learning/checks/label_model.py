@@ -54,7 +54,8 @@ def fit_labels(
     Recordings without a label or without a stream that another one has are left out.
     """
     index = {label: number for number, label in enumerate(classes)}
-    known = [np.array([index.get(rename(one), -1) for one in p.labels]) for p in profiles]
+    known = [np.array([index.get(rename(one), -1) for one in p.labels], int) for p in profiles]
+    known = _known_elsewhere(known, len(classes))
     logs: list[dict[str, np.ndarray]] = [{} for _ in profiles]
     for stream in dict.fromkeys(name for profile in profiles for name in profile.streams):
         having = [i for i, profile in enumerate(profiles) if stream in profile.streams]
@@ -67,6 +68,13 @@ def fit_labels(
             logs[i][stream] = (total - own).log_probabilities(x)
     fits = [LabelFit(p.name, k, each) for p, k, each in zip(profiles, known, logs, strict=True)]
     return [fit for fit in fits if fit.logs and (fit.known >= 0).any()]
+
+
+def _known_elsewhere(known: Sequence[np.ndarray], classes: int) -> list[np.ndarray]:
+    """Without the classes that one recording alone has: the others cannot tell what they are."""
+    has = np.array([np.bincount(one[one >= 0], minlength=classes) > 0 for one in known])
+    shared = np.append(has.sum(axis=0) > 1, False)
+    return [np.where(shared[one], one, -1) for one in known]
 
 
 def fit_of(logs: np.ndarray, known: np.ndarray, frames_late: int = 0) -> float:
