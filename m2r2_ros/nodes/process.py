@@ -8,6 +8,7 @@ shut down in order, so that the last segment's ENDED reaches everyone.
 from __future__ import annotations
 
 import argparse
+import gc
 import signal
 import socket
 import sys
@@ -29,7 +30,7 @@ from m2r2_ros.nodes.transport import use_large_shared_memory
 EXIT_FAULT = 2
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 # Pictures are worked on in a thread, which gets Python's lock within this time.
-_SWITCH_S = 0.0005
+_SWITCH_S = 0.0001
 # A monitor that runs already finds a new node within this time, also on a busy machine.
 _LAST_WORDS_S = 5.0
 
@@ -111,6 +112,9 @@ def _run_nodes(nodes: Sequence[ManagedNode], stop: Future) -> int:
         executor.add_node(node)
     try:
         if _autostart(nodes):
+            # What is there now stays: a look through all of it takes longer than a window has.
+            gc.collect()
+            gc.freeze()
             executor.spin_until_future_complete(stop)
     except ExternalShutdownException:
         return 0

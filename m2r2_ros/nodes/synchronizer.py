@@ -283,8 +283,7 @@ class Synchronizer(ManagedNode):
                     source.input.fetch()
             return
         # Its picture is worked on while the other topics are read.
-        self._feed([self._reference], time.time_ns())
-        self._begin_pictures()
+        self._take([self._reference])
         self._take_all()
         if after_ns or self._builder.lacking():
             self._drain_after(int(after_ns) or TRANSPORT_NS)
