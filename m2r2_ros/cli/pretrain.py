@@ -45,6 +45,7 @@ from m2r2_ros.cli._workers import add_worker_arguments, given_workers
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.parallel.spread import Workers
 from m2r2_ros.sensing.layout_file import load_layout
+from m2r2_ros.training.settings_file import read_values
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -98,6 +99,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     workers = given_workers(args)
+    if args.config:
+        read_values(args.config)
     with interruptible(args.out):
         exported = ENCODERS[args.encoder](args, args.cache or args.out / "cache", workers)
     from m2r2_ros.training.run import best_metrics

@@ -44,6 +44,7 @@ from m2r2_ros.datasets.mstcn import FeatureFolder, Split
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.evaluation.tables import scores_text
 from m2r2_ros.training.head_registry import find_head, head_names
+from m2r2_ros.training.settings_file import check_seed, read_values
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -84,11 +85,12 @@ def main(args: argparse.Namespace) -> int:
         say(problem)
     groups = check_split(folder.path, split.train, split.test)
     vocabulary, assumed = folder_vocabulary(folder, args.idle)
-
+    rate, said = training_rate(args, folder)
+    _check_arguments(args)
+    # Late: torch takes seconds to import, and bad arguments should not wait for it.
     from m2r2_ros.experiments.head_training import HeadTraining
     from m2r2_ros.training.settings import load_settings
 
-    rate, said = training_rate(args, folder)
     settings = _with_arguments(load_settings(find_head(args.head).settings, args.config), args)
     for line in (assumed, said):
         say(line)
@@ -117,14 +119,19 @@ def _report(found: dict[str, Any], out: Path) -> None:
     print(f"{out / 'scores.json'} has each fold's")
 
 
+def _check_arguments(args: argparse.Namespace) -> None:
+    """Raises M2R2Error for a file or number that no head's settings can have."""
+    if args.config:
+        read_values(args.config)
+    if args.seed is not None:
+        check_seed(args.seed, "--seed")
+    if args.epochs is not None and args.epochs < 1:
+        raise M2R2Error(f"--epochs must be at least 1, not {args.epochs}")
+
+
 def _with_arguments(settings: Any, args: argparse.Namespace) -> Any:
     if args.seed is not None:
-        from m2r2_ros.training.settings import check_seed
-
-        check_seed(args.seed, "--seed")
         settings = replace(settings, seed=args.seed)
     if args.epochs is None:
         return settings
-    if args.epochs < 1:
-        raise M2R2Error(f"--epochs must be at least 1, not {args.epochs}")
     return replace(settings, optimiser=replace(settings.optimiser, epochs=args.epochs))

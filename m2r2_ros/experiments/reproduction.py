@@ -45,7 +45,7 @@ from m2r2_ros.offline.extraction_record import stated_rate
 from m2r2_ros.parallel.progress import Progress
 from m2r2_ros.parallel.spread import Workers
 from m2r2_ros.training.head_registry import find_head
-from m2r2_ros.training.settings import extended, read_values
+from m2r2_ros.training.settings_file import extended, read_values
 from m2r2_ros.vocabulary import UNLABELLED, Vocabulary
 
 TRAIN, VALIDATION = "train", "validation"

@@ -33,7 +33,7 @@ from m2r2_ros.datasets.vocabulary_file import (
 )
 from m2r2_ros.errors import M2R2Error, differences, nearest_path
 from m2r2_ros.training import distributed
-from m2r2_ros.training.settings import merged
+from m2r2_ros.training.settings_file import merged
 from m2r2_ros.vocabulary import Vocabulary
 
 SETTINGS_FILE = "settings.yaml"

@@ -7,8 +7,6 @@ from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
-import yaml
-
 from m2r2_ros.datasets.reassemble_rig import REASSEMBLE_LAYOUT
 from m2r2_ros.errors import M2R2Error, brief, nearest_name
 from m2r2_ros.inference.tracker_config import TrackerConfig
@@ -16,16 +14,14 @@ from m2r2_ros.networks.m2r2 import M2R2Config
 from m2r2_ros.sensing.derived_signals import Derived
 from m2r2_ros.sensing.layout import SensorLayout
 from m2r2_ros.sensing.signal_set import Signals
-from m2r2_ros.small_files import read_small_text, strict_yaml
 from m2r2_ros.training.augmentation import Augmentation
+from m2r2_ros.training.settings_file import check_seed, read_values
 
 Settings = TypeVar("Settings")
 PRECISIONS = ("no", "bf16", "fp16")
 _SCALARS = (int, float, bool, str)
 # A whole number up to here is good for a float.
 _LARGEST = 2**53
-# Chain of files that extend each other; longer ones are a circle.
-_DEEPEST = 8
 # What cannot be 0, and what is a part of a whole, whoever's setting it is; no number is negative.
 _POSITIVE = frozenset(
     [
@@ -179,34 +175,6 @@ def load_settings(kind: type[Settings], path: Path | None, **given: Any) -> Sett
     return _changed(kind(**given), values, str(path))
 
 
-def read_values(path: Path, depth: int = 0) -> Any:
-    """The entries of a YAML file and of those that it `extends`. Raises M2R2Error if unreadable."""
-    text = read_small_text(Path(path))
-    try:
-        values = strict_yaml(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise M2R2Error(f"{path} is not YAML: {' '.join(str(error).split())}") from error
-    values = {} if values is None else values
-    if depth == _DEEPEST:
-        raise M2R2Error(f"{path}: files extend each other more than {_DEEPEST} times")
-    return extended(values, Path(path).parent, depth)
-
-
-def extended(values: Any, folder: Path, depth: int = 0) -> Any:
-    """Plain values with those of the file that they name in `extends`, relative to `folder`."""
-    if not isinstance(values, dict) or "extends" not in values:
-        return values
-    changes = dict(values)
-    return merged(read_values(folder / str(changes.pop("extends")), depth + 1), changes)
-
-
-def merged(old: Any, new: Any) -> Any:
-    """Plain values of `new` over those of `old`, group by group."""
-    if not (isinstance(old, dict) and isinstance(new, dict)):
-        return new
-    return old | {key: merged(old.get(key), value) for key, value in new.items()}
-
-
 def settings_from_dict(kind: type[Settings], values: Any, where: str) -> Settings:
     """A (nested) dataclass from plain values; `where` begins the error messages.
 
@@ -242,12 +210,6 @@ def _check_number(name: str, value: Any, where: str) -> None:
     if not 0 <= value <= most or (value == 0 and name in _POSITIVE):
         rule = "in [0, 1]" if most == 1 else "more than 0" if name in _POSITIVE else "0 or more"
         raise M2R2Error(f"{where} must be {rule}, not {brief(value)}")
-
-
-def check_seed(seed: int, where: str) -> None:
-    """Raises M2R2Error for a seed that a generator of NumPy or torch does not take."""
-    if not 0 <= seed < 2**32:
-        raise M2R2Error(f"{where} must be in [0, {2**32 - 1}], not {brief(seed)}")
 
 
 def settings_to_dict(settings: Any) -> dict[str, Any]:
