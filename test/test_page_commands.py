@@ -142,6 +142,9 @@ ELSEWHERE = {
     "m2r2 view": (
         "test/viewing/test_foxglove_view.py::test_channels_and_messages_are_what_the_schemas_say"
     ),
+    "m2r2 annotate lerobot_set": (
+        "test/annotation/test_lerobot_language.py::test_the_command_writes_a_list_of_clips"
+    ),
     "m2r2 bench": "test/benchmarks/test_benchmarks.py::test_latency_under_a_short_load",
     ".venv/bin/python test/annotation/task_texts.py": (
         "test/annotation/test_task_texts.py::test_the_table_of_the_page_is_what_the_texts_give"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pairs of a video and its description: manifests, RH20T folders, REASSEMBLE recordings."""
+"""Pairs of a video and its description: manifests, RH20T, REASSEMBLE and LeRobot data sets."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from m2r2_ros.annotation.lerobot_language import read_spoken_parts
 from m2r2_ros.datasets.clips import is_path
 from m2r2_ros.datasets.reassemble import open_recording
 from m2r2_ros.datasets.recording_source import REASSEMBLE_SUFFIXES
@@ -47,7 +48,7 @@ class DescribedVideo:
 
 
 def read_described_videos(path: Path) -> Iterator[DescribedVideo]:
-    """Yield what is in a manifest (.csv, .jsonl), an RH20T folder, an .h5 or a folder of .h5.
+    """Yield what is in a manifest (.csv, .jsonl), an .h5, or a data set's folder.
 
     Raises M2R2Error that names the file, and the line where there is one.
     """
@@ -56,13 +57,18 @@ def read_described_videos(path: Path) -> Iterator[DescribedVideo]:
             (p for p in (path / RH20T_TASKS, path.parent / RH20T_TASKS) if p.is_file()), None
         )
         recordings = sorted(file for file in path.iterdir() if file.suffix in REASSEMBLE_SUFFIXES)
-        if recordings:
+        if (path / "meta" / "info.json").is_file():
+            yield from _read_lerobot(path)
+        elif recordings:
             for recording in recordings:
                 yield from _read_reassemble(recording)
         elif tasks is not None:
             yield from _read_rh20t(path, tasks)
         else:
-            raise M2R2Error(f"{path}: holds neither .h5 recordings nor RH20T's {RH20T_TASKS}")
+            raise M2R2Error(
+                f"{path}: holds neither .h5 recordings nor RH20T's {RH20T_TASKS} "
+                "nor a LeRobotDataset's meta/info.json"
+            )
     elif not path.exists():
         raise M2R2Error(f"{path}: no such file or folder{nearest_path(path)}")
     elif path.suffix in REASSEMBLE_SUFFIXES:
@@ -171,3 +177,11 @@ def _read_reassemble(path: Path) -> Iterator[DescribedVideo]:
             if not camera or not start_s < action.end_s:
                 continue
             yield DescribedVideo(path, action.text, start_s, action.end_s, camera)
+
+
+def _read_lerobot(path: Path) -> Iterator[DescribedVideo]:
+    """One clip for each part of an episode with one text, and for each camera."""
+    for part in read_spoken_parts(path):
+        if len(part.text) > MAX_DESCRIPTION:
+            raise M2R2Error(f"{path}: a text of more than {MAX_DESCRIPTION} characters")
+        yield DescribedVideo(part.video, part.text, part.start_s, part.end_s)

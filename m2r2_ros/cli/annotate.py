@@ -2,11 +2,11 @@
 """Turn descriptions of videos into subject, action and object (Algorithm 1 of RoboAct-CLIP).
 
 A SOURCE is a manifest (.csv or .jsonl with video and description, start and end if it is a part,
-and camera if the video is a recording), an RH20T folder, or REASSEMBLE-format recordings (.h5, or
-a folder of them; one clip for each labelled action). Videos that show several actions, or none,
-are dropped. Writes
-annotations.jsonl (a list of clips: path, start_s, end_s, camera, subject, action, object,
-sentence), rejected.jsonl (with the reason) and summary.json.
+and camera if the video is a recording), an RH20T folder, REASSEMBLE-format recordings (.h5, or a
+folder of them; one clip for each labelled action), or a LeRobotDataset v3 with videos (a clip for
+each camera and subtask, or task where it has no subtasks). Videos that show several actions, or
+none, are dropped. Writes annotations.jsonl (a list of clips: path, start_s, end_s, camera, subject,
+action, object, sentence), rejected.jsonl (with the reason) and summary.json.
 
 The descriptions are read by rules, offline. With --llm a language model is asked, through any
 endpoint that speaks OpenAI's protocol; the key is taken from OPENAI_API_KEY and shows up nowhere.
@@ -15,6 +15,7 @@ Answers are kept: a rerun asks only what has no answer yet.
 Examples:
     m2r2 annotate descriptions.csv --out annotated
     m2r2 annotate RH20T --out annotated --ray local
+    m2r2 annotate lerobot/pusht_dataset --out annotated
     m2r2 annotate RH20T --out annotated --llm deepseek-reasoner --dry-run --price 0.55 2.19
     m2r2 annotate RH20T --out annotated --llm deepseek-reasoner --base-url https://api.deepseek.com
     m2r2 annotate data/taskboard --out annotated --llm qwen3 --base-url http://127.0.0.1:8000/v1

@@ -26,9 +26,10 @@ from m2r2_ros.small_files import open_file, read_small_text
 from m2r2_ros.vocabulary import UNLABELLED
 
 TIMES, SUBTASK, SUBTASK_INDEX = "timestamp", "subtask", "subtask_index"
-SUBTASKS_FILE = "meta/subtasks.parquet"
+SUBTASKS_FILE, TASKS_FILE = "meta/subtasks.parquet", "meta/tasks.parquet"
+TASK_INDEX = "task_index"
 _NUMBERS = ("float32", "float64", "int64", "int32", "int16", "int8", "uint8", "bool")
-_BOOKKEEPING = (TIMES, "frame_index", "episode_index", "index", "task_index", SUBTASK_INDEX)
+_BOOKKEEPING = (TIMES, "frame_index", "episode_index", "index", TASK_INDEX, SUBTASK_INDEX)
 # Frames a second: a frame of 1000 s, and one of an array of sensors.
 LEAST_RATE_HZ, MOST_RATE_HZ = 1e-3, 1e4
 # Of an episode's pictures.
@@ -48,7 +49,7 @@ class LerobotArrays:
     def __init__(self, path: Path) -> None:
         self._path = path
         info = read_info(path)
-        self._rate_hz: float = info["fps"]
+        self.rate_hz: float = info["fps"]
         self._shapes = _shapes(path, info.get("features"))
         self._videos = {name for name, (kind, _) in self._shapes.items() if kind == "video"}
         self._episodes = self._read_episodes()
@@ -74,7 +75,7 @@ class LerobotArrays:
         shape, dtype = self.form(name)
         check_size(name, shape)
         if feature == TIMES:
-            return np.arange(row["length"]) / self._rate_hz
+            return np.arange(row["length"]) / self.rate_hz
         if feature in self._videos:
             return np.concatenate(list(self.blocks(name)))
         column = SUBTASK_INDEX if feature == SUBTASK else feature
@@ -105,6 +106,19 @@ class LerobotArrays:
         if pictures:
             yield np.stack(pictures)
 
+    def lengths(self) -> dict[str, int]:
+        """Frames of each episode, in order."""
+        return {name: row["length"] for name, row in self._episodes.items()}
+
+    def video_starts(self, episode: str) -> dict[Path, float]:
+        """Each camera's video file, which may hold other episodes too -> the second it begins."""
+        row = self._episodes[episode]
+        return dict(self._video(row, key) for key in sorted(self._videos))
+
+    def tasks(self, episode: str) -> list[Any]:
+        """The task's index of each frame."""
+        return self._column(self._episodes[episode], TASK_INDEX)
+
     def _find(self, name: str) -> tuple[dict[str, Any], str]:
         episode, _, feature = name.partition("/")
         known = (TIMES, *self._shapes, *([SUBTASK] if self._texts else []))
@@ -120,10 +134,13 @@ class LerobotArrays:
             raise M2R2Error(f"episode {index}: its frames are not those that meta/episodes says")
         return found[column]
 
+    def _video(self, row: dict[str, Any], key: str) -> tuple[Path, float]:
+        chunk, number, start_s = (row[f"videos/{key}/{part}"] for part in _VIDEO)
+        return self._path / "videos" / key / f"{_file(chunk, number)}.mp4", start_s
+
     def _pictures(self, name: str, row: dict[str, Any], key: str) -> Iterator[np.ndarray]:
         """The frames of an episode, which may share a video with others."""
-        chunk, number, start_s = (row[f"videos/{key}/{part}"] for part in _VIDEO)
-        file = self._path / "videos" / key / f"{_file(chunk, number)}.mp4"
+        file, start_s = self._video(row, key)
         count = 0
         try:
             with open_file(file) as content, av.open(content, format="mp4") as container:
@@ -132,7 +149,7 @@ class LerobotArrays:
                 container.seek(int(max(0.0, start_s) / stream.time_base), stream=stream)
                 for frame in container.decode(stream):
                     check_video_size(frame.width, frame.height)
-                    if frame.time is None or frame.time < start_s - 0.5 / self._rate_hz:
+                    if frame.time is None or frame.time < start_s - 0.5 / self.rate_hz:
                         continue
                     if count == row["length"]:
                         break
@@ -176,16 +193,25 @@ def read_info(path: Path) -> dict[str, Any]:
 
 def subtask_texts(path: Path) -> dict[int, str]:
     """Subtask by its index. Raises M2R2Error."""
-    file = path / SUBTASKS_FILE
+    return _texts(path / SUBTASKS_FILE, SUBTASK_INDEX, SUBTASK)
+
+
+def task_texts(path: Path) -> dict[int, str]:
+    """Task by its index. Raises M2R2Error."""
+    return _texts(path / TASKS_FILE, TASK_INDEX, "task")
+
+
+def _texts(file: Path, index: str, kind: str) -> dict[int, str]:
     names = column_names(file)
-    texts = [name for name in names if name != SUBTASK_INDEX]
-    if SUBTASK_INDEX not in names or not texts:
-        needs = f"{SUBTASK_INDEX} and the subtasks' texts"
+    texts = [name for name in names if name != index]
+    if index not in names or not texts:
+        needs = f"{index} and the {kind}s' texts"
         raise M2R2Error(f"{file}: needs {needs}, has {', '.join(names)}")
-    column = SUBTASK if SUBTASK in texts else texts[-1]
+    # Where the texts are the rows' names, pandas may give their column one of its own.
+    column = kind if kind in texts else texts[-1]
     found: dict[int, str] = {}
-    for group in row_groups([file], [SUBTASK_INDEX, column]):
-        found.update(zip(group[SUBTASK_INDEX], group[column], strict=True))
+    for group in row_groups([file], [index, column]):
+        found.update(zip(group[index], group[column], strict=True))
     if not found or not all(isinstance(text, str) for text in found.values()):
         raise M2R2Error(f"{file}: '{column}' are no texts")
     return found
