@@ -18,6 +18,11 @@ all of these, with an MS-TCN or another --head.
 pairs of action and object held out that its settings name, and writes roboact.md and roboact.json:
 retrieval of seen and held-out pairs, linear probes of the branches, and the paper's drops.
 
+`real` scores heads on anybody's recordings: a folder in the MS-TCN layout (50Salads, GTEA,
+Breakfast and the like, from their authors' pages) on each of its splits, or on each group once
+where it has none; or recordings of a robot with labels, by the features of an --encoder. It writes
+real.md and real.json, without figures of a paper beside them.
+
 Examples:
     m2r2 simulate --recipe taskboard_sim_v1 --out data/taskboard_sim --workers 2
     m2r2 reproduce table1 --data data/taskboard_sim --out out/reproduced --seeds 0,1,2
@@ -27,6 +32,10 @@ Examples:
     m2r2 reproduce table1 --data data/taskboard_sim --out out/mine --encoder my_encoder.onnx
     m2r2 reproduce objective --data data/taskboard_sim --out out/reproduced --encoder-seeds 0,1,2
     m2r2 reproduce roboact --data data/taskboard_sim --out out/roboact --seeds 0,1,2 --workers 2
+    m2r2 reproduce real --data 50salads --out out/salads --rate 30 --sample-rate 2 \\
+        --idle action_start action_end --rows mstcn asrf causal --seeds 0,1,2
+    m2r2 reproduce real --data bags --out out/mine --encoder my_models/encoder.onnx \\
+        --robot robot.yaml
 """
 
 from __future__ import annotations
@@ -36,11 +45,16 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+from m2r2_ros.cli._frames import add_frame_arguments, training_rate
+from m2r2_ros.cli._vocabulary import add_idle_argument, say
 from m2r2_ros.cli._workers import add_worker_arguments, given_workers
+from m2r2_ros.datasets.feature_vocabulary import folder_vocabulary
+from m2r2_ros.datasets.mstcn import FeatureFolder
 from m2r2_ros.errors import M2R2Error, nearest_name, nearest_path
 from m2r2_ros.experiments.ablation_table import ROBOACT, VARIANTS
-from m2r2_ros.experiments.paper_figures import TABLES, Row
+from m2r2_ros.experiments.paper_figures import REAL, TABLES, Row
 from m2r2_ros.parallel.spread import Workers
 from m2r2_ros.shipped import shipped
 from m2r2_ros.training.head_registry import head_names
@@ -51,7 +65,7 @@ _DRAWN = 3
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("table", choices=(*TABLES, ROBOACT), help="what to reproduce")
+    parser.add_argument("table", choices=(*TABLES, ROBOACT, REAL), help="what to reproduce")
     parser.add_argument(
         "--data", type=Path, required=True, metavar="DIR", help="train/, validation/, test/, ..."
     )
@@ -72,7 +86,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         metavar="ROW",
         help=f"only these: {', '.join(dict.fromkeys(r.key for t in TABLES.values() for r in t))}; "
-        f"of roboact: {', '.join(VARIANTS.values())}",
+        f"of roboact: {', '.join(VARIANTS.values())}; of real, heads: {', '.join(head_names())} "
+        "(default: all that the settings name)",
     )
     parser.add_argument(
         "--head",
@@ -83,15 +98,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--config",
         type=Path,
         metavar="YAML",
-        help="settings of the stages (default: config/reproduce/taskboard_sim.yaml); for roboact "
-        "the folder of the rows' settings files (default: config/training)",
+        help="settings of the stages (default: config/reproduce/taskboard_sim.yaml, of real "
+        "config/reproduce/real.yaml); for roboact the folder of the rows' settings files (default: "
+        "config/training)",
     )
     parser.add_argument(
         "--encoder",
         type=Path,
         metavar="ONNX",
-        help="an exported encoder for the rows of M2R2 with all sensors, instead of pretraining",
+        help="an exported encoder for the rows of M2R2 with all sensors, instead of pretraining; "
+        "of real, for recordings",
     )
+    parser.add_argument(
+        "--robot", type=Path, metavar="YAML", help="of real: parameter file, the topics of bags"
+    )
+    add_idle_argument(parser)
+    add_frame_arguments(parser)
     add_worker_arguments(parser)
 
 
@@ -104,6 +126,10 @@ def main(args: argparse.Namespace) -> int:
         raise M2R2Error("--encoder-seeds is for encoders that the rows of a table train themselves")
     if args.table == ROBOACT:
         return _reproduce_roboact(args, workers)
+    if args.table == REAL:
+        return _reproduce_real(args, workers)
+    if args.robot or args.idle or args.crop or args.rate or args.sample_rate:
+        raise M2R2Error("--robot, --idle, --rate, --sample-rate and --crop are for `real`")
     seeds, rows = _seeds(args.seeds), _rows(args.table, args.rows, args.head)
     encoder_seeds = _seeds(args.encoder_seeds, "--encoder-seeds") if args.encoder_seeds else []
     if args.encoder and not args.encoder.is_file():
@@ -148,6 +174,40 @@ def _reproduce_roboact(args: argparse.Namespace, workers: Workers) -> int:
     return 0
 
 
+def _reproduce_real(args: argparse.Namespace, workers: Workers) -> int:
+    """Heads on a folder of features, which recordings become first."""
+    seeds = _seeds(args.seeds)
+    if args.head or args.encoder_seeds:
+        raise M2R2Error("--head and --encoder-seeds are for the papers' tables: see --rows")
+    from m2r2_ros.cli.main import call_verb
+    from m2r2_ros.experiments.real_table import RealTable
+    from m2r2_ros.experiments.reproduction import Stages
+    from m2r2_ros.experiments.result_table import real_markdown
+
+    heads = Stages.load(args.config or shipped("config/reproduce/real.yaml")).heads
+    for row in (rows := args.rows or list(heads)):
+        if row not in heads:
+            raise M2R2Error(f"--rows: the settings have no head '{row}'{nearest_name(row, heads)}")
+    place = args.data
+    if args.encoder:
+        place = args.out / "features"
+        told = ["--config", str(args.robot)] if args.robot else []
+        places = ["--encoder", str(args.encoder), "--out", str(place), *told, *workers.arguments]
+        call_verb("extract", [str(args.data), *places])
+    elif place.is_dir() and not (place / "mapping.txt").exists():
+        raise M2R2Error(f"{place}: has no mapping.txt of features; recordings need an --encoder")
+    folder = FeatureFolder(place, args.crop)
+    vocabulary, assumed = folder_vocabulary(folder, args.idle)
+    rate, said = training_rate(args, folder)
+    for line in (assumed, said):
+        say(line)
+    # `extract` makes a split of its own, of some groups alone.
+    table = RealTable(folder, args.out, vocabulary, rate, heads, bool(args.encoder), say)
+    content = table.content(rows, seeds)
+    _write(args.out / REAL, content, real_markdown(content))
+    return 0
+
+
 def _scores(table: str, work, trained: Mapping[str, Sequence[Row]], seeds: Sequence[int]):
     """Split -> row key -> labels -> scores of each encoder with each seed of the head."""
     scores: dict[str, dict[str, dict[str, list]]] = {}
@@ -169,17 +229,22 @@ def _levels(table: str, row: Row, vocabulary: Vocabulary) -> tuple[str, ...]:
 
 
 def _write_table(args: argparse.Namespace, data, rows, levels, scores) -> None:
-    from m2r2_ros.datasets.atomic import partial_file
     from m2r2_ros.experiments.result_table import table_json, table_markdown
 
     content = table_json(args.table, data, rows, scores)
-    text = table_markdown(content, levels)
     name = f"{args.table}_{args.head}" if args.head else args.table
+    _write(args.out / name, content, table_markdown(content, levels))
+
+
+def _write(place: Path, content: Mapping[str, Any], text: str) -> None:
+    """The table as .json and .md, and printed."""
+    from m2r2_ros.datasets.atomic import partial_file
+
     for ending, written in ((".json", json.dumps(content, indent=1) + "\n"), (".md", text)):
-        with partial_file(args.out / f"{name}{ending}") as temporary:
+        with partial_file(place.with_name(place.name + ending)) as temporary:
             temporary.write_text(written, encoding="utf-8")
     print(text)
-    print(f"{args.out / name}.md")
+    print(f"{place}.md")
 
 
 def _draw(folder: Path, rows: Sequence[Row], seed: int, work) -> None:

@@ -80,7 +80,7 @@ class HeadTraining:
         predictions = {}
         for group, tested in Progress(members.items(), "folds", unit="group"):
             self.train([name for name in names if name not in tested], out / group)
-            predictions[group] = self._predict(tested, out / group)
+            predictions[group] = self.predictions(tested, out / group)
             write_json(out / group / SCORES_FILE, score_predictions(predictions[group]))
         folds = {group: score_predictions(found) for group, found in predictions.items()}
         pooled = score_predictions([one for found in predictions.values() for one in found])
@@ -93,7 +93,8 @@ class HeadTraining:
         write_json(out / SCORES_FILE, content)
         return content
 
-    def _predict(self, names: Sequence[str], model: Path) -> list[Prediction]:
+    def predictions(self, names: Sequence[str], model: Path) -> list[Prediction]:
+        """What the head in a run folder says of recordings, in the level of the training."""
         rename = self.vocabulary.levels[self.level]
         found = predict(open_head(model), self.folder, names, self.rate, self.vocabulary.idle)
         # Probabilities are not scored here, and those of all folds are large.

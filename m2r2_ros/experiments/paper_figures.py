@@ -15,6 +15,9 @@ from m2r2_ros.networks.roboact.config import ENDS, TRANSFORMER, RoboActConfig
 
 METRICS = ("f1@10", "f1@25", "f1@50", "acc", "edit", "dr")
 
+# A table of no paper: anybody's recordings.
+REAL = "real"
+
 # CLIP frozen, without training on videos.
 CLIP_SUCCESS = 51.0
 _SUCCESS = {(TRANSFORMER, True): 76.5, (ENDS, True): 66.0, (TRANSFORMER, False): 70.0}

@@ -88,6 +88,28 @@ def table_markdown(content: Mapping[str, Any], levels: Sequence[str]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def real_markdown(content: Mapping[str, Any]) -> str:
+    """The result of `RealTable.content` as Markdown."""
+    data, rows = content["data"], content["rows"]
+    kind = "group" if data["by_groups"] else "split"
+    header = ["Method", *(f"{level} {h}" for level in data["labels"] for h in _HEADINGS)]
+    return "\n".join(
+        [
+            f"# Heads on {markdown_cell(data['name'])}",
+            "",
+            f"{data['recordings']} recordings, {data['rate_hz']:.4g} frames a second. Each of "
+            f"{len(data['parts'])} {kind}s was tested on once, by heads trained without it; counts "
+            f"are of all of them at once. Trained with {_seeds(data['seeds'])} (mean ± sample "
+            "standard deviation). In percent.",
+            "",
+            markdown_table(header, _rows(rows, {}, data["labels"])),
+            *_truth_against_itself(rows),
+            *_delays(rows),
+            "",
+        ]
+    )
+
+
 def _rows(
     rows: Mapping[str, Any], published: Mapping[str, Any], levels: Sequence[str]
 ) -> Iterator[list[str]]:
