@@ -9,6 +9,7 @@ of all that come close to the best the one in the middle is taken.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -28,8 +29,8 @@ from m2r2_ros.vocabulary import Vocabulary
 
 _EVIDENCE_PER_S = (1.0, 2.0, 4.0, 8.0, 16.0)
 _COMMIT_LEVEL = (0.5, 0.6, 0.7, 0.8, 0.9)
-# As good as the best: percent of F1@50, seconds of delay.
-_CLOSE, _CLOSE_S = 0.5, 0.02
+# As good as the best: points of F1@50.
+_CLOSE = 0.5
 
 
 def choose_tracker(
@@ -39,7 +40,7 @@ def choose_tracker(
     procedure: Procedure,
     most_delay_s: float,
 ) -> TunedTracker:
-    """One that decides by evidence, unless one that waits has a higher F1@50.
+    """One that decides by evidence, unless one that waits is worth more (`TunedTracker.worth`).
 
     Both as `start` has them, or tuned unless `most_delay_s` is 0.
     """
@@ -49,7 +50,8 @@ def choose_tracker(
     else:
         deciding = score_tracker(answers, vocabulary, start, procedure)
         waiting = score_tracker(answers, vocabulary, start)
-    return deciding if deciding.f1 >= waiting.f1 else waiting
+    bound_s = most_delay_s or math.inf
+    return deciding if deciding.worth(bound_s) >= waiting.worth(bound_s) else waiting
 
 
 def tune_evidence(
@@ -59,8 +61,8 @@ def tune_evidence(
     procedure: Procedure,
     most_delay_s: float,
 ) -> TunedTracker:
-    """The middle of the parameters whose F1@50 is highest and whose mean delay until the activity
-    is decided is at most `most_delay_s`; of the shortest delay where none is so short.
+    """The middle of the parameters that are worth most, each with its neighbours: by F1@50, and the
+    mean delay until the activity is decided above `most_delay_s`.
 
     All but the tuned parameters are as in `start`, `procedure_prior` among them: validation
     recordings follow the procedure and would always trust it.
@@ -82,13 +84,9 @@ def tune_evidence(
 def _middle_of_the_best(tried: Sequence[TunedTracker], most_delay_s: float) -> int:
     """Index of that which is taken, of the grid's settings row by row."""
     shape = len(_EVIDENCE_PER_S), len(_COMMIT_LEVEL)
-    f1 = _with_neighbours(np.array([one.f1 for one in tried]).reshape(shape))
-    delay_s = _with_neighbours(np.array([one.delay_s for one in tried]).reshape(shape))
-    soon = delay_s <= most_delay_s
-    good = soon & (f1 >= np.where(soon, f1, -np.inf).max() - _CLOSE)
-    if not soon.any():
-        good = delay_s <= delay_s.min() + _CLOSE_S
-    places = np.argwhere(good)
+    worth = np.array([one.worth(most_delay_s) for one in tried]).reshape(shape)
+    smoothed = _with_neighbours(worth)
+    places = np.argwhere(smoothed >= smoothed.max() - _CLOSE)
     middle = places[((places - places.mean(0)) ** 2).sum(1).argmin()]
     return int(np.ravel_multi_index(tuple(middle), shape))
 

@@ -11,7 +11,12 @@ from m2r2_ros.evaluation.streamed_predictions import nominal_stamps, track
 from m2r2_ros.inference.tracker import SegmentTracker, TrackerConfig
 from m2r2_ros.labels import legacy_vocabulary
 from m2r2_ros.training import tracker_tuning
-from m2r2_ros.training.tracker_tuning import Answers, score_tracker, tune_tracker
+from m2r2_ros.training.tracker_tuning import (
+    Answers,
+    TunedTracker,
+    score_tracker,
+    tune_tracker,
+)
 
 LABELS = ("No action", "Pick USB", "Pick BNC", "Insert USB")
 VOCABULARY = legacy_vocabulary(LABELS)
@@ -55,6 +60,15 @@ def test_a_limit_that_cannot_be_met_gives_the_shortest_delay():
     chosen = tune_tracker([late], VOCABULARY, START, most_delay_s=0.3)
     assert chosen.delay_s > 0.3
     assert chosen.config.confirm_s == 0.05
+
+
+def test_a_hundredth_above_the_limit_is_no_wall():
+    def worth(f1: float, delay_s: float) -> float:
+        return TunedTracker(START, f1, 0.0, delay_s, delay_s, 100.0).worth(0.55)
+
+    assert worth(92.9, 0.54) == worth(92.9, 0.55) == 92.9
+    assert worth(92.9, 0.57) == pytest.approx(91.9)
+    assert worth(92.9, 0.56) > worth(91.2, 0.55) > worth(92.9, 0.58)
 
 
 @pytest.mark.parametrize("late", [0, 4])
