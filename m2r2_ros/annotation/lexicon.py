@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 
 import yaml
@@ -34,6 +34,14 @@ OPENERS = _words("openers")
 ADVERBS = _words("adverbs")
 HUMANS = _words("humans")
 AGENTS = HUMANS | _words("other_agents")
+MOTIONS = _words("motions")
+_MISSPELT = _LISTS["misspelt"]
+# What is no verb, whatever stands after it.
+FUNCTION_WORDS = (
+    PARTICLES | PREPOSITIONS | DETERMINERS | PRONOUNS | RECEIVERS | JOINERS | ASIDES | SEQUENCERS
+) | (AUXILIARIES | OPENERS | ADVERBS | AGENTS | _words("never_orders"))
+# Shorter slips may be any word; longer ones are of no verb.
+_SLIPS = range(5, 20)
 
 
 @dataclass(frozen=True)
@@ -63,6 +71,28 @@ def _forms() -> dict[str, tuple[VerbForm, ...]]:
 def verb_forms(word: str) -> tuple[VerbForm, ...]:
     """What verb, in which form, a word in lower case can be; empty when none."""
     return _forms().get(word, ())
+
+
+def spelt(word: str) -> str:
+    """A function word as it is meant: "adn" is "and"."""
+    return _MISSPELT.get(word, word)
+
+
+@lru_cache(maxsize=10_000)
+def nearest_verb(word: str) -> str:
+    """The one verb of which a word is a slip of the pen, "" if none or several.
+
+    Two letters swapped, one too many or one too few; the first letter is right.
+    """
+    if len(word) >= _SLIPS.stop:
+        return ""
+    slips = {word[:i] + word[i + 1] + word[i] + word[i + 2 :] for i in range(1, len(word) - 1)}
+    if len(word) in _SLIPS:
+        slips |= {word[:i] + word[i + 1 :] for i in range(1, len(word))}
+        letters = "abcdefghijklmnopqrstuvwxyz"
+        slips |= {word[:i] + a + word[i:] for i in range(1, len(word) + 1) for a in letters}
+    found = {form.verb for slip in slips for form in verb_forms(slip) if form.form == "base"}
+    return found.pop() if len(found) == 1 else ""
 
 
 def is_phrasal(verb: str, particle: str) -> bool:

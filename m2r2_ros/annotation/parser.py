@@ -14,25 +14,20 @@ from dataclasses import dataclass, field
 
 from m2r2_ros.annotation import lexicon
 from m2r2_ros.annotation.findings import ActionPhrase, Findings
+from m2r2_ros.annotation.words import compound, words_of
 from m2r2_ros.descriptions import HUMAN, ROBOT
 
 # Part of every annotation, so that one made by other rules is told from this one.
-PARSER = "rules-1"
+PARSER = "rules-2"
 
-_TOKEN = re.compile(
-    r"[A-Za-z]+(?:'[a-z]+)?(?:[-/][A-Za-z0-9]+)*\d*|\d+(?:\.\d+)?[A-Za-z]*|[.,;:!?&]"
-)
-_NUMBERING = re.compile(r"^\s*(?:\(?\d+[.):]|[-*•])\s*")
 _ENDS_OF_SENTENCE = frozenset(".;:!?")
 
 
 def parse(text: str) -> Findings:
     """The actions that a description tells of, in order."""
-    words = _TOKEN.findall(_NUMBERING.sub("", text.replace("_", " ").replace("\u2019", "'")))
-    letters = [letter for letter in text if letter.isalpha()]
-    if letters and all(letter.isupper() for letter in letters) and len(words) > 1:
-        words = [word.lower() for word in words]
-    return _Reader(words).read()
+    words = words_of(text)
+    findings = _Reader(words).read()
+    return findings if findings.actions else Findings(findings.subject, compound(words))
 
 
 @dataclass
@@ -47,7 +42,7 @@ class _Reader:
     form: str = ""
 
     def __post_init__(self) -> None:
-        self.lower = [word.lower() for word in self.words]
+        self.lower = [lexicon.spelt(word.lower()) for word in self.words]
 
     def read(self) -> Findings:
         while self.at < len(self.words):
@@ -71,10 +66,23 @@ class _Reader:
         verb_at = self._verb_at_start(gerund_only=sequenced)
         if verb_at:
             return self._predicate()
-        return self._clause_with_subject()
+        return self._order_after_place() or self._clause_with_subject()
+
+    def _order_after_place(self) -> bool:
+        """ "Into the drawer put the ruler": read the order behind the place."""
+        if self._word() not in lexicon.PREPOSITIONS:
+            return False
+        step = 1
+        while (word := self._word(step)) and word not in lexicon.PAUSES | lexicon.JOINERS:
+            is_known = any(form.form == "base" for form in lexicon.verb_forms(word))
+            if step > 1 and is_known and self._takes_thing(step + 1):
+                self.at += step
+                return self._predicate("base")
+            step += 1
+        return False
 
     def _verb_at_start(self, gerund_only: bool = False) -> bool:
-        forms = {form.form for form in lexicon.verb_forms(self._word())}
+        forms = {form.form for form in self._forms(0)}
         if gerund_only:
             return "ing" in forms
         if "base" in forms:
@@ -147,7 +155,8 @@ class _Reader:
         return found
 
     def _note_subject(self, start: int, end: int) -> None:
-        if any(word in lexicon.HUMANS for word in self.lower[start:end]) and not self.findings:
+        words = (word.removesuffix("'s") for word in self.lower[start:end])
+        if any(word in lexicon.HUMANS for word in words) and not self.findings:
             self.subject = HUMAN
 
     # -- verb, particle, object
@@ -156,7 +165,7 @@ class _Reader:
         """Read a verb with what belongs to it. What is left of the clause is stepped over."""
         while self._word().endswith("ly") and not lexicon.verb_forms(self._word()):
             self.at += 1
-        forms = [f for f in lexicon.verb_forms(self._word()) if not wanted or f.form in wanted]
+        forms = [form for form in self._forms(0) if not wanted or form.form in wanted]
         if not forms:
             return False
         if forms[0].verb in ("use", "try") and self._purpose():
@@ -164,16 +173,21 @@ class _Reader:
         verb, form = forms[0].verb, forms[0].form
         self.form = form
         self.at += 1
-        particle = self._particle(verb)
+        particle = self._particle(verb, after_object=passive)
         thing = "" if passive else self._object(form)
-        particle = particle or self._particle(verb, after_object=bool(thing))
-        if not thing and not passive and not particle and self._word() in ("on", "at", "to", "for"):
+        # "Put it on the tray" is not about the tray.
+        is_told = bool(thing) or passive or self._word(-1) in lexicon.PRONOUNS
+        thing = thing if is_told else self._object_after_place(form)
+        particle = particle or self._particle(verb, after_object=is_told)
+        is_way = self._word() == "to" and verb in lexicon.MOTIONS
+        begins = self._word() in ("on", "at", "to", "for") and not is_way
+        if begins and not (thing or is_told or particle):
             # "Type on the keyboard": what the verb is about comes with a preposition.
             self.at += 1
             thing = self._object(form)
         action = f"{verb} {particle}".strip()
         self.findings.append(ActionPhrase(action, thing))
-        if self._word() in lexicon.JOINERS | {","} and self._verb_follows(form):
+        if self._word() in lexicon.JOINERS | {","} and self._verb_follows(form, bare=not thing):
             self._step_over_joiners()
             return self._predicate()
         self._rest_of_clause(form)
@@ -211,15 +225,39 @@ class _Reader:
         if self._word() in lexicon.PRONOUNS and not self._is_noun(self._word(1)):
             self.at += 1
             return ""
+        self._skip_manner()
         start = self.at
         while word := self._word():
             if word in lexicon.JOINERS | {","}:
+                if self.at == start:
+                    # "Pick up and place": the next verb, not a thing.
+                    break
                 if self._object_ends_at_joiner(form):
                     break
             elif self._ends_object(word, start):
                 break
             self.at += 1
         return self._clean(start, self.at)
+
+    def _skip_manner(self) -> None:
+        """Step over "forward slowly" before an object."""
+        while (word := self._word()) in lexicon.ADVERBS or word.endswith("ly"):
+            following = self._word(1)
+            if self._is_noun(following) and not following.endswith("ly"):
+                return
+            self.at += 1
+
+    def _object_after_place(self, form: str) -> str:
+        """ "Place in the basket the egg": the noun phrase behind the place's, "" if none."""
+        if self._word() not in lexicon.PREPOSITIONS or self._word(1) not in lexicon.DETERMINERS:
+            return ""
+        step = 2
+        while self._is_noun(self._word(step)):
+            step += 1
+        if step == 2 or self._word(step) not in lexicon.DETERMINERS:
+            return ""
+        self.at += step
+        return self._object(form)
 
     def _ends_object(self, word: str, start: int) -> bool:
         begun = any(self._is_noun(known) for known in self.lower[start : self.at])
@@ -238,8 +276,13 @@ class _Reader:
             after = self.lower[self.at - 1] if self.at > start else "of"
             fits = after in lexicon.JOINERS or after in (",", "of") or after in lexicon.DETERMINERS
             return begun and not fits
+        following = self._word(1)
+        if begun and word == "one" and following in lexicon.PREPOSITIONS:
+            # "one by one", "one on another"
+            return True
         if begun and (word in lexicon.ADVERBS or word.endswith("ly")):
-            return word not in ("left", "right") or not self._is_noun(self._word(1))
+            is_part = self._is_noun(following) and following != "of"
+            return word not in ("left", "right", "clean", "flat") or not is_part
         return begun and self._word(1) in ("time", "times")
 
     def _object_ends_at_joiner(self, form: str) -> bool:
@@ -253,19 +296,25 @@ class _Reader:
             return True
         return word.endswith("ly") or word in lexicon.ADVERBS or word in lexicon.PRONOUNS
 
-    def _verb_follows(self, form: str) -> bool:
-        """Whether the joiner here leads to another verb of the same form, rather than a noun."""
+    def _verb_follows(self, form: str, bare: bool = False) -> bool:
+        """Whether the joiner here leads to another verb of the same form, rather than a noun.
+
+        bare  the verb before has no object yet, so that no noun can go on with one.
+        """
         step = self._after_joiners()
         sequence = any(self._word(i) in ("then", "next", "finally", "also") for i in range(step))
-        forms = {found.form for found in lexicon.verb_forms(self._word(step))}
+        forms = {found.form for found in self._forms(step)}
+        if self._word() == "," and "ing" in forms and self._word(step) != "using":
+            # "Open the oven, putting the tray inside"
+            return form == "ing" or self._takes_thing(step + 1)
         same = {"base": {"base"}, "present": {"present"}}.get(form, {"ing", "past", "base"})
         if not forms & same:
             # After "robot lifting", "is lifted": what is told next may be in any form.
             return sequence and bool(forms)
         if sequence or form == "present":
             return form != "present" or sequence or self._takes_object(step + 1)
-        verb = next(f.verb for f in lexicon.verb_forms(self._word(step)) if f.form in same)
-        if verb not in lexicon.NOUNS_TOO:
+        verb = next(found.verb for found in self._forms(step) if found.form in same)
+        if bare or verb not in lexicon.NOUNS_TOO:
             return not (form == "ing" and self._word(step) in ("cutting", "mixing"))
         return self._takes_object(step + 1)
 
@@ -275,6 +324,9 @@ class _Reader:
             return self._takes_object(step + 1) and self._is_form(step + 1, "base")
         known = lexicon.DETERMINERS | lexicon.PRONOUNS | lexicon.PARTICLES
         return word in known or word in ("to", "from", "into", "against", "for")
+
+    def _takes_thing(self, step: int) -> bool:
+        return self._word(step) in lexicon.DETERMINERS | lexicon.PRONOUNS
 
     def _subject_follows(self, step: int) -> bool:
         """Whether an agent and its verb begin here: "and the human catches it"."""
@@ -345,8 +397,25 @@ class _Reader:
         place = self.at + step
         return self.lower[place] if 0 <= place < len(self.lower) else ""
 
+    def _forms(self, step: int) -> tuple[lexicon.VerbForm, ...]:
+        """What verb the word `step` places on can be.
+
+        A word that no list has is an order if a determiner follows: "drape the shirt".
+        """
+        word = self._word(step)
+        known = lexicon.verb_forms(word)
+        if known or not word.isalpha() or len(word) < 3 or word in lexicon.FUNCTION_WORDS:
+            return known
+        if word.endswith("ly") or self._word(step + 1) not in lexicon.DETERMINERS:
+            return ()
+        acts = {form.form for form in lexicon.verb_forms(self._word(step + 3))}
+        if self._word(step + 2) in lexicon.AGENTS and acts & {"present", "past"}:
+            # "Today the robot lifts the cup."
+            return ()
+        return (lexicon.VerbForm(lexicon.nearest_verb(word) or word, "base"),)
+
     def _is_form(self, step: int, *wanted: str) -> bool:
-        return any(form.form in wanted for form in lexicon.verb_forms(self._word(step)))
+        return any(form.form in wanted for form in self._forms(step))
 
     def _is_noun(self, word: str) -> bool:
         if not word or not word[0].isalnum():
@@ -359,7 +428,8 @@ class _Reader:
 
     def _clean(self, start: int, end: int) -> str:
         """The words without articles and what hangs loose at the ends; commas kept."""
-        kept = [word for word in self.words[start:end] if word.lower() not in lexicon.DETERMINERS]
+        pairs = zip(self.words[start:end], self.lower[start:end], strict=True)
+        kept = [word for word, lower in pairs if lower not in lexicon.DETERMINERS]
         while kept and (kept[-1].lower() in lexicon.JOINERS or not kept[-1][0].isalnum()):
             kept.pop()
         while kept and (kept[0].lower() in lexicon.JOINERS or not kept[0][0].isalnum()):

@@ -16,10 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from m2r2_ros.annotation.findings import MULTIPLE, Findings
+from m2r2_ros.annotation.parser import parse
 from m2r2_ros.annotation.prompt import findings_from_json
 
 FOLDER = Path(__file__).parent
-TEXTS = "task_texts.csv"
+TEXTS, MORE_TEXTS = "task_texts.csv", "task_texts_fresh.csv"
 FIRST_SIGHT = "task_texts_first_sight.jsonl"
 SINGLE, SEVERAL, NONE = "single", "multiple", "none"
 Z_95 = 1.959964
@@ -30,11 +31,17 @@ Reader = Callable[[str], Findings]
 
 def measurements() -> dict[str, tuple[list[Row], Reader]]:
     """Name of a set of texts -> the texts, and what reads them."""
-    return {"200, first sight": (rows(TEXTS), first_sight())}
+    texts, more = rows(TEXTS), rows(MORE_TEXTS)
+    return {
+        "200, first sight": (texts, first_sight()),
+        "200, mended rules": (texts, parse),
+        "100 others, rules of then": (more, first_sight()),
+        "**100 others, mended rules**": (more, parse),
+    }
 
 
 def first_sight() -> Reader:
-    """What the rules of then found in each of the first texts."""
+    """What the rules found in each text before any was mended."""
     lines = (FOLDER / FIRST_SIGHT).read_text("utf-8").splitlines()
     found = {entry["text"]: findings_from_json(entry) for entry in map(json.loads, lines)}
     return found.__getitem__

@@ -26,17 +26,20 @@ def test_the_table_of_the_page_is_what_the_texts_give(name: str) -> None:
 
 
 def test_every_text_is_annotated_once() -> None:
-    rows = task_texts.rows(task_texts.TEXTS)
-    assert len({row["text"].lower() for row in rows}) == len(rows) == 200
+    texts, more = task_texts.rows(task_texts.TEXTS), task_texts.rows(task_texts.MORE_TEXTS)
+    assert (len(texts), len(more)) == (200, 100)
+    rows = texts + more
+    assert len({row["text"].lower() for row in rows}) == len(rows)
     for row in rows:
         parts = [row[name] for name in ("subject", "action", "object")]
         assert all(parts) if row["answer"] == "single" else not any(parts), row
 
 
-def test_as_many_of_each_data_set_as_the_file_says() -> None:
-    text = (task_texts.FOLDER / task_texts.TEXTS).read_text("utf-8")
-    said = re.findall(r"\((\d+)\)", text.partition("style,")[0])
-    counts = Counter(row["style"] for row in task_texts.rows(task_texts.TEXTS))
+@pytest.mark.parametrize("file", [task_texts.TEXTS, task_texts.MORE_TEXTS])
+def test_as_many_of_each_data_set_as_the_file_says(file: str) -> None:
+    head = (task_texts.FOLDER / file).read_text("utf-8").partition("style,")[0]
+    said = re.findall(r"\((\d+)\)", head.replace("\n# ", " "))
+    counts = Counter(row["style"] for row in task_texts.rows(file))
     counts["langtable"] += counts.pop("calvin")
     assert sorted(map(int, said)) == sorted(counts.values())
 
