@@ -43,9 +43,17 @@ class SegmentSequence:
     ) -> tuple[FramePrediction, list[SegmentEvent]]:
         """Take the feature, float32 (D,), of window `index`, which ends at `stamp_ns`.
 
-        Returns the prediction and the events to publish, in order. The prediction is about this
-        frame; of a head with look-ahead about an earlier one, whose index and stamp it has. Raises
-        M2R2Error as `StreamingHead.step` does; the frame is then left out and the next one goes on.
+        Returns the prediction and the events to publish, in order: `predict`, then `track`.
+        """
+        prediction = self.predict(index, stamp_ns, feature)
+        return prediction, self.track(prediction, stamp_ns)
+
+    def predict(self, index: int, stamp_ns: int, feature: np.ndarray) -> FramePrediction:
+        """The head's part of `process`, which `track` has to follow.
+
+        The prediction is about this frame; of a head with look-ahead about an earlier one, whose
+        index and stamp it has. Raises M2R2Error as `StreamingHead.step` does; the frame is then
+        left out and the next one goes on.
         """
         if self._last is not None and not self._continues(index, stamp_ns):
             self._due = self.reset(stamp_ns)
@@ -53,9 +61,12 @@ class SegmentSequence:
         answer = self.head.step(feature)
         self._frames.append((index, stamp_ns))
         self._feature = feature
-        prediction, events = self._track(answer, stamp_ns)
-        events, self._due = self._due + events, []
-        return prediction, events
+        return self._predicted(answer)
+
+    def track(self, prediction: FramePrediction, stamp_ns: int) -> list[SegmentEvent]:
+        """The events that a prediction causes, stamped with the frame that was taken for it."""
+        events, self._due = self._due + self._caused(prediction, stamp_ns), []
+        return events
 
     def drain(self, stamp_ns: int) -> tuple[list[FramePrediction], list[SegmentEvent]]:
         """The answers that a head with look-ahead still owes at the end of a sequence.
@@ -71,9 +82,8 @@ class SegmentSequence:
                 # It has started anew and owes nothing: the segment ends where its answers do.
                 break
             self._frames.append(self._frames[-1])
-            prediction, caused = self._track(answer, stamp_ns)
-            predictions.append(prediction)
-            events += caused
+            predictions.append(self._predicted(answer))
+            events += self._caused(predictions[-1], stamp_ns)
         self._frames.clear()
         return predictions, events
 
@@ -88,13 +98,13 @@ class SegmentSequence:
         """End the sequence at its last frame: the end of a recording, or a shutdown."""
         return self.reset(self._last[1]) if self._last is not None else []
 
-    def _track(
-        self, answer: tuple[np.ndarray, float], stamp_ns: int
-    ) -> tuple[FramePrediction, list[SegmentEvent]]:
-        """Events are stamped with the frame that caused them, predictions with that they are of."""
-        prediction = FramePrediction(*self._frames[0], *answer, *self.head.outlook)
-        events = self.tracker.step(prediction)
-        return prediction, [replace(event, stamp_ns=stamp_ns) for event in events]
+    def _predicted(self, answer: tuple[np.ndarray, float]) -> FramePrediction:
+        """Stamped with the frame that it is of."""
+        return FramePrediction(*self._frames[0], *answer, *self.head.outlook)
+
+    def _caused(self, prediction: FramePrediction, stamp_ns: int) -> list[SegmentEvent]:
+        """Stamped with the frame that caused them."""
+        return [replace(each, stamp_ns=stamp_ns) for each in self.tracker.step(prediction)]
 
     def _continues(self, index: int, stamp_ns: int) -> bool:
         last_index, last_ns = self._last

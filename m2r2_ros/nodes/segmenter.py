@@ -154,9 +154,10 @@ class Segmenter(ManagedNode):
         self._silence.end()
         head = self._sequence.head
         head.metadata.check_encoder(head.path, feature.encoder_sha256)
-        frame, events = self._sequence.process(feature.index, feature.end_ns, feature.values)
+        frame = self._sequence.predict(feature.index, feature.end_ns, feature.values)
         self._frames += 1
         self._predictions.publish(prediction_to_ros(frame, head.labels))
+        events = self._sequence.track(frame, feature.end_ns)
         self._publish(events)
         now_ns = self.get_clock().now().nanoseconds
         of_prediction, of_segment = self._latency
