@@ -132,7 +132,7 @@ class Synchronizer(ManagedNode):
         self._turns = count()
         self._follow()
         self._schedule = DrainSchedule()
-        self._poll = self._every(POLL_NS / 1e9, self._look_again)
+        self._poll = self._every(POLL_NS / 1e9, self._drain)
         self._poll.cancel()
         self._idle = self._every(IDLE_DRAIN_S, self._drain)
         self._ticking = [self._poll, self._idle, self._every(_FOLLOW_S, self._follow)]
@@ -299,12 +299,6 @@ class Synchronizer(ManagedNode):
     def _drain(self) -> None:
         self._rest()
         self._take_all()
-        self._close()
-
-    def _look_again(self) -> None:
-        """Read what a window still lacks."""
-        self._rest()
-        self._take(self._builder.lacking() or self._layout.sensed)
         self._close()
 
     def _close(self) -> None:

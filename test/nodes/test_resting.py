@@ -112,7 +112,7 @@ def test_a_picture_is_worked_on_before_its_window_is_complete(synchronizer, monk
         )
         camera.input.type_name = "sensor_msgs/msg/Image"
         synchronizer._on_reference_frame(message)
-        synchronizer._look_again()
+        synchronizer._drain()
     # The first two tell where the first window begins.
     assert [name for name, _ in told] == ["hama1"] * 2
     assert all(np.array_equal(picture(), told[0][1]()) for _, picture in told)
