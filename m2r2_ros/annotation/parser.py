@@ -406,13 +406,16 @@ class _Reader:
         known = lexicon.verb_forms(word)
         if known or not word.isalpha() or len(word) < 3 or word in lexicon.FUNCTION_WORDS:
             return known
-        if word.endswith("ly") or self._word(step + 1) not in lexicon.DETERMINERS:
+        if self._word(step + 1) not in lexicon.DETERMINERS:
+            return ()
+        meant = lexicon.nearest_verb(word)
+        if not meant and word.endswith(("ly", "ing", "ed")):
             return ()
         acts = {form.form for form in lexicon.verb_forms(self._word(step + 3))}
         if self._word(step + 2) in lexicon.AGENTS and acts & {"present", "past"}:
             # "Today the robot lifts the cup."
             return ()
-        return (lexicon.VerbForm(lexicon.nearest_verb(word) or word, "base"),)
+        return (lexicon.VerbForm(meant or word, "base"),)
 
     def _is_form(self, step: int, *wanted: str) -> bool:
         return any(form.form in wanted for form in self._forms(step))
