@@ -40,6 +40,7 @@ from m2r2_ros.datasets import conversion
 from m2r2_ros.datasets.array_file import is_array_folder
 from m2r2_ros.datasets.bag_writer import STORAGES
 from m2r2_ros.datasets.conversion import Arrays, Conversion, ConversionOptions
+from m2r2_ros.datasets.frame_rate import checked_rate
 from m2r2_ros.datasets.reassemble_state import QUATERNION_ORDERS
 from m2r2_ros.datasets.vocabulary_file import carry_vocabulary
 from m2r2_ros.errors import M2R2Error, printable
@@ -112,7 +113,7 @@ def _to_lerobot(args: argparse.Namespace) -> int:
     robot, recordings = load_deployment(args.config), given_recordings(args.recordings)
     layout = load_layout(args.layout) if args.layout else layout_of(robot.topics)
     if args.rate is not None:
-        layout = replace(layout, window_rate_hz=args.rate)
+        layout = replace(layout, window_rate_hz=checked_rate(args.rate, "--rate"))
     with saying() as said:
         write_recordings(recordings, args.out, layout, robot, said.say)
     print(printable(f"{args.out}: a LeRobotDataset of {len(recordings)} episodes"))

@@ -24,7 +24,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from m2r2_ros.cli._config import load_deployment
-from m2r2_ros.datasets.lerobot_arrays import LEAST_RATE_HZ, MOST_RATE_HZ
+from m2r2_ros.datasets.frame_rate import checked_rate
 from m2r2_ros.errors import M2R2Error, printable
 from m2r2_ros.label_formats.exporting import LabelExport
 from m2r2_ros.label_formats.importing import LabelImport
@@ -74,11 +74,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    if args.rate and not LEAST_RATE_HZ <= args.rate <= MOST_RATE_HZ:
-        raise M2R2Error(
-            f"--rate must be frames a second from {LEAST_RATE_HZ:g} to {MOST_RATE_HZ:g}, not "
-            f"{args.rate:g}"
-        )
+    if args.rate:
+        checked_rate(args.rate, "--rate")
     return _import(args) if args.direction == "import" else _export(args)
 
 

@@ -5,17 +5,19 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
-from m2r2_ros.errors import M2R2Error
+from m2r2_ros.errors import M2R2Error, brief
 from m2r2_ros.inference.metadata import MOST_RATE_HZ, MOST_SAMPLE_RATE
 
 # M2R2's features, where nobody says how often frames come.
 ASSUMED_HZ = 10.0
 # Rates that differ by no more than this are the same: frames do not come evenly.
 _TOLERANCE = 0.1
+# Frames a second: a frame of 1000 s, and one of an array of sensors.
+_LEAST_RATE_HZ, _MOST_RATE_HZ = 1e-3, 1e4
 
 Rows = TypeVar("Rows", list, np.ndarray)
 
@@ -67,3 +69,13 @@ class FrameRate:
 def same_rate(one_hz: float, other_hz: float) -> bool:
     """Whether two rates are the same but for frames that do not come evenly."""
     return math.isclose(one_hz, other_hz, rel_tol=_TOLERANCE)
+
+
+def checked_rate(rate_hz: Any, what: str) -> float:
+    """Frames a second. Raises M2R2Error."""
+    if type(rate_hz) not in (int, float) or not _LEAST_RATE_HZ <= rate_hz <= _MOST_RATE_HZ:
+        raise M2R2Error(
+            f"{what} must be frames a second, got {brief(rate_hz)}: from {_LEAST_RATE_HZ:g} to "
+            f"{_MOST_RATE_HZ:g}"
+        )
+    return float(rate_hz)

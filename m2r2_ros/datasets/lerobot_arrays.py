@@ -17,6 +17,7 @@ import av
 import numpy as np
 
 from m2r2_ros.datasets.array_file import check_size, missing, rows_at_once
+from m2r2_ros.datasets.frame_rate import checked_rate
 from m2r2_ros.datasets.labels_file import read_json
 from m2r2_ros.datasets.media import check_video_size
 from m2r2_ros.datasets.parquet import column_names, row_groups, rows_where
@@ -30,8 +31,6 @@ SUBTASKS_FILE, TASKS_FILE = "meta/subtasks.parquet", "meta/tasks.parquet"
 TASK_INDEX = "task_index"
 _NUMBERS = ("float32", "float64", "int64", "int32", "int16", "int8", "uint8", "bool")
 _BOOKKEEPING = (TIMES, "frame_index", "episode_index", "index", TASK_INDEX, SUBTASK_INDEX)
-# Frames a second: a frame of 1000 s, and one of an array of sensors.
-LEAST_RATE_HZ, MOST_RATE_HZ = 1e-3, 1e4
 # Of an episode's pictures.
 _VIDEO = ("chunk_index", "file_index", "from_timestamp")
 _MAX_EPISODES, _MAX_FEATURES = 100_000, 1000
@@ -185,10 +184,7 @@ def read_info(path: Path) -> dict[str, Any]:
     version = info.get("codebase_version") if isinstance(info, dict) else None
     if not isinstance(version, str) or not version.startswith("v3."):
         raise M2R2Error(f"{file}: no LeRobotDataset v3.x, it says {brief(version)}")
-    rate_hz = info.get("fps")
-    if type(rate_hz) not in (int, float) or not LEAST_RATE_HZ <= rate_hz <= MOST_RATE_HZ:
-        raise M2R2Error(f"{file}: fps must be frames a second, got {brief(rate_hz)}")
-    return info | {"fps": float(rate_hz)}
+    return info | {"fps": checked_rate(info.get("fps"), f"{file}: fps")}
 
 
 def subtask_texts(path: Path) -> dict[int, str]:

@@ -137,12 +137,19 @@ def test_labels_are_not_exported_over_a_recording_s_own(tmp_path):
 
 
 @pytest.mark.parametrize("rate", ["1e308", "1e-320", "-1", "nan", "inf"])
-@pytest.mark.parametrize("direction", ["import", "export"])
-def test_rates_that_are_none(tmp_path, capsys, direction, rate):
-    (tmp_path / "a.txt").write_text("wipe\n")
-    given = ["labels", direction, tmp_path / "a.txt", "--format", "mstcn", f"--rate={rate}"]
+@pytest.mark.parametrize(
+    "verb",
+    [
+        ["labels", "import", "--format", "mstcn"],
+        ["labels", "export", "--format", "mstcn"],
+        ["convert", "--storage", "lerobot"],
+    ],
+)
+def test_rates_that_are_none(tmp_path, capsys, verb, rate):
+    (tmp_path / "a.h5").write_text("wipe\n")
+    given = [*verb, tmp_path / "a.h5", f"--rate={rate}"]
     assert main([*map(str, given), "--out", str(tmp_path)]) == 2
-    assert "--rate must be frames a second from" in capsys.readouterr().err
+    assert "--rate must be frames a second, got" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
