@@ -102,13 +102,13 @@ def _node(name: str, parameters: list[str]) -> list[str]:
 @contextmanager
 def _listening(on_event: Callable[[SegmentEvent], None]) -> Iterator[LiveListener]:
     import rclpy
-    from rclpy.signals import SignalHandlerOptions
 
     from m2r2_ros.cli._live_listener import LiveListener
+    from m2r2_ros.nodes.own_node import start_ros
     from m2r2_ros.nodes.ros_home import find_log_folder
 
     find_log_folder()
-    rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
+    start_ros()
     try:
         listener = LiveListener(on_event)
         yield listener

@@ -5,19 +5,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import contextmanager
 
-import rclpy
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, ReliabilityPolicy
-from rclpy.signals import SignalHandlerOptions
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 
 from m2r2_ros.diagnosis.topic_survey import TopicSurvey
 from m2r2_ros.nodes.message_definitions import installed_fields
-from m2r2_ros.nodes.ros_home import find_log_folder
+from m2r2_ros.nodes.own_node import own_node
 from m2r2_ros.nodes.topic_input import TopicInput
-from m2r2_ros.nodes.transport import use_large_shared_memory
 from m2r2_ros.sensing.memory_budget import MEGABYTE
 
 # Of ROS itself; every node publishes them.
@@ -34,7 +30,7 @@ def survey_graph(
     They count from the first topic on: a busy machine or network finds it late. Without any they
     pass twice.
     """
-    with _own_node() as node:
+    with own_node("m2r2_doctor", has_parameters=False) as node:
         survey = _GraphSurvey(node)
         patience = time.monotonic() + seconds
         while not survey.look() and time.monotonic() < patience:
@@ -89,21 +85,6 @@ class _GraphSurvey:
             self._surveys[name].problem = topic.problem.removeprefix(f"{name}: ")
             topic.close()
         return dict(sorted(self._surveys.items()))
-
-
-@contextmanager
-def _own_node():
-    """A node of a context of its own, whatever else this process does with ROS."""
-    use_large_shared_memory()
-    find_log_folder()
-    context = rclpy.Context()
-    rclpy.init(args=[], context=context, signal_handler_options=SignalHandlerOptions.NO)
-    node = rclpy.create_node("m2r2_doctor", context=context, start_parameter_services=False)
-    try:
-        yield node
-    finally:
-        node.destroy_node()
-        context.try_shutdown()
 
 
 def _any_type(type_name: str) -> None:

@@ -12,20 +12,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
-from rclpy.signals import SignalHandlerOptions
 
 from m2r2_ros.datasets.recording_session import RecordingSession
 from m2r2_ros.datasets.take import Take
 from m2r2_ros.diagnosis.rate_watch import RateWatch
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.nodes.name_lock import NameLock
+from m2r2_ros.nodes.own_node import own_node
 from m2r2_ros.nodes.record_controls import RecordControls
 from m2r2_ros.nodes.recorder import TopicRecorder
-from m2r2_ros.nodes.ros_home import find_log_folder
-from m2r2_ros.nodes.transport import use_large_shared_memory
 from m2r2_ros.parallel.held_signals import held_back
 
 EXIT_DISK = 1
@@ -88,7 +85,7 @@ def record(
 
     `labels`: key -> what it marks. Returns the exit status.
     """
-    with _own_node() as node, held_back(*_obeyed(_SIGNALS)) as ended:
+    with _alone() as node, held_back(*_obeyed(_SIGNALS)) as ended:
         run = _Run(session, TopicRecorder(node, inputs.topics, inputs.may_lack), console, labels)
         # Kept, for its subscriptions live as long as it does.
         run.controls = RecordControls(node, run, inputs.joystick)
@@ -292,18 +289,12 @@ def _free_bytes(folder: Path) -> int:
 
 
 @contextmanager
-def _own_node() -> Iterator[Node]:
-    use_large_shared_memory()
-    find_log_folder()
-    context = rclpy.Context()
-    rclpy.init(args=[], context=context, signal_handler_options=SignalHandlerOptions.NO)
-    node = rclpy.create_node("recorder", context=context)
-    # Of two a service would reach one, now this and now that.
-    lock = NameLock(node.get_fully_qualified_name(), elsewhere=_ELSEWHERE)
-    try:
+def _alone() -> Iterator[Node]:
+    """The recorder's node. Of two a service would reach one, now this and now that."""
+    with own_node("recorder") as node:
+        lock = NameLock(node.get_fully_qualified_name(), elsewhere=_ELSEWHERE)
         lock.take()
-        yield node
-    finally:
-        lock.release()
-        node.destroy_node()
-        context.try_shutdown()
+        try:
+            yield node
+        finally:
+            lock.release()

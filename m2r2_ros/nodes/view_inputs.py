@@ -3,15 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-import rclpy
 from rclpy.node import Node
-from rclpy.signals import SignalHandlerOptions
 from std_msgs.msg import String
 
 from m2r2_ros.datasets.recording_source import SensorBatch
@@ -25,11 +23,11 @@ from m2r2_ros.datasets.result_messages import (
     read_prediction,
 )
 from m2r2_ros.datasets.topics import TopicMap
-from m2r2_ros.errors import M2R2Error, printable
+from m2r2_ros.errors import M2R2Error
 from m2r2_ros.inference.segment_events import SegmentEvent
 from m2r2_ros.messages.cdr import MessageError
 from m2r2_ros.messages.encode import ACTION_SEGMENT
-from m2r2_ros.nodes.ros_home import find_log_folder
+from m2r2_ros.nodes.own_node import own_node
 from m2r2_ros.nodes.sources import make_sources
 from m2r2_ros.nodes.topic_input import TopicInput
 from m2r2_ros.nodes.topics import (
@@ -39,7 +37,6 @@ from m2r2_ros.nodes.topics import (
     TEXT_TOPIC,
     segment_qos,
 )
-from m2r2_ros.nodes.transport import use_large_shared_memory
 from m2r2_ros.sensing.layout import SensorLayout
 from m2r2_ros.sensing.limits import SensingLimits
 
@@ -171,25 +168,9 @@ class _Gathered:
         return self._batch
 
 
-@contextmanager
-def viewing_node(namespace: str) -> Iterator[Node]:
-    """A node of a context of its own, in the robot's namespace. Raises M2R2Error."""
-    use_large_shared_memory()
-    find_log_folder()
-    context = rclpy.Context()
-    rclpy.init(args=[], context=context, signal_handler_options=SignalHandlerOptions.NO)
-    try:
-        node = rclpy.create_node(
-            "viewer", namespace=namespace, context=context, start_parameter_services=False
-        )
-    except ValueError as error:
-        context.try_shutdown()
-        raise M2R2Error(printable(f"namespace {namespace}: {error}")) from error
-    try:
-        yield node
-    finally:
-        node.destroy_node()
-        context.try_shutdown()
+def viewing_node(namespace: str) -> AbstractContextManager[Node]:
+    """A node in the robot's namespace. Raises M2R2Error."""
+    return own_node("viewer", namespace, has_parameters=False)
 
 
 def _only(kind: str) -> Callable[[str], None]:
