@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -79,3 +80,13 @@ def checked_rate(rate_hz: Any, what: str) -> float:
             f"{_MOST_RATE_HZ:g}"
         )
     return float(rate_hz)
+
+
+def check_times(times_s: Sequence[Any], rate_hz: float, what: str) -> None:
+    """Raise M2R2Error unless frame k is stamped k / rate, to half a frame."""
+    for number, time_s in enumerate(times_s):
+        if type(time_s) is not float or not abs(time_s * rate_hz - number) <= 0.5:
+            raise M2R2Error(
+                f"{what}: frame {number} is stamped {brief(time_s)} s, and meta/info.json says "
+                f"{rate_hz:g} frames a second: correct the one that is wrong"
+            )

@@ -17,7 +17,7 @@ import av
 import numpy as np
 
 from m2r2_ros.datasets.array_file import check_size, missing, rows_at_once
-from m2r2_ros.datasets.frame_rate import checked_rate
+from m2r2_ros.datasets.frame_rate import check_times, checked_rate
 from m2r2_ros.datasets.labels_file import read_json
 from m2r2_ros.datasets.media import check_video_size
 from m2r2_ros.datasets.parquet import column_names, row_groups, rows_where
@@ -74,6 +74,7 @@ class LerobotArrays:
         shape, dtype = self.form(name)
         check_size(name, shape)
         if feature == TIMES:
+            self._check_times(name, row)
             return np.arange(row["length"]) / self.rate_hz
         if feature in self._videos:
             return np.concatenate(list(self.blocks(name)))
@@ -125,9 +126,17 @@ class LerobotArrays:
             raise missing(name, self.names()[:1000])
         return self._episodes[episode], feature
 
-    def _column(self, row: dict[str, Any], column: str) -> list[Any]:
+    def _check_times(self, name: str, row: dict[str, Any]) -> None:
+        file = self._table(row)
+        if TIMES in column_names(file):
+            check_times(self._column(row, TIMES), self.rate_hz, f"{file}: '{name}'")
+
+    def _table(self, row: dict[str, Any]) -> Path:
         place = _file(row["data/chunk_index"], row["data/file_index"])
-        file, index = self._path / "data" / f"{place}.parquet", row["episode_index"]
+        return self._path / "data" / f"{place}.parquet"
+
+    def _column(self, row: dict[str, Any], column: str) -> list[Any]:
+        file, index = self._table(row), row["episode_index"]
         found = rows_where(file, [column, "frame_index"], "episode_index", index)
         if found["frame_index"] != list(range(row["length"])):
             raise M2R2Error(f"episode {index}: its frames are not those that meta/episodes says")

@@ -201,6 +201,11 @@ LEROBOT = {
     "version": (dict(info={"codebase_version": "v2.1"}), "no LeRobotDataset v3.x, it says 'v2.1'"),
     "fps": (dict(info={"fps": 1e308}), "fps must be frames a second"),
     "no fps": (dict(info={"fps": "30"}), "fps must be frames a second, got '30'"),
+    "other fps": (
+        dict(columns={"timestamp": [0.0, 0.2]}),
+        "frame 1 is stamped 0.2 s, and meta/info.json says 10",
+    ),
+    "no time": (dict(columns={"timestamp": [0.0, float("nan")]}), "frame 1 is stamped nan s"),
     "slow fps": (dict(info={"fps": 1e-300}), "fps must be frames a second"),
     "index": (dict(columns={"subtask_index": [0, 7]}), "subtask_index 7 is not in"),
     "frames": (dict(columns={"frame_index": [0, 5]}), "not numbered from 0 on"),

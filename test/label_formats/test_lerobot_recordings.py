@@ -217,6 +217,7 @@ def test_episodes_that_share_a_video(place, tmp_path):
     ("damage", "line"),
     [
         (lambda folder: (folder / "meta/info.json").write_text("{}"), "no LeRobotDataset v3.x"),
+        (lambda folder: slow(folder / "meta/info.json"), "frame 2 is stamped"),
         (lambda folder: next(folder.rglob("*.mp4")).unlink(), "its video cannot be read"),
         (lambda folder: cut(next(folder.rglob("*.mp4"))), "observation.images.hama1'"),
         (lambda folder: cut(next(folder.glob("data/*/*.parquet"))), "no Parquet"),
@@ -233,6 +234,10 @@ def test_data_sets_that_are_damaged_are_one_line(place, tmp_path, capsys, damage
     assert from_lerobot(tmp_path, tmp_path / "set") == 2
     said = [x for x in capsys.readouterr().err.splitlines() if x.startswith("m2r2 convert: ")]
     assert len(said) == 1 and line in said[0] and str(tmp_path / "set") in said[0]
+
+
+def slow(file: Path) -> None:
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"fps": RATE_HZ / 2}))
 
 
 def cut(file: Path) -> None:

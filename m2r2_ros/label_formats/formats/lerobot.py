@@ -9,11 +9,13 @@ is written is a data set of its own, with labels and no observations.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import repeat
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from m2r2_ros.datasets.atomic import partial_folder
-from m2r2_ros.datasets.lerobot_arrays import SUBTASKS_FILE, read_info, subtask_texts
+from m2r2_ros.datasets.frame_rate import check_times
+from m2r2_ros.datasets.lerobot_arrays import SUBTASKS_FILE, TIMES, read_info, subtask_texts
 from m2r2_ros.datasets.parquet import MAX_FILES, column_names, row_groups
 from m2r2_ros.errors import M2R2Error, brief
 from m2r2_ros.label_formats.frames import MAX_FRAMES, frame_labels, regular_bounds, runs
@@ -25,11 +27,15 @@ from m2r2_ros.vocabulary import UNLABELLED
 
 
 class _Frame(NamedTuple):
-    """What is read of a frame; `said` is its subtask's index, or its rows of language."""
+    """What is read of a frame; `said` is its subtask's index, or its rows of language.
+
+    time_s  as it is stamped, None where no frame is.
+    """
 
     episode: int
     number: int
     said: Any
+    time_s: Any
 
 
 def read(path: Path, options: FormatOptions) -> list[LabelTrack]:
@@ -47,6 +53,8 @@ def read(path: Path, options: FormatOptions) -> list[LabelTrack]:
     for episode, frames in sorted(episodes.items()):
         if [frame.number for frame in frames] != list(range(len(frames))):
             raise M2R2Error(f"episode {episode}: its frames are not numbered from 0 on")
+        if frames[0].time_s is not None:
+            check_times([frame.time_s for frame in frames], rate_hz, f"episode {episode}")
         labels = _indexed(frames, texts) if texts else _persistent(episode, frames, rate_hz)
         spans = runs(labels, regular_bounds(len(labels), rate_hz))
         name, epoch_ns = known.get(episode, (f"episode_{episode:06d}", None))
@@ -87,12 +95,15 @@ def _column(path: Path, file: Path, wanted: str) -> str:
 
 
 def _frames(files: Sequence[Path], column: str) -> Iterator[_Frame]:
-    for group in row_groups(files, ["episode_index", "frame_index", column]):
-        for episode, number, said in zip(*group.values(), strict=True):
+    stamps = [TIMES] if TIMES in column_names(files[0]) else []
+    for group in row_groups(files, ["episode_index", "frame_index", column, *stamps]):
+        rows = zip(*group.values(), *([] if stamps else [repeat(None)]), strict=bool(stamps))
+        for episode, number, said, time_s in rows:
             if type(episode) is not int or type(number) is not int or episode < 0:
                 raise M2R2Error(f"a frame has the numbers {brief(episode)}, {brief(number)}")
             # The rows of language are the same in all frames of an episode.
-            yield _Frame(episode, number, said if column == INDEX or number == 0 else None)
+            is_said = column == INDEX or number == 0
+            yield _Frame(episode, number, said if is_said else None, time_s)
 
 
 def _indexed(frames: Sequence[_Frame], texts: dict[int, str]) -> list[str]:
