@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 
 from m2r2_ros.inference.segment_events import FramePrediction
@@ -10,8 +11,11 @@ from m2r2_ros.inference.segment_events import FramePrediction
 # Seconds before an action's end whose frames tell its object, and before and after it its outcome:
 # where it ends is known to a few frames only, and one frame alone may err.
 EVIDENCE_S = 0.5
+
 # More frames than any rule leaves open between the end of a segment and the time it is believed.
 _MOST_FRAMES = 1000
+# Part of a frame by which a rate may be off: it is the mean of frames that do not come evenly.
+_UNEVEN = 0.01
 
 
 class RecentFrames:
@@ -47,3 +51,11 @@ class RecentFrames:
         reach_ns = round(EVIDENCE_S * 1e9)
         since_ns, until_ns = max(start_ns, end_ns - reach_ns), end_ns + reach_ns
         return [frame for frame in self._frames if since_ns < frame.stamp_ns <= until_ns]
+
+
+def evidence_frames(rate_hz: float) -> tuple[int, int]:
+    """How many frames `RecentFrames.around` gives at that rate: up to an action's last one, which
+    is among them, and after it.
+    """
+    frames = EVIDENCE_S * rate_hz
+    return max(1, math.ceil(frames - _UNEVEN)), math.floor(frames + _UNEVEN)

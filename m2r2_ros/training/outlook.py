@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from m2r2_ros.datasets.frame_outcomes import FAILED, SUCCEEDED, UNJUDGED
 from m2r2_ros.datasets.mstcn import LabelledFeatures
-from m2r2_ros.inference.recent_frames import EVIDENCE_S
+from m2r2_ros.inference.recent_frames import evidence_frames
 from m2r2_ros.networks.heads.causal import CausalHead
 from m2r2_ros.networks.heads.outlook import OutlookLogits
 from m2r2_ros.training.loop import Losses
@@ -27,8 +27,6 @@ LEAST_OF_EACH = 5
 _NEWTON_STEPS = 30
 # A frame's weight is the share that is done to this power: of 50 frames the last five have half.
 _LATE = 8
-# Frames after its end that count in full: what an action has led to is plain by then.
-_AFTER = 5
 # Half of the penalty on squared weights, of features with a standard deviation of 1.
 _RIDGE = 0.005
 
@@ -77,11 +75,14 @@ def describe_outcomes(
     return said
 
 
-def outlook_losses(head: CausalHead, logits: OutlookLogits, batch: SequenceBatch) -> Losses:
+def outlook_losses(
+    head: CausalHead, logits: OutlookLogits, batch: SequenceBatch, rate_hz: float
+) -> Losses:
     """Absolute error of progress, cross entropy of success and the size of its weights; 0 where
     there are no labels.
 
-    Of success the frames about an action's end count, which is what the tracker reads.
+    Of success the frames about an action's end count, which is what the tracker reads. Those after
+    it count in full: what the action has led to is plain by then.
     """
     each = batch.progress.unsqueeze(1).expand_as(logits.progress)
     known = each.isfinite()
@@ -91,7 +92,7 @@ def outlook_losses(head: CausalHead, logits: OutlookLogits, batch: SequenceBatch
     odds = head.outlook.success_of(logits, classes)
     terms = [(odds[judged], batch.outcomes[judged], batch.progress[judged] ** _LATE)]
     over = _last_frames(batch) & judged
-    for late in range(1, _AFTER + 1):
+    for late in range(1, evidence_frames(rate_hz)[1] + 1):
         known = over[:, :-late] & batch.present[:, late:]
         shown = logits._replace(success=logits.success[..., late:])
         odds = head.outlook.success_of(shown, classes[:, :-late])[known]
@@ -125,7 +126,7 @@ def calibrate_outcome(
         return
     head.eval()
     found, outcomes = [], []
-    frames, late = max(1, round(EVIDENCE_S * rate_hz)), head.config.look_ahead
+    (before, after), late = evidence_frames(rate_hz), head.config.look_ahead
     for sequence in sequences:
         if sequence.outcomes is None:
             continue
@@ -135,7 +136,7 @@ def calibrate_outcome(
             number = int(sequence.classes[start])
             if head.outlook.judged[number] and sequence.outcomes[start] >= 0:
                 reading = odds[head.outlook.activity[number]]
-                found.append(float(reading[max(start, end - frames) : end + frames].mean()))
+                found.append(float(reading[max(start, end - before) : end + after].mean()))
                 outcomes.append(int(sequence.outcomes[start]))
     if min(outcomes.count(FAILED), outcomes.count(SUCCEEDED)) >= LEAST_OF_EACH:
         scale, shift = platt(np.array(found), np.array(outcomes))

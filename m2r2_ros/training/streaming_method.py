@@ -96,13 +96,13 @@ class StreamingMethod(HeadMethod):
 
     network  of (dimension, classes, settings.model): a module with the methods and buffers of
              CausalHead, whose `config.look_ahead` counts the frames that it answers late.
-    losses   of (network, vocabulary, settings): a module that holds the network, whose method
-             `losses` scores a SequenceBatch and whose `parameter_groups` are trained.
+    losses   of (network, vocabulary, settings, frames a second): a module that holds the network,
+             whose method `losses` scores a SequenceBatch and whose `parameter_groups` are trained.
     """
 
     network: Callable[[int, int, Any], CausalHead]
     settings: type[StreamingSettings]
-    losses: Callable[[Any, Vocabulary, Any], nn.Module]
+    losses: Callable[[Any, Vocabulary, Any, float], nn.Module]
     streams: ClassVar[bool] = True
 
     def train(
@@ -156,7 +156,7 @@ class StreamingMethod(HeadMethod):
         taught, kept = (
             [with_progress(s, vocabulary) for s in some] for some in (chosen, validation)
         )
-        module = self.losses(head, vocabulary, settings)
+        module = self.losses(head, vocabulary, settings, rate.head_hz)
         late, sigma = settings.model.look_ahead, settings.boundary_sigma
         train_epochs(
             run,

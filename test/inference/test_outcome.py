@@ -15,7 +15,7 @@ from m2r2_ros.errors import M2R2Error
 from m2r2_ros.inference.head import StreamingHead
 from m2r2_ros.inference.outcome import Outlook, outcome_of, success_of
 from m2r2_ros.inference.pipeline import SegmentSequence
-from m2r2_ros.inference.recent_frames import EVIDENCE_S, RecentFrames
+from m2r2_ros.inference.recent_frames import EVIDENCE_S, RecentFrames, evidence_frames
 from m2r2_ros.inference.segment_events import ActionOutcome, FramePrediction, SegmentStatus
 from m2r2_ros.inference.tracker import SegmentTracker, TrackerConfig
 from m2r2_ros.labels import legacy_vocabulary
@@ -127,6 +127,20 @@ def test_answers_of_a_time_are_those_of_all_frames(steps):
                 if told:
                     odds = [logit(min(max(x, 1e-4), 1 - 1e-4)) for x in told]
                     assert found == pytest.approx(1 / (1 + math.exp(-sum(odds) / len(odds))))
+
+
+@pytest.mark.parametrize("rate_hz", [1, 3, 5, 7.5, 9.99, 10, 10.01, 15, 25, 29.97, 30, 50])
+def test_training_counts_the_frames_that_the_tracker_reads(rate_hz):
+    """Half a second up to the last frame of an action, and half a second from there on."""
+    # A rate may be the mean of frames that do not come evenly: those of 9.99 Hz are 0.1 s apart.
+    even_hz = round(rate_hz) if abs(rate_hz - 10) < 0.1 else rate_hz
+    recent, stamps = RecentFrames(), [round(k * 1e9 / even_hz) for k in range(150)]
+    for stamp in stamps:
+        recent.add(FramePrediction(0, stamp, np.zeros(1), 0.0), 0)
+    for end in stamps[60:90]:
+        told = [frame.stamp_ns for frame in recent.around(0, end)]
+        before = sum(stamp <= end for stamp in told)
+        assert (before, len(told) - before) == evidence_frames(rate_hz)
 
 
 def test_an_unsure_outcome_is_unknown():

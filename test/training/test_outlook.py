@@ -167,7 +167,8 @@ def test_training_says_of_which_actions_outcomes_are_told():
         assert describe_outcomes(head, unjudged, VOCABULARY) == ""
 
 
-def test_losses_are_as_their_definition_says():
+@pytest.mark.parametrize(("rate_hz", "after"), [(5.0, 2), (10.0, 5), (30.0, 15)])
+def test_losses_are_as_their_definition_says(rate_hz, after):
     random = torch.Generator().manual_seed(0)
     head = CausalHead(6, 3, MODEL)
     prepare_outlook(head, SEQUENCES, VOCABULARY)
@@ -176,7 +177,7 @@ def test_losses_are_as_their_definition_says():
     progress = torch.randn(2, 2, frames, generator=random)
     success = torch.randn(2, 3, frames, generator=random)
     torch.nn.init.constant_(head.outlook.success.weight, 0.1)
-    found = outlook_losses(head, OutlookLogits(progress, success), batch)
+    found = outlook_losses(head, OutlookLogits(progress, success), batch, rate_hz)
     errors, wrong, weights = [], [], []
     for b, t in np.ndindex(2, frames):
         done, outcome = float(batch.progress[b, t]), int(batch.outcomes[b, t])
@@ -186,13 +187,13 @@ def test_losses_are_as_their_definition_says():
         share = 1 / (1 + np.exp(-success[b, batch.classes[b, t], t].item()))
         wrong.append(-(done**8) * np.log(share if outcome else 1 - share))
         weights.append(done**8)
-    # And the five frames after an action's end, if its sequence goes on for as long.
+    # And half a second after an action's end, as far as its sequence goes on.
     for b, name in enumerate(SEQUENCES[:2]):
         length = len(name.classes)
         for end in range(1, length):
             number, outcome = name.classes[end - 1], name.outcomes[end - 1]
             if number and (number, outcome) != (name.classes[end], name.outcomes[end]):
-                for t in range(end, min(end + 5, length)):
+                for t in range(end, min(end + after, length)):
                     share = 1 / (1 + np.exp(-success[b, number, t].item()))
                     wrong.append(-np.log(share if outcome else 1 - share))
                     weights.append(1.0)

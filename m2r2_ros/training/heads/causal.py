@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from m2r2_ros.datasets.frame_rate import ASSUMED_HZ
 from m2r2_ros.networks.heads.causal import CausalConfig, CausalHead
 from m2r2_ros.training.loop import Losses, ParameterGroup
 from m2r2_ros.training.outlook import outlook_losses
@@ -39,9 +40,15 @@ class CausalSettings(StreamingSettings):
 class CausalTraining(nn.Module):
     """A causal head and its losses."""
 
-    def __init__(self, head: CausalHead, vocabulary: Vocabulary, settings: CausalSettings) -> None:
+    def __init__(
+        self,
+        head: CausalHead,
+        vocabulary: Vocabulary,
+        settings: CausalSettings,
+        rate_hz: float = ASSUMED_HZ,
+    ) -> None:
         super().__init__()
-        self.head, self._settings = head, settings
+        self.head, self._settings, self._rate_hz = head, settings, rate_hz
         self._coarse = coarse_membership(vocabulary) if vocabulary.has_objects else None
 
     def losses(self, batch: SequenceBatch) -> Losses:
@@ -72,7 +79,7 @@ class CausalTraining(nn.Module):
         loss = loss + settings.smoothing_weight * smoothing + settings.boundary_weight * edges
         outlook = {}
         if answer.outlook is not None:
-            outlook = outlook_losses(self.head, answer.outlook, batch)
+            outlook = outlook_losses(self.head, answer.outlook, batch, self._rate_hz)
             loss = loss + sum(outlook.values())
         right = (stages[-1].argmax(-1) == classes)[present].float().mean()
         return {
