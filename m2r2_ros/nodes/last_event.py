@@ -17,7 +17,7 @@ from pathlib import Path
 
 from m2r2_ros.errors import brief, printable
 from m2r2_ros.inference.segment_events import ActionOutcome, SegmentEvent, SegmentStatus, fields_of
-from m2r2_ros.nodes.ros_home import state_file
+from m2r2_ros.nodes.ros_home import StateFile
 
 # The open segment is written once a second; whoever has been away longer begins a new run.
 _MEMORY_S = 60.0
@@ -32,17 +32,15 @@ _TEXTS = fields_of(str)
 _SHARES = fields_of(float)
 
 
-class LastEvent:
+class LastEvent(StateFile):
     """The last event of a run, in `$ROS_HOME` (`~/.ros`). Its user holds the node's `NameLock`.
 
-    problem   why the event cannot be kept, "" as long as it can.
     damage    what was wrong with the event that was found and set aside, "" if nothing was.
     """
 
     def __init__(self, node_name: str) -> None:
-        """`node_name` is fully qualified."""
-        self.path = state_file(node_name, ".json")
-        self.problem = self.damage = ""
+        super().__init__(node_name, ".json")
+        self.damage = ""
 
     def read(self) -> SegmentEvent | None:
         """The last event of a segmenter that was killed less than a minute ago, if any."""
@@ -77,13 +75,6 @@ class LastEvent:
         except OSError as error:
             self.problem = f"{self.path} cannot be written ({error.strerror}): ids start at 0"
             self.problem += " again if this process is killed"
-
-    def remove(self) -> None:
-        """Remove the file: the run has ended in order."""
-        try:
-            self.path.unlink(missing_ok=True)
-        except OSError as error:
-            self.problem = f"{self.path} cannot be removed ({error.strerror})"
 
 
 def ended(event: SegmentEvent) -> SegmentEvent | None:

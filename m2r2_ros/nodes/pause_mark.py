@@ -8,22 +8,17 @@ import stat
 import time
 from contextlib import suppress
 
-from m2r2_ros.nodes.ros_home import state_file
+from m2r2_ros.nodes.ros_home import StateFile
 
 # It is written once a second; whoever has been away longer begins a new run.
 _MEMORY_S = 60.0
 
 
-class PauseMark:
-    """An empty file in `$ROS_HOME`, whose time is when the chain was last seen to be paused.
-
-    problem  why it cannot be kept, "" as long as it can.
-    """
+class PauseMark(StateFile):
+    """An empty file in `$ROS_HOME`, whose time is when the chain was last seen to be paused."""
 
     def __init__(self, node_name: str) -> None:
-        """`node_name` is fully qualified."""
-        self.path = state_file(node_name, ".paused")
-        self.problem = ""
+        super().__init__(node_name, ".paused")
 
     def is_there(self) -> bool:
         """Whether a process was killed less than a minute ago that had paused the chain."""
@@ -45,10 +40,3 @@ class PauseMark:
         except OSError as error:
             self.problem = f"{self.path} cannot be written ({error.strerror}): the pause is over"
             self.problem += " if this process is killed"
-
-    def remove(self) -> None:
-        """The pause is over."""
-        try:
-            self.path.unlink(missing_ok=True)
-        except OSError as error:
-            self.problem = f"{self.path} cannot be removed ({error.strerror})"

@@ -16,6 +16,24 @@ def state_file(node_name: str, suffix: str) -> Path:
     return home / f"m2r2_{domain}{node_name.replace('/', '.')}{suffix}"
 
 
+class StateFile:
+    """A file that outlives the node that keeps it, and that an orderly end removes.
+
+    problem  why it cannot be kept, "" as long as it can.
+    """
+
+    def __init__(self, node_name: str, suffix: str) -> None:
+        """`node_name` is fully qualified."""
+        self.path = state_file(node_name, suffix)
+        self.problem = ""
+
+    def remove(self) -> None:
+        try:
+            self.path.unlink(missing_ok=True)
+        except OSError as error:
+            self.problem = f"{self.path} cannot be removed ({error.strerror})"
+
+
 def find_log_folder() -> str:
     """Let ROS log into a temporary folder where it cannot into its own: else no node starts.
 
