@@ -29,7 +29,7 @@ _TAKE_S, _FOLLOW_S = 0.02, 0.25
 # then on, for it empties its queues first. launch waits 30 s before it insists.
 _LAST_WORDS_S, _ENDING_S = 3.0, 25.0
 # Messages of two seconds may wait meanwhile.
-_NICE = 5
+_NICE = 10
 
 
 class RecorderNode(ManagedNode):

@@ -105,7 +105,7 @@ def test_results_are_in_a_bag_whatever_ends_it(node, tmp_path, end):
         robot.run_until(lambda: planner.heard("result_recorder") or recorder.ended, "the recorder")
         # It gives way to the chain.
         own, its = (os.getpriority(os.PRIO_PROCESS, pid) for pid in (0, recorder.process.pid))
-        assert its == min(19, own + 5)
+        assert its == min(19, own + 10)
         segmenter.await_hearers(2)
         robot.run_until(lambda: predictions.get_subscription_count() > 1, "its ears")
         for _ in range(3):
