@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
@@ -11,9 +10,9 @@ from contextlib import AbstractContextManager, suppress
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.labelling.opened import OpenedRecording
 from m2r2_ros.labelling.proxies import Proxies
+from m2r2_ros.parallel.priority import thread_gives_way
 
 OpenReader = Callable[[], AbstractContextManager[OpenedRecording]]
-_NICE = 10
 
 
 class ProxyMaker:
@@ -53,8 +52,7 @@ class ProxyMaker:
 
     def _run(self) -> None:
         # What somebody waits for comes first.
-        with suppress(OSError, AttributeError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
+        thread_gives_way()
         if self._choose() is None:
             return
         try:

@@ -6,7 +6,6 @@ They give way: where processors are scarce the chain comes first.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -22,14 +21,13 @@ from m2r2_ros.nodes.managed_node import ManagedNode
 from m2r2_ros.nodes.process import run
 from m2r2_ros.nodes.recorder import TopicRecorder
 from m2r2_ros.nodes.topics import SEGMENT_TOPIC, WINDOW_TOPIC
+from m2r2_ros.parallel.priority import program_gives_way
 
 TOO_SLOW = "messages are dropped: the disk is too slow"
 _TAKE_S, _FOLLOW_S = 0.02, 0.25
 # Longest wait for the last words of a chain: until it is seen to end at the same time, and from
 # then on, for it empties its queues first. launch waits 30 s before it insists.
 _LAST_WORDS_S, _ENDING_S = 3.0, 25.0
-# Messages of two seconds may wait meanwhile.
-_NICE = 10
 
 
 class RecorderNode(ManagedNode):
@@ -117,5 +115,6 @@ class RecorderNode(ManagedNode):
 
 def run_beside(build: Callable[[], Sequence[ManagedNode]], description: str) -> int:
     """As `process.run`, of lower priority than the chain."""
-    os.nice(_NICE)
+    # Messages of two seconds may wait meanwhile.
+    program_gives_way()
     return run(build, description)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from m2r2_ros.nodes.view_inputs import ViewInputs, viewing_node
 from m2r2_ros.offline.deployment import Deployment
+from m2r2_ros.parallel.priority import program_gives_way
 from m2r2_ros.sensing.layout import SensorLayout
 from m2r2_ros.viewing.live_show import LiveShow, show_live
 from m2r2_ros.viewing.screen import Screen
@@ -17,7 +18,7 @@ Say = Callable[[str], None]
 
 
 class GraphView:
-    """What is shown of which robot, and for how long."""
+    """What is shown of which robot, and for how long; its program gives way to a chain."""
 
     def __init__(
         self,
@@ -64,6 +65,8 @@ class GraphView:
 
     @contextmanager
     def _inputs(self) -> Iterator[ViewInputs]:
+        # Before ROS starts its threads.
+        program_gives_way()
         deployment = self._deployment
         with viewing_node(deployment.namespace or "/") as node:
             inputs = ViewInputs(node, self._layout, deployment.topics, deployment.limits)

@@ -28,8 +28,9 @@ PUBLISHED, TRUE = f"{STATES}/published", f"{STATES}/truth"
 _LEVELS = (rr.TextLogLevel.INFO, rr.TextLogLevel.WARN, rr.TextLogLevel.ERROR)
 # Of letters, for Rerun's light and dark backgrounds.
 _INK = (220, 70, 0)
-# Where the line on a picture is, as a share of its height.
-_LINE = 0.06
+# Where the line of a picture is, as a share of its height: above it, for Rerun writes it on a half
+# transparent panel of its theme, through which a picture makes any ink hard to read.
+_LINE = -0.06
 
 
 class RerunScreen:

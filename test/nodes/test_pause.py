@@ -37,9 +37,12 @@ class Cell:
     def __init__(self, node, folder, models, composed):
         self.node, self.robot, self.planner = node, Robot(node), Planner(node)
         topics = {f"topics.{name}": topic for name, topic in TOPICS.items()}
-        values = {"models": models, **topics}
+        self._folder, self._values = folder, {"models": models, **topics}
         names = ["online"] if composed else reversed(STATIONS)
-        self.programs = [node_program(folder, name, values) for name in names]
+        self.programs = [self.program(name) for name in names]
+
+    def program(self, name):
+        return node_program(self._folder, name, self._values)
 
     def until(self, done, what):
         self.robot.run_until(done, what)
@@ -105,6 +108,27 @@ def test_a_pause_ends_what_is_open_and_ids_go_on(cell):
     assert float(cell.planner.value("synchronizer", "paused_s")) > 0
     output = "".join(program.output for program in cell.programs)
     assert "windows were not made" in output and "Traceback" not in output
+
+
+def test_a_node_that_is_killed_while_the_chain_is_paused_comes_back_paused(node, tmp_path, models):
+    cell = Cell(node, tmp_path, models, composed=False)
+    with ExitStack() as stack:
+        programs = [stack.enter_context(program) for program in cell.programs]
+        cell.open_segment()
+        assert cell.pause(True).success
+        frames = len(cell.planner.frames)
+        named = dict(zip(reversed(STATIONS), programs, strict=True))
+        victim = named["feature_extractor"].process
+        victim.kill()
+        victim.wait()
+        stack.enter_context(cell.program("feature_extractor"))
+        said = "feature_extractor was started again while the chain is paused: it is paused, too"
+        cell.until(lambda: said in named["synchronizer"].output, "the word")
+        assert cell.states() == PAUSED and len(cell.planner.frames) == frames
+        assert cell.pause(False).success
+        assert cell.states() == ["active"] * 3
+        cell.open_segment()
+        check_ids(cell.planner.events)
 
 
 def set_models(node, name, folder):
