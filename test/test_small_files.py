@@ -18,7 +18,7 @@ from m2r2_ros.inference.digest_list import DIGESTS_FILE, check_digest
 from m2r2_ros.sensing.layout_file import load_layout
 from m2r2_ros.simulation.recipe import load_recipe
 from m2r2_ros.small_files import MAX_BYTES, read_small, read_small_text
-from m2r2_ros.training.settings import read_values
+from m2r2_ros.training.settings_file import read_values
 
 READERS = {
     "bytes": read_small,

@@ -37,7 +37,7 @@ from m2r2_ros.learning.stopwatch import Stopwatch
 from m2r2_ros.offline.extraction import find_recordings, recording_name
 from m2r2_ros.small_files import read_small_text
 from m2r2_ros.training.heads.causal import CausalSettings
-from m2r2_ros.training.settings import extended
+from m2r2_ros.training.settings_file import extended
 
 SCORES = ("f1@50", "delay_s", "recognised", "acc", "edit", "held_f1@50")
 HEAD = CausalSettings()

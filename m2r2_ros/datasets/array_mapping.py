@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 
 from m2r2_ros.vocabulary import UNKNOWN, UNLABELLED, Vocabulary
 
@@ -84,8 +83,8 @@ class ArrayMapping:
     epoch_s     added to all stamps; None: see `array_recording`.
     """
 
-    signals: Mapping[str, SignalArrays] = field(default_factory=lambda: MappingProxyType({}))
-    cameras: Mapping[str, CameraArray] = field(default_factory=lambda: MappingProxyType({}))
+    signals: Mapping[str, SignalArrays] = field(default_factory=dict)
+    cameras: Mapping[str, CameraArray] = field(default_factory=dict)
     labels: LabelArrays | None = None
     recordings: str = ""
     epoch_s: float | None = None

@@ -34,7 +34,7 @@ class TopicMap:
                       without cameras.
     """
 
-    topics: Mapping[str, str] = field(default_factory=lambda: DEFAULT_TOPICS)
+    topics: Mapping[str, str] = field(default_factory=lambda: dict(DEFAULT_TOPICS))
     gripper_joints: tuple[str, ...] = FINGER_JOINTS
     reference_camera: str = REFERENCE_CAMERA
     signals: Mapping[str, SensorInput] = field(default_factory=dict)

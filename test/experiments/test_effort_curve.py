@@ -131,7 +131,8 @@ def test_the_picture_shows_means_over_draws(place, tmp_path):
 
 @pytest.mark.parametrize("file", sorted((ROOT / "config" / "effort").glob("*.yaml")), ids=str)
 def test_the_shipped_settings_are_what_pretraining_takes(file):
-    from m2r2_ros.training.settings import PretrainSettings, extended, settings_from_dict
+    from m2r2_ros.training.settings import PretrainSettings, settings_from_dict
+    from m2r2_ros.training.settings_file import extended
 
     told = yaml.safe_load(file.read_text())
     for way in told["ways"].values():

@@ -18,6 +18,7 @@ from m2r2_ros.nodes.drain_schedule import (
     LONGEST_REST_S,
     POLL_LIMIT_S,
     POLL_NS,
+    SHORTLY_S,
     TRANSPORT_NS,
     DrainSchedule,
 )
@@ -165,10 +166,11 @@ def test_what_a_frame_waits_for_is_drained_when_it_is_due_and_no_later_for_the_n
     # One that is waited for less long comes first.
     assert schedule.frame_came(0.116, 2 * MS) == 2 * MS + TRANSPORT_NS
     # What is still missing then is looked for soon, whatever the next frame waits for.
-    assert schedule.drained(0.119, (0, 0)) == POLL_NS
-    assert schedule.frame_came(0.12, 20 * MS) == inf
+    assert schedule.drained(0.119, (0, 0)) == TRANSPORT_NS
+    assert schedule.drained(0.116 + SHORTLY_S, (0, 0)) == POLL_NS
+    assert schedule.frame_came(0.123, 20 * MS) == inf
     # Whoever waits for a drain that has not come for so long waits no longer.
-    assert schedule.frame_came(0.124, 20 * MS) == 20 * MS + TRANSPORT_NS
+    assert schedule.frame_came(0.127, 20 * MS) == 20 * MS + TRANSPORT_NS
     assert schedule.frame_came(0.2, (POLL_LIMIT_S + 0.001) * SECOND) == 0
 
 

@@ -4,17 +4,21 @@
 from __future__ import annotations
 
 import os
+import pickle
 import random
 import subprocess
 import sys
 
 import pytest
 
+from m2r2_ros.datasets.array_mapping import ArrayMapping
 from m2r2_ros.datasets.parameter_file import ParameterFile
+from m2r2_ros.datasets.topics import TopicMap
 from m2r2_ros.errors import M2R2Error
 from m2r2_ros.nodes.parameters import ALL_NAMES
 from m2r2_ros.nodes.setting import foreign_names
 from m2r2_ros.offline.deployment import Deployment
+from m2r2_ros.sensing.layout import SensorLayout
 from m2r2_ros.small_files import MAX_BYTES
 
 
@@ -27,6 +31,12 @@ def load(tmp_path, text):
 def section(name, **values):
     lines = "".join(f"    {key}: {value}\n" for key, value in values.items())
     return f"{name}:\n  ros__parameters:\n{lines}"
+
+
+@pytest.mark.parametrize("one", [Deployment(), TopicMap(), ArrayMapping(), SensorLayout()])
+def test_what_workers_are_told_goes_into_their_processes(one):
+    """Nobody's settings are the defaults: a command with two workers sends them, too."""
+    assert pickle.loads(pickle.dumps(one)) == one
 
 
 def test_each_node_has_its_own_section(tmp_path):
