@@ -153,10 +153,9 @@ class EventRecording:
 
     def _was_before_start(self, until_ns: int) -> bool:
         """Whether an event that ends then was over before there was anything to keep it."""
-        if not self._clock.is_known:
-            # What is repeated comes at once, maybe before anything of the sensors has.
-            return self._newest_ns < self._began_ns + self.plan.around_ns
-        return until_ns < self._began_ns
+        # Nothing of the sensors has come by the first news, and those are of an end: its beginning
+        # was told to others.
+        return not self._clock.is_known or until_ns < self._began_ns
 
     def _begin(self, first_ns: int, until_ns: int) -> None:
         """A take with what the ring still has of that time. Raises M2R2Error."""
