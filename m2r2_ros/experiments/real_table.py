@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -130,6 +131,6 @@ class RealTable:
             groups = check_split(self.folder.path, split.train, split.test)
             yield Part(f"split{number}", split.train, split.test, groups)
 
-    @property
+    @cached_property
     def _names(self) -> Sequence[str]:
         return self.folder.recordings[0]

@@ -61,8 +61,8 @@ def tune_evidence(
     procedure: Procedure,
     most_delay_s: float,
 ) -> TunedTracker:
-    """The middle of the parameters that are worth most, each with its neighbours: by F1@50, and the
-    mean delay until the activity is decided above `most_delay_s`.
+    """The middle of the parameters that are worth most (`TunedTracker.worth`), each scored together
+    with its neighbours.
 
     All but the tuned parameters are as in `start`, `procedure_prior` among them: validation
     recordings follow the procedure and would always trust it.
