@@ -56,6 +56,8 @@ _RESUMED = dict.fromkeys(_CHAIN, ("active",))
 _PATIENCE_S = 900.0
 # A node that ends meanwhile, or is started again, is noticed so often.
 _LOOK_S = 1.0
+# A node that has just been started, or that this one has just come to, is found after so many.
+_LOOKS_TO_FIND = 5
 # A node that says so often where it stands will no longer answer what it was asked before that: it
 # has been started again, or the answer was lost.
 _ENOUGH = 2
@@ -180,8 +182,7 @@ class ChainPause:
         """
         for name in names:
             for client in (self._states[name], self._changes[name]):
-                if not client.service_is_ready():
-                    raise M2R2Error(f"{self._full(client)} is not there: is its node running?")
+                await self._find(client)
         done = 0
         for round_ in range(_ROUNDS):
             for name, transition in steps:
@@ -193,6 +194,25 @@ class ChainPause:
                 if round_ == _ROUNDS - 1:
                     raise
         return done
+
+    async def _find(self, client: Client) -> None:
+        """Raise M2R2Error where the service does not appear."""
+        if client.service_is_ready():
+            return
+        looked: Future = Future()
+        looks = 0
+
+        def look() -> None:
+            nonlocal looks
+            looks += 1
+            if client.service_is_ready() or looks >= _LOOKS_TO_FIND:
+                looked.set_result(None)
+
+        timer = self._every_look(look)
+        await looked
+        self._node.destroy_timer(timer)
+        if not client.service_is_ready():
+            raise M2R2Error(f"{self._full(client)} is not there: is its node running?")
 
     async def _step(self, name: str, transition: str) -> bool:
         """Whether the transition was due, and is made. Raises M2R2Error."""

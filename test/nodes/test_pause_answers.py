@@ -131,6 +131,32 @@ def test_a_node_that_ends_while_it_is_asked_is_named():
 
 @pytest.mark.parametrize("wanted", [True, False])
 @pytest.mark.parametrize("node", STATIONS)
+def test_a_node_that_is_found_a_moment_later_is_waited_for(wanted, node):
+    chain = Chain(**dict.fromkeys(STATIONS, "active" if wanted else "inactive"))
+    state = chain.states.pop(node)
+    way = asked(chain, wanted)
+    way.send(None)
+    chain.timers[-1]()
+    way.send(None)
+    chain.states[node] = state
+    chain.timers[-1]()
+    answer = answer_of(way)
+    assert answer.success, answer.message
+
+
+def test_a_node_that_is_missing_is_named_and_no_other_is_moved():
+    chain = Chain(synchronizer="active", feature_extractor="active")
+    way = asked(chain, True)
+    for _ in range(chain_pause._LOOKS_TO_FIND):
+        way.send(None)
+        chain.timers[-1]()
+    answer = answer_of(way)
+    assert not answer.success and "/segmenter/get_state is not there" in answer.message
+    assert set(chain.states.values()) == {"active"}
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+@pytest.mark.parametrize("node", STATIONS)
 def test_a_node_that_is_started_again_while_it_is_asked_is_taken_on(wanted, node):
     """What its last life was asked is never answered, and the service never is away."""
     chain = Chain(**dict.fromkeys(STATIONS, "active" if wanted else "inactive"))
