@@ -213,8 +213,7 @@ class Learning:
         shop = replace(self._shop(way, self.work / _FINAL), like=like)
         if (shop.models / HEAD_FILE).exists():
             return epochs
-        # Threads that wait for a core that others use take longer than one alone.
-        torch.set_num_threads(max(1, (os.cpu_count() or 1) // 2))
+        torch.set_num_threads(self.workers)
         make_encoder(shop, names, (), epochs[0])
         make_features(shop, names, ())
         make_head(shop, names, (), epochs[1], final_choices([each for _, each in chosen]))

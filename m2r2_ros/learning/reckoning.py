@@ -57,4 +57,4 @@ class Reckoning:
         actions = sum(count for count, _ in facts.labels.values())
         encoder = self.costs.encoder(SCRATCH, epochs, actions)
         minutes = sum(facts.minutes.values())
-        return encoder + self.costs.head(head_settings().optimiser.epochs, minutes)
+        return encoder + self.costs.head(head_settings(), minutes, len(facts.minutes))

@@ -68,7 +68,7 @@ class TrialJob:
         return (
             self.costs.encoder(way, epochs, round(actions)),
             self.costs.reading(held),
-            self.costs.head(head_settings().optimiser.epochs, train),
+            self.costs.head(head_settings(), train, len(self.training)),
         )
 
 
