@@ -3,7 +3,7 @@
 
 DATA is a folder of recordings (bags or .h5) with confirmed labels, as `m2r2 label`, `m2r2 record`
 or `m2r2 convert` leave them; proposals of a model neither train nor score. Groups (groups.csv, else
-folders; else each recording) are held out once each, in five folds at most. Each fold's encoder and
+folders; else each recording) are held out once each, in four folds at most. Each fold's encoder and
 head are trained without it and scored on it; then all recordings are learned.
 
 Data are checked first: what somebody should look at is said, and what nothing can be learned from
