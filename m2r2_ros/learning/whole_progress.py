@@ -16,8 +16,7 @@ class WholeProgress:
     """`total_s` of all stages, `done_s` of those that an earlier run has done."""
 
     def __init__(self, total_s: float, done_s: float) -> None:
-        # All that was measured tells how long the rest takes: no stage is like the one before.
-        settings = {"initial": done_s, "total": total_s, "smoothing": 0.0}
+        settings = {"initial": done_s, "total": total_s}
         self._bar = Progress(desc="learning", bar_format=_SHAPE, **settings)
         self._done_s = done_s
         self._lock = threading.Lock()

@@ -50,6 +50,8 @@ class Progress(tqdm):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         options["disable"] = bool(options.get("disable"))
+        # The time left is by all that is done: one slow piece does not make hours of minutes.
+        options.setdefault("smoothing", 0.0)
         self._listener = None if options["disable"] else _listener
         if self._listener:
             options["file"] = _Nothing()

@@ -54,6 +54,19 @@ def test_short_work_leaves_nothing_in_a_file(monkeypatch):
     assert work(io.StringIO(), 1.0, monkeypatch) == ""
 
 
+def test_a_slow_piece_counts_as_one_of_all(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(Progress, "_time", staticmethod(lambda: now[0]), raising=False)
+    with Progress(total=100, file=Terminal()) as bar:
+        bar._time = lambda: now[0]
+        bar.start_t = bar.last_print_t = now[0]
+        for seconds in (*[1.0] * 48, 1.0, 51.0):
+            now[0] += seconds
+            bar.update()
+        # 100 s for 50 pieces, so 100 s for the other 50.
+        assert "[01:40<01:40" in str(bar)
+
+
 def test_a_terminal_gets_a_bar(monkeypatch):
     text = work(Terminal(), 1.0, monkeypatch)
     assert text.count("\r") > 5 and text.endswith("\n") and "5/5" in text
