@@ -161,9 +161,7 @@ def _view_recording(
             args.results or args.recording, source, models, deployment, _warn
         )
         if args.rerun:
-            recording_in_rerun(source, layout, results, deployment, args.out)
-            for problem in source.problems:
-                _warn(f"{source.name}: {problem}")
+            recording_in_rerun(source, layout, results, deployment, args.out, _warn)
             return
         with held_back(signal.SIGINT, signal.SIGTERM) as ended:
             address = args.host, args.port

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
@@ -72,6 +72,8 @@ class BagSource:
         self._bag = bag
         self._topics = topics
         self._encoded: dict[str, bool] = {}
+        # Topics whose unreadable messages a stretch has told.
+        self._unread: set[str] = set()
         self._first = {name: self._first_stamp(topic) for name, topic in topics.topics.items()}
         used = common_clock(self._known(self._first), topics.reference_camera)
         self.start_ns = self._start(used)
@@ -108,6 +110,7 @@ class BagSource:
         batch = decoder.decode(block)
         batch.signals |= trees.decode(block)
         self._report(bag.problems)
+        self._report_unread(decoder.reasons)
         return batch.cut(start_ns, end_ns)
 
     def _prepared(
@@ -181,6 +184,12 @@ class BagSource:
 
     def _report(self, lines: Iterable[str]) -> None:
         self.problems += [line for line in lines if line not in self.problems]
+
+    def _report_unread(self, reasons: Mapping[str, str]) -> None:
+        """Once a topic, without a count: stretches overlap, and have other reasons."""
+        new = reasons.keys() - self._unread
+        self._unread |= new
+        self._report(f"{topic}: messages cannot be read: {reasons[topic]}" for topic in new)
 
     def _choose_clock(self, chosen: Iterable[str]) -> Collection[str]:
         """Count from the first data that is used when these streams are read; name the others.
@@ -266,7 +275,8 @@ class _Decoder:
         self._readings, self._cameras = readings, cameras
         self._offset_ns = offset_ns
         self._unread: Counter[str] = Counter()
-        self._reasons: dict[str, str] = {}
+        # Topic -> why its first unreadable message cannot be read.
+        self.reasons: dict[str, str] = {}
         self._unstamped: dict[str, str] = {}
 
     def decode(self, block: list[BagMessage]) -> SensorBatch:
@@ -284,7 +294,7 @@ class _Decoder:
     def problems(self) -> list[str]:
         """One line for each topic that had unreadable messages, or whose messages have no stamp."""
         unread = [
-            f"{topic}: {count} messages cannot be read: {self._reasons[topic]}"
+            f"{topic}: {count} messages cannot be read: {self.reasons[topic]}"
             for topic, count in self._unread.items()
         ]
         unstamped = [
@@ -328,4 +338,4 @@ class _Decoder:
 
     def _reject(self, topic: str, reason: str) -> None:
         self._unread[topic] += 1
-        self._reasons.setdefault(topic, reason)
+        self.reasons.setdefault(topic, reason)

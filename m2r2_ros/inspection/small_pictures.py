@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 
 import numpy as np
 from PIL import Image
@@ -14,32 +15,37 @@ from m2r2_ros.sensing.picture import Picture, reduced
 
 # Pictures a second while a recording is played.
 PLAYED_HZ = 15.0
+# Of libjpeg [pixels].
+_LONGEST = 65_500
 
 # A camera, a stamp [ns], what decodes the picture.
 Frame = tuple[str, int, Callable[[], np.ndarray]]
 
 
-def small_picture(picture: Callable[[], np.ndarray], max_pixels: int) -> np.ndarray | None:
-    """uint8 (H, W, 3) RGB of at most `max_pixels`; None when it cannot be decoded."""
-    try:
-        if isinstance(picture, Picture):
-            return picture.decode(max_pixels)[0]
-        return reduced(picture(), max_pixels)
-    except M2R2Error:
-        return None
+def small_jpeg(
+    picture: Callable[[], np.ndarray], max_pixels: int, quality: int
+) -> tuple[bytes, tuple[int, int]]:
+    """A JPEG of at most `max_pixels`, and its (height, width).
 
-
-def jpeg_of(pixels: np.ndarray, quality: int) -> bytes:
-    """uint8 (H, W, 3) RGB as a JPEG."""
+    Raises M2R2Error when the picture cannot be decoded, or is longer than a JPEG can be.
+    """
+    if isinstance(picture, Picture):
+        pixels, _ = picture.decode(max_pixels)
+    else:
+        pixels = reduced(picture(), max_pixels)
+    height, width = pixels.shape[:2]
+    if max(height, width) > _LONGEST:
+        raise M2R2Error(f"image of {width} x {height}; a JPEG has up to {_LONGEST} on a side")
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "JPEG", quality=quality)
-    return buffer.getvalue()
+    return buffer.getvalue(), (height, width)
 
 
 def to_jpeg(picture: Callable[[], np.ndarray], max_pixels: int, quality: int) -> bytes | None:
-    """None when it cannot be decoded."""
-    pixels = small_picture(picture, max_pixels)
-    return None if pixels is None else jpeg_of(pixels, quality)
+    """None when it cannot be shown."""
+    with suppress(M2R2Error):
+        return small_jpeg(picture, max_pixels, quality)[0]
+    return None
 
 
 def thinned(frames: Iterable[Frame], rate_hz: float) -> list[Frame]:

@@ -30,7 +30,7 @@ _TIME = _record(sec=_INTEGER, nsec=_INTEGER)
 _HEADER = _record(stamp=_TIME, frame_id=_TEXT)
 
 
-def _message(title: str, **properties: Schema) -> Schema:
+def _message(title: str, /, **properties: Schema) -> Schema:
     return {"title": title, **_record(header=_HEADER, **properties)}
 
 

@@ -23,11 +23,10 @@ from foxglove.messages import (
 from m2r2_ros.datasets.result_messages import ClassPrediction, NodeStatus
 from m2r2_ros.inference.segment_events import SegmentEvent, SegmentStatus
 from m2r2_ros.inference.segment_text import segment_text
-from m2r2_ros.inspection.small_pictures import PLAYED_HZ, jpeg_of, small_picture
 from m2r2_ros.sensing.layout import SensorLayout
 from m2r2_ros.viewing import streams
 from m2r2_ros.viewing.foxglove_schemas import RESULT_SCHEMAS, shown_time, signal_schema, stamp_entry
-from m2r2_ros.viewing.screen import JPEG_QUALITY, MOST_PIXELS
+from m2r2_ros.viewing.shown_pictures import ShownPictures
 from m2r2_ros.viewing.thinning import Thinning
 
 # Samples a second of a signal: text for each of a kilohertz would be work for both sides.
@@ -44,7 +43,7 @@ class FoxgloveScreen:
         self.context = Context()
         self.newest_ns = 0
         self._newcomers = threading.Event()
-        self._pictures, self._samples = Thinning(PLAYED_HZ), Thinning(_SAMPLES_HZ)
+        self._pictures, self._samples = ShownPictures(), Thinning(_SAMPLES_HZ)
         self._columns = {name: streams.column_names(s) for name, s in layout.signals.items()}
         self._text = ""
         schemas = RESULT_SCHEMAS | {
@@ -81,24 +80,25 @@ class FoxgloveScreen:
         self._pictures.forget()
         return True
 
+    @property
+    def problems(self) -> Mapping[str, str]:
+        return self._pictures.problems
+
     def at(self, stamp_ns: int) -> None:
         self.newest_ns = stamp_ns
 
     def picture(self, camera: str, stamp_ns: int, picture: Callable[[], np.ndarray]) -> None:
         shown = streams.camera(camera)
-        if not self.wants(shown) or not self._pictures.keeps(shown, np.array([stamp_ns])).all():
+        jpeg = self._pictures.jpeg(camera, stamp_ns, picture) if self.wants(shown) else None
+        if jpeg is None:
             return
-        pixels = small_picture(picture, MOST_PIXELS)
-        if pixels is None:
-            return
+        data, size = jpeg
         time = _timestamp(stamp_ns)
-        image = CompressedImage(
-            timestamp=time, frame_id=camera, data=jpeg_of(pixels, JPEG_QUALITY), format="jpeg"
-        )
+        image = CompressedImage(timestamp=time, frame_id=camera, data=data, format="jpeg")
         self._channels[shown].log(image, log_time=shown_time(stamp_ns))
         if self.wants(streams.caption(camera)):
             self._channels[streams.caption(camera)].log(
-                ImageAnnotations(timestamp=time, texts=self._caption(time, *pixels.shape[:2])),
+                ImageAnnotations(timestamp=time, texts=self._caption(time, *size)),
                 log_time=shown_time(stamp_ns),
             )
 

@@ -64,6 +64,13 @@ class LiveShow:
             self._show_on(self._screen, news)
         self._tell_silence()
 
+    def lines(self, wanted: set[str]) -> Iterator[str]:
+        """What of that cannot be shown, and why."""
+        for why in (self._inputs.problems, self._inputs.unread):
+            yield from (f"{name}: {line}" for name, line in why.items() if name in wanted and line)
+        if self._screen is not None:
+            yield from self._screen.problems.values()
+
     def rest(self) -> None:
         """Nobody listens to segments: that nothing is heard of one says nothing."""
         self._heard_s = None
@@ -122,7 +129,7 @@ def show_live(
         if now_s - followed_s >= _FOLLOW_S:
             followed_s = now_s
             inputs.follow(wanted)
-            lines = set(_lines(inputs, wanted)) if now_s - idle_s > _PATIENCE_S else set()
+            lines = set(show.lines(wanted)) if now_s - idle_s > _PATIENCE_S else set()
             for line in sorted(lines - said):
                 say(line)
             said |= lines
@@ -132,8 +139,3 @@ def show_live(
             show.show(inputs.take())
             after()
         time.sleep(_TAKE_S if wanted else _IDLE_S)
-
-
-def _lines(inputs: ViewInputs, wanted: set[str]) -> Iterator[str]:
-    for why in (inputs.problems, inputs.unread):
-        yield from (f"{name}: {line}" for name, line in why.items() if name in wanted and line)

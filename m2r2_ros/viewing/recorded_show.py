@@ -6,6 +6,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
+from itertools import pairwise
 from operator import itemgetter
 
 from m2r2_ros.datasets.recording_source import RecordingSource, SensorBatch, gap_label
@@ -62,6 +63,7 @@ class RecordedShow:
         for _, call in sorted(calls, key=itemgetter(0)):
             call()
         self._screen.at(end_ns)
+        self._tell(self._screen.problems.values())
 
     def restore(self, at_ns: int) -> None:
         """What is there at a stamp: the last event and label before it, the present pictures."""
@@ -77,6 +79,7 @@ class RecordedShow:
                 batch = self._between(layout, at_ns - _BACK_NS, at_ns + 1)
                 for frame in newest(batch.images).values():
                     self._screen.picture(*frame)
+        self._tell(self._screen.problems.values())
 
     def _sensor_calls(self, start_ns: int, end_ns: int) -> Iterator[Call]:
         for name, layout in self._layouts.items():
@@ -146,10 +149,9 @@ def truth_calls(source: RecordingSource, screen: Screen) -> Iterator[Call]:
     between = gap_label(source)
     between = "" if between == UNLABELLED else between
     actions = sorted(source.actions or (), key=lambda action: action.start_s)
-    ends = [action.start_s for action in actions[1:]] + [float("inf")]
     if actions and actions[0].start_s > 0:
         yield source.start_ns, lambda: screen.truth(source.start_ns, between, "")
-    for action, next_s in zip(actions, ends, strict=True):
+    for action, later in pairwise([*actions, None]):
         start_ns, end_ns = (
             source.start_ns + round(at * 1e9) for at in (action.start_s, action.end_s)
         )
@@ -158,5 +160,5 @@ def truth_calls(source: RecordingSource, screen: Screen) -> Iterator[Call]:
             "" if action.success else "failure",
         )
         yield start_ns, lambda at=start_ns, la=label, o=outcome: screen.truth(at, la, o)
-        if action.end_s < next_s:
+        if later is None or action.end_s < later.start_s:
             yield end_ns, lambda at=end_ns: screen.truth(at, between, "")

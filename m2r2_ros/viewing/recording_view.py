@@ -72,8 +72,12 @@ def recording_in_rerun(
     results: Results,
     deployment: Deployment,
     file: Path | None,
+    warn: Say,
 ) -> None:
-    """Write all of it to a file, or into a viewer that is opened. Raises M2R2Error."""
+    """Write all of it to a file, or into a viewer that is opened.
+
+    `warn` is told what cannot be shown. Raises M2R2Error.
+    """
     from m2r2_ros.viewing.rerun_recording import rerun_recording
     from m2r2_ros.viewing.rerun_screen import RerunScreen
 
@@ -98,3 +102,5 @@ def recording_in_rerun(
                 bar.update(max(0.0, (calls[-1][0] - source.start_ns) / 1e9 - bar.n))
         for _, call in waiting:
             call()
+    for problem in (*source.problems, *screen.problems.values()):
+        warn(f"{source.name}: {problem}")

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 import rerun as rr
@@ -13,11 +13,10 @@ from m2r2_ros.errors import printable
 from m2r2_ros.evaluation.colours import Palette
 from m2r2_ros.inference.segment_events import SegmentEvent, SegmentStatus
 from m2r2_ros.inference.segment_text import segment_text
-from m2r2_ros.inspection.small_pictures import PLAYED_HZ, jpeg_of, small_picture
 from m2r2_ros.sensing.layout import SensorLayout
 from m2r2_ros.viewing import streams
-from m2r2_ros.viewing.screen import JPEG_QUALITY, LATENCIES, MOST_PIXELS
-from m2r2_ros.viewing.thinning import Thinning
+from m2r2_ros.viewing.screen import LATENCIES
+from m2r2_ros.viewing.shown_pictures import ShownPictures
 from m2r2_ros.vocabulary import Vocabulary
 
 # All stamps are of this timeline.
@@ -40,7 +39,7 @@ class RerunScreen:
         self, recording: rr.RecordingStream, layout: SensorLayout, vocabulary: Vocabulary | None
     ) -> None:
         self._recording = recording
-        self._pictures = Thinning(PLAYED_HZ)
+        self._pictures = ShownPictures()
         self._text = ""
         # Of each node; a line appears where its state changes.
         self._said: dict[str, tuple[int, str]] = {}
@@ -54,19 +53,20 @@ class RerunScreen:
     def has_newcomers(self) -> bool:
         return False
 
+    @property
+    def problems(self) -> Mapping[str, str]:
+        return self._pictures.problems
+
     def at(self, stamp_ns: int) -> None:
         """Rerun's viewer goes by the stamps of what is logged."""
 
     def picture(self, camera: str, stamp_ns: int, picture: Callable[[], np.ndarray]) -> None:
-        entity = streams.camera(camera)
-        if not self._pictures.keeps(entity, np.array([stamp_ns])).all():
+        jpeg = self._pictures.jpeg(camera, stamp_ns, picture)
+        if jpeg is None:
             return
-        pixels = small_picture(picture, MOST_PIXELS)
-        if pixels is None:
-            return
-        jpeg = rr.EncodedImage(contents=jpeg_of(pixels, JPEG_QUALITY), media_type="image/jpeg")
-        self._log(entity, stamp_ns, jpeg)
-        height, width = pixels.shape[:2]
+        contents, (height, width) = jpeg
+        image = rr.EncodedImage(contents=contents, media_type="image/jpeg")
+        self._log(streams.camera(camera), stamp_ns, image)
         place = [[width / 2, _LINE * height]] if self._text else []
         text = rr.Points2D(
             place, labels=[self._text] * len(place), colors=_INK, radii=0.0, show_labels=True

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -13,12 +13,15 @@ from m2r2_ros.inference.segment_events import SegmentEvent
 
 # A window's way through the nodes.
 STAGES = ("window", "feature", "prediction", "segment")
-# Of a shown picture: 640 x 480.
-MOST_PIXELS, JPEG_QUALITY = 640 * 480, 80
 
 
 class Screen(Protocol):
     """Shows one thing after the other; all stamps are nanoseconds."""
+
+    @property
+    def problems(self) -> Mapping[str, str]:
+        """Why pictures of a camera cannot be shown, a line by its name."""
+        ...
 
     def wants(self, stream: str) -> bool:
         """Whether somebody looks at this one of `streams`."""

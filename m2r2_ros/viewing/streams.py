@@ -10,6 +10,8 @@ from m2r2_ros.sensing.signal import Signal
 
 SEGMENT, TRUTH, PREDICTION = "/segment", "/truth", "/prediction"
 DIAGNOSTICS, LATENCY = DIAGNOSTICS_TOPIC, "/latency"
+# What every message has beside its values.
+HEADER = "header"
 RESULTS = (SEGMENT, TRUTH, PREDICTION, DIAGNOSTICS, LATENCY)
 
 
@@ -34,5 +36,7 @@ def column_names(signal: Signal) -> list[str]:
     for index, column in enumerate(signal.columns):
         word = re.sub(r"\W+", "_", column, flags=re.ASCII).strip("_")
         word = word if word and not word[0].isdigit() else f"c{word or index}"
-        names.append(word if word not in names else f"{word}_{index}")
+        while word in (HEADER, *names):
+            word = f"{word}_{index}"
+        names.append(word)
     return names

@@ -35,7 +35,7 @@ def written(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("rerun")
     with shown_recording(folder) as source:
         file = folder / "shown.rrd"
-        recording_in_rerun(source, LAYOUT, results(source.start_ns), Deployment(), file)
+        recording_in_rerun(source, LAYOUT, results(source.start_ns), Deployment(), file, print)
     return file
 
 

@@ -111,6 +111,7 @@ class Screen:
     def __init__(self) -> None:
         self.truths: list[tuple[int, str, str]] = []
         self.pictures: list[str] = []
+        self.problems: dict[str, str] = {}
 
     def wants(self, stream: str) -> bool:
         return True
@@ -148,6 +149,8 @@ def test_labels_of_any_text_are_shown_where_they_are(tmp_path):
         for _, call in truth_calls(source, screen):
             call()
         seconds = [((at - source.start_ns) / SECOND, *rest) for at, *rest in screen.truths]
+        source.actions = None
+        assert not list(truth_calls(source, screen))
     assert seconds == [
         (0.0, "", ""), (0.5, r"a\x1b\udc80\nb", ""), (1.0, "c", "failure"), (2.0, "", ""),
     ]  # fmt: skip

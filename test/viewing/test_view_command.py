@@ -20,6 +20,7 @@ from source_tree import ROOT
 from m2r2_ros.cli import main as command
 from m2r2_ros.sensing.signal import Signal
 from m2r2_ros.shipped import shipped
+from m2r2_ros.viewing.foxglove_schemas import signal_schema
 from m2r2_ros.viewing.streams import column_names
 
 DEMO = ROOT / "recordings" / "taskboard_demo.h5"
@@ -89,13 +90,21 @@ def test_neither_torch_nor_ros_is_needed_for_a_recording():
     subprocess.run([sys.executable, "-c", program], check=True, cwd=ROOT)
 
 
-@settings(max_examples=50)
-@given(st.lists(st.text(max_size=12), min_size=1, max_size=12))
+# Names that a schema has, or its making, and those that an odd one is given.
+TAKEN = st.sampled_from(["header", "title", "properties", "self", "a", "a_2", "header_0", "c1"])
+
+
+@settings(max_examples=100)
+@given(st.lists(TAKEN | st.text(max_size=12), min_size=1, max_size=12))
 def test_columns_are_words_of_their_own(columns):
     signal = Signal("any", "", len(columns), tuple(columns), ("",) * len(columns))
     names = column_names(signal)
     assert len(set(names)) == len(columns)
     assert all(re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII) for name in names)
+    schema = signal_schema(signal)
+    assert schema["title"] == "m2r2.Signal.any"
+    assert list(schema["properties"]) == ["header", *names]
+    assert "stamp" in schema["properties"]["header"]["properties"]
 
 
 def test_the_foxglove_layout_that_ships_is_that_of_the_default_robot(tmp_path, capsys):
