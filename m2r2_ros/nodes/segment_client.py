@@ -29,7 +29,15 @@ from m2r2_ros.nodes.conversions import event_from_ros
 from m2r2_ros.nodes.message_versions import other_version
 from m2r2_ros.nodes.topics import SEGMENT_TOPIC, segment_qos
 from m2r2_ros.planning.segment_log import ActionQuery, SegmentLog
-from m2r2_ros.planning.segment_wait import Condition, Moment, SegmentWait, Stale, Told, Until
+from m2r2_ros.planning.segment_wait import (
+    Condition,
+    Moment,
+    SegmentWait,
+    Stale,
+    Told,
+    Until,
+    check_seconds,
+)
 
 # The open segment is published once a second (`heartbeat_s`).
 MAX_AGE_S = 5.0
@@ -82,6 +90,7 @@ class SegmentClient:
 
     def latest(self, max_age: float | None = MAX_AGE_S) -> SegmentEvent:
         """The latest event. Raises Stale when there is none, or none that is recent enough."""
+        check_seconds("max_age", max_age)
         now = self._now()
         with self._changed:
             problem = self._log.staleness(now.ros_ns, max_age)
@@ -134,6 +143,7 @@ class SegmentClient:
 
     def wait_until_heard(self, timeout: float) -> bool:
         """Block until any message has been heard, at most `timeout` seconds of wall time."""
+        check_seconds("timeout", timeout)
         deadline = time.monotonic() + timeout
         self._blocking.until(lambda: bool(self._log.latest) or time.monotonic() > deadline)
         return self._log.latest is not None

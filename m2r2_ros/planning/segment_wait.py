@@ -20,6 +20,12 @@ class TimedOut(M2R2Error):
     """What was waited for has not come within the timeout."""
 
 
+def check_seconds(name: str, seconds: float | None) -> None:
+    """Raise M2R2Error for a time that would never be over."""
+    if seconds is not None and math.isnan(seconds):
+        raise M2R2Error(f"{name} must be seconds or None, not NaN")
+
+
 class Until(IntEnum):
     """As in m2r2_msgs/action/AwaitAction."""
 
@@ -45,10 +51,8 @@ class Condition:
     def __post_init__(self) -> None:
         if self.until not in list(Until):
             raise M2R2Error(f"until must be Until.START or Until.END, not {brief(self.until)}")
-        for name in ("timeout_s", "max_age_s"):
-            seconds = getattr(self, name)
-            if seconds is not None and math.isnan(seconds):
-                raise M2R2Error(f"{name.removesuffix('_s')} must be seconds or None, not NaN")
+        check_seconds("timeout", self.timeout_s)
+        check_seconds("max_age", self.max_age_s)
 
     def __str__(self) -> str:
         return f"the {Until(self.until).name.lower()} of {self.wanted}"

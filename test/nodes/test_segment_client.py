@@ -21,6 +21,7 @@ from rosgraph_msgs.msg import Clock
 from std_msgs.msg import String
 
 from m2r2_ros.client import ActionOutcome, CannotWait, SegmentClient, Stale, TimedOut, Until
+from m2r2_ros.errors import M2R2Error
 from m2r2_ros.inference.segment_events import SegmentEvent
 from m2r2_ros.nodes.conversions import event_to_ros
 from m2r2_ros.nodes.topics import segment_qos
@@ -309,6 +310,14 @@ def test_a_wait_on_a_closed_client_is_told_so(node):
         assert wait.done()
         with pytest.raises(Stale, match="the client was closed"):
             wait.result()
+
+
+def test_a_time_that_is_no_number_is_refused(node):
+    """Of a wait nothing would be over, of a message nothing recent enough."""
+    client = SegmentClient(node)
+    for call in (client.latest, client.wait_until_heard):
+        with pytest.raises(M2R2Error, match="must be seconds or None, not NaN"):
+            call(float("nan"))
 
 
 def test_one_callback_that_raises_takes_no_news_from_the_others(node):
