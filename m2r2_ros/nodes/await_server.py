@@ -117,7 +117,7 @@ class AwaitServer(ManagedNode):
         elif not goal.action or goal.until not in set(Until):
             problem = f"it needs an action and START or END, not '{goal.action}' and {goal.until}"
         elif len(self._goals) >= _MOST_GOALS:
-            problem = f"{_MOST_GOALS} goals wait already"
+            problem = f"{_MOST_GOALS} goals wait already, also of clients that are gone: cancel"
         if not problem:
             return GoalResponse.ACCEPT
         self.get_logger().warning(printable(f"a goal is rejected: {problem}"))

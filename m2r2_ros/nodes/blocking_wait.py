@@ -53,13 +53,15 @@ class BlockingWait:
             self._own_callback.is_running = False
 
     def until(self, done: Callable[[], bool]) -> bool:
-        """Return once `done()`; whether anybody spun the node meanwhile.
+        """Return once `done()`; whether anybody spun the node meanwhile, if there was a meanwhile.
 
         Raises CannotWait, and ExternalShutdownException when ROS shuts down.
         """
         spun = threading.Event()
         asked: Executor | None = None
         with self._counted():
+            if done():
+                return True
             while not done():
                 if not self._node.context.ok():
                     raise ExternalShutdownException()
@@ -87,7 +89,8 @@ class BlockingWait:
         executor = self._node.executor
         if executor is None or executor is self._own or self._node not in executor.get_nodes():
             return None
-        return executor
+        # One that was shut down keeps its nodes.
+        return None if getattr(executor, "_is_shutdown", False) else executor
 
     def _sleep_until(self, done: Callable[[], bool]) -> None:
         with self._changed:

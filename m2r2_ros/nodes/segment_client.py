@@ -19,6 +19,7 @@ from weakref import WeakSet
 
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.clock import Clock, ClockType
+from rclpy.exceptions import InvalidHandle
 from rclpy.node import Node
 
 from m2r2_msgs.msg import ActionSegment as RosActionSegment
@@ -45,7 +46,7 @@ MAX_AGE_S = 5.0
 _DEPTH = 1000
 # Until something has been heard, the graph is looked at for another version of the message.
 _LOOK_S = 2.0
-_CLOSED = "the client was closed"
+_CLOSED, _NO_NODE = "the client was closed", "the client's node was destroyed"
 
 Callback = Callable[[SegmentEvent], None]
 
@@ -223,15 +224,20 @@ class SegmentClient:
     def _is_done(self, wait: SegmentWait) -> bool:
         now = self._now()
         with self._changed:
+            if not self._has_node:
+                wait.stop(_NO_NODE)
             wait.look(now)
             return wait.is_done
 
     def _forget(self, wait: SegmentWait) -> None:
         with self._changed:
             self._waits.discard(wait)
+            wait.stop("it was canceled")
 
     def _stale(self, problem: str) -> Stale:
-        if self._log.latest is None:
+        if not self._has_node:
+            problem = f"{self._log.topic}: {_NO_NODE}"
+        elif self._log.latest is None:
             problem = other_version(self._node, self._log.topic, RosActionSegment) or problem
         return Stale(problem)
 
@@ -239,6 +245,14 @@ class SegmentClient:
         """Nobody has been heard yet: say so where that is why."""
         if line := other_version(self._node, self._log.topic, RosActionSegment):
             self._node.get_logger().error(printable(line), once=True)
+
+    @property
+    def _has_node(self) -> bool:
+        try:
+            with self._node.handle:
+                return True
+        except InvalidHandle:
+            return False
 
     def _now(self) -> Moment:
         return Moment(self._node.get_clock().now().nanoseconds, time.monotonic())

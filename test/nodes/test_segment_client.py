@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import pytest
 import rclpy
@@ -310,6 +310,52 @@ def test_a_wait_on_a_closed_client_is_told_so(node):
         assert wait.done()
         with pytest.raises(Stale, match="the client was closed"):
             wait.result()
+
+
+def test_a_wait_that_is_over_at_once_is_no_trouble_with_threads(node):
+    """Nobody spins the node, and nobody has to."""
+    client = SegmentClient(node)
+    canceled = client.waiting("pick", max_age=None)
+    canceled.cancel()
+    assert canceled.done()
+    with pytest.raises(Stale, match="it was canceled"):
+        canceled.result()
+    with pytest.raises(Stale, match="nothing has been heard"):
+        client.wait_for("pick", max_age=0)
+    client.close()
+    with pytest.raises(Stale, match="the client was closed"):
+        client.wait_for("pick", max_age=None)
+
+
+@pytest.mark.parametrize("is_spun", [False, True])
+def test_a_node_that_is_destroyed_ends_all_waits(ros, is_spun):
+    node, ended = ros.create_node("short_lived"), []
+    client = SegmentClient(node)
+    before = client.waiting("pick", max_age=None)
+
+    def wait():
+        with pytest.raises(Stale, match="node was destroyed") as error:
+            client.wait_for("pick", max_age=None)
+        ended.append(error)
+
+    with spinning(node, "single") if is_spun else nullcontext():
+        thread = threading.Thread(target=wait, daemon=True)
+        thread.start()
+        node.destroy_node()
+        thread.join(PATIENCE_S)
+    assert ended and before.done()
+    for call in (before.result, client.latest, lambda: client.wait_for("pick")):
+        with pytest.raises(Stale, match="node was destroyed"):
+            call()
+    client.close()
+
+
+def test_who_waits_hears_for_himself_once_the_executor_is_shut_down(node, segmenter):
+    client = SegmentClient(node)
+    with spinning(node, "single"):
+        segmenter.await_hearers()
+    segmenter.start("insert", "USB")
+    assert client.wait_for("insert", timeout=PATIENCE_S).label == "insert USB"
 
 
 def test_a_time_that_is_no_number_is_refused(node):
