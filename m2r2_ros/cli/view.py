@@ -116,7 +116,7 @@ def _check(args: argparse.Namespace) -> None:
 def _check_viewer(args: argparse.Namespace) -> None:
     """Before long work: its package is there, and the place where it shows things."""
     if args.rerun:
-        from m2r2_ros.viewing.rerun_recording import check_display
+        from m2r2_ros.viewing.rerun_viewer import check_display
 
         if args.out is None:
             check_display()

@@ -64,7 +64,7 @@ class GraphNews:
 
 
 class ViewInputs:
-    """`unread`: why messages of a sensor or result cannot be read, by its name."""
+    """`unread`: why messages of a sensor or result cannot be read: the first, by its name."""
 
     def __init__(
         self, node: Node, layout: SensorLayout, topics: TopicMap, limits: SensingLimits
@@ -136,7 +136,7 @@ class ViewInputs:
             try:
                 found.append((read(message), None if is_old else arrival_ns))
             except MessageError as error:
-                self.unread[name] = str(error)
+                self.unread.setdefault(name, str(error))
 
 
 class _Gathered:
@@ -157,7 +157,7 @@ class _Gathered:
         """Nobody sees sound."""
 
     def explain(self, name: str, reason: str) -> None:
-        self._unread[name] = reason
+        self._unread.setdefault(name, reason)
 
     remark = explain
 

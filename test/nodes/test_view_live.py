@@ -6,6 +6,7 @@ from __future__ import annotations
 from array import array
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import String
 
 from m2r2_msgs.msg import ActionSegment, FramePrediction
+from m2r2_ros.datasets.topics import TopicMap
 from m2r2_ros.inference.segment_events import ActionOutcome, SegmentEvent, SegmentStatus
 from m2r2_ros.nodes.conversions import event_to_ros, header_to_ros
 from m2r2_ros.nodes.topics import (
@@ -26,6 +28,7 @@ from m2r2_ros.nodes.topics import (
     segment_qos,
 )
 from m2r2_ros.sensing.layout import SensorLayout
+from m2r2_ros.sensing.limits import SensingLimits
 
 pytest.importorskip("foxglove")
 
@@ -170,3 +173,17 @@ def test_a_segment_that_nobody_confirms_is_no_longer_claimed(monkeypatch):
     now_s += 9.0
     show.show(GraphNews())
     assert inputs.texts[3:] == ["pour 50 %"]
+
+
+def test_of_messages_that_cannot_be_read_the_first_is_told(node):
+    """Each has a reason of its own; a line each would be endless."""
+    from m2r2_ros.nodes.view_inputs import SEGMENTS, ViewInputs
+
+    layout = SensorLayout(("overhead",), audio=False, signals=())
+    topics = TopicMap({"overhead": "/c"}, reference_camera="")
+    inputs = ViewInputs(node, layout, topics, SensingLimits())
+    taken = [b"\0\1\0\0" + bytes(size) for size in (1, 2, 3)], [0, 0, 0]
+    came = SimpleNamespace(type_name="any", take_with_arrivals=lambda: taken)
+    inputs._take_results(SEGMENTS, came, [])
+    inputs._take_results(SEGMENTS, came, [])
+    assert inputs.unread == {SEGMENTS: "5 bytes, too short for its type"}

@@ -6,7 +6,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections import defaultdict
+from contextlib import nullcontext
 from io import BytesIO
 from pathlib import Path
 
@@ -24,9 +26,11 @@ pytest.importorskip("rerun")
 
 from rerun.chunk import RrdReader
 
+from m2r2_ros.viewing import rerun_viewer
 from m2r2_ros.viewing.recording_view import recording_in_rerun
-from m2r2_ros.viewing.rerun_recording import check_display
+from m2r2_ros.viewing.rerun_recording import rerun_recording
 from m2r2_ros.viewing.rerun_screen import PUBLISHED, TRUE
+from m2r2_ros.viewing.rerun_viewer import check_display
 
 
 @pytest.fixture(scope="module")
@@ -148,3 +152,27 @@ def test_without_a_display_a_file_is_named(monkeypatch):
     monkeypatch.setattr("sys.platform", "linux")
     with pytest.raises(M2R2Error, match=r"--out FILE\.rrd"):
         check_display()
+
+
+LISTENS = """
+import socket, sys
+with socket.create_server(("127.0.0.1", int(sys.argv[2]))) as server:
+    # Whether it listens is asked by connecting; the next one is the recording.
+    for _ in range(2):
+        server.accept()[0].close()
+sys.exit(int({status}))
+"""
+
+
+@pytest.mark.parametrize("status", [0, 1])
+@pytest.mark.parametrize("program", ["import sys; sys.exit({status})", LISTENS])
+def test_a_viewer_that_ends_is_noticed(monkeypatch, program, status):
+    """Closed by its user it ends the show, which is well; else, or too early, it is said."""
+    command = sys.executable, "-c", program.format(status=status)
+    monkeypatch.setattr(rerun_viewer, "_VIEWER", command)
+    is_closed = status == 0 and program == LISTENS
+    said = pytest.raises(M2R2Error, match=f"has ended with status {status}: --out FILE")
+    with nullcontext() if is_closed else said, rerun_recording("x", LAYOUT, None) as (_, check):
+        while True:
+            check()
+            time.sleep(0.01)
