@@ -11,11 +11,15 @@ from m2r2_ros.sensing.layout import SensorLayout
 from m2r2_ros.viewing import streams
 from m2r2_ros.viewing.rerun_screen import STATES
 
+# Two rows of states and their time take more height than curves do.
+_STATES_SHARE = 1.6
+
 
 def rerun_blueprint(layout: SensorLayout) -> rrb.Blueprint:
     """Cameras on the left; segments, curves, signals and diagnostics on the right."""
     cameras = [rrb.Spatial2DView(origin=streams.camera(name), name=name) for name in layout.cameras]
-    curves = rrb.Vertical(*_curves(layout))
+    rows = list(_curves(layout))
+    curves = rrb.Vertical(*rows, row_shares=[_STATES_SHARE, *[1] * (len(rows) - 1)])
     sides = [rrb.Vertical(*cameras), curves] if cameras else [curves]
     shares = [1, 2][-len(sides) :]
     return rrb.Blueprint(rrb.Horizontal(*sides, column_shares=shares), collapse_panels=True)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +16,7 @@ from m2r2_ros.viewing.piped_file import piped_file
 from m2r2_ros.viewing.rerun_blueprint import rerun_blueprint
 from m2r2_ros.viewing.rerun_viewer import rerun_viewer
 
-APPLICATION = "m2r2_ros"
+_APPLICATION = "m2r2_ros"
 
 
 @contextmanager
@@ -27,7 +28,7 @@ def rerun_recording(
     Without a file a viewer is opened. Call what is beside it now and then: it ends the block where
     the disk is full or the viewer is closed. Raises M2R2Error where either cannot be had.
     """
-    recording = rr.RecordingStream(APPLICATION)
+    recording = rr.RecordingStream(_application(layout))
     recording.send_recording_name(name)
     blueprint = rerun_blueprint(layout)
     if file is None:
@@ -41,3 +42,9 @@ def rerun_recording(
             yield recording, piped.check
         finally:
             recording.disconnect()
+
+
+def _application(layout: SensorLayout) -> str:
+    """One for each set of sensors: the viewer keeps an application's views once they changed."""
+    sensors = "\n".join(layout.modalities).encode()
+    return f"{_APPLICATION}-{hashlib.sha256(sensors).hexdigest()[:8]}"

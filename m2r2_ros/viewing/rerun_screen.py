@@ -29,7 +29,7 @@ _LEVELS = (rr.TextLogLevel.INFO, rr.TextLogLevel.WARN, rr.TextLogLevel.ERROR)
 _INK = (220, 70, 0)
 # Where the line of a picture is, as a share of its height: above it, for Rerun writes it on a half
 # transparent panel of its theme, through which a picture makes any ink hard to read.
-_LINE = -0.06
+_LINE = -0.13
 
 
 class RerunScreen:

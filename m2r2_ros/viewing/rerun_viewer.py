@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import rerun as rr
 import rerun.blueprint as rrb
@@ -71,7 +72,9 @@ def _opened(port: int) -> subprocess.Popen[bytes]:
             _check_runs(viewer)
             time.sleep(_LOOK_S)
     except BaseException:
-        viewer.terminate()
+        # The program and what it has started.
+        with suppress(ProcessLookupError):
+            os.killpg(viewer.pid, signal.SIGTERM)
         raise
     return viewer
 

@@ -120,6 +120,16 @@ def test_the_views_look_at_what_is_logged(written, logged):
     assert {o for o in origins if not any(e.startswith(o) for e in entities)} == set()
 
 
+def test_views_that_were_rearranged_are_those_of_one_set_of_sensors(written, tmp_path):
+    """The viewer keeps them for an application's next recording, which may be another robot's."""
+    for name, layout in (("same", LAYOUT), ("other", LAYOUT.only(["hand", "wrench"]))):
+        with rerun_recording("x", layout, tmp_path / f"{name}.rrd"):
+            pass
+    files = written, tmp_path / "same.rrd", tmp_path / "other.rrd"
+    first, same, other = (RrdReader(f).recordings()[0].application_id for f in files)
+    assert first == same != other
+
+
 def test_a_disk_that_is_full_is_one_line(tmp_path):
     """In a program of its own, for all of a program's files are bounded; Rerun's writer hangs."""
     code = (
