@@ -16,7 +16,7 @@ from m2r2_ros.errors import M2R2Error, missing_package
 from m2r2_ros.inference.segment_events import ActionOutcome, SegmentEvent, SegmentStatus
 from m2r2_ros.nodes.segment_client import MAX_AGE_S, PendingWait, SegmentClient
 from m2r2_ros.planning.segment_log import ActionQuery
-from m2r2_ros.planning.segment_wait import Stale, Until
+from m2r2_ros.planning.segment_wait import Stale, Until, check_seconds
 
 try:
     from py_trees.behaviour import Behaviour
@@ -66,6 +66,8 @@ class WaitForAction(_SegmentBehaviour):
     ) -> None:
         super().__init__(name, client, action, object)
         self._how = (action, object, timeout, max_age, until)
+        # What cannot be waited for is refused here, not in the middle of a mission.
+        client.waiting(*self._how).cancel()
         self._pending: PendingWait | None = None
 
     def initialise(self) -> None:
@@ -96,6 +98,7 @@ class IsDoing(_SegmentBehaviour):
         max_age: float | None = MAX_AGE_S,
     ) -> None:
         super().__init__(name, client, action, object)
+        check_seconds("max_age", max_age)
         self._max_age = max_age
 
     def update(self) -> Status:

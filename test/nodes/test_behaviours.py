@@ -11,6 +11,7 @@ from fake_segmenter import FakeSegmenter
 from harness import spin_until
 
 from m2r2_ros.client import ActionOutcome, SegmentClient, Until
+from m2r2_ros.errors import M2R2Error
 
 py_trees = pytest.importorskip("py_trees")
 
@@ -113,6 +114,21 @@ def test_an_outcome_is_not_invented(node, segmenter, client, outcome, expected):
     hear(node, client, segmenter.start())
     assert (tick(plain), tick(trusting)) == expected
     assert outcome.name.lower() in plain.feedback_message
+
+
+@pytest.mark.parametrize(
+    ("kind", "arguments"),
+    [
+        (WaitForAction, {"action": ""}),
+        (WaitForAction, {"action": "insert", "timeout": float("nan")}),
+        (WaitForAction, {"action": "insert", "max_age": float("nan")}),
+        (WaitForAction, {"action": "insert", "until": 7}),
+        (IsDoing, {"action": "insert", "max_age": float("nan")}),
+    ],
+)
+def test_what_no_tick_could_tell_is_refused_when_the_tree_is_built(client, kind, arguments):
+    with pytest.raises(M2R2Error):
+        kind("impossible", client, **arguments)
 
 
 def test_without_py_trees_the_rest_works_and_one_line_says_so():
