@@ -40,6 +40,43 @@ settings.load_profile("m2r2")
 # are left.
 TIMED_AT_ONCE = 1
 TIMED = ("test/nodes/", "test/test_demo.py", "test/benchmarks/test_benchmarks.py")
+# Of these, what computes, or waits for messages however late they are.
+UNTIMED = tuple(
+    f"test/nodes/test_{name}.py"
+    for name in (
+        "conversions",
+        "executable",
+        "message_definitions",
+        "other_robot",
+        "parameter_file",
+        "parameter_ranges",
+        "parameters",
+        "pause_answers",
+        "published_types",
+        "security_policy",
+        "unusable_sensors",
+    )
+)
+# What takes longest begins first, so that no worker is left alone with it at the end.
+LONG = (
+    "test/nodes/test_other_robot.py",
+    "test/test_page_commands.py",
+    "test/messages/test_driver_types.py",
+    "test/test_colcon.py",
+    "test/learning/",
+    "test/training/",
+    "test/sensing/",
+)
+# They share a fixture of the session that takes long: one worker makes it, for all of them.
+OF_ROBOACT = (
+    "test/cli/test_extract_roboact.py",
+    "test/experiments/imitation/test_imitation.py",
+    "test/training/test_roboact_export.py",
+)
+
+
+def is_timed(test: str) -> bool:
+    return test.startswith(TIMED) and not test.startswith(UNTIMED)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -49,39 +86,49 @@ def pytest_xdist_make_scheduler(config, log):
 
     class Scheduling(LoadScopeScheduling):
         def _split_scope(self, nodeid):
-            return nodeid.partition("::")[0]
+            file = nodeid.partition("::")[0]
+            return OF_ROBOACT[0] if file in OF_ROBOACT else file
 
         def _assign_work_unit(self, node):
             """Files of timed tests come first, as long as not too many others are at such."""
-            timed = [scope for scope in self.workqueue if scope.startswith(TIMED)]
-            computing = [scope for scope in self.workqueue if not scope.startswith(TIMED)]
+            timed = [scope for scope in self.workqueue if is_timed(scope)]
+            computing = [scope for scope in self.workqueue if not is_timed(scope)]
             busy = sum(self._has_timed(other) for other in self.nodes if other is not node)
             if timed and (busy < TIMED_AT_ONCE or not computing):
                 # The longest first, so that none is left over at the end.
                 longest = max(timed, key=lambda scope: len(self.workqueue[scope]))
                 self.workqueue.move_to_end(longest, last=False)
             elif computing:
-                self.workqueue.move_to_end(computing[0], last=False)
+                long = (scope for prefix in LONG for scope in computing if scope.startswith(prefix))
+                self.workqueue.move_to_end(next(long, computing[0]), last=False)
             super()._assign_work_unit(node)
 
         def _has_timed(self, node):
             return any(
-                scope.startswith(TIMED) and not all(done.values())
+                is_timed(scope) and not all(done.values())
                 for scope, done in self.assigned_work.get(node, {}).items()
             )
 
     return Scheduling(config, log)
 
 
-def pytest_collection_finish():
-    """What has been imported and collected stays: it is not looked through for garbage again."""
-    gc.freeze()
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    """What is imported and collected stays: it is not looked through for garbage, then or later."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()
+        # Graphs are built of many objects, few of which are garbage.
+        gc.set_threshold(10_000)
 
 
 def pytest_runtest_setup(item):
     """What is computed beside a timed test gives way to it, so that the robot keeps its rates."""
     if "PYTEST_XDIST_WORKER" in os.environ:
-        yields = 0 if item.nodeid.startswith(TIMED) else 19
+        yields = 0 if is_timed(item.nodeid) else 19
         # Only root may become more urgent again.
         with suppress(PermissionError):
             os.setpriority(os.PRIO_PROCESS, 0, yields)

@@ -209,7 +209,7 @@ def test_sound_of_the_other_package_arrays(node):
 
 @pytest.mark.parametrize("codec", ["h264", "hevc"])
 @pytest.mark.parametrize("type_name", [PACKET, VIDEO])
-def test_video_packets(node, tmp_path, type_name, codec):
+def test_video_of_packets_bytes(node, tmp_path, type_name, codec):
     """Over DDS and from a bag the same pictures, to the last bit."""
     eye, moving = SensorInput("/eye/video"), video(codec, count=15, gop=6)
     form = {"encoding": f"{codec};yuv420p;bgr8;bgr8"} if type_name == PACKET else {"format": codec}

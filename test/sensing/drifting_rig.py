@@ -90,10 +90,10 @@ def truth(seed: int) -> list[Event]:
     rng = np.random.default_rng(seed)
     events = [
         *(e for n in ("hama1", "hama2") for e in camera(n, times(n, 3 * MS, rng), rng)),
-        *(e for n in ("wrench", "pose") for e in signal(n, times(n, MS // 3, rng), rng, batch=5)),
-        *signal("twist", times("twist", MS, rng), rng, batch=2),
+        *(e for n in ("wrench", "pose") for e in signal(n, times(n, MS // 3, rng), rng, batch=10)),
+        *signal("twist", times("twist", MS, rng), rng, batch=4),
         *signal("gripper", times("gripper", 2 * MS, rng), rng, batch=1),
-        *audio(rng.uniform(-0.5, 0.5, 16_000 * SECONDS).astype("f4"), 16_000, EPOCH, chunk=320),
+        *audio(rng.uniform(-0.5, 0.5, 16_000 * SECONDS).astype("f4"), 16_000, EPOCH, chunk=640),
     ]
     return sorted(events, key=lambda event: event.ready_ns)
 

@@ -17,7 +17,7 @@ from sensor_rig import EPOCH, SECOND, content, without
 from m2r2_ros.datasets.reassemble_rig import REASSEMBLE_LAYOUT
 from m2r2_ros.sensing.builder import WindowBuilder
 
-SEEDS = range(50)
+SEEDS = range(32)
 FEW_SEEDS = range(8)
 
 
